@@ -1,0 +1,211 @@
+//! What a remembered answer costs, beside caches of several kinds, all from the same raw argument bytes.
+//!
+//! A hit ends with the value in hand: the key is made, looked up, its freshness judged. The runtime's guard reads
+//! every message once and leaves an index, cache or no cache; cases that say "guard" pay for that reading here,
+//! and only those are compared with peers that parse.
+
+mod crowd;
+mod peers;
+mod traces;
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use harness::{Cases, Counting, Goals};
+use toolpost::ToolExt as _;
+use toolpost::cache::{Bounds, Cache, Key, KeyWriter, Look, Memory, Terms};
+use toolpost::layers::ResultCache;
+use toolpost::protocol::{Frame, Kind, Limits, Node, NodeId};
+use toolpost::tool::{Call, CallParts, NoArgs, Output, Principal, Tool, tool_fn};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Two hundred bytes of arguments, as a client sends them.
+const RAW: &str = concat!(
+    r#"{"query":"tool post quick change 250-201","limit":25,"offset":0,"sort":"relevance","filters":"#,
+    r#"{"brand":["Aloris","Dorian"],"swing_mm":[280.5,330],"in_stock":true},"locale":"en-US","exact":false,"page":null}"#
+);
+
+/// The same by value: other order, other spelling.
+const RESPELLED: &str = concat!(
+    r#"{"limit":25,"query":"tool post quick change 250-201","offset":0,"sort":"relevance","filters":"#,
+    r#"{"swing_mm":[2.805e2,330],"brand":["Aloris","Dorian"],"in_stock":true},"exact":false,"locale":"en-US","page":null}"#
+);
+
+/// Nobody else's entries are asked for, but they are there.
+const OTHERS: u64 = 10_000;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+pub(crate) fn now_or_never<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a hit is ready at the first poll"),
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let value = "x".repeat(1_000);
+
+    let runs = AtomicUsize::new(0);
+    let cache = ResultCache::new(Bounds::entries(20_000));
+    let answer = Output::text(value.clone());
+    let tool = tool_fn("search", move |_: NoArgs, _: Call| {
+        let answer = answer.clone();
+        async move { Ok(answer) }
+    })
+    .cached(&cache, HOUR);
+    for n in 0..OTHERS {
+        now_or_never(tool.call(call(&format!(r#"{{"query":"other {n}"}}"#)))).expect("an answer");
+    }
+    now_or_never(tool.call(call(RAW))).expect("an answer");
+    runs.store(cache.stats().loads as usize, Ordering::Relaxed);
+    let (same, respelled) = (call(RAW), call(RESPELLED));
+
+    let keyed: Cache<u64> = Cache::new(Memory::new(Bounds::entries(20_000)));
+    let now = Instant::now();
+    for n in 0..OTHERS {
+        let key = Key::from(format!("{n:>300}").as_bytes());
+        keyed.put(&key, n, &Terms::ttl(HOUR), keyed.epoch(), now).expect("kept");
+    }
+    let ready = format!("{:>300}", OTHERS / 2);
+    let frame = Frame::from_text(RAW, &Limits::new()).expect("JSON");
+    let parsed: serde_json::Value = serde_json::from_str(RAW).expect("JSON");
+    let peers = peers::Peers::new(RAW, &value, OTHERS, &runtime);
+    let bare = peers::Bare::new(OTHERS);
+
+    let figures = Cases::new()
+        .case("hit, arguments seen before", || now_or_never(tool.call(same.clone())).expect("a hit"))
+        .case("hit, same value spelled anew", || now_or_never(tool.call(respelled.clone())).expect("a hit"))
+        .case("hit, seen before, with the guard", || now_or_never(tool.call(call(RAW))).expect("a hit"))
+        .case("hit, spelled anew, with the guard", || {
+            now_or_never(tool.call(call(RESPELLED))).expect("a hit")
+        })
+        .case("guard alone (index and call)", || call(RAW))
+        .case("clock", || tokio::time::Instant::now())
+        .case("parse, canonical JSON, moka future", || peers.canonical_moka_future())
+        .case("canonical JSON of a value, moka future", || peers.parsed_canonical_moka_future(&parsed))
+        .case("parse, to_vec, moka sync", || peers.moka_sync())
+        .case("parse, to_vec, quick_cache", || peers.quick_cache())
+        .case("parse, to_vec, lru behind a mutex", || peers.lru())
+        .case("parse, to_vec, cached", || peers.cached())
+        .case("parse, to_vec, tower-resilience-cache", || peers.tower_resilience())
+        .case("key: our walk of the index", || {
+            KeyWriter::with(|writer| {
+                walk(writer, frame.root());
+                writer.bytes().len()
+            })
+        })
+        .case("key: guard and our walk", || {
+            let frame = Frame::from_text(RAW, &Limits::new()).expect("JSON");
+            KeyWriter::with(|writer| {
+                walk(writer, frame.root());
+                writer.bytes().len()
+            })
+        })
+        .case("key: to_vec of a value", || serde_json::to_vec(&parsed))
+        .case("key: parse and to_vec", || peers::parse_to_vec(RAW))
+        .case("key: RFC 8785 of a value", || serde_json_canonicalizer::to_vec(&parsed))
+        .case("look-up, 300-byte key: ours", || match keyed.look(ready.as_bytes(), now) {
+            Look::Fresh(entry) => *entry.value(),
+            other => panic!("{other:?}"),
+        })
+        .case("look-up, 300-byte key: quick_cache", || bare.quick_cache())
+        .case("look-up, 300-byte key: moka sync", || bare.moka())
+        .case("look-up, 300-byte key: lru and mutex", || bare.lru())
+        .main();
+
+    println!();
+    let crowd = crowd::run();
+    let traces = traces::run();
+    let invalidation = million();
+    println!();
+
+    let ns = |case: &str| figures[case].ns;
+    let allocations = |case: &str| figures[case].allocations;
+    let mut goals = Goals::new();
+    let (seen, anew) = ("hit, arguments seen before", "hit, same value spelled anew");
+    goals.at_most("allocations of a hit, seen before", allocations(seen), 0.0);
+    goals.at_most("allocations of a hit, spelled anew", allocations(anew), 0.0);
+    goals.at_most("ns of a hit from 200 bytes of arguments", ns(anew), 250.0);
+    goals.at_most("ns of a hit on arguments seen before", ns(seen), 120.0);
+    let guarded = ns("hit, spelled anew, with the guard");
+    goals.at_least(
+        "canonical JSON and moka future over a hit, both from raw bytes",
+        ns("parse, canonical JSON, moka future") / guarded,
+        10.0,
+    );
+    goals.at_least(
+        "canonical JSON and moka future over a hit, both from what was parsed",
+        ns("canonical JSON of a value, moka future") / ns(anew),
+        10.0,
+    );
+    goals.at_least(
+        "parse, to_vec and moka sync over a hit, both from raw bytes",
+        ns("parse, to_vec, moka sync") / guarded,
+        3.0,
+    );
+    goals.holds("every one of these was a hit", cache.stats().loads as usize == runs.load(Ordering::Relaxed));
+    crowd.judge(&mut goals);
+    goals.at_most("ns to invalidate a tag of a million entries", invalidation, 1_000.0);
+    traces.judge(&mut goals);
+    let _all = goals.finish();
+}
+
+/// A call as the dispatcher makes it from a received message.
+fn call(arguments: &str) -> Call {
+    let mut parts = CallParts::default();
+    parts.frame = Some(Frame::from_text(arguments, &Limits::new()).expect("JSON"));
+    parts.arguments = Some(NodeId::ROOT);
+    parts.principal = Principal::new("ada@example.org");
+    Call::from_parts(parts)
+}
+
+/// What the cached layer does with arguments.
+fn walk(writer: &mut KeyWriter, value: Node<'_>) {
+    match value.kind() {
+        Kind::Null => _ = writer.null(),
+        Kind::Bool => _ = writer.bool(value.as_bool() == Some(true)),
+        Kind::Number => _ = writer.number(value.raw()),
+        Kind::String => _ = writer.text(&value.as_str().unwrap_or_default()),
+        Kind::Array => {
+            writer.open_array();
+            value.items().for_each(|item| walk(writer, item));
+            writer.close();
+        }
+        Kind::Object => {
+            writer.open_object();
+            for (name, value) in value.members() {
+                writer.name(&name.name());
+                walk(writer, value);
+            }
+            writer.close();
+        }
+    }
+}
+
+/// Nanoseconds to invalidate a tag that a million entries carry, the best of some.
+fn million() -> f64 {
+    const ENTRIES: u64 = 1_000_000;
+    let cache: Cache<u64> = Cache::new(Memory::new(Bounds::entries(2 * ENTRIES as usize)));
+    let now = Instant::now();
+    let terms = Terms::ttl(HOUR).tagged(["everything"]);
+    for n in 0..ENTRIES {
+        cache.put(&Key::from(&n.to_le_bytes()[..]), n, &terms, cache.epoch(), now).expect("kept");
+    }
+    let mut best = f64::INFINITY;
+    let mut carriers = 0;
+    for _ in 0..100 {
+        let began = Instant::now();
+        carriers = carriers.max(cache.invalidate("everything"));
+        best = best.min(began.elapsed().as_secs_f64() * 1e9);
+    }
+    assert!(matches!(cache.look(&7_u64.to_le_bytes(), now), Look::Miss), "it is dead");
+    println!("invalidate a tag of {carriers} entries: {best:.0} ns");
+    if carriers < ENTRIES as usize { f64::INFINITY } else { best }
+}

@@ -1,0 +1,127 @@
+//! Named cases, timed in interleaved rounds.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(60);
+const CASE: &str = "TOOLPOST_BENCH_CASE";
+const COUNT: &str = "TOOLPOST_BENCH_COUNT";
+
+/// What one operation of a case costs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Nanoseconds, the best round.
+    pub ns: f64,
+    /// Instructions in user space; `None` without valgrind.
+    pub instructions: Option<f64>,
+    /// Heap allocations; zero unless the binary installs [`Counting`](crate::Counting).
+    pub allocations: f64,
+}
+
+/// The cases of one bench, in the order they were added.
+#[derive(Default)]
+pub struct Cases<'a> {
+    cases: Vec<(&'static str, Box<dyn FnMut(u64) + 'a>)>,
+}
+
+impl<'a> Cases<'a> {
+    /// No cases yet.
+    pub fn new() -> Self {
+        Self { cases: Vec::new() }
+    }
+
+    /// Adds a case whose operation is `op`; its result is kept from the optimizer.
+    pub fn case<R>(mut self, name: &'static str, mut op: impl FnMut() -> R + 'a) -> Self {
+        self.cases.push((
+            name,
+            Box::new(move |n| {
+                for _ in 0..n {
+                    black_box(op());
+                }
+            }),
+        ));
+        self
+    }
+
+    /// Adds a case that runs `n` operations itself, so that set-up per batch is its own affair.
+    pub fn batch(mut self, name: &'static str, run: impl FnMut(u64) + 'a) -> Self {
+        self.cases.push((name, Box::new(run)));
+        self
+    }
+
+    /// Runs every case, prints the table, and returns the figures by name.
+    ///
+    /// Under valgrind (the environment names one case) it runs just that case and exits.
+    pub fn main(mut self) -> BTreeMap<&'static str, Figures> {
+        if let Ok(wanted) = std::env::var(CASE) {
+            let count = std::env::var(COUNT).ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+            if let Some((_, run)) = self.cases.iter_mut().find(|(name, _)| *name == wanted) {
+                run(count);
+            }
+            std::process::exit(0);
+        }
+        let mut out: BTreeMap<&'static str, Figures> = BTreeMap::new();
+        let batches: Vec<u64> = self.cases.iter_mut().map(|(_, run)| calibrate(run)).collect();
+        for round in 0..ROUNDS {
+            for ((name, run), batch) in self.cases.iter_mut().zip(&batches) {
+                let before = crate::allocations();
+                let start = Instant::now();
+                run(*batch);
+                let ns = start.elapsed().as_nanos() as f64 / *batch as f64;
+                let allocations = (crate::allocations() - before) as f64 / *batch as f64;
+                let figures = out.entry(name).or_default();
+                figures.allocations = allocations;
+                figures.ns = if round == 0 { ns } else { figures.ns.min(ns) };
+            }
+        }
+        for (name, figures) in &mut out {
+            figures.instructions = instructions(name, figures.ns);
+        }
+        println!("{:44} {:>12} {:>14} {:>8}", "case", "ns/op", "instructions", "allocs");
+        for (name, _) in &self.cases {
+            let f = out[name];
+            let counted = f.instructions.map_or("-".to_owned(), |n| format!("{n:.0}"));
+            println!("{name:44} {:>12.1} {counted:>14} {:>8.2}", f.ns, f.allocations);
+        }
+        out
+    }
+}
+
+fn calibrate(run: &mut dyn FnMut(u64)) -> u64 {
+    let mut n = 1;
+    loop {
+        let start = Instant::now();
+        run(n);
+        let took = start.elapsed();
+        if ROUND / 4 < took || n == 1 << 30 {
+            return (n as f64 * ROUND.as_secs_f64() / took.as_secs_f64().max(1e-9)).max(1.0) as u64;
+        }
+        n *= 4;
+    }
+}
+
+/// Instructions per operation by the slope between two runs under callgrind.
+fn instructions(case: &str, ns: f64) -> Option<f64> {
+    // About 1 ms and 3 ms of native work: enough to drown start-up, quick under valgrind.
+    let few = ((1e6 / ns.max(0.5)) as u64).clamp(2, 200_000);
+    let many = few * 3;
+    let slope = count(case, many)?.checked_sub(count(case, few)?)?;
+    Some(slope as f64 / (many - few) as f64)
+}
+
+fn count(case: &str, n: u64) -> Option<u64> {
+    let me = std::env::current_exe().ok()?;
+    let out = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(me)
+        .env(CASE, case)
+        .env(COUNT, n.to_string())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    let line = text.lines().find(|l| l.contains("Collected :"))?;
+    line.split_whitespace().last()?.parse().ok()
+}

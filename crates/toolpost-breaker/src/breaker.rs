@@ -1,0 +1,378 @@
+//! The state machine: who is admitted, and when it opens and closes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::permit::{OwnedPermit, Permit, Ticket};
+use crate::policy::{FailurePolicy, Outcome, Report, Tally};
+use crate::refusal::{Cause, Rejected};
+use crate::settings::Settings;
+use crate::sync::{AtomicU64, Ordering};
+use crate::transition::{Snapshot, State, Transition};
+use crate::word::{self, Phase, Probes, Word};
+
+/// A circuit breaker: admits calls while its policy is content, and refuses them for a while when it is not.
+///
+/// Every method takes `&self`; none blocks, allocates, reads a clock or spins on another thread's progress. Times
+/// are kept to the millisecond, and rounded so that nothing is let through too early.
+#[derive(Debug)]
+pub struct Breaker<P> {
+    /// The whole state; see [`Word`]. Whoever swaps it performs the transition.
+    word: AtomicU64,
+    /// The millisecond in which the last probe was admitted. Written before the probe is, so it is never too old.
+    last_probe: AtomicU64,
+    seed: u64,
+    settings: Arc<Settings>,
+    policy: P,
+}
+
+/// What admitting a call would take.
+enum Step {
+    Pass,
+    Probe(Word),
+    GiveUpOnProbes,
+}
+
+impl<P: FailurePolicy> Breaker<P> {
+    /// A closed breaker with the default [`Settings`].
+    pub fn new(policy: P, now: Instant) -> Self {
+        Self::with(policy, Settings::new(now))
+    }
+
+    /// A closed breaker with these settings, which many breakers may share.
+    pub fn with(policy: P, settings: impl Into<Arc<Settings>>) -> Self {
+        let settings = settings.into();
+        Self {
+            word: AtomicU64::new(Word::NEW.pack()),
+            last_probe: AtomicU64::new(0),
+            seed: settings.next_seed(),
+            settings,
+            policy,
+        }
+    }
+
+    /// Asks for the permission to make one call.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] while open, or while half-open with all probes given out; it says when to come back.
+    #[inline(always)]
+    pub fn admit(&self, now: Instant) -> Result<Permit<'_, P>, Rejected> {
+        let bits = self.enter(now)?;
+        Ok(Permit::new(self, Ticket { bits, admitted: now }))
+    }
+
+    /// Asks for the permission to make one call, and for the time only if it matters: a closed breaker whose policy does
+    /// not [need](FailurePolicy::needs_time) it never asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    #[inline]
+    pub fn admit_with(&self, clock: impl FnOnce() -> Instant) -> Result<Permit<'_, P>, Rejected> {
+        let bits = self.word.load(Ordering::Acquire);
+        if word::is_closed(bits) && !self.policy.needs_time() {
+            // Any time will do.
+            return Ok(Permit::new(self, Ticket { bits, admitted: self.settings.start }));
+        }
+        self.admit(clock())
+    }
+
+    /// Whether a success with this ticket needs no time.
+    #[inline]
+    pub(crate) fn is_timeless(&self, ticket: Ticket) -> bool {
+        word::is_closed(ticket.bits) && !self.policy.needs_time()
+    }
+
+    /// Asks for the permission to make one call that may outlive the borrow.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    #[inline]
+    pub fn admit_owned(self: &Arc<Self>, now: Instant) -> Result<OwnedPermit<P>, Rejected> {
+        let bits = self.enter(now)?;
+        Ok(OwnedPermit::new(Arc::clone(self), Ticket { bits, admitted: now }))
+    }
+
+    /// Tells whether a call would be admitted, and takes nothing: worth asking before queueing for something else.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    #[inline]
+    pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
+        let bits = self.word.load(Ordering::Acquire);
+        if word::is_closed(bits) {
+            return Ok(());
+        }
+        match self.consider(Word::unpack(bits), now)? {
+            Step::Pass | Step::Probe(_) => Ok(()),
+            Step::GiveUpOnProbes => Err(self.probing()),
+        }
+    }
+
+    /// The state. An open breaker whose time has come stays so until the next call makes it half-open.
+    #[must_use]
+    pub fn state(&self) -> State {
+        Word::unpack(self.word.load(Ordering::Acquire)).phase.into()
+    }
+
+    /// The breaker at this moment.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let word = Word::unpack(self.word.load(Ordering::Acquire));
+        let mut snapshot = Snapshot {
+            state: word.phase.into(),
+            generation: word.generation,
+            window: Tally::default(),
+            retry_after: None,
+            probes: 0,
+            openings: 0,
+        };
+        match word.phase {
+            Phase::Closed => snapshot.window = self.policy.tally(word.generation, self.settings.elapsed(now)),
+            Phase::Open { until } => {
+                snapshot.retry_after =
+                    word::millis_left(until, self.settings.millis(now)).map(Duration::from_millis);
+                snapshot.openings = word.attempt + 1;
+            }
+            Phase::HalfOpen(probes) => {
+                snapshot.probes = probes.out;
+                snapshot.openings = word.attempt + 1;
+            }
+            Phase::ForcedOpen | Phase::ForcedClosed => {}
+        }
+        snapshot
+    }
+
+    /// The policy that judges.
+    pub const fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    /// Refuses every call from now on, until [`reset`](Self::reset).
+    pub fn force_open(&self, now: Instant) {
+        self.force(Phase::ForcedOpen, now);
+    }
+
+    /// Admits every call from now on and learns nothing from it, until [`reset`](Self::reset).
+    pub fn force_closed(&self, now: Instant) {
+        self.force(Phase::ForcedClosed, now);
+    }
+
+    /// Closes, from any state, with an empty window. Calls still under way count for nothing.
+    pub fn reset(&self, now: Instant) {
+        self.force(Phase::Closed, now);
+    }
+
+    /// The word with which the call is admitted.
+    #[inline(always)]
+    fn enter(&self, now: Instant) -> Result<u64, Rejected> {
+        let bits = self.word.load(Ordering::Acquire);
+        if word::is_closed(bits) {
+            return Ok(bits);
+        }
+        // An open breaker is asked often: before the general case.
+        if let Some(until) = word::open_until(bits)
+            && let Some(left) = word::millis_left(until, self.settings.millis(now))
+        {
+            return Err(Rejected::open(left));
+        }
+        self.enter_as_probe(bits, now)
+    }
+
+    #[inline(never)]
+    fn enter_as_probe(&self, mut bits: u64, now: Instant) -> Result<u64, Rejected> {
+        loop {
+            let seen = Word::unpack(bits);
+            let (next, open_for) = match self.consider(seen, now)? {
+                Step::Pass => return Ok(bits),
+                Step::Probe(next) => {
+                    // Before the swap: whoever sees the probe sees when it was admitted.
+                    self.last_probe.fetch_max(self.settings.millis(now), Ordering::AcqRel);
+                    (next, None)
+                }
+                Step::GiveUpOnProbes => {
+                    let (next, open_for) = self.opened(seen, seen.attempt + 1, now, Duration::ZERO);
+                    (next, Some(open_for))
+                }
+            };
+            match self.swap(bits, next) {
+                Ok(()) => {
+                    self.tell(seen, next, now, open_for);
+                    bits = next.pack();
+                    if open_for.is_none() {
+                        return Ok(bits);
+                    }
+                }
+                Err(actual) => bits = actual,
+            }
+        }
+    }
+
+    /// What it takes to admit a call in this state.
+    fn consider(&self, word: Word, now: Instant) -> Result<Step, Rejected> {
+        match word.phase {
+            Phase::Closed | Phase::ForcedClosed => Ok(Step::Pass),
+            Phase::Open { until } => match word::millis_left(until, self.settings.millis(now)) {
+                Some(left) => Err(Rejected::open(left)),
+                None => {
+                    let first = Probes { out: 1, ..Probes::default() };
+                    Ok(Step::Probe(word.then(Phase::HalfOpen(first), word.attempt)))
+                }
+            },
+            Phase::HalfOpen(probes) if probes.taken() < self.settings.stage_size(probes.stage) => {
+                let one_more = Probes { out: probes.out + 1, ..probes };
+                Ok(Step::Probe(word.with(Phase::HalfOpen(one_more))))
+            }
+            Phase::HalfOpen(_) => {
+                let waited =
+                    self.settings.millis(now).saturating_sub(self.last_probe.load(Ordering::Acquire));
+                if u128::from(waited) < self.settings.patience.as_millis() {
+                    Err(self.probing())
+                } else {
+                    Ok(Step::GiveUpOnProbes)
+                }
+            }
+            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.cap(), Cause::Forced)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn settle(&self, ticket: Ticket, outcome: Outcome, now: Instant, retry_after: Duration) {
+        let generation = word::generation(ticket.bits);
+        if word::is_closed(ticket.bits) {
+            let (settings, word) = (&*self.settings, &self.word);
+            let report = Report { outcome, generation, admitted: ticket.admitted, now, settings, word };
+            if self.policy.record(&report) {
+                self.open(generation, now, retry_after);
+            }
+        } else {
+            self.settle_probe(generation, ticket.admitted, outcome, now, retry_after);
+        }
+    }
+
+    /// Opens, if it is still closed and in this generation.
+    #[cold]
+    #[inline(never)]
+    fn open(&self, generation: u32, now: Instant, retry_after: Duration) {
+        let bits = self.word.load(Ordering::Acquire);
+        if word::is_closed(bits) && word::generation(bits) == generation {
+            let seen = Word::unpack(bits);
+            let (next, open_for) = self.opened(seen, 0, now, retry_after);
+            // A failed swap means that someone else ended this generation.
+            if self.swap(bits, next).is_ok() {
+                self.tell(seen, next, now, Some(open_for));
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_probe(
+        &self,
+        generation: u32,
+        admitted: Instant,
+        outcome: Outcome,
+        now: Instant,
+        retry_after: Duration,
+    ) {
+        let slow = self.policy.is_slow(now.saturating_duration_since(admitted));
+        let won = match outcome {
+            Outcome::Success => !slow,
+            Outcome::Failure => false,
+            Outcome::Abandoned if slow => false,
+            Outcome::Abandoned => return self.give_back(generation),
+        };
+        self.change_probes(generation, |seen, mut probes| {
+            probes.out -= 1;
+            probes.won += u16::from(won);
+            probes.lost += u16::from(!won);
+            let size = self.settings.stage_size(probes.stage);
+            if self.settings.tolerated(probes.stage) < probes.lost {
+                let (next, open_for) = self.opened(seen, seen.attempt + 1, now, retry_after);
+                (next, Some((now, Some(open_for))))
+            } else if probes.won + probes.lost < size {
+                (seen.with(Phase::HalfOpen(probes)), None)
+            } else if probes.stage + 1 < self.settings.ramp {
+                let next = Probes { stage: probes.stage + 1, ..Probes::default() };
+                (seen.with(Phase::HalfOpen(next)), None)
+            } else {
+                (seen.then(Phase::Closed, 0), Some((now, None)))
+            }
+        });
+    }
+
+    /// Frees the place of a probe that has nothing to report.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_back(&self, generation: u32) {
+        self.change_probes(generation, |seen, probes| {
+            (seen.with(Phase::HalfOpen(Probes { out: probes.out - 1, ..probes })), None)
+        });
+    }
+
+    /// Changes the probes of this generation, or nothing if it is over.
+    fn change_probes(
+        &self,
+        generation: u32,
+        step: impl Fn(Word, Probes) -> (Word, Option<(Instant, Option<Duration>)>),
+    ) {
+        let mut bits = self.word.load(Ordering::Acquire);
+        loop {
+            let seen = Word::unpack(bits);
+            let Phase::HalfOpen(probes) = seen.phase else { return };
+            if seen.generation != generation || probes.out == 0 {
+                return;
+            }
+            let (next, event) = step(seen, probes);
+            match self.swap(bits, next) {
+                Ok(()) => {
+                    if let Some((now, open_for)) = event {
+                        self.tell(seen, next, now, open_for);
+                    }
+                    return;
+                }
+                Err(actual) => bits = actual,
+            }
+        }
+    }
+
+    #[cold]
+    fn force(&self, phase: Phase, now: Instant) {
+        let mut bits = self.word.load(Ordering::Acquire);
+        loop {
+            let seen = Word::unpack(bits);
+            let next = seen.then(phase, 0);
+            match self.swap(bits, next) {
+                Ok(()) => return self.tell(seen, next, now, None),
+                Err(actual) => bits = actual,
+            }
+        }
+    }
+
+    /// The open state that follows, and how long it lasts.
+    fn opened(&self, seen: Word, attempt: u8, now: Instant, retry_after: Duration) -> (Word, Duration) {
+        // Opening once more is two generations later, so this is the same for all openings between two closings.
+        let episode = u64::from(seen.generation).wrapping_sub(2 * u64::from(attempt));
+        let open_for = self.settings.open_for(attempt, self.seed.wrapping_add(episode), retry_after);
+        let until = self.settings.millis_up(now, open_for);
+        (seen.then(Phase::Open { until }, attempt), open_for)
+    }
+
+    fn probing(&self) -> Rejected {
+        Rejected::new(self.settings.open_time.base().min(Duration::from_secs(1)), Cause::Probing)
+    }
+
+    fn swap(&self, seen: u64, next: Word) -> Result<(), u64> {
+        self.word.compare_exchange(seen, next.pack(), Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    /// Tells of a transition, if it is one.
+    fn tell(&self, from: Word, to: Word, now: Instant, open_for: Option<Duration>) {
+        if from.generation != to.generation {
+            self.settings.tell(&Transition::new(from, to, now, open_for));
+        }
+    }
+}

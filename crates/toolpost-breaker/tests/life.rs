@@ -1,0 +1,701 @@
+//! The life of a breaker: what opens it, what closes it, and who gets through.
+#![expect(clippy::disallowed_methods, reason = "a test begins at some instant")]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use toolpost_breaker::{
+    Backoff, Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Jitter, Settings, State,
+    TimeWindow, Transition,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Open for 10 s, then 20, then 40, at most 60; closed again after one good probe.
+fn settings(now: Instant) -> Settings {
+    Settings::new(now)
+        .open_time(Backoff::exponential(10 * SECOND, 60 * SECOND).jitter(Jitter::None))
+        .probes(1)
+        .ramp(1)
+}
+
+fn breaker<P: FailurePolicy>(policy: P) -> (Breaker<P>, Instant) {
+    let now = Instant::now();
+    (Breaker::with(policy, settings(now)), now)
+}
+
+fn fail<P: FailurePolicy>(breaker: &Breaker<P>, times: u32, now: Instant) {
+    for _ in 0..times {
+        breaker.admit(now).expect("admits").failure(now);
+    }
+}
+
+fn succeed<P: FailurePolicy>(breaker: &Breaker<P>, times: u32, now: Instant) {
+    for _ in 0..times {
+        breaker.admit(now).expect("admits").success(now);
+    }
+}
+
+// Breaker 1
+#[test]
+fn a_new_breaker_is_closed_and_its_snapshot_tells_all() {
+    let now = Instant::now();
+    let breaker = Breaker::new(CountWindow::new(100, 50), now);
+    let snapshot = breaker.snapshot(now);
+    assert_eq!((snapshot.state, snapshot.generation, snapshot.openings), (State::Closed, 0, 0));
+    succeed(&breaker, 3, now);
+    fail(&breaker, 2, now);
+    let window = breaker.snapshot(now).window;
+    assert_eq!((window.calls, window.failures, window.slow), (5, 2, 0));
+    fail(&breaker, 5, now);
+    let snapshot = breaker.snapshot(now);
+    assert_eq!((snapshot.state, snapshot.openings, snapshot.window.calls), (State::Open, 1, 0));
+    let left = snapshot.retry_after.expect("it is open");
+    assert!(10 * SECOND <= left && left <= 30 * SECOND, "the default, with decorrelated jitter: {left:?}");
+}
+
+// Breaker 1
+#[test]
+fn everything_about_a_breaker_can_be_chosen() {
+    let now = Instant::now();
+    let settings = Settings::new(now)
+        .open_time(Backoff::linear(SECOND, 5 * SECOND))
+        .probes(7)
+        .ramp(2)
+        .patience(9 * SECOND)
+        .retry_after_cap(70 * SECOND)
+        .seed(1);
+    let shown = format!("{settings:?}");
+    for part in ["probes: 7", "ramp: 2", "patience: 9s", "retry_after_cap: 70s", "Linear"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+// Breaker 2
+#[test]
+fn it_opens_at_the_threshold_and_not_before() {
+    let (breaker, now) = breaker(Consecutive::new(5));
+    fail(&breaker, 4, now);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 1, now);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+// Breaker 2
+#[test]
+fn a_success_ends_the_row() {
+    let (breaker, now) = breaker(Consecutive::new(5));
+    fail(&breaker, 4, now);
+    succeed(&breaker, 1, now);
+    fail(&breaker, 4, now);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// Breaker 2
+#[test]
+fn a_long_healthy_past_buys_nothing() {
+    let (breaker, now) = breaker(CountWindow::new(100, 50));
+    succeed(&breaker, 1_000_000, now);
+    fail(&breaker, 49, now);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 1, now);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+// Breaker 3
+#[test]
+fn while_open_nothing_is_called() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    fail(&breaker, 1, now);
+    let mut called = 0;
+    for _ in 0..100 {
+        match breaker.admit(now + SECOND) {
+            Ok(permit) => {
+                called += 1;
+                permit.success(now + SECOND);
+            }
+            Err(refused) => {
+                assert_eq!((refused.retry_after(), refused.cause()), (9 * SECOND, Cause::Open));
+                assert_eq!(refused.to_string(), "the breaker is open, retry after 9000 ms");
+            }
+        }
+    }
+    assert_eq!(called, 0);
+}
+
+// Breaker 3
+#[test]
+fn the_time_to_come_back_is_never_zero_and_always_enough() {
+    for nanos in [0, 1, 999_999, 1_000_000, 1_000_001, 7_777_777] {
+        let (breaker, start) = breaker(Consecutive::new(1));
+        let now = start + Duration::from_nanos(nanos);
+        fail(&breaker, 1, now);
+        for asked in [now, now + Duration::from_nanos(9_999_999_999), now + 9 * SECOND] {
+            let refused = breaker.admit(asked).expect_err("open");
+            assert!(Duration::from_millis(1) <= refused.retry_after());
+            assert!(breaker.peek(asked + refused.retry_after()).is_ok());
+        }
+    }
+}
+
+// Breaker 4
+#[test]
+fn after_its_time_it_is_half_open_and_a_success_closes_it() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    fail(&breaker, 1, now);
+    assert!(breaker.admit(now + 10 * SECOND - Duration::from_millis(1)).is_err());
+    let probe = breaker.admit(now + 10 * SECOND).expect("its time has come");
+    assert_eq!(breaker.state(), State::HalfOpen);
+    probe.success(now + 10 * SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// Breaker 4
+#[test]
+fn a_failed_probe_opens_it_again_and_restarts_the_time() {
+    let (breaker, now) = breaker(Consecutive::new(3));
+    fail(&breaker, 3, now);
+    let later = now + 12 * SECOND;
+    breaker.admit(later).expect("a probe").failure(later + SECOND);
+    assert_eq!(breaker.state(), State::Open);
+    let refused = breaker.admit(later + SECOND).expect_err("open");
+    assert_eq!(refused.retry_after(), 20 * SECOND);
+}
+
+// Breaker 5
+#[test]
+fn a_whole_life_is_told_as_it_happens() {
+    let now = Instant::now();
+    let told: Arc<Mutex<Vec<Transition>>> = Arc::default();
+    let listener = Arc::clone(&told);
+    let settings = settings(now).on_transition(move |it| listener.lock().expect("one thread").push(*it));
+    let breaker = Breaker::with(Consecutive::new(2), settings);
+    succeed(&breaker, 100, now);
+    assert!(told.lock().expect("one thread").is_empty(), "calls are no events");
+    fail(&breaker, 2, now);
+    let (second, third) = (now + 10 * SECOND, now + 30 * SECOND);
+    breaker.admit(second).expect("a probe").failure(second);
+    breaker.admit(third).expect("a probe").success(third);
+    breaker.force_open(third);
+    breaker.force_closed(third);
+    breaker.reset(third);
+    let told = told.lock().expect("one thread");
+    let states: Vec<_> = told.iter().map(|it| (it.from, it.to, it.open_for)).collect();
+    assert_eq!(
+        states,
+        [
+            (State::Closed, State::Open, Some(10 * SECOND)),
+            (State::Open, State::HalfOpen, None),
+            (State::HalfOpen, State::Open, Some(20 * SECOND)),
+            (State::Open, State::HalfOpen, None),
+            (State::HalfOpen, State::Closed, None),
+            (State::Closed, State::ForcedOpen, None),
+            (State::ForcedOpen, State::ForcedClosed, None),
+            (State::ForcedClosed, State::Closed, None),
+        ]
+    );
+    assert!(told.iter().map(|it| it.generation).eq(1..=8));
+    assert_eq!((told[0].at, told[4].at), (now, third));
+}
+
+// Breaker 6
+#[test]
+fn reset_closes_from_any_state() {
+    for state in [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen, State::ForcedClosed] {
+        let (breaker, now) = breaker(Consecutive::new(2));
+        match state {
+            State::Open => fail(&breaker, 2, now),
+            State::HalfOpen => {
+                fail(&breaker, 2, now);
+                std::mem::forget(breaker.admit(now + 10 * SECOND));
+            }
+            State::ForcedOpen => breaker.force_open(now),
+            State::ForcedClosed => breaker.force_closed(now),
+            _ => {}
+        }
+        assert_eq!(breaker.state(), state);
+        breaker.reset(now);
+        assert_eq!(breaker.state(), State::Closed);
+        fail(&breaker, 1, now);
+        assert_eq!(breaker.state(), State::Closed, "and with an empty window");
+        fail(&breaker, 1, now);
+        assert_eq!(breaker.snapshot(now).retry_after, Some(10 * SECOND), "and with no memory of openings");
+    }
+}
+
+// Breaker 6
+#[test]
+fn forced_states_hold_until_reset() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    breaker.force_closed(now);
+    fail(&breaker, 100, now);
+    assert_eq!(breaker.state(), State::ForcedClosed);
+    breaker.force_open(now);
+    let refused = breaker.admit(now + 1_000 * SECOND).expect_err("held open");
+    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Forced, 60 * SECOND));
+}
+
+// Breaker 7
+#[test]
+fn fifty_callers_at_once_get_exactly_the_probes_through() {
+    for probes in [1, 3, 10] {
+        let now = Instant::now();
+        let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(probes));
+        fail(&breaker, 1, now);
+        let later = now + 10 * SECOND;
+        let admitted: usize = std::thread::scope(|scope| {
+            let callers: Vec<_> =
+                (0..50).map(|_| scope.spawn(|| breaker.admit(later).map(std::mem::forget).is_ok())).collect();
+            callers.into_iter().map(|caller| usize::from(caller.join().expect("no panic"))).sum()
+        });
+        assert_eq!(admitted, usize::from(probes));
+    }
+}
+
+// Breaker 7
+#[test]
+fn two_hundred_callers_at_the_half_open_instant() {
+    let now = Instant::now();
+    let breaker = Breaker::with(CountWindow::new(100, 50), settings(now).probes(5).ramp(3));
+    fail(&breaker, 10, now);
+    let later = now + 10 * SECOND;
+    let answers: Vec<_> = (0..200).map(|_| breaker.admit(later)).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5);
+    assert!(answers.iter().flat_map(|it| it.as_ref().err()).all(|it| it.cause() == Cause::Probing));
+}
+
+// Breaker 8
+#[test]
+fn a_late_success_does_not_close_and_a_late_failure_does_not_reopen() {
+    let (breaker, now) = breaker(Consecutive::new(2));
+    let [early_success, early_failure, other] = [(); 3].map(|()| breaker.admit(now).expect("closed"));
+    fail(&breaker, 2, now);
+    early_success.success(now);
+    assert_eq!(breaker.state(), State::Open);
+    let later = now + 10 * SECOND;
+    let probe = breaker.admit(later).expect("a probe");
+    early_failure.failure(later);
+    assert_eq!(breaker.state(), State::HalfOpen, "the failure is older than the probe");
+    probe.success(later);
+    assert_eq!(breaker.state(), State::Closed);
+    other.failure(later);
+    fail(&breaker, 1, later);
+    assert_eq!(breaker.state(), State::Closed, "the window counts one failure, not two");
+}
+
+// Breaker 8
+#[test]
+fn a_late_probe_counts_for_nothing() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(2));
+    fail(&breaker, 1, now);
+    let first = now + 10 * SECOND;
+    let [failing, late] = [(); 2].map(|()| breaker.admit(first).expect("a probe"));
+    failing.failure(first);
+    let second = first + 20 * SECOND;
+    let [current, other] = [(); 2].map(|()| breaker.admit(second).expect("a probe"));
+    late.failure(second);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(breaker.snapshot(second).probes, 2);
+    current.success(second);
+    other.success(second);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// Breaker 9
+#[test]
+fn a_probe_that_is_cancelled_or_ignored_leaves_its_place() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    drop(breaker.admit(later).expect("a probe"));
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    breaker.admit(later).expect("the place is free").ignore();
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    breaker.admit(later).expect("the place is free").abandon(later + 100 * SECOND);
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    breaker.admit(later).expect("the place is free").success(later);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// Breaker 9
+#[test]
+fn an_owned_permit_behaves_like_a_borrowed_one() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    let breaker = Arc::new(breaker);
+    breaker.admit_owned(now).expect("closed").failure(now);
+    let later = now + 10 * SECOND;
+    let probe = breaker.admit_owned(later).expect("a probe");
+    assert!(breaker.admit_owned(later).is_err());
+    drop(probe);
+    breaker.admit_owned(later).expect("the place is free").ignore();
+    breaker.admit_owned(later).expect("the place is free").abandon(later);
+    breaker.admit_owned(later).expect("the place is free").success(later);
+    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(Arc::strong_count(&breaker), 1);
+}
+
+// Breaker 9
+#[test]
+fn probes_that_never_report_do_not_wedge_it() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    let lost = breaker.admit(later).expect("a probe");
+    assert!(breaker.admit(later + 29 * SECOND).is_err());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    let refused = breaker.admit(later + 30 * SECOND).expect_err("given up on, so open");
+    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Open, 20 * SECOND));
+    let again = later + 50 * SECOND;
+    breaker.admit(again).expect("a probe").success(again);
+    assert_eq!(breaker.state(), State::Closed);
+    lost.failure(again);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+// Breaker 10
+#[test]
+fn after_recovery_the_window_is_empty() {
+    let policies: [Box<dyn FailurePolicy>; 3] = [
+        Box::new(Consecutive::new(10)),
+        Box::new(CountWindow::new(20, 50)),
+        Box::new(TimeWindow::new(100 * SECOND, 50)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        fail(&breaker, 10, now);
+        let later = now + 10 * SECOND;
+        succeed(&breaker, 1, later);
+        assert_eq!(breaker.state(), State::Closed);
+        fail(&breaker, 9, later);
+        assert_eq!(breaker.state(), State::Closed, "{:?}", breaker.policy());
+        fail(&breaker, 1, later);
+        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.policy());
+    }
+}
+
+// Breaker 11
+#[test]
+fn a_rate_needs_a_minimum_of_calls() {
+    let policies: [Box<dyn FailurePolicy>; 2] = [
+        Box::new(CountWindow::new(100, 50).min_calls(20)),
+        Box::new(TimeWindow::new(10 * SECOND, 50).min_calls(20)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        fail(&breaker, 19, now);
+        assert_eq!(breaker.state(), State::Closed);
+        fail(&breaker, 1, now);
+        assert_eq!(breaker.state(), State::Open);
+    }
+}
+
+// Breaker 12
+#[test]
+fn slow_calls_open_it_although_they_succeed() {
+    let policies: [Box<dyn FailurePolicy>; 2] = [
+        Box::new(CountWindow::new(10, 50).slow(2 * SECOND, 80)),
+        Box::new(TimeWindow::new(100 * SECOND, 50).slow(2 * SECOND, 80)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        succeed(&breaker, 2, now);
+        for _ in 0..7 {
+            breaker.admit(now).expect("closed").success(now + 2 * SECOND);
+        }
+        assert_eq!(breaker.state(), State::Closed);
+        breaker.admit(now).expect("closed").abandon(now + 2 * SECOND);
+        assert_eq!(breaker.state(), State::Open, "and one whose caller gave up counts as well");
+        let later = now + 12 * SECOND;
+        breaker.admit(later).expect("a probe").success(later + 2 * SECOND);
+        assert_eq!(breaker.state(), State::Open, "a slow probe is a failed one");
+        let again = later + 22 * SECOND;
+        breaker.admit(again).expect("a probe").abandon(again + 2 * SECOND);
+        assert_eq!(breaker.state(), State::Open, "also when its caller gave up");
+    }
+}
+
+#[test]
+fn a_quick_cancellation_counts_neither_way() {
+    let (breaker, now) = breaker(CountWindow::new(10, 50).min_calls(1).slow(2 * SECOND, 1));
+    for _ in 0..100 {
+        breaker.admit(now).expect("closed").abandon(now + SECOND);
+        breaker.admit(now).expect("closed").ignore();
+    }
+    assert_eq!(breaker.snapshot(now).window.calls, 0);
+}
+
+// Breaker 13
+#[test]
+fn each_opening_lasts_longer_up_to_the_cap() {
+    let (breaker, start) = breaker(Consecutive::new(1));
+    let mut now = start;
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        fail(&breaker, 1, now);
+        let wait = breaker.admit(now).expect_err("open").retry_after();
+        waits.push(wait.as_secs());
+        now += wait;
+    }
+    assert_eq!(waits, [10, 20, 40, 60, 60, 60]);
+    succeed(&breaker, 1, now);
+    fail(&breaker, 1, now);
+    assert_eq!(breaker.admit(now).expect_err("open").retry_after(), 10 * SECOND, "closing forgives");
+}
+
+// Breaker 13
+#[test]
+fn jitter_is_decorrelated_seeded_and_capped() {
+    let now = Instant::now();
+    let waits = |seed| -> Vec<Duration> {
+        let open_time = Backoff::exponential(10 * SECOND, 60 * SECOND);
+        let settings = Arc::new(Settings::new(now).open_time(open_time).probes(1).ramp(1).seed(seed));
+        let breakers = [(); 2].map(|()| Breaker::with(Consecutive::new(1), Arc::clone(&settings)));
+        let mut waits = Vec::new();
+        for breaker in breakers {
+            let mut now = now;
+            for _ in 0..8 {
+                fail(&breaker, 1, now);
+                let wait = breaker.admit(now).expect_err("open").retry_after();
+                waits.push(wait);
+                now += wait;
+            }
+        }
+        waits
+    };
+    assert_eq!(waits(1), waits(1), "the same seed, the same waits");
+    assert_ne!(waits(1), waits(2));
+    assert_ne!(waits(1)[..8], waits(1)[8..], "two breakers of one seed do not move together");
+    assert!(waits(1).iter().all(|wait| (10 * SECOND..=60 * SECOND + SECOND).contains(wait)));
+}
+
+// Breaker 13
+#[test]
+fn what_the_other_side_asks_for_is_honored_within_bounds() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).retry_after_cap(100 * SECOND));
+    let wait_after = |asked| {
+        breaker.reset(now);
+        breaker.admit(now).expect("closed").failure_retry_after(now, asked);
+        breaker.admit(now).expect_err("open").retry_after()
+    };
+    assert_eq!(wait_after(SECOND), 10 * SECOND, "not less than its own time");
+    assert_eq!(wait_after(50 * SECOND), 50 * SECOND);
+    assert_eq!(wait_after(Duration::MAX), 100 * SECOND);
+}
+
+// Breaker 15
+#[test]
+fn each_probe_counts_once() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(3));
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    let [first, second, third] = [(); 3].map(|()| breaker.admit(later).expect("a probe"));
+    first.success(later);
+    second.success(later);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(breaker.admit(later).is_err(), "a probe that succeeded does not make room for another one");
+    third.success(later);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn recovery_is_a_ramp() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(4).ramp(3));
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    let stage = || -> Vec<_> { std::iter::from_fn(|| breaker.admit(later).ok()).take(1_000).collect() };
+    for size in [4, 8, 16] {
+        let probes = stage();
+        assert_eq!(probes.len(), size);
+        // Up to a quarter of the later stages may fail.
+        let tolerated = if size == 4 { 0 } else { size / 4 };
+        for (n, probe) in probes.into_iter().enumerate() {
+            if n < tolerated { probe.failure(later) } else { probe.success(later) }
+        }
+    }
+    assert_eq!(breaker.state(), State::Closed);
+
+    breaker.reset(now);
+    fail(&breaker, 1, now);
+    stage().into_iter().for_each(|probe| probe.success(later));
+    stage().into_iter().take(3).for_each(|probe| probe.failure(later));
+    assert_eq!(breaker.state(), State::Open, "three of eight is too much");
+}
+
+#[test]
+fn one_failure_among_the_first_probes_is_one_too_many() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(100).ramp(3));
+    fail(&breaker, 1, now);
+    breaker.admit(now + 10 * SECOND).expect("a probe").failure(now + 10 * SECOND);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+// Breaker 16
+#[test]
+fn a_set_of_breakers_is_bounded_and_strangers_create_nothing() {
+    let now = Instant::now();
+    let breakers = Breakers::new(8, settings(now), || Consecutive::new(1));
+    for stranger in 0..1_000 {
+        assert!(breakers.get(&stranger, now).is_none());
+    }
+    assert!(breakers.is_empty());
+    for key in 0..1_000 {
+        breakers.ensure(&key, now + Duration::from_millis(key)).expect("idle ones make room");
+        assert!(breakers.len() <= 8);
+    }
+    assert!(breakers.get(&999, now).is_some() && breakers.get(&0, now).is_none(), "the oldest went first");
+}
+
+// Breaker 16
+#[test]
+fn a_breaker_that_is_open_or_in_use_is_kept() {
+    let now = Instant::now();
+    let breakers = Breakers::new(2, settings(now), || Consecutive::new(1));
+    let open = breakers.ensure(&"open", now).expect("room");
+    fail(&open, 1, now);
+    drop(open);
+    let used = breakers.ensure(&"used", now).expect("room");
+    assert!(breakers.ensure(&"third", now).is_err());
+    drop(used);
+    assert!(breakers.ensure(&"third", now).is_ok(), "what is idle makes room");
+    let open = breakers.get(&"open", now).expect("kept");
+    assert_eq!(open.state(), State::Open);
+    breakers.reset(now);
+    assert_eq!(open.state(), State::Closed);
+    assert_eq!(breakers.all().len(), 2);
+}
+
+// Breaker 18
+#[test]
+fn a_healthy_call_leaves_no_trace() {
+    let (breaker, now) = breaker((Consecutive::new(5), CountWindow::new(100, 50)));
+    succeed(&breaker, 100, now);
+    let before = format!("{breaker:?}");
+    succeed(&breaker, 1_000, now);
+    assert_eq!(format!("{breaker:?}"), before, "nothing was written");
+
+    breaker.reset(now);
+    succeed(&breaker, 100, now);
+    let before = format!("{breaker:?}");
+    succeed(&breaker, 1_000, now);
+    assert_eq!(format!("{breaker:?}"), before, "nor in a later generation");
+}
+
+#[test]
+fn the_time_is_asked_for_only_if_it_matters() {
+    fn reads<P: FailurePolicy>(policy: P, open: bool) -> u32 {
+        let (breaker, now) = breaker(policy);
+        if open {
+            breaker.force_open(now);
+        }
+        let reads = std::cell::Cell::new(0);
+        let clock = || {
+            reads.set(reads.get() + 1);
+            now
+        };
+        if let Ok(permit) = breaker.admit_with(clock) {
+            permit.success_with(clock);
+        }
+        reads.get()
+    }
+    assert_eq!(reads(Consecutive::new(1), false), 0);
+    assert_eq!(reads(CountWindow::new(10, 50), false), 0);
+    assert_eq!(reads(CountWindow::new(10, 50).slow(SECOND, 50), false), 2);
+    assert_eq!(reads(TimeWindow::new(SECOND, 50), false), 2);
+    assert_eq!(reads((Consecutive::new(1), TimeWindow::new(SECOND, 50)), false), 2);
+    assert_eq!(reads(Consecutive::new(1), true), 1);
+
+    // And it matters that a probe succeeds.
+    let (breaker, now) = breaker(Consecutive::new(1));
+    breaker.admit_with(|| now).expect("closed").failure(now);
+    let later = now + 10 * SECOND;
+    breaker.admit_with(|| later).expect("a probe").success_with(|| later);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn a_pair_of_policies_opens_when_either_would() {
+    let policy = || (Consecutive::new(3), CountWindow::new(10, 50));
+    let (row, now) = breaker(policy());
+    fail(&row, 3, now);
+    assert_eq!(row.state(), State::Open);
+    let (rate, now) = breaker(policy());
+    for _ in 0..5 {
+        succeed(&rate, 1, now);
+        fail(&rate, 1, now);
+    }
+    assert_eq!(rate.state(), State::Open);
+}
+
+#[test]
+fn a_time_window_forgets() {
+    let (breaker, now) = breaker(TimeWindow::new(10 * SECOND, 50));
+    fail(&breaker, 9, now);
+    assert_eq!(breaker.snapshot(now + 9 * SECOND).window.failures, 9);
+    assert_eq!(breaker.snapshot(now + 10 * SECOND).window.failures, 0);
+    fail(&breaker, 9, now + 10 * SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn a_time_window_remembers_nothing_after_any_idle_time() {
+    let span = Duration::from_millis(100);
+    for idle in [1_u64 << 20, 10 << 31, (10 << 31) + 70, (10 << 32) + 100, 1 << 36] {
+        let (breaker, now) = breaker(TimeWindow::new(span, 50));
+        fail(&breaker, 9, now);
+        let later = now + Duration::from_millis(idle);
+        fail(&breaker, 9, later);
+        assert_eq!(breaker.snapshot(later).window.failures, 9, "after {idle} ms");
+        assert_eq!(breaker.state(), State::Closed);
+    }
+}
+
+#[test]
+fn a_report_with_an_old_time_erases_nothing_newer() {
+    let (breaker, now) = breaker(TimeWindow::new(10 * SECOND, 50));
+    let late = breaker.admit(now).expect("closed");
+    let later = now + 10 * SECOND;
+    fail(&breaker, 5, later);
+    // Its tick shares a bucket with the current one.
+    late.failure(now);
+    assert_eq!(breaker.snapshot(later).window.failures, 5);
+}
+
+/// Resets by the clock, as an operator's script does them, on a breaker that nobody calls.
+#[test]
+fn no_number_of_resets_deadens_it() {
+    let policies: [Box<dyn FailurePolicy>; 3] = [
+        Box::new(Consecutive::new(10)),
+        Box::new(CountWindow::new(20, 50)),
+        Box::new(TimeWindow::new(100 * SECOND, 50)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        for resets in [1, 127, 128, 255, (1 << 19) - 1, (1 << 19) + 1] {
+            fail(&breaker, 3, now);
+            (0..resets).for_each(|_| breaker.reset(now));
+            fail(&breaker, 9, now);
+            assert_eq!(breaker.state(), State::Closed, "{resets} resets, {:?}", breaker.policy());
+            fail(&breaker, 1, now);
+            assert_eq!(breaker.state(), State::Open, "{resets} resets, {:?}", breaker.policy());
+            breaker.reset(now);
+        }
+    }
+}
+
+#[test]
+#[should_panic = "at least one failure"]
+fn a_policy_that_could_never_be_content_is_refused() {
+    let _ = Consecutive::new(0);
+}
+
+#[test]
+#[should_panic = "1 to 100 percent"]
+fn a_rate_over_everything_is_refused() {
+    let _ = CountWindow::new(10, 101);
+}

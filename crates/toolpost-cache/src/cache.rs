@@ -1,0 +1,238 @@
+//! The envelope over a store: what may be served, what must be asked again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::counters::{Count, Counters, Stats};
+use crate::entry::Entry;
+use crate::generations::{Epoch, Generations};
+use crate::key::Key;
+use crate::lifetime::{State, Terms, Windows};
+use crate::store::Store;
+
+/// Remembers answers of type `V` in a [`Store`], and says what each may be used for at a given time.
+///
+/// A handle; clones share everything. It never reads a clock, never waits, and knows nothing of how an
+/// answer is made: [`Flights`](crate::Flights) asks each question once, and `rt::ReadThrough` (with the
+/// `tokio` feature) joins the two.
+pub struct Cache<V>(Arc<Inner<V>>);
+
+struct Inner<V> {
+    store: Box<dyn Store<V>>,
+    generations: Arc<Generations>,
+    counters: Counters,
+    /// Counts entries, to spread their jitter.
+    spread: AtomicU64,
+}
+
+/// What a look-up found.
+#[derive(Debug)]
+pub enum Look<V> {
+    /// Serve it.
+    Fresh(Arc<Entry<V>>),
+    /// Serve it, and have it refreshed if [`Entry::claim_refresh`] says so.
+    Stale(Arc<Entry<V>>),
+    /// Ask again, and serve it if that fails.
+    StaleIfError(Arc<Entry<V>>),
+    /// Ask.
+    Miss,
+}
+
+/// Why an answer was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotKept {
+    /// It weighs more than the store takes.
+    Oversized,
+    /// It was invalidated while it was being made.
+    Outdated,
+    /// Its terms let it serve for no time at all.
+    NoLifetime,
+}
+
+impl<V: Send + Sync + 'static> Cache<V> {
+    /// An empty cache that keeps its entries in `store`.
+    #[must_use]
+    pub fn new(store: impl Store<V>) -> Self {
+        Self(Arc::new(Inner {
+            store: Box::new(store),
+            generations: Arc::new(Generations::new()),
+            counters: Counters::default(),
+            spread: AtomicU64::new(0),
+        }))
+    }
+
+    /// Finds what may be served for `key` at `now`, and counts the look-up.
+    ///
+    /// Takes no lock that a writer holds for long, and allocates nothing.
+    #[must_use]
+    pub fn look(&self, key: &[u8], now: Instant) -> Look<V> {
+        let look = self.peek(key, now);
+        self.count(match look {
+            Look::Fresh(_) => Count::FreshHit,
+            Look::Stale(_) => Count::StaleHit,
+            Look::StaleIfError(_) | Look::Miss => Count::Miss,
+        });
+        look
+    }
+
+    /// As [`look`](Self::look), uncounted.
+    #[must_use]
+    pub fn peek(&self, key: &[u8], now: Instant) -> Look<V> {
+        let Some(entry) = self.0.store.get(key) else { return Look::Miss };
+        match entry.state(now) {
+            State::Fresh => Look::Fresh(entry),
+            State::Stale => Look::Stale(entry),
+            State::StaleIfError => Look::StaleIfError(entry),
+            State::Dead => {
+                self.bury(key, &entry);
+                Look::Miss
+            }
+        }
+    }
+
+    /// The moment a load begins, for [`put`](Self::put): take it before the load reads anything.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.generations.now()
+    }
+
+    /// Keeps the answer of a load that began at `epoch`.
+    ///
+    /// # Errors
+    ///
+    /// If it was not kept. Whatever was kept under `key` before is then gone too, unless the answer is
+    /// outdated: it has been superseded.
+    pub fn put(
+        &self,
+        key: &Key,
+        value: V,
+        terms: &Terms,
+        epoch: Epoch,
+        now: Instant,
+    ) -> Result<Arc<Entry<V>>, NotKept> {
+        let spread = spread(self.0.spread.fetch_add(1, Ordering::Relaxed));
+        self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+    }
+
+    pub(crate) fn keep(
+        &self,
+        key: &Key,
+        value: V,
+        terms: &Terms,
+        windows: Windows,
+        epoch: Epoch,
+        now: Instant,
+    ) -> Result<Arc<Entry<V>>, NotKept> {
+        let inner = &*self.0;
+        if windows.state(now) == State::Dead {
+            return Err(NotKept::NoLifetime);
+        }
+        let weight = terms.weight.saturating_add(key.as_bytes().len());
+        let entry = Entry::new(value, windows, weight, terms, epoch, &inner.generations, now);
+        if !entry.is_current(key.as_bytes()) {
+            return Err(NotKept::Outdated);
+        }
+        let entry = Arc::new(entry);
+        if inner.store.put(key, &entry).is_err() {
+            self.count(Count::Refused);
+            return Err(NotKept::Oversized);
+        }
+        // An invalidation between the check and the store would otherwise be overtaken.
+        if !entry.is_current(key.as_bytes()) {
+            self.bury(key.as_bytes(), &entry);
+            return Err(NotKept::Outdated);
+        }
+        Ok(entry)
+    }
+
+    /// Forgets `key`, and every load of it that has begun; true if it was kept.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn remove(&self, key: &[u8]) -> bool {
+        self.0.generations.remove(key);
+        let removed = self.0.store.remove(key);
+        if removed {
+            self.count(Count::Invalidated);
+        }
+        removed
+    }
+
+    /// Makes every answer that depends on `tag` dead, and every load of one that has begun.
+    ///
+    /// Costs the same whatever the number of entries. Returns how many in memory carry the tag; dead
+    /// ones that nobody has found yet are counted again.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn invalidate(&self, tag: &str) -> usize {
+        self.0.generations.invalidate(tag)
+    }
+
+    /// Forgets everything, and every load that has begun; returns how many entries there were.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn clear(&self) -> usize {
+        self.0.generations.clear();
+        let cleared = self.0.store.clear();
+        self.0.counters.add(Count::Invalidated, cleared as u64);
+        cleared
+    }
+
+    /// The epoch that a load of `key`, whose answer depends on `tags`, must not have begun before.
+    #[must_use]
+    pub fn valid_since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
+        self.0.generations.since(key, tags)
+    }
+
+    /// What it has seen, and what it holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let usage = self.0.store.usage();
+        let Inner { counters, .. } = &*self.0;
+        Stats { entries: usage.entries, bytes: usage.bytes, evicted: usage.evicted, ..counters.stats() }
+    }
+
+    pub(crate) fn count(&self, count: Count) {
+        self.0.counters.one(count);
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn add(&self, count: Count, by: u64) {
+        self.0.counters.add(count, by);
+    }
+
+    /// Drops an entry found dead, and counts the cause once.
+    fn bury(&self, key: &[u8], entry: &Arc<Entry<V>>) {
+        if self.0.store.remove_entry(key, entry) {
+            self.count(if entry.is_current(key) { Count::Expired } else { Count::Invalidated });
+        }
+    }
+}
+
+/// Spreads consecutive numbers evenly over `0.0..1.0` (multiples of the golden ratio).
+fn spread(n: u64) -> f64 {
+    (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+impl<V> Clone for Cache<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V> fmt::Debug for Cache<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("counters", &self.0.counters.stats()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Oversized => "the answer is heavier than the store takes",
+            Self::Outdated => "the answer was invalidated while it was being made",
+            Self::NoLifetime => "the answer may serve for no time",
+        })
+    }
+}
+
+impl std::error::Error for NotKept {}

@@ -1,0 +1,115 @@
+//! Counts what happens, without making readers on different cores meet.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What a cache has seen since it was made, and what it holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Look-ups answered by a fresh entry.
+    pub fresh_hits: u64,
+    /// Look-ups answered by a stale entry.
+    pub stale_hits: u64,
+    /// Failed loads covered by an entry kept for that case.
+    pub error_hits: u64,
+    /// Look-ups that found nothing to serve at once.
+    pub misses: u64,
+    /// Loads that ended.
+    pub loads: u64,
+    /// Those of them that failed.
+    pub failed_loads: u64,
+    /// The time all ended loads took together.
+    pub load_time: Duration,
+    /// Those of the loads that refreshed a stale entry in the background.
+    pub refreshes: u64,
+    /// Callers that waited for somebody else's load.
+    pub joined: u64,
+    /// Entries that gave way to others.
+    pub evicted: u64,
+    /// Entries found dead of age.
+    pub expired: u64,
+    /// Entries found dead by a tag, or removed by key, or cleared.
+    pub invalidated: u64,
+    /// Answers too heavy to be kept.
+    pub refused: u64,
+    /// Entries in memory now, dead ones not found yet included.
+    pub entries: usize,
+    /// Their weight in bytes.
+    pub bytes: usize,
+}
+
+impl Stats {
+    /// The share of look-ups that were answered at once; `None` before the first.
+    #[must_use]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let hits = self.fresh_hits + self.stale_hits;
+        let all = hits + self.misses;
+        (0 < all).then(|| hits as f64 / all as f64)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    FreshHit,
+    StaleHit,
+    ErrorHit,
+    Miss,
+    Load,
+    FailedLoad,
+    LoadNanos,
+    Refresh,
+    Joined,
+    Expired,
+    Invalidated,
+    Refused,
+}
+
+const COUNTS: usize = Count::Refused as usize + 1;
+const STRIPES: usize = 16;
+
+/// One cache line and its neighbor apart from the next.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe([AtomicU64; COUNTS]);
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters([Stripe; STRIPES]);
+
+impl Counters {
+    pub(crate) fn add(&self, count: Count, by: u64) {
+        self.0[stripe()].0[count as usize].fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn one(&self, count: Count) {
+        self.add(count, 1);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let sum = |count: Count| self.0.iter().map(|s| s.0[count as usize].load(Ordering::Relaxed)).sum();
+        Stats {
+            fresh_hits: sum(Count::FreshHit),
+            stale_hits: sum(Count::StaleHit),
+            error_hits: sum(Count::ErrorHit),
+            misses: sum(Count::Miss),
+            loads: sum(Count::Load),
+            failed_loads: sum(Count::FailedLoad),
+            load_time: Duration::from_nanos(sum(Count::LoadNanos)),
+            refreshes: sum(Count::Refresh),
+            joined: sum(Count::Joined),
+            expired: sum(Count::Expired),
+            invalidated: sum(Count::Invalidated),
+            refused: sum(Count::Refused),
+            ..Stats::default()
+        }
+    }
+}
+
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+    }
+    MINE.get()
+}

@@ -1,0 +1,174 @@
+//! Asks each question once, however many are waiting for the answer.
+
+mod lift;
+mod waiting;
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+pub use lift::Lift;
+use waiting::Flight;
+pub use waiting::Join;
+
+use crate::generations::Epoch;
+use crate::key::Key;
+use crate::sync::{Mutex, lock};
+
+/// The loads under way, by key: who asks what is already being asked waits for that answer.
+///
+/// A flight owns the future of its load. Whichever waiter is alive polls it: when the one that does is
+/// dropped, another is woken in its place, and when the last is dropped, so is the load. Nothing is
+/// spawned. A waiter is polled when it joins, when it has to take over, and when the answer is there;
+/// only the one that polls the load is woken by it.
+///
+/// `T` is the answer and is cloned for each waiter. `L` says how urgent a waiter is, greater being more
+/// urgent; see [`Lift`].
+///
+/// A waiter that is kept but never polled again can hold up the others if it was the one to poll the
+/// load, as with any future that is shared: poll it or drop it.
+pub struct Flights<T, L = ()> {
+    map: Arc<Map<T, L>>,
+}
+
+type Map<T, L> = Mutex<HashMap<Key, Arc<Flight<T, L>>>>;
+
+/// How a load landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing<T> {
+    /// The answer is for every waiter.
+    Shared(T),
+    /// The answer belongs to the caller whose load it was (a refusal, say): the next waiter asks for itself.
+    Personal(T),
+}
+
+/// What a waiter got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arrival<T> {
+    /// The answer.
+    pub value: T,
+    /// Whether it came from somebody else's load.
+    pub joined: bool,
+}
+
+/// The load panicked, or could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panicked;
+
+/// Which flight a caller may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Boarding<L = ()> {
+    /// When a load that this caller starts would begin.
+    pub epoch: Epoch,
+    /// Loads that began before this are no good to this caller: what they read has been invalidated.
+    pub valid_since: Epoch,
+    /// How urgent this caller is; greater is more urgent.
+    pub urgency: L,
+}
+
+impl<L> Boarding<L> {
+    /// Boards any flight.
+    #[must_use]
+    pub const fn any(urgency: L) -> Self {
+        Self { epoch: Epoch(0), valid_since: Epoch(0), urgency }
+    }
+
+    /// Boards a flight that began at `valid_since` or later, or else starts one at `epoch`.
+    #[must_use]
+    pub const fn since(valid_since: Epoch, epoch: Epoch, urgency: L) -> Self {
+        Self { epoch, valid_since, urgency }
+    }
+}
+
+impl<T: Clone, L: Ord + Clone> Flights<T, L> {
+    /// No loads under way.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { map: Arc::new(Mutex::new(HashMap::new())) }
+    }
+
+    /// Waits for the load of `key` under way, or else for the one that `load` makes.
+    ///
+    /// Nothing happens before the first poll. `load` is called when this caller leads: at once, or after
+    /// an answer that belonged to somebody else. It runs inside the poll of whichever waiter is alive.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the flight. The load goes on while anyone waits for it.
+    pub fn join<F, Fut>(&self, key: Key, boarding: Boarding<L>, load: F) -> Join<T, L, F>
+    where
+        F: FnOnce(Lift<L>) -> Fut,
+        Fut: Future<Output = Landing<T>> + Send + 'static,
+    {
+        Join::new(Arc::clone(&self.map), key, boarding, load)
+    }
+
+    /// How many loads are under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.map).len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The flight of `key` that `boarding` may board, started if there is none; held with the map's lock.
+fn board<T, L: Ord + Clone>(
+    map: &mut HashMap<Key, Arc<Flight<T, L>>>,
+    key: &Key,
+    boarding: &Boarding<L>,
+) -> (Arc<Flight<T, L>>, bool) {
+    match map.entry(key.clone()) {
+        hash_map::Entry::Occupied(mut entry) => {
+            let joined = boarding.valid_since <= entry.get().epoch;
+            if !joined {
+                // Its own waiters still get its answer; nobody new does.
+                entry.insert(Flight::new(boarding));
+            }
+            (Arc::clone(entry.get()), joined)
+        }
+        hash_map::Entry::Vacant(entry) => (Arc::clone(entry.insert(Flight::new(boarding))), false),
+    }
+}
+
+/// Takes a flight off the map, unless another has taken its place.
+fn unlist<T, L>(map: &mut HashMap<Key, Arc<Flight<T, L>>>, key: &Key, flight: &Arc<Flight<T, L>>) {
+    if map.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
+        map.remove(key);
+    }
+}
+
+impl<T: Clone, L: Ord + Clone> Default for Flights<T, L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, L> Clone for Flights<T, L> {
+    fn clone(&self) -> Self {
+        Self { map: Arc::clone(&self.map) }
+    }
+}
+
+impl<T, L> fmt::Debug for Flights<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").field("under_way", &lock(&self.map).len()).finish()
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the load panicked")
+    }
+}
+
+impl std::error::Error for Panicked {}

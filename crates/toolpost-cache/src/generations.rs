@@ -1,0 +1,157 @@
+//! Invalidation by counting: who was born before the last change is dead.
+//!
+//! One counter orders everything: an [`Epoch`] is its value when a load began, and an invalidation
+//! takes the next one. A tag remembers only its last invalidation, so invalidating it costs the same
+//! whether one entry carries it or a million do, and an answer whose load began before the
+//! invalidation can never be taken for one that began after it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// When a load began, in invalidations since the cache was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub(crate) u64);
+
+/// A tag and its last invalidation, shared by the entries that carry it.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub(crate) name: Box<str>,
+    last: AtomicU64,
+}
+
+impl Tag {
+    pub(crate) fn is_after(&self, epoch: Epoch) -> bool {
+        epoch.0 < self.last.load(Ordering::Acquire)
+    }
+}
+
+/// Removals of single keys are remembered by hash: a collision costs one answer not kept.
+const KEYS: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Generations {
+    /// The number of invalidations so far.
+    clock: AtomicU64,
+    /// Everything that began before this is gone.
+    cleared: AtomicU64,
+    keys: Box<[AtomicU64]>,
+    hash: RandomState,
+    tags: RwLock<Tags>,
+}
+
+#[derive(Debug, Default)]
+struct Tags {
+    by_name: HashMap<Box<str>, Arc<Tag>>,
+    /// No forgotten tag was invalidated after this.
+    floor: u64,
+    /// At this many tags, those that nothing carries are forgotten.
+    sweep_at: usize,
+}
+
+impl Generations {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: AtomicU64::new(0),
+            cleared: AtomicU64::new(0),
+            keys: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
+            hash: RandomState::new(),
+            tags: RwLock::new(Tags { sweep_at: 256, ..Tags::default() }),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Epoch {
+        Epoch(self.clock.load(Ordering::Acquire))
+    }
+
+    /// Invalidates a tag; returns how many holders it has.
+    pub(crate) fn invalidate(&self, name: &str) -> usize {
+        let tag = self.tag(name);
+        tag.last.fetch_max(self.tick(), Ordering::AcqRel);
+        // Less the map and this function.
+        Arc::strong_count(&tag).saturating_sub(2)
+    }
+
+    pub(crate) fn remove(&self, key: &[u8]) {
+        let tick = self.tick();
+        self.slot(key).fetch_max(tick, Ordering::AcqRel);
+    }
+
+    pub(crate) fn clear(&self) {
+        let tick = self.tick();
+        self.cleared.fetch_max(tick, Ordering::AcqRel);
+    }
+
+    /// The earliest epoch at which a load of `key` may have begun to be of use still.
+    pub(crate) fn since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
+        let own = self.slot(key).load(Ordering::Acquire).max(self.cleared.load(Ordering::Acquire));
+        if tags.is_empty() {
+            return Epoch(own);
+        }
+        let known = self.tags.read().unwrap_or_else(PoisonError::into_inner);
+        let last = |name: &str| known.by_name.get(name).map_or(0, |tag| tag.last.load(Ordering::Acquire));
+        Epoch(tags.iter().map(|name| last(name)).fold(own, u64::max))
+    }
+
+    /// The tag of that name, known from now on.
+    pub(crate) fn tag(&self, name: &str) -> Arc<Tag> {
+        // A poisoned map is whole: nothing panics between its changes.
+        let known = self.tags.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tag) = known.by_name.get(name) {
+            return Arc::clone(tag);
+        }
+        drop(known);
+        let mut known = self.tags.write().unwrap_or_else(PoisonError::into_inner);
+        if known.sweep_at <= known.by_name.len() {
+            known.sweep();
+        }
+        let floor = known.floor;
+        let tag = || Arc::new(Tag { name: name.into(), last: AtomicU64::new(floor) });
+        Arc::clone(known.by_name.entry(name.into()).or_insert_with(tag))
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn slot(&self, key: &[u8]) -> &AtomicU64 {
+        &self.keys[self.hash.hash_one(key) as usize % KEYS]
+    }
+}
+
+impl Tags {
+    /// Forgets the tags that nothing carries, and lets the floor stand for them.
+    fn sweep(&mut self) {
+        let mut floor = self.floor;
+        self.by_name.retain(|_, tag| {
+            // Under the write lock nobody takes a new share, so one share is the map's own.
+            let carried = 1 < Arc::strong_count(tag);
+            if !carried {
+                floor = floor.max(tag.last.load(Ordering::Acquire));
+            }
+            carried
+        });
+        self.floor = floor;
+        self.sweep_at = (2 * self.by_name.len()).max(256);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgotten_tags_stay_invalidated() {
+        let generations = Generations::new();
+        let before = generations.now();
+        generations.invalidate("early");
+        for n in 0..2_000 {
+            drop(generations.tag(&format!("passing {n}")));
+        }
+        let known = generations.tags.read().map(|tags| tags.by_name.len()).unwrap_or(0);
+        assert!(known <= 512, "{known} tags that nothing carries");
+        assert!(generations.tag("early").is_after(before));
+        assert!(!generations.tag("early").is_after(generations.now()));
+    }
+}

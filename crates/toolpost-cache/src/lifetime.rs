@@ -1,0 +1,152 @@
+//! How long an answer is good for, and what it is when it no longer is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long an answer is fresh, and how long it may still serve after that.
+///
+/// Both windows are counted from the end of freshness, as RFC 5861 counts them. Freshness is shortened
+/// by up to the share of it given as jitter, so that answers stored together do not all expire together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lifetime {
+    ttl: Duration,
+    stale: Duration,
+    on_error: Duration,
+    jitter: f64,
+}
+
+impl Lifetime {
+    /// Fresh for `ttl`, then dead. A `ttl` of zero is never fresh.
+    #[must_use]
+    pub const fn new(ttl: Duration) -> Self {
+        Self { ttl, stale: Duration::ZERO, on_error: Duration::ZERO, jitter: 0.0 }
+    }
+
+    /// Serves for `window` more, while one caller has the answer refreshed.
+    #[must_use]
+    pub const fn stale(self, window: Duration) -> Self {
+        Self { stale: window, ..self }
+    }
+
+    /// Serves for `window` more, if asking again fails.
+    #[must_use]
+    pub const fn stale_if_error(self, window: Duration) -> Self {
+        Self { on_error: window, ..self }
+    }
+
+    /// Shortens freshness by a varying share of up to `share`, between 0 and 1.
+    #[must_use]
+    pub const fn jitter(self, share: f64) -> Self {
+        Self { jitter: share.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The windows of an answer stored at `now`; `spread` in `0.0..1.0` picks the share of the jitter.
+    #[must_use]
+    pub fn starting(&self, now: Instant, spread: f64) -> Windows {
+        let share = 1.0 - self.jitter * spread.clamp(0.0, 1.0);
+        let ttl = if share < 1.0 { self.ttl.mul_f64(share) } else { self.ttl };
+        let fresh_until = later(now, ttl);
+        let stale_until = later(fresh_until, self.stale);
+        Windows { fresh_until, stale_until, error_until: later(fresh_until, self.on_error).max(stale_until) }
+    }
+}
+
+/// `now + by`, or as far ahead as the clock reaches.
+fn later(now: Instant, by: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(by).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
+}
+
+/// The moments at which an answer stops being fresh, stale, and of use at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Windows {
+    /// Fresh before this.
+    pub fresh_until: Instant,
+    /// To be served and refreshed before this; not earlier than `fresh_until`.
+    pub stale_until: Instant,
+    /// To be served if asking again fails, before this; not earlier than `stale_until`.
+    pub error_until: Instant,
+}
+
+impl Windows {
+    /// Windows that end at these moments; each is moved up to the one before it.
+    #[must_use]
+    pub fn new(fresh_until: Instant, stale_until: Instant, error_until: Instant) -> Self {
+        let stale_until = stale_until.max(fresh_until);
+        Self { fresh_until, stale_until, error_until: error_until.max(stale_until) }
+    }
+
+    /// What an answer with these windows is at `now`.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> State {
+        if now < self.fresh_until {
+            State::Fresh
+        } else if now < self.stale_until {
+            State::Stale
+        } else if now < self.error_until {
+            State::StaleIfError
+        } else {
+            State::Dead
+        }
+    }
+}
+
+/// What a stored answer is at a given moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// To be served.
+    Fresh,
+    /// To be served, while one caller has it refreshed.
+    Stale,
+    /// To be served only if asking again fails.
+    StaleIfError,
+    /// Not to be served.
+    Dead,
+}
+
+/// On what terms an answer is kept: how long, how heavy it is, and what it depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    pub(crate) lifetime: Lifetime,
+    pub(crate) weight: usize,
+    pub(crate) tags: Arc<[Box<str>]>,
+}
+
+impl Terms {
+    /// Kept for `lifetime`, weightless, depending on nothing.
+    #[must_use]
+    pub fn new(lifetime: Lifetime) -> Self {
+        Self { lifetime, weight: 0, tags: Arc::new([]) }
+    }
+
+    /// Fresh for `ttl`, then dead.
+    #[must_use]
+    pub fn ttl(ttl: Duration) -> Self {
+        Self::new(Lifetime::new(ttl))
+    }
+
+    /// Counts the value as so many bytes; the key's own bytes are added to it.
+    #[must_use]
+    pub fn weighing(self, bytes: usize) -> Self {
+        Self { weight: bytes, ..self }
+    }
+
+    /// Makes the answer die when any of `tags` is invalidated.
+    #[must_use]
+    pub fn tagged<T: Into<Box<str>>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        Self { tags: tags.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The tags the answer depends on.
+    #[must_use]
+    pub fn tags(&self) -> &[Box<str>] {
+        &self.tags
+    }
+
+    /// As [`tagged`](Self::tagged), sharing a list made before.
+    #[must_use]
+    pub fn with_tags(self, tags: Arc<[Box<str>]>) -> Self {
+        Self { tags, ..self }
+    }
+}

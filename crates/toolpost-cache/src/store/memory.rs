@@ -1,0 +1,198 @@
+//! The default store: sharded, scan-resistant, in memory.
+
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use super::bounds::Shares;
+use super::{Bounds, Oversized, Store, Usage};
+use crate::entry::Entry;
+use crate::key::Key;
+
+/// Keeps entries in memory, in shards that each keep what is asked for often.
+///
+/// The policy is Clock-PRO, as the `quick_cache` crate has it: one pass over many keys does not push out
+/// the ones in use. The hash is keyed anew in each process. An entry heavier than about
+/// 15/16 of a shard is refused; there are at most [`SHARDS`](Self::SHARDS) shards, fewer in a small store.
+pub struct Memory<V, H = Seeded> {
+    cache: Cache<Key, Arc<Entry<V>>, Shares, H, Tally>,
+    shares: Shares,
+    /// The share of the heaviest entry that is taken.
+    heaviest: u64,
+    tally: Tally,
+}
+
+impl<V> Memory<V> {
+    /// At most so many shards.
+    pub const SHARDS: usize = 16;
+
+    /// An empty store with these bounds.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self::with_hasher(bounds, Seeded::default())
+    }
+}
+
+impl<V, H: BuildHasher + Clone> Memory<V, H> {
+    /// As [`new`](Memory::new), with a hash of your own, which decides speed and never an answer.
+    #[must_use]
+    pub fn with_hasher(bounds: Bounds, hasher: H) -> Self {
+        let shares = Shares::of(bounds);
+        let (shards, capacity) = shares.shards(Memory::<V>::SHARDS as u64);
+        let options = OptionsBuilder::new()
+            .shards(shards as usize)
+            .weight_capacity(capacity * shards)
+            .estimated_items_capacity(bounds.max_entries().get())
+            .hot_allocation(HOT)
+            .build()
+            .unwrap_or_else(|_| unreachable!("both capacities are given"));
+        let tally = Tally::default();
+        let cache = Cache::with_options(options, shares, hasher, tally.clone());
+        let heaviest = (cache.shard_capacity() as f64 * HOT) as u64;
+        Self { cache, shares, heaviest: heaviest.max(1), tally }
+    }
+}
+
+/// The part of a shard that entries in use may take; what enters a shard must fit into it.
+const HOT: f64 = 0.97;
+
+impl<V: Send + Sync + 'static, H: BuildHasher + Clone + Send + Sync + 'static> Store<V> for Memory<V, H> {
+    fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>> {
+        self.cache.get(key)
+    }
+
+    fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized> {
+        let share = self.shares.share(entry.weight());
+        if self.heaviest < share {
+            self.remove(key.as_bytes());
+            return Err(Oversized);
+        }
+        let result = self.cache.entry(key, None, |_, kept| {
+            if share <= self.shares.share(kept.weight()) {
+                // In place, so that a refreshed entry stays as popular as it was.
+                let old = std::mem::replace(kept, Arc::clone(entry));
+                EntryAction::Retain(old)
+            } else {
+                EntryAction::ReplaceWithGuard
+            }
+        });
+        match result {
+            EntryResult::Retained(old) => {
+                self.tally.grow(entry.weight());
+                self.tally.shrink(old.weight());
+            }
+            EntryResult::Replaced(guard, old) => {
+                self.tally.shrink(old.weight());
+                self.tally.grow(entry.weight());
+                if let Err(lost) = guard.insert(Arc::clone(entry)) {
+                    self.tally.shrink(lost.weight());
+                }
+            }
+            EntryResult::Vacant(guard) => {
+                self.tally.grow(entry.weight());
+                if let Err(lost) = guard.insert(Arc::clone(entry)) {
+                    self.tally.shrink(lost.weight());
+                }
+            }
+            // Nothing is removed and no wait is bounded above.
+            EntryResult::Removed(..) | EntryResult::Timeout => {}
+        }
+        Ok(())
+    }
+
+    fn remove(&self, key: &[u8]) -> bool {
+        let removed = self.cache.remove(key);
+        self.tally.drop_one(removed.as_ref())
+    }
+
+    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool {
+        let removed = self.cache.remove_if(key, |kept| Arc::ptr_eq(kept, entry));
+        self.tally.drop_one(removed.as_ref())
+    }
+
+    fn clear(&self) -> usize {
+        self.cache.drain().inspect(|(_, entry)| self.tally.shrink(entry.weight())).count()
+    }
+
+    fn usage(&self) -> Usage {
+        let bytes = self.tally.bytes.load(Ordering::Relaxed);
+        Usage::new(self.cache.len(), bytes, self.tally.evicted.load(Ordering::Relaxed))
+    }
+}
+
+/// A fast hash with a key of its own in each process.
+#[derive(Clone, Debug, Default)]
+pub struct Seeded(DefaultHashBuilder);
+
+impl BuildHasher for Seeded {
+    type Hasher = <DefaultHashBuilder as BuildHasher>::Hasher;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        self.0.build_hasher()
+    }
+}
+
+impl<V> Weighter<Key, Arc<Entry<V>>> for Shares {
+    fn weight(&self, _: &Key, entry: &Arc<Entry<V>>) -> u64 {
+        self.share(entry.weight())
+    }
+}
+
+/// Counts the bytes held and the entries given up.
+#[derive(Clone, Debug, Default)]
+struct Tally(Arc<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    bytes: AtomicUsize,
+    evicted: AtomicU64,
+}
+
+impl std::ops::Deref for Tally {
+    type Target = Figures;
+
+    fn deref(&self) -> &Figures {
+        &self.0
+    }
+}
+
+impl Tally {
+    fn grow(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn drop_one<V>(&self, removed: Option<&(Key, Arc<Entry<V>>)>) -> bool {
+        if let Some((_, entry)) = removed {
+            self.shrink(entry.weight());
+        }
+        removed.is_some()
+    }
+}
+
+impl<V> Lifecycle<Key, Arc<Entry<V>>> for Tally {
+    // Collected here so that entries are freed after the shard's lock is.
+    type RequestState = Vec<Arc<Entry<V>>>;
+
+    fn on_evict(&self, freed: &mut Self::RequestState, _: Key, entry: Arc<Entry<V>>) {
+        self.shrink(entry.weight());
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        freed.push(entry);
+    }
+}
+
+impl<V, H> fmt::Debug for Memory<V, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("shares", &self.shares)
+            .field("tally", &self.tally)
+            .finish_non_exhaustive()
+    }
+}

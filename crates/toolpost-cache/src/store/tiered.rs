@@ -1,0 +1,150 @@
+//! A fast store over a slow one.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::SlowStore;
+use crate::cache::{Cache, Look};
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::lifetime::{Lifetime, Terms};
+
+/// A [`Cache`] in front of a [`SlowStore`]: what is found below is kept above.
+///
+/// Without a slow store it is just the cache. Failures of the slow store are misses.
+pub struct Tiered<V> {
+    hot: Cache<V>,
+    slow: Option<Arc<dyn SlowStore<V>>>,
+}
+
+impl<V: Send + Sync + 'static> Tiered<V> {
+    /// `hot` over `slow`.
+    #[must_use]
+    pub fn new(hot: Cache<V>, slow: impl SlowStore<V>) -> Self {
+        Self { hot, slow: Some(Arc::new(slow)) }
+    }
+
+    /// The cache in front: all that a look-up without waiting can reach.
+    #[must_use]
+    pub const fn hot(&self) -> &Cache<V> {
+        &self.hot
+    }
+
+    /// Whether there is anything below the cache.
+    #[must_use]
+    pub const fn has_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
+    /// Finds what is kept for `key`, above or else below, and promotes what it finds below.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing; what was found may have been promoted.
+    pub async fn look(&self, key: &Key, now: Instant) -> Look<V> {
+        let look = self.hot.peek(key.as_bytes(), now);
+        match (&look, &self.slow) {
+            (Look::Miss, Some(slow)) => {
+                // Before the read, so that what is invalidated during it is not promoted.
+                let epoch = self.hot.epoch();
+                let Ok(Some(found)) = slow.get(key, now).await else { return look };
+                let terms =
+                    Terms::new(Lifetime::new(Duration::ZERO)).weighing(found.weight).with_tags(found.tags);
+                match self.hot.keep(key, found.value, &terms, found.windows, epoch, now) {
+                    Ok(_) => self.hot.peek(key.as_bytes(), now),
+                    Err(_) => look,
+                }
+            }
+            _ => look,
+        }
+    }
+
+    /// Writes an entry, which the cache in front already keeps, to the slow store.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// After a drop the entry may be kept or not.
+    pub async fn spill(&self, key: &Key, entry: &Arc<Entry<V>>, now: Instant) -> io::Result<()> {
+        match &self.slow {
+            Some(slow) => slow.put(key, entry, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets `key` in both; true if either had it.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written; above it is forgotten all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Above it is forgotten as soon as this is called and polled; below perhaps.
+    pub async fn remove(&self, key: &Key) -> io::Result<bool> {
+        let above = self.hot.remove(key.as_bytes());
+        match &self.slow {
+            Some(slow) => Ok(slow.remove(key).await? | above),
+            None => Ok(above),
+        }
+    }
+
+    /// Makes every answer that depends on `tag` dead, in both.
+    ///
+    /// Returns how many in memory carry the tag.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written; above they are dead all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Above they are dead as soon as this is called and polled; below perhaps.
+    pub async fn invalidate(&self, tag: &str) -> io::Result<usize> {
+        let above = self.hot.invalidate(tag);
+        match &self.slow {
+            Some(slow) => slow.invalidate(tag).await.map(|()| above),
+            None => Ok(above),
+        }
+    }
+
+    /// Forgets everything, in both; returns how many entries there were in memory.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written; above everything is forgotten all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Above it is done as soon as this is called and polled; below perhaps.
+    pub async fn clear(&self) -> io::Result<usize> {
+        let above = self.hot.clear();
+        match &self.slow {
+            Some(slow) => slow.clear().await.map(|()| above),
+            None => Ok(above),
+        }
+    }
+}
+
+impl<V> From<Cache<V>> for Tiered<V> {
+    fn from(hot: Cache<V>) -> Self {
+        Self { hot, slow: None }
+    }
+}
+
+impl<V> Clone for Tiered<V> {
+    fn clone(&self) -> Self {
+        Self { hot: self.hot.clone(), slow: self.slow.clone() }
+    }
+}
+
+impl<V> fmt::Debug for Tiered<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tiered").field("hot", &self.hot).field("slow", &self.slow.is_some()).finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! Who may see and use what.
+
+use std::error::Error;
+
+use toolpost_tool::{Principal, ToolSpec};
+
+/// Decides who may see and use which tool, resource and prompt.
+///
+/// Listing and using ask the same one, so what is hidden from a principal cannot be used by it either.
+/// An error denies.
+///
+/// The decision is made from what is already known about the principal: whatever needs I/O (a
+/// token check, a database) belongs before the call, where the principal is established.
+pub trait Authorize: Send + Sync + 'static {
+    /// Allows or denies one access.
+    ///
+    /// # Errors
+    ///
+    /// When no decision can be reached; that denies, and the caller is not told why.
+    fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>>;
+
+    /// Whether every access is allowed, to everyone: then nobody is asked, and one list serves all.
+    fn is_open(&self) -> bool {
+        false
+    }
+}
+
+/// One principal, one thing it wants to see or use.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Access<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// For what.
+    pub target: Target<'a>,
+}
+
+/// What is listed, called, read or asked for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// A tool.
+    Tool(&'a ToolSpec),
+    /// The resource at this URI, or the template that this is.
+    Resource(&'a str),
+    /// The prompt with this name.
+    Prompt(&'a str),
+}
+
+impl Target<'_> {
+    /// The name of the tool or prompt, or the URI.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tool(spec) => spec.name(),
+            Self::Resource(name) | Self::Prompt(name) => name,
+        }
+    }
+}
+
+/// Whether an access is allowed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It is.
+    Allow,
+    /// It is not; the reason is shown to the caller.
+    Deny(String),
+}
+
+/// Allows everything: for a server that has one user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAll;
+
+impl Authorize for AllowAll {
+    fn authorize(&self, _: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
+        Ok(Decision::Allow)
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+impl<F> Authorize for F
+where
+    F: Fn(&Access<'_>) -> Decision + Send + Sync + 'static,
+{
+    fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
+        Ok(self(access))
+    }
+}

@@ -1,0 +1,390 @@
+//! Takes a call from its name to its end.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use toolpost_protocol::{Code, Error, Node};
+use toolpost_tool::{Call, CallParts, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+
+use crate::clock;
+use crate::in_flight::{Barred, Flight, InFlight};
+use crate::nearest::nearest;
+use crate::offered::Offered;
+use crate::run::Run;
+use crate::{
+    Access, AllowAll, Authorize, CallKey, Catalog, Changes, Completions, Decision, Drained, Entry, Event,
+    Observe, Outcome, Prompts, Registry, Request, Resources, Target,
+};
+
+/// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
+#[derive(Clone)]
+pub struct Dispatcher(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    registry: Registry,
+    pub(crate) offered: Offered,
+    authorize: Box<dyn Authorize>,
+    /// `None` spares each call two clock reads.
+    observe: Option<Box<dyn Observe>>,
+    pub(crate) in_flight: Arc<InFlight>,
+}
+
+impl Dispatcher {
+    /// A dispatcher of the tools in `registry`.
+    #[must_use]
+    pub fn builder(registry: Registry) -> DispatcherBuilder {
+        DispatcherBuilder {
+            registry,
+            offered: Offered::default(),
+            authorize: Box::new(AllowAll),
+            observe: None,
+        }
+    }
+
+    /// The tools it finds.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Runs one call to its end.
+    ///
+    /// The call is in flight from here on, not from the first poll: a [`cancel`](Self::cancel) that
+    /// comes before it is polled reaches it, and a drain waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `Protocol` for an unknown tool, `InvalidArguments` if the arguments do not fit the
+    /// schema, `Refused` if the principal may not call the tool or the dispatcher drains, and
+    /// whatever the tool itself answers. A panic of the tool is an error of kind `Panicked`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the tool's future, counts the call out, and reports it as cancelled.
+    pub fn call(&self, request: Request) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
+        let (parts, key) = request.split();
+        let inner = Arc::clone(&self.0);
+        let flight = inner.in_flight.enter(key);
+        async move {
+            match flight {
+                Ok(flight) => inner.call(parts, flight).await,
+                Err(barred) => Err(barred.into()),
+            }
+        }
+    }
+
+    /// Runs a call that a running call makes: of the tool that [`Call::tool`] names, under the
+    /// principal, priority and deadline that `call` carries (see [`Call::child`]). It is authorized,
+    /// checked and observed like any other.
+    ///
+    /// A drain waits for the call that makes this one, so it does not refuse it.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), except that a drain refuses nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub fn call_within(
+        &self,
+        call: Call,
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
+        let inner = Arc::clone(&self.0);
+        let flight = inner.in_flight.enter_within();
+        async move { inner.call_within(call, flight).await }
+    }
+
+    /// A handle that does not keep the dispatcher alive: for a tool that is in it and calls others.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDispatcher {
+        WeakDispatcher(Arc::downgrade(&self.0))
+    }
+
+    /// The tools that `principal` may see, in the order of their names.
+    #[must_use]
+    pub fn visible(&self, catalog: &Catalog, principal: &Principal) -> Vec<Arc<Entry>> {
+        catalog
+            .iter()
+            .filter(|entry| self.0.decide(principal, Target::Tool(entry.spec())).is_ok())
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// Whether `principal` may see and call `tool`.
+    #[must_use]
+    pub fn may(&self, principal: &Principal, tool: &ToolSpec) -> bool {
+        self.0.decide(principal, Target::Tool(tool)).is_ok()
+    }
+
+    /// Whether everyone may see and call everything, so that one list serves all.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.authorize.is_open()
+    }
+
+    /// Cancels the running call under `key`: its tool's future is dropped at its next poll, which
+    /// is at once. Says whether there was such a call.
+    pub fn cancel(&self, key: &CallKey) -> bool {
+        self.0.in_flight.cancel(key)
+    }
+
+    /// How many calls run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.0.in_flight.running()
+    }
+
+    /// Whether new calls are refused because the dispatcher drains or has drained.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.in_flight.is_closed()
+    }
+
+    /// Refuses new calls from now on, for good, and waits until `deadline` for those that run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting; new calls stay refused.
+    pub async fn drain(&self, deadline: Instant) -> Drained {
+        self.0.in_flight.close();
+        match tokio::time::timeout_at(deadline.into(), self.0.in_flight.idle()).await {
+            Ok(()) => Drained { remaining: 0 },
+            Err(_elapsed) => Drained { remaining: self.running() },
+        }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("registry", &self.0.registry)
+            .field("in_flight", &self.0.in_flight)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`Dispatcher`] that may be gone.
+#[derive(Clone)]
+pub struct WeakDispatcher(Weak<Inner>);
+
+impl WeakDispatcher {
+    /// The dispatcher, if anyone still holds it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Dispatcher> {
+        self.0.upgrade().map(Dispatcher)
+    }
+}
+
+impl fmt::Debug for WeakDispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakDispatcher")
+    }
+}
+
+impl Inner {
+    async fn call_within(&self, call: Call, flight: Flight) -> Result<Output, ToolError> {
+        let catalog = self.registry.catalog();
+        let principal = call.principal().clone();
+        let Some(entry) = catalog.find(call.tool()) else {
+            return Err(self.unknown(&catalog, call.tool(), &principal));
+        };
+        let arrived = self.observe.is_some().then(clock::now);
+        let mut ending =
+            Ending { observe: self.observe.as_deref(), tool: entry.spec(), principal: &principal, arrived };
+        if let Err(error) = self.admit(entry, call.arguments(), &principal) {
+            return ending.report(Err(error));
+        }
+        ending.start();
+        let deadline = call.deadline();
+        let mut run = Run::new(flight, || entry.tool().call_boxed(call));
+        // In flight until its end is reported: a drain that is over has reported everything.
+        ending.report(in_time(&mut run, deadline).await)
+    }
+
+    async fn call(&self, mut parts: CallParts, flight: Flight) -> Result<Output, ToolError> {
+        let catalog = self.registry.catalog();
+        let Some(entry) = catalog.find(&parts.tool) else {
+            return Err(self.unknown(&catalog, &parts.tool, &parts.principal));
+        };
+        let spec = entry.spec();
+        let principal = parts.principal.clone();
+        let mut ending = Ending::new(self.observe.as_deref(), spec, &principal, &mut parts);
+        if let Err(error) = self.admit(entry, parts.arguments(), &principal) {
+            return ending.report(Err(error));
+        }
+        ending.start();
+        let deadline = parts.deadline;
+        let mut run = Run::new(flight, || entry.tool().call_boxed(Call::from_parts(parts)));
+        ending.report(in_time(&mut run, deadline).await)
+    }
+
+    fn admit(&self, entry: &Entry, arguments: Node<'_>, principal: &Principal) -> Result<(), ToolError> {
+        self.decide(principal, Target::Tool(entry.spec()))?;
+        entry.input().check(arguments, "arguments").map_err(ToolError::invalid_arguments)
+    }
+
+    pub(crate) fn decide(&self, principal: &Principal, target: Target<'_>) -> Result<(), ToolError> {
+        let denied = |reason: String| Err(ToolError::refused(Refusal::Denied, reason, None));
+        match self.authorize.authorize(&Access { principal, target }) {
+            Ok(Decision::Allow) => Ok(()),
+            Ok(Decision::Deny(reason)) => denied(format!("not allowed to use `{}`: {reason}", target.name())),
+            Err(_) => denied(format!("not allowed to use `{}`: no decision could be reached", target.name())),
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, catalog: &Catalog, name: &str, principal: &Principal) -> ToolError {
+        if let Some(observe) = &self.observe {
+            observe.on(&Event::UnknownTool { name, principal });
+        }
+        // Names that the principal may not see are not suggested to it.
+        let known = catalog.iter().map(|entry| entry.spec());
+        let known =
+            known.filter(|spec| self.decide(principal, Target::Tool(spec)).is_ok()).map(ToolSpec::name);
+        let shown: String = name.chars().take(80).collect();
+        let near: Vec<String> = nearest(name, known).into_iter().map(|near| format!("`{near}`")).collect();
+        let message = match near.is_empty() {
+            true => format!("unknown tool `{shown}`; tools/list names those there are"),
+            false => format!("unknown tool `{shown}`; did you mean {}?", near.join(" or ")),
+        };
+        ToolError::protocol(Error::new(Code::INVALID_PARAMS, message))
+    }
+}
+
+/// Runs a call until its deadline; the tool's own limits may be shorter.
+async fn in_time(run: &mut Run<'_, Output>, deadline: Option<Instant>) -> Result<Output, ToolError> {
+    let Some(deadline) = deadline else { return run.await };
+    match tokio::time::timeout_at(deadline.into(), &mut *run).await {
+        Ok(result) => result,
+        Err(_elapsed) => {
+            run.stop();
+            Err(ToolError::with_kind(ErrorKind::TimedOut, "the call's deadline has passed"))
+        }
+    }
+}
+
+impl From<Barred> for ToolError {
+    fn from(barred: Barred) -> Self {
+        match barred {
+            Barred::Draining => Self::refused(Refusal::Draining, "the server is shutting down", None),
+            Barred::KeyInUse => {
+                let message = "a request with this id is still running on this connection";
+                Self::protocol(Error::new(Code::INVALID_REQUEST, message))
+            }
+        }
+    }
+}
+
+/// Reports the end of one call, exactly once: dropped unreported, it reports a cancelled call.
+struct Ending<'a> {
+    observe: Option<&'a dyn Observe>,
+    tool: &'a ToolSpec,
+    principal: &'a Principal,
+    arrived: Option<Instant>,
+}
+
+impl<'a> Ending<'a> {
+    fn new(
+        observe: Option<&'a dyn Observe>,
+        tool: &'a ToolSpec,
+        principal: &'a Principal,
+        parts: &mut CallParts,
+    ) -> Self {
+        if parts.arrived.is_none() && observe.is_some() {
+            parts.arrived = Some(clock::now());
+        }
+        Self { observe, tool, principal, arrived: parts.arrived }
+    }
+
+    fn start(&self) {
+        let Self { observe: Some(observe), tool, principal, .. } = *self else { return };
+        if let Some(message) = tool.deprecated() {
+            observe.on(&Event::Deprecated { tool, message });
+        }
+        observe.on(&Event::Started { tool, principal });
+    }
+
+    fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
+        self.finish(Outcome::of(&result));
+        result
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let Some(observe) = self.observe.take() else { return };
+        let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
+        observe.on(&Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.finish(Outcome::Cancelled);
+    }
+}
+
+/// Sets a [`Dispatcher`] up.
+pub struct DispatcherBuilder {
+    registry: Registry,
+    offered: Offered,
+    authorize: Box<dyn Authorize>,
+    observe: Option<Box<dyn Observe>>,
+}
+
+impl DispatcherBuilder {
+    /// Asks `authorize` before listing and before calling; without it, everything is allowed.
+    #[must_use]
+    pub fn authorize(mut self, authorize: impl Authorize) -> Self {
+        self.authorize = Box::new(authorize);
+        self
+    }
+
+    /// Offers resources.
+    #[must_use]
+    pub fn resources(mut self, resources: impl Resources) -> Self {
+        self.offered.resources = Some(Arc::new(resources));
+        self
+    }
+
+    /// Offers prompts.
+    #[must_use]
+    pub fn prompts(mut self, prompts: impl Prompts) -> Self {
+        self.offered.prompts = Some(Arc::new(prompts));
+        self
+    }
+
+    /// Offers completions of arguments.
+    #[must_use]
+    pub fn completions(mut self, completions: impl Completions) -> Self {
+        self.offered.completions = Some(Arc::new(completions));
+        self
+    }
+
+    /// Signals changes of resources and prompts through `changes`.
+    #[must_use]
+    pub fn changes(mut self, changes: Changes) -> Self {
+        self.offered.changes = Some(changes);
+        self
+    }
+
+    /// Tells `observe` of every call of a tool.
+    #[must_use]
+    pub fn observe(mut self, observe: impl Observe) -> Self {
+        self.observe = Some(Box::new(observe));
+        self
+    }
+
+    /// The dispatcher.
+    #[must_use]
+    pub fn build(self) -> Dispatcher {
+        let Self { registry, offered, authorize, observe } = self;
+        Dispatcher(Arc::new(Inner { registry, offered, authorize, observe, in_flight: Arc::default() }))
+    }
+}
+
+impl fmt::Debug for DispatcherBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatcherBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

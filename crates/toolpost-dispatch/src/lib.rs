@@ -1,0 +1,65 @@
+//! Finds the tool a request names, authorizes, checks its arguments and runs it.
+//!
+//! A [`Registry`] is an immutable [`Catalog`] behind an atomic pointer: looking a tool up takes no
+//! lock, and a reload while serving loses no call. A [`Dispatcher`] takes a call through fixed
+//! steps, and each call ends exactly once:
+//!
+//! ```text
+//! find > authorize > validate arguments > run (a panic is an answer) > count
+//! ```
+//!
+//! ```
+//! use toolpost_dispatch::{Dispatcher, Registry, Request};
+//! use toolpost_tool::{ErrorKind, NoArgs, tool_fn};
+//!
+//! let registry = Registry::builder()
+//!     .tool(tool_fn("ping", |_: NoArgs, _| async { Ok("pong") }))
+//!     .build()
+//!     .unwrap();
+//! let dispatcher = Dispatcher::builder(registry).build();
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let output = dispatcher.call(Request::new("ping")).await.unwrap();
+//! assert_eq!(output.as_text(), Some("pong"));
+//!
+//! let error = dispatcher.call(Request::new("pong")).await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Protocol);
+//! assert_eq!(error.to_string(), "unknown tool `pong`; did you mean `ping`?");
+//! # });
+//! ```
+//!
+//! What this crate does not know: transports, wire revisions, and every policy around a tool: a
+//! policy is a layer, and a wrapped tool is a tool.
+
+mod answer;
+mod authorize;
+mod catalog;
+mod clock;
+mod dispatcher;
+mod drain;
+mod in_flight;
+mod mirrored;
+mod nearest;
+mod observe;
+mod offer;
+mod offered;
+mod registry;
+mod request;
+mod run;
+mod validate;
+
+pub use answer::Answer;
+pub use authorize::{Access, AllowAll, Authorize, Decision, Target};
+pub use catalog::{Catalog, Entry, RegistrationError};
+pub use dispatcher::{Dispatcher, DispatcherBuilder, WeakDispatcher};
+pub use drain::Drained;
+pub use in_flight::CallKey;
+pub use mirrored::Mirrored;
+pub use observe::{Event, Observe, Outcome, Unobserved};
+pub use offer::{
+    Change, Changes, Completing, Completions, PromptArguments, PromptSet, Prompts, ResourceSet, Resources,
+    Variables,
+};
+pub use registry::{Registry, RegistryBuilder};
+pub use request::Request;
+pub use validate::{InvalidSchema, Schema};

@@ -1,0 +1,130 @@
+//! What operators get to see.
+
+use std::time::Duration;
+
+use toolpost_tool::{ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+
+/// Watches calls. Called on the path of each one, so it returns at once and must not panic.
+pub trait Observe: Send + Sync + 'static {
+    /// Something happened.
+    fn on(&self, event: &Event<'_>);
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A call named a tool that does not exist.
+    UnknownTool {
+        /// The name it gave: hostile input, never a metric label.
+        name: &'a str,
+        /// Who called.
+        principal: &'a Principal,
+    },
+    /// A deprecated tool was called; reported once per call, before it starts.
+    Deprecated {
+        /// The tool.
+        tool: &'a ToolSpec,
+        /// What to use in its place.
+        message: &'a str,
+    },
+    /// A call is about to run its tool.
+    Started {
+        /// The tool.
+        tool: &'a ToolSpec,
+        /// Who called.
+        principal: &'a Principal,
+    },
+    /// A call ended; reported exactly once for every call of a tool that exists.
+    Finished {
+        /// The tool.
+        tool: &'a ToolSpec,
+        /// Who called.
+        principal: &'a Principal,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long it took since it arrived; `None` if its arrival was not recorded.
+        took: Option<Duration>,
+    },
+}
+
+/// How a call ended. Every call ends in exactly one of these.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With a result.
+    Completed,
+    /// With a result that reports the tool's failure.
+    ToolError,
+    /// With an error of the tool.
+    Failed,
+    /// Before it ran: its arguments do not fit the schema.
+    InvalidArguments,
+    /// Before it ran: the runtime refused.
+    Refused(Refusal),
+    /// By a violation of the protocol.
+    Protocol,
+    /// The caller went away.
+    Cancelled,
+    /// A time limit or its deadline passed.
+    Expired,
+    /// It waits for input.
+    Suspended,
+    /// By a panic of the tool.
+    Panicked,
+}
+
+impl Outcome {
+    /// The outcome of a finished call.
+    #[must_use]
+    pub fn of(result: &Result<Output, ToolError>) -> Self {
+        match result {
+            Ok(output) if output.is_error() => Self::ToolError,
+            Ok(_) => Self::Completed,
+            Err(error) => match error.kind() {
+                ErrorKind::Cancelled => Self::Cancelled,
+                ErrorKind::InvalidArguments => Self::InvalidArguments,
+                ErrorKind::Panicked => Self::Panicked,
+                ErrorKind::Protocol => Self::Protocol,
+                ErrorKind::Refused(refusal) => Self::Refused(refusal),
+                ErrorKind::Suspended => Self::Suspended,
+                ErrorKind::TimedOut => Self::Expired,
+                _ => Self::Failed,
+            },
+        }
+    }
+
+    /// A short name, stable, for a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::ToolError => "tool_error",
+            Self::Failed => "failed",
+            Self::InvalidArguments => "invalid_arguments",
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::Protocol => "protocol",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Suspended => "suspended",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observe for Unobserved {
+    fn on(&self, _: &Event<'_>) {}
+}
+
+impl<F> Observe for F
+where
+    F: Fn(&Event<'_>) + Send + Sync + 'static,
+{
+    fn on(&self, event: &Event<'_>) {
+        self(event);
+    }
+}

@@ -1,0 +1,171 @@
+//! Prompts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use toolpost_protocol::model::{GetPromptResult, Prompt};
+use toolpost_tool::{BoxFuture, Call, Principal, ToolError};
+
+/// Messages that a user can ask for by name. [`PromptSet`] is one made of closures.
+pub trait Prompts: Send + Sync + 'static {
+    /// The prompts that `principal` may be shown, in a stable order.
+    fn list(&self, principal: &Principal) -> Vec<Prompt>;
+
+    /// Whether every principal is shown the same, so that one list serves all.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The messages of the prompt called `name`; `None` if there is none. The call has no arguments
+    /// of its own; it says who asks, and can ask for input.
+    fn get(
+        &self,
+        name: &str,
+        arguments: PromptArguments,
+        call: Call,
+    ) -> impl Future<Output = Result<Option<GetPromptResult>, ToolError>> + Send;
+}
+
+/// The arguments of a prompt by name: text, as MCP has it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PromptArguments(BTreeMap<String, String>);
+
+impl PromptArguments {
+    /// The value of the argument called `name`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl From<BTreeMap<String, String>> for PromptArguments {
+    fn from(arguments: BTreeMap<String, String>) -> Self {
+        Self(arguments)
+    }
+}
+
+/// [`Prompts`] made of closures, listed in the order of their names.
+///
+/// An argument that a prompt declares as required is there when its closure runs.
+///
+/// ```
+/// use toolpost_dispatch::{PromptSet, Prompts};
+/// use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
+/// use toolpost_tool::Call;
+///
+/// let mut topic = PromptArgument::new("topic");
+/// topic.required = Some(true);
+/// let mut explain = Prompt::new("explain");
+/// explain.arguments = Some(vec![topic]);
+/// let set = PromptSet::new().prompt(explain, |arguments, _| async move {
+///     let text = format!("Explain {}.", arguments.value("topic").unwrap_or_default());
+///     Ok(GetPromptResult::new(vec![PromptMessage::new(Role::User, ContentBlock::text(text))]))
+/// });
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let call = Call::new(&serde_json::json!({})).unwrap();
+/// let error = set.get("explain", Default::default(), call).await.unwrap_err();
+/// assert_eq!(error.to_string(), "the prompt `explain` needs the argument `topic`");
+/// # });
+/// ```
+#[derive(Default)]
+pub struct PromptSet {
+    prompts: BTreeMap<String, (Prompt, Get)>,
+}
+
+type Get = Box<
+    dyn Fn(PromptArguments, Call) -> BoxFuture<'static, Result<GetPromptResult, ToolError>> + Send + Sync,
+>;
+
+impl PromptSet {
+    /// No prompts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a prompt whose messages `get` makes. A second one of the same name replaces the first.
+    #[must_use]
+    pub fn prompt<F, Fut>(mut self, prompt: Prompt, get: F) -> Self
+    where
+        F: Fn(PromptArguments, Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static,
+    {
+        let get: Get = Box::new(move |arguments, call| Box::pin(get(arguments, call)));
+        self.prompts.insert(prompt.name.clone(), (prompt, get));
+        self
+    }
+}
+
+impl Prompts for PromptSet {
+    fn list(&self, _: &Principal) -> Vec<Prompt> {
+        self.prompts.values().map(|(prompt, _)| prompt.clone()).collect()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn get(
+        &self,
+        name: &str,
+        arguments: PromptArguments,
+        call: Call,
+    ) -> Result<Option<GetPromptResult>, ToolError> {
+        let Some((prompt, get)) = self.prompts.get(name) else { return Ok(None) };
+        let declared = prompt.arguments.iter().flatten();
+        let mut required = declared.filter(|argument| argument.required == Some(true));
+        if let Some(missing) = required.find(|argument| arguments.value(&argument.name).is_none()) {
+            let message = format!("the prompt `{name}` needs the argument `{}`", missing.name);
+            return Err(ToolError::invalid_arguments(message));
+        }
+        get(arguments, call).await.map(Some)
+    }
+}
+
+impl fmt::Debug for PromptSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.prompts.keys()).finish()
+    }
+}
+
+/// [`Prompts`] with their type erased.
+pub(crate) type AnyPrompts = Arc<dyn Erased>;
+
+/// What asking for a prompt ends in.
+pub(crate) type Messages = Result<Option<GetPromptResult>, ToolError>;
+
+pub(crate) trait Erased: Send + Sync {
+    fn is_shared_erased(&self) -> bool;
+    fn list_erased(&self, principal: &Principal) -> Vec<Prompt>;
+    fn get_erased<'a>(
+        &'a self,
+        name: &'a str,
+        arguments: PromptArguments,
+        call: Call,
+    ) -> BoxFuture<'a, Messages>;
+}
+
+impl<P: Prompts> Erased for P {
+    fn is_shared_erased(&self) -> bool {
+        self.is_shared()
+    }
+
+    fn list_erased(&self, principal: &Principal) -> Vec<Prompt> {
+        self.list(principal)
+    }
+
+    fn get_erased<'a>(
+        &'a self,
+        name: &'a str,
+        arguments: PromptArguments,
+        call: Call,
+    ) -> BoxFuture<'a, Messages> {
+        Box::pin(self.get(name, arguments, call))
+    }
+}

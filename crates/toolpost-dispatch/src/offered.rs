@@ -1,0 +1,203 @@
+//! Lists, reads and completes what is offered besides tools.
+
+use std::fmt;
+
+use bytestring::ByteString;
+use serde_json::json;
+use toolpost_protocol::model::{
+    CompletionReference, GetPromptResult, Prompt, Resource, ResourceContents, ResourceTemplate,
+};
+use toolpost_protocol::{Code, Error};
+use toolpost_tool::{Call, CallParts, Principal, ToolError};
+
+use crate::offer::{AnyCompletions, AnyPrompts, AnyResources, Completing, PromptArguments};
+use crate::run::Run;
+use crate::{CallKey, Changes, Dispatcher, Target};
+
+/// What is offered besides tools; `None` means that the server has no such thing.
+#[derive(Default)]
+pub(crate) struct Offered {
+    pub(crate) resources: Option<AnyResources>,
+    pub(crate) prompts: Option<AnyPrompts>,
+    pub(crate) completions: Option<AnyCompletions>,
+    pub(crate) changes: Option<Changes>,
+}
+
+impl Dispatcher {
+    /// Whether there are resources.
+    #[must_use]
+    pub fn has_resources(&self) -> bool {
+        self.0.offered.resources.is_some()
+    }
+
+    /// Whether there are prompts.
+    #[must_use]
+    pub fn has_prompts(&self) -> bool {
+        self.0.offered.prompts.is_some()
+    }
+
+    /// Whether there are completions.
+    #[must_use]
+    pub fn has_completions(&self) -> bool {
+        self.0.offered.completions.is_some()
+    }
+
+    /// Whether everyone is shown the same resources and templates.
+    #[must_use]
+    pub fn resources_are_shared(&self) -> bool {
+        self.is_open()
+            && self.0.offered.resources.as_ref().is_none_or(|resources| resources.is_shared_erased())
+    }
+
+    /// Whether everyone is shown the same prompts.
+    #[must_use]
+    pub fn prompts_are_shared(&self) -> bool {
+        self.is_open() && self.0.offered.prompts.as_ref().is_none_or(|prompts| prompts.is_shared_erased())
+    }
+
+    /// Whether `principal` may see and read the resource at `uri`, if there is one.
+    #[must_use]
+    pub fn may_read(&self, principal: &Principal, uri: &str) -> bool {
+        self.0.decide(principal, Target::Resource(uri)).is_ok()
+    }
+
+    /// Where changes of resources and prompts are signaled, if they are.
+    #[must_use]
+    pub fn changes(&self) -> Option<&Changes> {
+        self.0.offered.changes.as_ref()
+    }
+
+    /// The resources that `principal` may see, in a stable order.
+    #[must_use]
+    pub fn resources(&self, principal: &Principal) -> Vec<Resource> {
+        let Some(resources) = &self.0.offered.resources else { return Vec::new() };
+        let mut seen = resources.list_erased(principal);
+        seen.retain(|resource| self.0.decide(principal, Target::Resource(&resource.uri)).is_ok());
+        seen
+    }
+
+    /// The resource templates that `principal` may see, in a stable order.
+    #[must_use]
+    pub fn resource_templates(&self, principal: &Principal) -> Vec<ResourceTemplate> {
+        let Some(resources) = &self.0.offered.resources else { return Vec::new() };
+        let mut seen = resources.templates_erased(principal);
+        seen.retain(|template| self.0.decide(principal, Target::Resource(&template.uri_template)).is_ok());
+        seen
+    }
+
+    /// The prompts that `principal` may see, in a stable order.
+    #[must_use]
+    pub fn prompts(&self, principal: &Principal) -> Vec<Prompt> {
+        let Some(prompts) = &self.0.offered.prompts else { return Vec::new() };
+        let mut seen = prompts.list_erased(principal);
+        seen.retain(|prompt| self.0.decide(principal, Target::Prompt(&prompt.name)).is_ok());
+        seen
+    }
+
+    /// Reads the resource at `uri`, in flight from here on as a [`call`](Self::call) is.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `Protocol` if there is no such resource, with the URI in its data; `Refused` if the
+    /// principal may not read it or the dispatcher drains; and whatever the reading itself answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the reading.
+    pub fn read_resource(
+        &self,
+        uri: ByteString,
+        parts: CallParts,
+        key: Option<CallKey>,
+    ) -> impl Future<Output = Result<Vec<ResourceContents>, ToolError>> + Send + 'static {
+        let inner = self.0.clone();
+        let flight = inner.in_flight.enter(key);
+        async move {
+            let flight = flight?;
+            let unknown = || {
+                let error = Error::new(Code::INVALID_PARAMS, "there is no resource with this URI");
+                ToolError::protocol(error.with_data(&json!({ "uri": &*uri })))
+            };
+            let resources = inner.offered.resources.as_ref().ok_or_else(unknown)?;
+            inner.decide(&parts.principal, Target::Resource(&uri))?;
+            let read = Run::new(flight, || resources.read_erased(&uri, Call::from_parts(parts))).await?;
+            read.ok_or_else(unknown)
+        }
+    }
+
+    /// Makes the messages of the prompt called `name`, in flight from here on as a [`call`](Self::call) is.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_resource`](Self::read_resource), for the prompt.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the making.
+    pub fn prompt(
+        &self,
+        name: ByteString,
+        arguments: PromptArguments,
+        parts: CallParts,
+        key: Option<CallKey>,
+    ) -> impl Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static {
+        let inner = self.0.clone();
+        let flight = inner.in_flight.enter(key);
+        async move {
+            let flight = flight?;
+            let unknown = || {
+                let shown: String = name.chars().take(80).collect();
+                let message = format!("unknown prompt `{shown}`; prompts/list names those there are");
+                ToolError::protocol(Error::new(Code::INVALID_PARAMS, message))
+            };
+            let prompts = inner.offered.prompts.as_ref().ok_or_else(unknown)?;
+            inner.decide(&parts.principal, Target::Prompt(&name))?;
+            let got =
+                Run::new(flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts))).await?;
+            got.ok_or_else(unknown)
+        }
+    }
+
+    /// Suggests values for what is being typed, in flight from here on as a [`call`](Self::call) is.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` if the principal may not use what it completes, or the dispatcher drains; and
+    /// whatever the completing itself answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the completing.
+    pub fn complete(
+        &self,
+        completing: Completing,
+        key: Option<CallKey>,
+    ) -> impl Future<Output = Result<Vec<String>, ToolError>> + Send + 'static {
+        let inner = self.0.clone();
+        let flight = inner.in_flight.enter(key);
+        async move {
+            let flight = flight?;
+            let Some(completions) = &inner.offered.completions else { return Ok(Vec::new()) };
+            match &completing.reference {
+                CompletionReference::Prompt(prompt) => {
+                    inner.decide(&completing.principal, Target::Prompt(&prompt.name))?;
+                }
+                CompletionReference::ResourceTemplate(template) => {
+                    inner.decide(&completing.principal, Target::Resource(&template.uri))?;
+                }
+                _ => {}
+            }
+            Run::new(flight, || completions.complete_erased(completing)).await
+        }
+    }
+}
+
+impl fmt::Debug for Offered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offered")
+            .field("resources", &self.resources.is_some())
+            .field("prompts", &self.prompts.is_some())
+            .field("completions", &self.completions.is_some())
+            .finish_non_exhaustive()
+    }
+}

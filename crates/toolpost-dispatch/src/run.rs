@@ -1,0 +1,101 @@
+//! Runs a tool, or what else is offered, so that a panic is an answer and a cancelled call stops.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use toolpost_tool::{BoxFuture, ErrorKind, ToolError};
+
+use crate::in_flight::Flight;
+
+/// A running call. Dropping it drops the future, and only then counts the call out.
+pub(crate) struct Run<'a, T> {
+    /// `None` once it has ended.
+    future: Option<BoxFuture<'a, Result<T, ToolError>>>,
+    /// Why there was no future to begin with.
+    stillborn: Option<ToolError>,
+    flight: Flight,
+}
+
+impl<'a, T> Run<'a, T> {
+    pub(crate) fn new(flight: Flight, start: impl FnOnce() -> BoxFuture<'a, Result<T, ToolError>>) -> Self {
+        let (future, stillborn) = match catch_unwind(AssertUnwindSafe(start)) {
+            Ok(future) => (Some(future), None),
+            Err(payload) => (None, Some(panicked(&*payload))),
+        };
+        Self { future, stillborn, flight }
+    }
+
+    /// Drops the future; the call stays in flight until this value is dropped.
+    pub(crate) fn stop(&mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let future = self.future.take();
+        // A destructor that panics costs this call no more than the panic before it did.
+        let _dropped = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    }
+}
+
+impl<T> Future for Run<'_, T> {
+    type Output = Result<T, ToolError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.flight.is_cancelled(cx.waker()) {
+            self.end();
+            return Poll::Ready(Err(ToolError::with_kind(
+                ErrorKind::Cancelled,
+                "the caller took the call back",
+            )));
+        }
+        let Some(future) = &mut self.future else {
+            let error = self.stillborn.take();
+            return Poll::Ready(Err(
+                error.unwrap_or_else(|| ToolError::new("the call was polled after its end"))
+            ));
+        };
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                self.end();
+                Poll::Ready(result)
+            }
+            Err(payload) => {
+                self.end();
+                Poll::Ready(Err(panicked(&*payload)))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Run<'_, T> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The caller learns that it happened, not what was said: a panic message is for the operator.
+fn panicked(payload: &(dyn Any + Send)) -> ToolError {
+    let said = payload
+        .downcast_ref::<&'static str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    ToolError::with_kind(ErrorKind::Panicked, "the call panicked; it failed, and no other was affected")
+        .with_source(Panic(said))
+}
+
+/// What a panic said.
+#[derive(Debug)]
+struct Panic(String);
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Panic {}

@@ -1,0 +1,119 @@
+//! Arguments against a compiled schema, in place.
+//!
+//! On success nothing is built and nothing allocated: the validator walks the index that the guard
+//! left behind. Only a failure is described from built values.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jsonschema::Validator;
+use serde_json::Value;
+use toolpost_protocol::Node;
+
+mod describe;
+mod indexed;
+
+use indexed::{At, Indexed};
+
+/// A compiled JSON Schema.
+///
+/// ```
+/// use serde_json::json;
+/// use toolpost_dispatch::Schema;
+/// use toolpost_protocol::Frame;
+///
+/// let schema = Schema::compile(&json!({
+///     "type": "object",
+///     "properties": {"limit": {"type": "integer", "minimum": 1}},
+///     "additionalProperties": false,
+/// })).unwrap();
+///
+/// let frame = Frame::from_serialize(&json!({"limit": 0, "page": 2})).unwrap();
+/// assert_eq!(
+///     schema.check(frame.root(), "arguments").unwrap_err(),
+///     "arguments.limit: expected at least 1, got 0; \
+///      arguments: unknown argument `page` (it takes `limit`)",
+/// );
+/// ```
+pub struct Schema {
+    validator: Validator<Indexed>,
+    /// The properties at the root, for the answer to an unknown one.
+    properties: Vec<String>,
+}
+
+impl Schema {
+    /// Compiles a JSON Schema of draft 2020-12, or of the older draft its `$schema` names.
+    ///
+    /// A `$ref` to anything outside the schema is refused: nothing is ever fetched. Patterns run on
+    /// an engine of linear time.
+    ///
+    /// # Errors
+    ///
+    /// If `schema` is not a JSON Schema, or refers to something outside itself.
+    pub fn compile(schema: &Value) -> Result<Self, InvalidSchema> {
+        let validator = jsonschema::options_for::<Indexed>()
+            .with_pattern_options(jsonschema::PatternOptions::regex())
+            .build(schema)
+            .map_err(|error| InvalidSchema { reason: format!("is not valid: {error}") })?;
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let properties = properties.map_or_else(Vec::new, |known| known.keys().cloned().collect());
+        Ok(Self { validator, properties })
+    }
+
+    /// Whether `node` fits.
+    #[must_use]
+    pub fn fits(&self, node: Node<'_>) -> bool {
+        self.validator.is_valid(At::node(node))
+    }
+
+    /// Checks `node`, called `name` in the answer.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit, written so that whoever sent it can repair it: which argument, what was
+    /// expected, and what came.
+    pub fn check(&self, node: Node<'_>, name: &str) -> Result<(), String> {
+        if self.fits(node) { Ok(()) } else { Err(self.describe(node, name)) }
+    }
+
+    #[cold]
+    fn describe(&self, node: Node<'_>, name: &str) -> String {
+        describe::faults(self.validator.iter_errors(At::node(node)), name, &self.properties)
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Schema")
+    }
+}
+
+/// A schema that cannot be compiled.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct InvalidSchema {
+    reason: String,
+}
+
+impl InvalidSchema {
+    pub(crate) fn not_an_object() -> Self {
+        Self { reason: "must have `\"type\": \"object\"` at its root".into() }
+    }
+}
+
+impl fmt::Display for InvalidSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for InvalidSchema {}
+
+/// A value for a message: short, and never more than a line.
+fn short(value: &Value) -> Cow<'static, str> {
+    const MOST: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        None => text.into(),
+        Some((at, _)) => format!("{}...", &text[..at]).into(),
+    }
+}

@@ -1,0 +1,456 @@
+//! A server's questions to the client's language model. Deprecated in 2026-07-28.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::content::type_of;
+use super::{
+    AudioContent, ContentBlock, ImageContent, Json, Number, Object, RequestMeta, ResultMeta, Role,
+    TaskMetadata, TextContent, Tool,
+};
+
+/// The params of `sampling/createMessage`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateMessageRequestParams {
+    /// What the request says about itself. 2025-11-25 only.
+    pub meta: Option<Box<RequestMeta>>,
+    /// The conversation so far.
+    pub messages: Vec<SamplingMessage>,
+    /// Which model to prefer.
+    pub model_preferences: Option<ModelPreferences>,
+    /// What the model is told first.
+    pub system_prompt: Option<String>,
+    /// Which of the servers' contexts to add.
+    pub include_context: Option<ContextInclusion>,
+    /// How much chance to let in, on the model's own scale.
+    pub temperature: Option<Number>,
+    /// The longest answer, in tokens.
+    pub max_tokens: Number,
+    /// Texts that end the answer.
+    pub stop_sequences: Option<Vec<String>>,
+    /// What to pass on to the model's provider.
+    pub metadata: Option<Object>,
+    /// The tools that the model may ask for.
+    pub tools: Option<Vec<Tool>>,
+    /// Whether it may, or must.
+    pub tool_choice: Option<ToolChoice>,
+    /// Asks for a task instead of a result. 2025-11-25 only.
+    pub task: Option<TaskMetadata>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { CreateMessageRequestParams {
+    meta: optional "_meta",
+    messages: required "messages",
+    model_preferences: optional "modelPreferences",
+    system_prompt: optional "systemPrompt",
+    include_context: optional "includeContext",
+    temperature: optional "temperature",
+    max_tokens: required "maxTokens",
+    stop_sequences: optional "stopSequences",
+    metadata: optional "metadata",
+    tools: optional "tools",
+    tool_choice: optional "toolChoice",
+    task: optional "task",
+} }
+
+impl CreateMessageRequestParams {
+    /// Asks for the message that follows `messages`, of at most `max_tokens` tokens.
+    #[must_use]
+    pub fn new(messages: Vec<SamplingMessage>, max_tokens: impl Into<Number>) -> Self {
+        Self {
+            meta: None,
+            messages,
+            model_preferences: None,
+            system_prompt: None,
+            include_context: None,
+            temperature: None,
+            max_tokens: max_tokens.into(),
+            stop_sequences: None,
+            metadata: None,
+            tools: None,
+            tool_choice: None,
+            task: None,
+            extra: Object::new(),
+        }
+    }
+}
+
+/// The result of `sampling/createMessage`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateMessageResult {
+    /// What the result says about itself.
+    pub meta: Option<ResultMeta>,
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: SamplingContent,
+    /// The model that was asked.
+    pub model: String,
+    /// Why it stopped, if known.
+    pub stop_reason: Option<StopReason>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { CreateMessageResult {
+    meta: optional "_meta",
+    role: required "role",
+    content: required "content",
+    model: required "model",
+    stop_reason: optional "stopReason",
+} }
+
+impl CreateMessageResult {
+    /// Holds what `model` said as the assistant.
+    #[must_use]
+    pub fn new(content: impl Into<SamplingContent>, model: impl Into<String>) -> Self {
+        Self {
+            meta: None,
+            role: Role::Assistant,
+            content: content.into(),
+            model: model.into(),
+            stop_reason: None,
+            extra: Object::new(),
+        }
+    }
+}
+
+/// Why a language model stopped.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It had said what it had to say.
+    EndTurn,
+    /// It said one of the stop sequences.
+    StopSequence,
+    /// The answer was getting too long.
+    MaxTokens,
+    /// It wants to use a tool.
+    ToolUse,
+    /// A reason of the model's provider.
+    Other(String),
+}
+
+names! { StopReason {
+    EndTurn = "endTurn",
+    StopSequence = "stopSequence",
+    MaxTokens = "maxTokens",
+    ToolUse = "toolUse",
+} }
+
+/// A message in a conversation with a language model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SamplingMessage {
+    /// What the message says about itself.
+    pub meta: Option<Object>,
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: SamplingContent,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { SamplingMessage { meta: optional "_meta", role: required "role", content: required "content" } }
+
+impl SamplingMessage {
+    /// Holds what `role` says.
+    #[must_use]
+    pub fn new(role: Role, content: impl Into<SamplingContent>) -> Self {
+        Self { meta: None, role, content: content.into(), extra: Object::new() }
+    }
+}
+
+/// What is said in a message: one block, or an array of blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SamplingContent {
+    /// A block by itself.
+    One(SamplingBlock),
+    /// An array of blocks, of any length.
+    Many(Vec<SamplingBlock>),
+}
+
+impl SamplingContent {
+    /// The blocks, whichever way they were written.
+    #[must_use]
+    pub fn blocks(&self) -> &[SamplingBlock] {
+        match self {
+            Self::One(block) => std::slice::from_ref(block),
+            Self::Many(blocks) => blocks,
+        }
+    }
+}
+
+impl<T: Into<SamplingBlock>> From<T> for SamplingContent {
+    fn from(block: T) -> Self {
+        Self::One(block.into())
+    }
+}
+
+impl From<Vec<SamplingBlock>> for SamplingContent {
+    fn from(blocks: Vec<SamplingBlock>) -> Self {
+        Self::Many(blocks)
+    }
+}
+
+impl Serialize for SamplingContent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One(block) => block.serialize(serializer),
+            Self::Many(blocks) => blocks.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SamplingContent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(deserializer)?;
+        if json.as_str().starts_with('[') {
+            json.decode().map(Self::Many)
+        } else {
+            json.decode().map(Self::One)
+        }
+        .map_err(D::Error::custom)
+    }
+}
+
+/// A block of a message to or from a language model, decoded by its `type`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SamplingBlock {
+    /// Text.
+    Text(TextContent),
+    /// An image.
+    Image(ImageContent),
+    /// A sound.
+    Audio(AudioContent),
+    /// The model asks to use a tool.
+    ToolUse(ToolUseContent),
+    /// The result of a tool that the model asked for.
+    ToolResult(ToolResultContent),
+    /// A block of a type that no revision names, kept verbatim.
+    Unknown(Json),
+}
+
+impl SamplingBlock {
+    /// A block of text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(TextContent::new(text))
+    }
+}
+
+impl From<TextContent> for SamplingBlock {
+    fn from(block: TextContent) -> Self {
+        Self::Text(block)
+    }
+}
+
+impl From<ImageContent> for SamplingBlock {
+    fn from(block: ImageContent) -> Self {
+        Self::Image(block)
+    }
+}
+
+impl From<AudioContent> for SamplingBlock {
+    fn from(block: AudioContent) -> Self {
+        Self::Audio(block)
+    }
+}
+
+impl From<ToolUseContent> for SamplingBlock {
+    fn from(block: ToolUseContent) -> Self {
+        Self::ToolUse(block)
+    }
+}
+
+impl From<ToolResultContent> for SamplingBlock {
+    fn from(block: ToolResultContent) -> Self {
+        Self::ToolResult(block)
+    }
+}
+
+impl Serialize for SamplingBlock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(block) => block.serialize(serializer),
+            Self::Image(block) => block.serialize(serializer),
+            Self::Audio(block) => block.serialize(serializer),
+            Self::ToolUse(block) => block.serialize(serializer),
+            Self::ToolResult(block) => block.serialize(serializer),
+            Self::Unknown(block) => block.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SamplingBlock {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Json::deserialize(deserializer)?;
+        match &*type_of(&json)? {
+            "text" => json.decode().map(Self::Text),
+            "image" => json.decode().map(Self::Image),
+            "audio" => json.decode().map(Self::Audio),
+            "tool_use" => json.decode().map(Self::ToolUse),
+            "tool_result" => json.decode().map(Self::ToolResult),
+            _ => Ok(Self::Unknown(json)),
+        }
+        .map_err(D::Error::custom)
+    }
+}
+
+/// A language model asks to use a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolUseContent {
+    /// What the block says about itself.
+    pub meta: Option<Object>,
+    /// The name of this use, for its result.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments.
+    pub input: Object,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ToolUseContent tagged "type" = "tool_use" {
+    meta: optional "_meta",
+    id: required "id",
+    name: required "name",
+    input: required "input",
+} }
+
+impl ToolUseContent {
+    /// Asks to use a tool.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, input: Object) -> Self {
+        Self { meta: None, id: id.into(), name: name.into(), input, extra: Object::new() }
+    }
+}
+
+/// The result of a tool that a language model asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolResultContent {
+    /// What the block says about itself.
+    pub meta: Option<Object>,
+    /// The use that it answers.
+    pub tool_use_id: String,
+    /// The result for a language model.
+    pub content: Vec<ContentBlock>,
+    /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
+    pub structured_content: Option<Json>,
+    /// Whether the tool failed. Absent means that it did not.
+    pub is_error: Option<bool>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ToolResultContent tagged "type" = "tool_result" {
+    meta: optional "_meta",
+    tool_use_id: required "toolUseId",
+    content: required "content",
+    structured_content: any "structuredContent",
+    is_error: optional "isError",
+} }
+
+impl ToolResultContent {
+    /// Answers a use.
+    #[must_use]
+    pub fn new(tool_use_id: impl Into<String>, content: Vec<ContentBlock>) -> Self {
+        Self {
+            meta: None,
+            tool_use_id: tool_use_id.into(),
+            content,
+            structured_content: None,
+            is_error: None,
+            extra: Object::new(),
+        }
+    }
+}
+
+/// Which model a server prefers; the client decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelPreferences {
+    /// Models to prefer, the best first.
+    pub hints: Option<Vec<ModelHint>>,
+    /// How much a low price matters, from 0 (not) to 1 (most).
+    pub cost_priority: Option<Number>,
+    /// How much speed matters, from 0 (not) to 1 (most).
+    pub speed_priority: Option<Number>,
+    /// How much ability matters, from 0 (not) to 1 (most).
+    pub intelligence_priority: Option<Number>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ModelPreferences {
+    hints: optional "hints",
+    cost_priority: optional "costPriority",
+    speed_priority: optional "speedPriority",
+    intelligence_priority: optional "intelligencePriority",
+} }
+
+/// A model to prefer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelHint {
+    /// A part of its name.
+    pub name: Option<String>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ModelHint { name: optional "name" } }
+
+/// Which of the servers' contexts a request wants added.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ContextInclusion {
+    /// None; an absent word says the same.
+    None,
+    /// That of the server which asks. Deprecated.
+    ThisServer,
+    /// That of all servers. Deprecated.
+    AllServers,
+    /// A word that no revision names.
+    Other(String),
+}
+
+names! { ContextInclusion { None = "none", ThisServer = "thisServer", AllServers = "allServers" } }
+
+/// Whether a language model may use tools, or must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolChoice {
+    /// Absent means [`ToolChoiceMode::Auto`].
+    pub mode: Option<ToolChoiceMode>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ToolChoice { mode: optional "mode" } }
+
+/// Whether a language model may use tools, or must.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ToolChoiceMode {
+    /// It decides.
+    Auto,
+    /// It must use one at least.
+    Required,
+    /// It must not.
+    None,
+    /// A word that no revision names.
+    Other(String),
+}
+
+names! { ToolChoiceMode { Auto = "auto", Required = "required", None = "none" } }

@@ -1,0 +1,293 @@
+//! What a server lets a language model do.
+
+use std::time::Duration;
+
+use super::result::milliseconds;
+use super::{
+    CacheScope, ContentBlock, Icon, InputResponses, Json, Number, Object, RequestMeta, ResultMeta,
+    ResultType, TaskMetadata,
+};
+
+/// A tool as `tools/list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tool {
+    /// What the tool says about itself.
+    pub meta: Option<Object>,
+    /// The name for programs, 1 to 128 of `A-Z a-z 0-9 _ . -`.
+    pub name: String,
+    /// The name for people.
+    pub title: Option<String>,
+    /// What it does, for a language model.
+    pub description: Option<String>,
+    /// The JSON Schema of its arguments, an object with `"type": "object"`.
+    pub input_schema: Json,
+    /// The JSON Schema of its structured result; before 2026-07-28 that of an object.
+    pub output_schema: Option<Json>,
+    /// Hints about what it does.
+    pub annotations: Option<ToolAnnotations>,
+    /// How it can be run. 2025-11-25 only.
+    pub execution: Option<ToolExecution>,
+    /// Icons, in any number of sizes.
+    pub icons: Option<Vec<Icon>>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { Tool {
+    meta: optional "_meta",
+    name: required "name",
+    title: optional "title",
+    description: optional "description",
+    input_schema: required "inputSchema",
+    output_schema: any "outputSchema",
+    annotations: optional "annotations",
+    execution: optional "execution",
+    icons: optional "icons",
+} }
+
+impl Tool {
+    /// Names a tool and the JSON Schema of its arguments.
+    #[must_use]
+    pub fn new(name: impl Into<String>, input_schema: impl Into<Json>) -> Self {
+        Self {
+            meta: None,
+            name: name.into(),
+            title: None,
+            description: None,
+            input_schema: input_schema.into(),
+            output_schema: None,
+            annotations: None,
+            execution: None,
+            icons: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Names it for people.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Says what it does, for a language model.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Promises that structured results follow this JSON Schema.
+    #[must_use]
+    pub fn with_output_schema(mut self, schema: impl Into<Json>) -> Self {
+        self.output_schema = Some(schema.into());
+        self
+    }
+
+    /// Hints at what it does.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+}
+
+/// Hints about what a tool does; a client must not rely on those of a server it does not trust.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolAnnotations {
+    /// The name for people; a tool's own title goes first.
+    pub title: Option<String>,
+    /// It changes nothing. Absent means false.
+    pub read_only_hint: Option<bool>,
+    /// It may destroy something, where it changes anything. Absent means true.
+    pub destructive_hint: Option<bool>,
+    /// Calling it again with the same arguments changes nothing more. Absent means false.
+    pub idempotent_hint: Option<bool>,
+    /// It deals with an open world, such as the web. Absent means true.
+    pub open_world_hint: Option<bool>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ToolAnnotations {
+    title: optional "title",
+    read_only_hint: optional "readOnlyHint",
+    destructive_hint: optional "destructiveHint",
+    idempotent_hint: optional "idempotentHint",
+    open_world_hint: optional "openWorldHint",
+} }
+
+/// How a tool can be run. 2025-11-25 only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolExecution {
+    /// Whether a call can become a task. Absent means forbidden.
+    pub task_support: Option<TaskSupport>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ToolExecution { task_support: optional "taskSupport" } }
+
+/// Whether a call can become a task. 2025-11-25 only.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TaskSupport {
+    /// It must not.
+    Forbidden,
+    /// It may.
+    Optional,
+    /// It must.
+    Required,
+    /// A word that no revision names.
+    Other(String),
+}
+
+names! { TaskSupport { Forbidden = "forbidden", Optional = "optional", Required = "required" } }
+
+/// The result of `tools/list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListToolsResult {
+    /// What the result says about itself.
+    pub meta: Option<ResultMeta>,
+    /// Required in 2026-07-28, absent before.
+    pub result_type: Option<ResultType>,
+    /// The tools of this page.
+    pub tools: Vec<Tool>,
+    /// Where the next page starts; absent on the last.
+    pub next_cursor: Option<String>,
+    /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
+    pub ttl_ms: Option<Number>,
+    /// Who may reuse it. Required in 2026-07-28, absent before.
+    pub cache_scope: Option<CacheScope>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { ListToolsResult {
+    meta: optional "_meta",
+    result_type: optional "resultType",
+    tools: required "tools",
+    next_cursor: optional "nextCursor",
+    ttl_ms: optional "ttlMs",
+    cache_scope: optional "cacheScope",
+} }
+
+impl ListToolsResult {
+    /// Lists tools.
+    #[must_use]
+    pub fn new(tools: Vec<Tool>) -> Self {
+        Self { tools, ..Self::default() }
+    }
+
+    /// Adds what 2026-07-28 requires: the result is complete, and may be reused by `scope` for `ttl`.
+    #[must_use]
+    pub fn reusable(mut self, ttl: Duration, scope: CacheScope) -> Self {
+        self.result_type = Some(ResultType::Complete);
+        self.ttl_ms = Some(milliseconds(ttl));
+        self.cache_scope = Some(scope);
+        self
+    }
+}
+
+/// The params of `tools/call`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallToolRequestParams {
+    /// Required in 2026-07-28.
+    pub meta: Option<Box<RequestMeta>>,
+    /// The tool.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Option<Object>,
+    /// Answers to what the server asked. 2026-07-28 only.
+    pub input_responses: Option<InputResponses>,
+    /// What the server wanted back with the answers, opaque. 2026-07-28 only.
+    pub request_state: Option<String>,
+    /// Asks for a task instead of a result. 2025-11-25 only.
+    pub task: Option<TaskMetadata>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { CallToolRequestParams {
+    meta: optional "_meta",
+    name: required "name",
+    arguments: optional "arguments",
+    input_responses: optional "inputResponses",
+    request_state: optional "requestState",
+    task: optional "task",
+} }
+
+impl CallToolRequestParams {
+    /// Calls a tool, without arguments so far.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            meta: None,
+            name: name.into(),
+            arguments: None,
+            input_responses: None,
+            request_state: None,
+            task: None,
+            extra: Object::new(),
+        }
+    }
+}
+
+/// The result of `tools/call`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallToolResult {
+    /// What the result says about itself.
+    pub meta: Option<ResultMeta>,
+    /// Required in 2026-07-28, absent before.
+    pub result_type: Option<ResultType>,
+    /// The result for a language model.
+    pub content: Vec<ContentBlock>,
+    /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
+    pub structured_content: Option<Json>,
+    /// Whether the tool failed. Absent means that it did not.
+    pub is_error: Option<bool>,
+    /// Fields that no revision names.
+    pub extra: Object,
+}
+
+object! { CallToolResult {
+    meta: optional "_meta",
+    result_type: optional "resultType",
+    content: required "content",
+    structured_content: any "structuredContent",
+    is_error: optional "isError",
+} }
+
+impl CallToolResult {
+    /// Holds the result of a tool that did what it should.
+    #[must_use]
+    pub fn new(content: Vec<ContentBlock>) -> Self {
+        Self { content, ..Self::default() }
+    }
+
+    /// Says in words that a language model can act on why the tool failed.
+    #[must_use]
+    pub fn failure(text: impl Into<String>) -> Self {
+        Self { content: vec![ContentBlock::text(text)], is_error: Some(true), ..Self::default() }
+    }
+
+    /// Adds the result for programs.
+    #[must_use]
+    pub fn with_structured_content(mut self, value: impl Into<Json>) -> Self {
+        self.structured_content = Some(value.into());
+        self
+    }
+
+    /// Adds what 2026-07-28 requires: the result is complete.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        self.result_type = Some(ResultType::Complete);
+        self
+    }
+}

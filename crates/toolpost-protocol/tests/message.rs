@@ -1,0 +1,199 @@
+//! Envelopes, ids, errors and replies.
+
+use toolpost_protocol::{Code, Error, Frame, Id, Limits, Malformed, Message, Outcome, Version, reply};
+
+fn frame(text: &str) -> Frame {
+    Frame::from_text(text, &Limits::new()).expect(text)
+}
+
+/// The envelope in a few words, or the id and message of the refusal.
+fn read(text: &str) -> String {
+    match Message::read(&frame(text)) {
+        Ok(Message::Request { id, method, params }) => {
+            format!("request {id} {method} {}", params.map_or("-", |params| params.raw()))
+        }
+        Ok(Message::Notification { method, params }) => {
+            format!("notification {method} {}", params.map_or("-", |params| params.raw()))
+        }
+        Ok(Message::Response { id, outcome: Outcome::Result(node) }) => {
+            format!("result {} {}", id.unwrap_or(Id::NULL), node.raw())
+        }
+        Ok(Message::Response { id, outcome: Outcome::Error(node) }) => {
+            format!("error {} {}", id.unwrap_or(Id::NULL), node.raw())
+        }
+        Ok(Message::Batch(node)) => format!("batch of {}", node.len()),
+        Ok(other) => format!("{other:?}"),
+        Err(Malformed { id, error }) => {
+            assert_eq!(error.code(), Code::INVALID_REQUEST);
+            format!("malformed {}: {}", id.unwrap_or(Id::NULL), error.message())
+        }
+    }
+}
+
+#[test]
+fn envelopes_are_told_apart() {
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":1,"method":"a/b","params":{ }}"#), "request 1 a/b { }");
+    assert_eq!(
+        read(r#"{"params":{},"method":"\u0061","id":"1","jsonrpc":"2\u002e0"}"#),
+        r#"request "1" a {}"#
+    );
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":1,"method":"m","x":[1]}"#), "request 1 m -");
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":5,"result":{}}"#), "result 5 {}");
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":5,"error":{"code":-1}}"#), r#"error 5 {"code":-1}"#);
+    assert_eq!(read(r#"{"jsonrpc":"2.0","error":{"code":-1}}"#), r#"error null {"code":-1}"#);
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1}}"#), r#"error null {"code":-1}"#);
+    assert_eq!(read("[{},{}]"), "batch of 2");
+}
+
+// Protocol 2
+#[test]
+fn a_request_without_id_is_a_notification() {
+    assert_eq!(read(r#"{"jsonrpc":"2.0","method":"m"}"#), "notification m -");
+    assert_eq!(read(r#"{"jsonrpc":"2.0","method":"m","params":{"a":1}}"#), r#"notification m {"a":1}"#);
+}
+
+// Protocol 3
+#[test]
+fn ids_are_echoed_exactly() {
+    let ids = [
+        "0",
+        "-1",
+        "-0",
+        "9007199254740993",
+        "18446744073709551616",
+        "-123456789012345678901234567890",
+        r#""1""#,
+        r#""""#,
+        r#""\u0061 \/ \ud83d\ude00""#,
+        "\"\u{e9}\u{1f600}\"",
+    ];
+    for id in ids {
+        let frame = frame(&format!(r#"{{"jsonrpc":"2.0","id": {id} ,"method":"m"}}"#));
+        let Ok(Message::Request { id: read, .. }) = Message::read(&frame) else { panic!("{id}") };
+        let mut out = Vec::new();
+        reply::result(&mut out, &read, |out| out.extend_from_slice(b"{}"));
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+    let long = format!("\"{}\"", "x".repeat(1 << 20));
+    assert_eq!(
+        read(&format!(r#"{{"jsonrpc":"2.0","id":{long},"method":"m"}}"#)),
+        format!("request {long} m -")
+    );
+    assert_ne!(Id::from(1), Id::from("1"));
+    assert_eq!(Id::from("a\"b\n").raw(), r#""a\"b\n""#);
+    assert_eq!(Id::from(i64::MIN).to_string(), "-9223372036854775808");
+}
+
+// Protocol 3, 4
+#[test]
+fn what_is_no_message_is_an_invalid_request() {
+    let id = "member \"id\" must be a string or an integer";
+    for wrong in ["null", "1.0", "1e3", "true", "[]", "{}"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{wrong},"method":"m"}}"#);
+        assert_eq!(read(&text), format!("malformed null: {id}"));
+    }
+    let version = "member \"jsonrpc\" must be \"2.0\"";
+    assert_eq!(read(r#"{"id":7,"method":"m"}"#), format!("malformed 7: {version}"));
+    assert_eq!(read(r#"{"jsonrpc":2.0,"id":7,"method":"m"}"#), format!("malformed 7: {version}"));
+    assert_eq!(read(r#"{"jsonrpc":"1.0","id":7,"method":"m"}"#), format!("malformed 7: {version}"));
+    // A name in other case is another name.
+    assert_eq!(read(r#"{"JSONRPC":"2.0","id":7,"method":"m"}"#), format!("malformed 7: {version}"));
+    assert_eq!(
+        read(r#"{"jsonrpc":"2.0","id":7,"method":1}"#),
+        "malformed 7: member \"method\" must be a string"
+    );
+    for params in ["[]", "null", "1"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{params}}}"#);
+        assert_eq!(read(&text), "malformed 7: member \"params\" must be an object");
+    }
+    let one = "a message has exactly one of \"method\", \"result\" and \"error\"";
+    for rest in ["", r#","result":{},"error":{"code":1}"#, r#","method":"m","result":{}"#] {
+        assert_eq!(read(&format!(r#"{{"jsonrpc":"2.0","id":7{rest}}}"#)), format!("malformed 7: {one}"));
+    }
+    for error in ["1", "{}", r#"{"code":1.5}"#, r#"{"code":"1"}"#] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":7,"error":{error}}}"#);
+        assert!(read(&text).starts_with("malformed 7: member \"error\""), "{text}");
+    }
+    assert_eq!(read(r#"{"jsonrpc":"2.0","result":{}}"#), format!("malformed null: {id}"));
+    for text in ["1", "null", r#""x""#, "[]"] {
+        assert_eq!(read(text), "malformed null: a message must be a JSON object");
+    }
+}
+
+// Protocol 4
+#[test]
+fn a_parse_error_is_answered_with_a_null_id() {
+    let violation = Frame::parse(b"{\"jsonrpc\":"[..].into(), &Limits::new()).unwrap_err();
+    let mut out = Vec::new();
+    reply::error(&mut out, &Id::NULL, &violation.into());
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"unexpected end of JSON text at byte 11"}}"#
+    );
+}
+
+// Protocol 5
+#[test]
+fn one_byte_over_the_limit_is_refused_before_it_is_read() {
+    for limit in [1 << 20, 16 << 20] {
+        let limits = Limits::new().bytes(limit);
+        let text = |len: usize| format!("\"{}\"", "x".repeat(len - 2));
+        assert!(Frame::from_text(text(limit), &limits).is_ok());
+        let refused = Frame::from_text(text(limit + 1), &limits).unwrap_err();
+        assert_eq!(refused.to_string(), format!("message longer than {limit} bytes at byte {limit}"));
+        // Not even UTF-8 is looked at.
+        let refused = Frame::parse(vec![0xff; limit + 1].into(), &limits).unwrap_err();
+        assert_eq!(refused.code(), Code::INVALID_REQUEST);
+    }
+}
+
+#[test]
+fn every_envelope_that_is_written_is_read_back() {
+    let mut out = Vec::new();
+    reply::request(&mut out, &Id::from("q"), "sampling/createMessage", |out| out.extend_from_slice(b"{}"));
+    assert_eq!(read(std::str::from_utf8(&out).unwrap()), r#"request "q" sampling/createMessage {}"#);
+    out.clear();
+    reply::notification(&mut out, "a\"b", |out| out.extend_from_slice(b"{\"n\":1}"));
+    assert_eq!(read(std::str::from_utf8(&out).unwrap()), r#"notification a"b {"n":1}"#);
+    out.clear();
+    let error = Error::new(Code::UNSUPPORTED_VERSION, "no \"such\" version").with_data(&["2026-07-28"]);
+    reply::error(&mut out, &Id::from(3), &error);
+    assert_eq!(
+        read(std::str::from_utf8(&out).unwrap()),
+        r#"error 3 {"code":-32022,"message":"no \"such\" version","data":["2026-07-28"]}"#
+    );
+}
+
+#[test]
+fn a_batch_is_read_message_by_message() {
+    let frame = frame(r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","id":1,"method":"b"},[]]"#);
+    let Ok(Message::Batch(batch)) = Message::read(&frame) else { panic!() };
+    let read: Vec<_> = batch.items().map(Message::from_node).collect();
+    assert!(matches!(read[0], Ok(Message::Notification { .. })));
+    assert!(matches!(read[1], Ok(Message::Request { .. })));
+    assert!(read[2].is_err());
+}
+
+#[test]
+fn a_failed_encoding_leaves_no_trace() {
+    struct Unwilling;
+    impl serde::Serialize for Unwilling {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("unwilling"))
+        }
+    }
+    let mut out = b"before".to_vec();
+    reply::value(&mut out, &("text", Unwilling)).unwrap_err();
+    assert_eq!(out, b"before");
+}
+
+#[test]
+fn versions_are_ordered_and_named() {
+    for version in Version::ALL {
+        assert_eq!(Version::parse(version.as_str()), Some(version));
+    }
+    assert!(Version::ALL.is_sorted());
+    assert_eq!(Version::parse("2026-07-29"), None);
+    assert!(Version::LATEST.is_modern() && !Version::LATEST_WITH_SESSIONS.is_modern());
+}

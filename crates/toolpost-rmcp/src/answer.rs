@@ -1,0 +1,112 @@
+//! From how a call ended to rmcp's answer.
+
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, ErrorCode, InputRequest, InputRequests,
+    InputRequiredResult, JsonObject, MetaObject, ProtocolVersion,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde::Deserialize;
+use serde_json::Value;
+use toolpost_protocol::{Code, Error};
+use toolpost_tool::{Output, Suspended};
+
+/// Which revisions an answer is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Era {
+    /// 2026-07-28 and later.
+    Modern,
+    /// Earlier: structured content is an object, and a tool cannot ask for input.
+    Legacy,
+}
+
+impl Era {
+    pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
+        let modern = ProtocolVersion::V_2026_07_28;
+        // Dates of this form compare as text.
+        match context.protocol_version() {
+            Some(version) if version.as_str() >= modern.as_str() => Self::Modern,
+            _ => Self::Legacy,
+        }
+    }
+}
+
+/// The result that `output` is.
+pub(crate) fn result(output: &Output, era: Era) -> Result<CallToolResult, ErrorData> {
+    let content = content(output).map_err(internal)?;
+    let mut result = match output.is_error() {
+        true => CallToolResult::error(content),
+        false => CallToolResult::success(content),
+    };
+    if let Some(structured) = output.structured() {
+        let value: Value = serde_json::from_str(structured).map_err(internal)?;
+        result.structured_content = (era == Era::Modern || value.is_object()).then_some(value);
+    }
+    result.meta = meta(output).map_err(internal)?;
+    Ok(result)
+}
+
+/// The questions of a suspended call, with its state sealed by `seal`.
+pub(crate) fn input_required(
+    suspended: &Suspended,
+    era: Era,
+    seal: impl FnOnce(&str) -> Result<String, ErrorData>,
+) -> Result<CallToolResponse, ErrorData> {
+    if era == Era::Legacy {
+        let text = "this tool needs input from its client, which takes protocol revision 2026-07-28";
+        return Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into());
+    }
+    let mut requests = InputRequests::new();
+    for (key, request) in suspended.requests() {
+        requests.insert(key.clone(), question(request).map_err(internal)?);
+    }
+    let state = suspended.state().map(seal).transpose()?;
+    if requests.is_empty() && state.is_none() {
+        return Err(internal("the tool suspended its call, and asked nothing"));
+    }
+    Ok(InputRequiredResult::new((!requests.is_empty()).then_some(requests), state).into())
+}
+
+/// The error that answers a broken protocol; a code that `era` does not know is a failed result.
+pub(crate) fn error(error: &Error, era: Era) -> Result<CallToolResponse, ErrorData> {
+    if error.code() == Code::MISSING_CLIENT_CAPABILITY && era == Era::Legacy {
+        return Ok(CallToolResult::error(vec![ContentBlock::text(error.message())]).into());
+    }
+    let data = error.data().and_then(|data| serde_json::from_str(data.get()).ok());
+    let code = i32::try_from(error.code().0).unwrap_or(ErrorCode::INTERNAL_ERROR.0);
+    Err(ErrorData::new(ErrorCode(code), error.message().to_owned(), data))
+}
+
+fn content(output: &Output) -> Result<Vec<ContentBlock>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Members {
+        content: Vec<ContentBlock>,
+    }
+
+    if let Some(text) = output.as_text() {
+        return Ok(vec![ContentBlock::text(text)]);
+    }
+    let members: Members = serde_json::from_str(&format!("{{{}}}", output.encode()))?;
+    Ok(members.content)
+}
+
+fn meta(output: &Output) -> Result<Option<MetaObject>, serde_json::Error> {
+    let mut text = vec![b'{'];
+    if !output.write_meta(&mut text) {
+        return Ok(None);
+    }
+    text.push(b'}');
+    serde_json::from_slice::<JsonObject>(&text).map(|members| Some(members.into()))
+}
+
+fn question(request: &toolpost_tool::InputRequest) -> Result<InputRequest, serde_json::Error> {
+    let mut message = serde_json::json!({ "method": request.method() });
+    if let Some(params) = request.params() {
+        message["params"] = serde_json::from_str(params)?;
+    }
+    serde_json::from_value(message)
+}
+
+fn internal(error: impl Into<Box<dyn std::error::Error>>) -> ErrorData {
+    ErrorData::internal_error(error.into().to_string(), None)
+}

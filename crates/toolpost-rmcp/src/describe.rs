@@ -1,0 +1,81 @@
+//! What a tool says about itself, in rmcp's words and in toolpost's.
+
+use std::sync::Arc;
+
+use rmcp::model::{Icon, Tool, ToolAnnotations};
+use serde_json::Value;
+use toolpost_tool::{Annotations, InvalidToolName, ToolSpec};
+
+use crate::answer::Era;
+
+/// `spec` as rmcp lists it.
+pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
+    let description = Some(spec.description()).filter(|text| !text.is_empty());
+    let mut tool = Tool::new_with_raw(
+        spec.name().to_owned(),
+        description.map(|text| text.to_owned().into()),
+        spec.input_schema().as_object().cloned().unwrap_or_default(),
+    );
+    tool.title = spec.title().map(Into::into);
+    let output = spec.output_schema().and_then(Value::as_object);
+    let fits = |schema: &&serde_json::Map<String, Value>| {
+        era == Era::Modern || schema.get("type").and_then(Value::as_str) == Some("object")
+    };
+    tool.output_schema = output.filter(fits).cloned().map(Arc::new);
+    let Annotations { read_only, destructive, idempotent, open_world, .. } = *spec.annotations();
+    if *spec.annotations() != Annotations::default() {
+        tool.annotations =
+            Some(ToolAnnotations::from_raw(None, read_only, destructive, idempotent, open_world));
+    }
+    if !spec.icons().is_empty() {
+        tool.icons = Some(spec.icons().iter().map(icon).collect());
+    }
+    tool.meta = spec.meta().and_then(Value::as_object).cloned().map(Into::into);
+    tool
+}
+
+/// `tool` as a runtime registers it.
+pub(crate) fn spec(tool: &Tool) -> Result<ToolSpec, InvalidToolName> {
+    let mut spec = ToolSpec::new(tool.name.as_ref())?
+        .with_description(tool.description.as_deref().unwrap_or_default())
+        .with_input_schema(rooted(&tool.input_schema));
+    if let Some(schema) = &tool.output_schema {
+        spec = spec.with_output_schema(Value::Object((**schema).clone()));
+    }
+    if let Some(told) = &tool.annotations {
+        let mut annotations = Annotations::default();
+        annotations.read_only = told.read_only_hint;
+        annotations.destructive = told.destructive_hint;
+        annotations.idempotent = told.idempotent_hint;
+        annotations.open_world = told.open_world_hint;
+        spec = spec.with_annotations(annotations);
+    }
+    let title = tool.title.as_ref().or_else(|| tool.annotations.as_ref()?.title.as_ref());
+    if let Some(title) = title {
+        spec = spec.with_title(title);
+    }
+    for icon in tool.icons.iter().flatten() {
+        let mut own = toolpost_tool::Icon::new(&*icon.src);
+        own.mime_type.clone_from(&icon.mime_type);
+        own.sizes = icon.sizes.clone().unwrap_or_default();
+        spec = spec.with_icon(own);
+    }
+    if let Some(meta) = &tool.meta {
+        spec = spec.with_meta(Value::Object(meta.0.clone()));
+    }
+    Ok(spec)
+}
+
+/// The schema with an object at its root, which rmcp does not insist on.
+fn rooted(schema: &serde_json::Map<String, Value>) -> Value {
+    let mut schema = schema.clone();
+    schema.entry("type").or_insert_with(|| "object".into());
+    Value::Object(schema)
+}
+
+fn icon(icon: &toolpost_tool::Icon) -> Icon {
+    let mut listed = Icon::new(&*icon.src);
+    listed.mime_type.clone_from(&icon.mime_type);
+    listed.sizes = (!icon.sizes.is_empty()).then(|| icon.sizes.clone());
+    listed
+}

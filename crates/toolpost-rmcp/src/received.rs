@@ -1,0 +1,106 @@
+//! From rmcp's request to the parts of a call.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rmcp::model::{CallToolRequestParams, ClientCapabilities, JsonObject, NumberOrString, RequestMetaObject};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde::Serialize;
+use toolpost_protocol::{Frame, Id};
+use toolpost_tool::{CallParts, Client, Principal, Priority, TraceContext};
+
+use crate::answer::Era;
+use crate::sealed::{Bound, Seal};
+
+/// A client may ask for no more time than this.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(600);
+
+/// What a tool sees of a message that rmcp has taken apart.
+#[derive(Serialize)]
+struct Message<'a> {
+    arguments: &'a JsonObject,
+    #[serde(rename = "_meta")]
+    meta: &'a RequestMetaObject,
+}
+
+/// The parts of the call that `request` asks for.
+pub(crate) fn parts(
+    request: CallToolRequestParams,
+    context: &Arc<RequestContext<RoleServer>>,
+    seal: &Seal,
+    identify: impl FnOnce(&RequestContext<RoleServer>) -> Principal,
+) -> Result<CallParts, ErrorData> {
+    let unfit = |error: serde_json::Error| ErrorData::invalid_params(error.to_string(), None);
+    let mut parts = CallParts::default();
+    let arguments = request.arguments.unwrap_or_default();
+    let frame =
+        Frame::from_serialize(&Message { arguments: &arguments, meta: &context.meta }).map_err(unfit)?;
+    parts.arguments = frame.root().member("arguments").map(|node| node.id());
+    parts.meta = frame.root().member("_meta").map(|node| node.id());
+    parts.frame = Some(frame);
+    parts.tool = String::from(request.name).into();
+    parts.request_id = Some(id(&context.id));
+    parts.principal = identify(context);
+    parts.priority = priority(&context.meta);
+    parts.deadline = deadline(&context.meta);
+    parts.trace = trace(&context.meta);
+    if Era::of(context) == Era::Modern {
+        parts.client = context.client_capabilities().as_ref().map(client).unwrap_or_default();
+    }
+    if let Some(answers) = request.input_responses {
+        parts.answers = Some(Arc::new(Frame::from_serialize(&answers).map_err(unfit)?));
+    }
+    if let Some(state) = request.request_state {
+        let bound = Bound::of(&parts);
+        parts.state = Some(seal.open(&state, &bound)?.into());
+    }
+    parts.carried = Some(Arc::clone(context) as _);
+    Ok(parts)
+}
+
+fn id(id: &rmcp::model::RequestId) -> Id {
+    match id {
+        NumberOrString::Number(number) => Id::from(*number),
+        NumberOrString::String(text) => Id::from(&**text),
+    }
+}
+
+/// The priority asked for; the runtime's own is nobody's to ask for.
+fn priority(meta: &RequestMetaObject) -> Priority {
+    let asked = meta.get("dev.toolpost/priority").and_then(|value| Priority::parse(value.as_str()?));
+    asked.unwrap_or_default().min(Priority::Urgent)
+}
+
+fn deadline(meta: &RequestMetaObject) -> Option<Instant> {
+    let wait = Duration::from_millis(meta.get("dev.toolpost/deadlineMs")?.as_u64()?);
+    Some(now() + wait.min(LONGEST_DEADLINE))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where this crate reads a clock, and it is tokio's"
+)]
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn trace(meta: &RequestMetaObject) -> TraceContext {
+    let mut trace = TraceContext::default();
+    trace.parent = meta.get_traceparent().map(Into::into);
+    trace.state = meta.get_tracestate().map(Into::into);
+    trace.baggage = meta.get_baggage().map(Into::into);
+    trace
+}
+
+fn client(capabilities: &ClientCapabilities) -> Client {
+    let elicitation = capabilities.elicitation.as_ref();
+    let mut client = Client::default();
+    client.elicitation_url = elicitation.is_some_and(|elicitation| elicitation.url.is_some());
+    // One that says nothing more means forms.
+    client.elicitation =
+        elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
+    client.sampling = capabilities.sampling.is_some();
+    client.roots = capabilities.roots.is_some();
+    client
+}

@@ -1,0 +1,49 @@
+//! Watches how long jobs wait, and says when to shed one (Nichols and Jacobson, "Controlling Queue Delay", 2012).
+
+use std::time::Duration;
+
+/// When a standing queue is too long: waiting above `target` for a whole `interval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DelayBound {
+    pub(crate) target: Duration,
+    pub(crate) interval: Duration,
+}
+
+/// The state of one queue under watch; times in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delay {
+    /// When the delay will have been above target for an interval; none while it is below.
+    above_until: Option<u64>,
+    /// While shedding: when to shed next, and how many have been shed.
+    shedding: Option<(u64, u32)>,
+}
+
+impl Delay {
+    /// Says whether the job that waited `waited` and leaves at `now` is to be shed.
+    pub(crate) fn sheds(&mut self, bound: &DelayBound, waited: u64, now: u64) -> bool {
+        let interval = nanos(bound.interval);
+        if waited < nanos(bound.target) {
+            *self = Self::default();
+            return false;
+        }
+        let Some(until) = self.above_until else {
+            self.above_until = Some(now.saturating_add(interval));
+            return false;
+        };
+        match self.shedding {
+            None if now < until => false,
+            Some((next, _)) if now < next => false,
+            shedding => {
+                let count = shedding.map_or(1, |(_, count)| count.saturating_add(1));
+                let pause = (interval as f64 / f64::from(count).sqrt()) as u64;
+                let from = shedding.map_or(now, |(next, _)| next);
+                self.shedding = Some((from.saturating_add(pause), count));
+                true
+            }
+        }
+    }
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

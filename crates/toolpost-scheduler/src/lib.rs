@@ -1,0 +1,69 @@
+//! Decides who runs next, and who is refused.
+//!
+//! The one idea: **schedule admission, not polling.** An executor has no priorities, so a job asks for a seat before it
+//! is first polled; who gets the next free seat, and who is told early that none will come in time, is decided here.
+//! Urgent work goes first, every tenant gets its fair part, nobody waits for ever, and no seat is spent on a result
+//! that would come too late.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use toolpost_scheduler::{Limit, Next, Priority, Request, Scheduler, Tenant};
+//!
+//! # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
+//! let now = Instant::now();
+//! let mut scheduler = Scheduler::new(Limit::fixed(1));
+//! let alice = Request::new(Tenant::named("alice"));
+//! scheduler.submit(alice.priority(Priority::Background), "index", now).unwrap();
+//! scheduler.submit(alice.priority(Priority::Urgent), "answer", now).unwrap();
+//!
+//! let Some(Next::Start { job: "answer", seat, .. }) = scheduler.next(now) else { panic!("urgent work goes first") };
+//! assert!(scheduler.next(now).is_none(), "one seat, one job");
+//!
+//! let later = now + Duration::from_millis(20);
+//! scheduler.settle(seat, later, Duration::from_millis(20));
+//! assert!(matches!(scheduler.next(later), Some(Next::Start { job: "index", .. })));
+//! ```
+//!
+//! [`Scheduler`] is the whole of it without input or output: it performs nothing, and is told the time. The feature
+//! `tokio` adds `rt`: a gate that hands out seats as guards, a worker pool and a blocking pool, on tokio's clock.
+//! The order of service is a [`Discipline`]: [`Fair`] unless told otherwise, or [`Fifo`], [`StrictPriority`],
+//! [`EarliestDeadline`], [`PriorityThenDeadline`], or one's own.
+//!
+//! It does not know what a job is, nor what anybody may do: it knows whose a job is, how urgent, by when, and what
+//! the like of it has cost.
+
+mod arrivals;
+mod delay;
+mod discipline;
+mod fair;
+mod flows;
+mod heap;
+mod inherit;
+mod limit;
+mod ordered;
+mod priority;
+mod queue;
+mod refusal;
+mod request;
+#[cfg(feature = "tokio")]
+pub mod rt;
+mod scheduler;
+mod service;
+mod slots;
+mod stats;
+
+pub use self::discipline::{Charge, Discipline, Entry, Slot};
+pub use self::fair::{Fair, Shares};
+pub use self::inherit::Inheritance;
+pub use self::limit::Limit;
+pub use self::ordered::{
+    ByArrival, ByDeadline, ByPriority, ByPriorityThenDeadline, EarliestDeadline, Fifo, Order, Ordered,
+    PriorityThenDeadline, StrictPriority,
+};
+pub use self::priority::{Priority, Urgency};
+pub use self::queue::{Bounds, Queue, Taken};
+pub use self::refusal::{Refusal, Refused};
+pub use self::request::{Request, Tenant};
+pub use self::scheduler::{Next, Scheduler, SeatToken};
+pub use self::slots::JobId;
+pub use self::stats::Stats;

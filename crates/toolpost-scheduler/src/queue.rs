@@ -1,0 +1,389 @@
+//! The bounded queue: jobs wait here in the order of a discipline, and leave it once, by one of its methods.
+
+use std::time::{Duration, Instant};
+
+use crate::delay::{Delay, DelayBound, nanos};
+use crate::discipline::{Charge, Discipline, Entry, Slot};
+use crate::fair::Fair;
+use crate::heap::{Heap, Positions};
+use crate::priority::{Priority, Urgency};
+use crate::refusal::{Refusal, Refused};
+use crate::request::Request;
+use crate::service::ServiceTime;
+use crate::slots::{JobId, Slots};
+use crate::stats::Stats;
+
+const NO_DEADLINE: u64 = u64::MAX;
+
+/// The shortest honest answer to "when may I ask again": zero would invite spinning.
+const SOON: u64 = 1_000_000;
+
+/// Bounds of a [`Queue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Bounds {
+    capacity: usize,
+    delay: Option<DelayBound>,
+}
+
+impl Bounds {
+    /// At most `capacity` jobs wait; nothing is shed.
+    pub const fn new(capacity: usize) -> Self {
+        Self { capacity, delay: None }
+    }
+
+    /// Sheds jobs of a queue whose waiting has been above `target` for a whole `interval` (CoDel), never system work.
+    ///
+    /// Under [`Fair`] each tenant's delay is watched by itself, so that a flood sheds the flooder's jobs alone.
+    pub const fn delay(mut self, target: Duration, interval: Duration) -> Self {
+        self.delay = Some(DelayBound { target, interval });
+        self
+    }
+}
+
+impl Default for Bounds {
+    /// 1,024 jobs.
+    fn default() -> Self {
+        Self::new(1_024)
+    }
+}
+
+/// A bounded queue in the order of a discipline; it knows nothing of seats but how many to reckon with.
+///
+/// [`Scheduler`](crate::Scheduler) adds the seats. Every job that is let in leaves exactly once: by `take`, `cancel`,
+/// `expire` or `clear`. Its time begins with the first call that names one; deadlines before that count as equal.
+#[derive(Debug)]
+pub struct Queue<T, D = Fair> {
+    jobs: Slots<Waiting<T>>,
+    discipline: D,
+    deadlines: Deadlines,
+    bounds: Bounds,
+    /// By account of the discipline: the watch on its delay.
+    delays: Vec<Delay>,
+    service: ServiceTime,
+    seats: usize,
+    arrivals: u64,
+    stats: Stats,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    job: T,
+    entry: Entry,
+    since: u64,
+    expected: Option<u64>,
+    urgency: Urgency,
+}
+
+/// The time of the first call is the queue's zero; and the deadlines of all that wait, the earliest first.
+#[derive(Debug, Default)]
+struct Deadlines {
+    zero: Option<Instant>,
+    heap: Heap<u64>,
+    positions: Positions,
+}
+
+/// A job that has left the queue.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Taken<T> {
+    /// It runs now, at the expense of `charge`.
+    Run {
+        /// Its handle, which is stale from now on.
+        id: JobId,
+        /// What was submitted.
+        job: T,
+        /// Goes back to [`Queue::settle`] when the job has ended.
+        charge: Charge,
+    },
+    /// It never runs.
+    Refuse {
+        /// Its handle, which is stale from now on.
+        id: JobId,
+        /// What was submitted.
+        job: T,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl<T, D: Discipline> Queue<T, D> {
+    /// An empty queue in the order of `discipline`, in front of one seat.
+    pub fn new(discipline: D, bounds: Bounds) -> Self {
+        Self {
+            jobs: Slots::default(),
+            discipline,
+            deadlines: Deadlines::default(),
+            bounds,
+            delays: Vec::new(),
+            service: ServiceTime::default(),
+            seats: 1,
+            arrivals: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Says how many seats the queue is worked off by, which the estimates of waiting reckon with.
+    pub fn set_seats(&mut self, seats: usize) {
+        self.seats = seats.max(1);
+    }
+
+    /// Lets a job in, and issues the handle that names it from now on.
+    ///
+    /// # Errors
+    ///
+    /// Hands the job back when the queue is full, or its deadline has passed or cannot be met.
+    pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
+        self.stats.submitted += 1;
+        let urgency = request.how_urgent();
+        let expected = request.expected_time().map(nanos);
+        let time = self.deadlines.nanos(now);
+        let entry = Entry {
+            slot: Slot(0),
+            arrival: self.arrivals,
+            tenant: request.of(),
+            priority: urgency.priority,
+            deadline: self.deadlines.of(urgency),
+        };
+        if let Some(refusal) = self.refusal(&entry, expected, time) {
+            self.stats.refuse(refusal);
+            return Err(Refused { refusal, job });
+        }
+        self.arrivals += 1;
+        let id = self.jobs.insert(Waiting { job, entry, since: time, expected, urgency });
+        let entry = Entry { slot: Slot(id.slot), ..entry };
+        if let Some(waiting) = self.jobs.value_mut(id) {
+            waiting.entry = entry;
+        }
+        self.discipline.push(entry);
+        self.deadlines.watch(entry);
+        Ok(id)
+    }
+
+    /// Takes out the job to run next; or one that is not worth running any more, with the reason.
+    pub fn take(&mut self, now: Instant) -> Option<Taken<T>> {
+        let time = self.deadlines.nanos(now);
+        let (slot, charge) = self.discipline.pop()?;
+        let id = self.jobs.handle(slot.0)?;
+        let waiting = self.jobs.remove(id)?;
+        self.deadlines.forget(slot);
+        match self.shed(&waiting, &charge, time) {
+            Some(refusal) => {
+                self.discipline.settle(charge, None);
+                self.stats.refuse(refusal);
+                Some(Taken::Refuse { id, job: waiting.job, refusal })
+            }
+            None => {
+                self.stats.started += 1;
+                Some(Taken::Run { id, job: waiting.job, charge })
+            }
+        }
+    }
+
+    /// Learns what a job that was taken has cost: the time it held its seat.
+    pub fn settle(&mut self, charge: Charge, cost: Duration) {
+        self.service.learn(cost);
+        self.discipline.settle(charge, Some(cost));
+    }
+
+    /// Learns that a job that was taken was given up after `cost`, which is charged but says nothing of service times.
+    pub fn abandon(&mut self, charge: Charge, cost: Duration) {
+        self.discipline.settle(charge, Some(cost));
+    }
+
+    /// Learns that a job that was taken never ran, and charges nothing for it.
+    pub fn refund(&mut self, charge: Charge) {
+        self.discipline.settle(charge, None);
+    }
+
+    /// Learns a service time from outside the queue.
+    pub fn learn(&mut self, cost: Duration) {
+        self.service.learn(cost);
+    }
+
+    /// Takes a waiting job out; none when it is not waiting (any more).
+    pub fn cancel(&mut self, id: JobId) -> Option<T> {
+        let job = self.leave(id)?;
+        self.stats.refuse(Refusal::Canceled);
+        Some(job)
+    }
+
+    /// Takes out a job whose deadline has passed; call it until none is left.
+    pub fn expire(&mut self, now: Instant) -> Option<(JobId, T)> {
+        let time = self.deadlines.nanos(now);
+        let (_, slot) = self.deadlines.heap.first().filter(|(deadline, _)| *deadline <= time)?;
+        let id = self.jobs.handle(slot)?;
+        let job = self.leave(id)?;
+        self.stats.refuse(Refusal::Expired);
+        Some((id, job))
+    }
+
+    /// Takes every job out, in the order of service.
+    pub fn clear(&mut self) -> Vec<T> {
+        let next = |queue: &mut Self| queue.peek().and_then(|id| queue.cancel(id));
+        std::iter::from_fn(|| next(self)).collect()
+    }
+
+    /// Gives a waiting job another urgency; false when it is not waiting (any more).
+    pub fn reprioritize(&mut self, id: JobId, urgency: Urgency) -> bool {
+        let deadline = self.deadlines.of(urgency);
+        let Some(waiting) = self.jobs.value_mut(id) else { return false };
+        waiting.urgency = urgency;
+        if (waiting.entry.priority, waiting.entry.deadline) == (urgency.priority, deadline) {
+            return true;
+        }
+        waiting.entry.priority = urgency.priority;
+        waiting.entry.deadline = deadline;
+        let entry = waiting.entry;
+        self.discipline.update(entry);
+        self.deadlines.forget(entry.slot);
+        self.deadlines.watch(entry);
+        true
+    }
+
+    /// A waiting job, by its handle.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<&T> {
+        self.jobs.value(id).map(|waiting| &waiting.job)
+    }
+
+    /// How urgent a waiting job is now.
+    #[must_use]
+    pub fn urgency(&self, id: JobId) -> Option<Urgency> {
+        self.jobs.value(id).map(|waiting| waiting.urgency)
+    }
+
+    /// The job that is served next.
+    #[must_use]
+    pub fn peek(&self) -> Option<JobId> {
+        self.discipline.peek().and_then(|slot| self.jobs.handle(slot.0))
+    }
+
+    /// Up to `limit` waiting jobs, the most urgent first, as the discipline lists them.
+    #[must_use]
+    pub fn list(&self, limit: usize) -> Vec<JobId> {
+        self.discipline.list(limit).into_iter().filter_map(|slot| self.jobs.handle(slot.0)).collect()
+    }
+
+    /// How many waiting jobs have outlived their deadline, in time proportional to that number.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> usize {
+        self.deadlines.heap.count_until(self.deadlines.since_zero(now))
+    }
+
+    /// The earliest deadline of those that wait: when to call [`expire`](Queue::expire).
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let (deadline, _) = self.deadlines.heap.first()?;
+        self.deadlines.zero?.checked_add(Duration::from_nanos(deadline))
+    }
+
+    /// How long a job would wait if it were submitted now, as far as measured times tell.
+    pub fn estimate(&mut self, request: Request) -> Duration {
+        let urgency = request.how_urgent();
+        let deadline = self.deadlines.of(urgency);
+        let (tenant, priority) = (request.of(), urgency.priority);
+        let entry = Entry { slot: Slot(0), arrival: self.arrivals, tenant, priority, deadline };
+        Duration::from_nanos(self.wait(self.discipline.ahead(&entry)))
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What has become of every job so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { waiting: self.len() as u64, ..self.stats }
+    }
+
+    fn leave(&mut self, id: JobId) -> Option<T> {
+        let waiting = self.jobs.remove(id)?;
+        self.discipline.remove(waiting.entry.slot);
+        self.deadlines.forget(waiting.entry.slot);
+        Some(waiting.job)
+    }
+
+    /// Why an entry is not let in.
+    fn refusal(&self, entry: &Entry, expected: Option<u64>, now: u64) -> Option<Refusal> {
+        if entry.deadline <= now {
+            return Some(Refusal::Expired);
+        }
+        if !self.discipline.allows(entry, self.bounds.capacity.saturating_sub(self.len())) {
+            return Some(Refusal::Full { retry_after: soon(self.wait(1)) });
+        }
+        // A seat that nobody else wants is not refused for a guess at how long it will be needed.
+        if entry.deadline != NO_DEADLINE && !self.is_empty() {
+            let wait = self.wait(self.discipline.ahead(entry) + 1);
+            let needed = wait.saturating_add(expected.unwrap_or_else(|| self.service.most()));
+            let allowed = entry.deadline - now;
+            if allowed < needed {
+                return Some(Refusal::Late { retry_after: soon(needed - allowed) });
+            }
+        }
+        None
+    }
+
+    /// Why a job whose turn it is does not run.
+    fn shed(&mut self, waiting: &Waiting<T>, charge: &Charge, now: u64) -> Option<Refusal> {
+        let deadline = waiting.entry.deadline;
+        if deadline <= now {
+            return Some(Refusal::Expired);
+        }
+        let needed = waiting.expected.unwrap_or_else(|| self.service.most());
+        if deadline != NO_DEADLINE && deadline - now < needed && !self.is_empty() {
+            return Some(Refusal::Late { retry_after: soon(needed - (deadline - now)) });
+        }
+        let bound = self.bounds.delay.as_ref()?;
+        let account = charge.account as usize;
+        if self.delays.len() <= account {
+            self.delays.resize(account + 1, Delay::default());
+        }
+        let sheds = self.delays[account].sheds(bound, now.saturating_sub(waiting.since), now);
+        let retry_after = soon(self.wait(self.len()));
+        (sheds && waiting.entry.priority < Priority::System).then_some(Refusal::Overloaded { retry_after })
+    }
+
+    /// The time in which that many jobs get a seat, while all seats are taken.
+    fn wait(&self, jobs: usize) -> u64 {
+        (self.service.mean() as f64 * jobs as f64 / self.seats as f64) as u64
+    }
+}
+
+fn soon(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos.max(SOON))
+}
+
+impl Deadlines {
+    fn nanos(&mut self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(*self.zero.get_or_insert(at)))
+    }
+
+    fn since_zero(&self, at: Instant) -> u64 {
+        self.zero.map_or(0, |zero| nanos(at.saturating_duration_since(zero)))
+    }
+
+    fn of(&self, urgency: Urgency) -> u64 {
+        urgency.deadline.map_or(NO_DEADLINE, |at| self.since_zero(at).min(NO_DEADLINE - 1))
+    }
+
+    fn watch(&mut self, entry: Entry) {
+        if entry.deadline != NO_DEADLINE {
+            self.heap.push(&mut self.positions, entry.deadline, entry.slot.0);
+        }
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        if self.positions.contains(slot.0) {
+            self.heap.remove(&mut self.positions, slot.0);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The gate: whoever wants to run asks here for a seat.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+#[cfg(not(any(loom, shuttle)))]
+use tokio::sync::Notify;
+
+use super::clock;
+use super::line::{Grant, Line, Shared};
+use super::seat::{Hold, Seat};
+use super::sync::{Arc, Mutex, lock};
+use super::waiting::Waiting;
+use super::word::Word;
+use crate::discipline::Discipline;
+use crate::fair::Fair;
+use crate::limit::Limit;
+use crate::queue::{Bounds, Queue};
+#[cfg(not(any(loom, shuttle)))]
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::stats::Stats;
+
+/// Hands out seats, in the order of a discipline, never more than its limit.
+///
+/// While a seat is free and nobody waits, taking one is a single atomic exchange. Otherwise the request queues, behind
+/// one short lock. Cloning it is cheap, and yields another handle of the same gate.
+///
+/// Time under a seat that was free is charged to nobody: where there is no contention there is nothing to share out.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+impl Gate {
+    /// A gate of `limit` seats, with the default discipline and bounds.
+    #[must_use]
+    pub fn new(limit: Limit) -> Self {
+        Self::with(limit, Fair::default(), Bounds::default())
+    }
+
+    /// A gate of `limit` seats, with a discipline and bounds of the caller's choice.
+    #[must_use]
+    pub fn with(limit: Limit, discipline: impl Discipline + 'static, bounds: Bounds) -> Self {
+        let mut queue = Queue::new(Box::new(discipline) as Box<dyn Discipline>, bounds);
+        queue.set_seats(limit.seats());
+        let shared = Shared {
+            word: Word::new(limit.seats()),
+            timed: limit.is_adaptive(),
+            line: Mutex::new(Line { queue, limit, closed: false, drained: Vec::new() }),
+            #[cfg(not(any(loom, shuttle)))]
+            room: Notify::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes a seat if one is free and nobody waits.
+    #[must_use]
+    pub fn try_seat(&self) -> Option<Seat<'_>> {
+        if !self.shared.word.try_take() {
+            return None;
+        }
+        let grant = self.shared.timed.then(|| Box::new(Grant { charge: None, since: clock::now() }));
+        Some(Seat::new(Hold::Borrowed(&self.shared), grant))
+    }
+
+    /// Asks for a seat; the place in the queue is taken by this call, not by the first poll.
+    ///
+    /// A refusal is decided in this call too, but for those that can only come later: the deadline passed, the queue
+    /// was cleared, or the job was shed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
+    pub fn seat(&self, request: Request) -> Waiting<'_> {
+        Waiting::enter(Hold::Borrowed(&self.shared), request)
+    }
+
+    /// Like [`seat`](Gate::seat), holding the gate alive by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
+    pub fn seat_owned(&self, request: Request) -> Waiting<'static> {
+        Waiting::enter(Hold::Owned(self.shared.clone()), request)
+    }
+
+    /// Like [`seat`](Gate::seat), but when the queue is full waits for a place in it instead of being refused.
+    ///
+    /// Those that wait for a place have no order among themselves but first come, first tried, and no bound on their
+    /// number: bound it where they come from. A deadline is watched only once in the queue.
+    ///
+    /// # Errors
+    ///
+    /// Every refusal other than [`Refusal::Full`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
+    #[cfg(not(any(loom, shuttle)))]
+    pub async fn seat_patiently(&self, request: Request) -> Result<Seat<'_>, Refusal> {
+        loop {
+            let mut room = std::pin::pin!(self.shared.room.notified());
+            // Listening before trying, so that a place that becomes free in between is not missed.
+            room.as_mut().enable();
+            match self.seat(request).await {
+                Err(Refusal::Full { .. }) => room.await,
+                decided => return decided,
+            }
+        }
+    }
+
+    /// How long a request would wait if it came now, as far as measured times tell.
+    #[must_use]
+    pub fn estimate(&self, request: Request) -> Duration {
+        if self.shared.word.taken() < self.shared.word.limit() {
+            return Duration::ZERO;
+        }
+        lock(&self.shared.line).queue.estimate(request)
+    }
+
+    /// How many seats are taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.word.taken()
+    }
+
+    /// How many seats there are now.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.shared.word.limit()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        lock(&self.shared.line).queue.len()
+    }
+
+    /// What has become of those that queued; a seat that was free is not counted here.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        lock(&self.shared.line).queue.stats()
+    }
+
+    /// Refuses all that wait, and says how many they were.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "clearing is done for its effect; the number is news at best"
+    )]
+    pub fn clear(&self) -> usize {
+        self.shared.clear()
+    }
+
+    /// Takes no more requests; those that wait still get their seats.
+    pub fn close(&self) {
+        let mut line = lock(&self.shared.line);
+        line.closed = true;
+        self.shared.word.watch();
+    }
+
+    /// Takes requests again.
+    pub fn reopen(&self) {
+        lock(&self.shared.line).closed = false;
+        self.shared.attend();
+    }
+
+    /// Resolves when no seat is taken and nobody waits. It closes nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub fn drained(&self) -> Drained<'_> {
+        Drained(self)
+    }
+}
+
+/// Resolves when no seat is taken and nobody waits; see [`Gate::drained`].
+#[derive(Debug)]
+#[must_use = "a future does nothing unless polled"]
+pub struct Drained<'g>(&'g Gate);
+
+impl Future for Drained<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = &self.0.shared;
+        let mut line = lock(&shared.line);
+        // Watched first: a seat given back from now on comes by here.
+        shared.word.watch();
+        if shared.word.taken() == 0 && line.queue.is_empty() {
+            if !line.closed && line.drained.is_empty() {
+                shared.word.unwatch();
+            }
+            return Poll::Ready(());
+        }
+        if !line.drained.iter().any(|waker| waker.will_wake(cx.waker())) {
+            line.drained.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,228 @@
+//! Those that wait at a gate, and how seats get to them.
+
+use std::task::Waker;
+use std::time::Instant;
+
+#[cfg(not(any(loom, shuttle)))]
+use tokio::sync::Notify;
+
+use super::clock;
+use super::sync::{Arc, Mutex, lock};
+use super::word::Word;
+use crate::discipline::{Charge, Discipline};
+use crate::limit::Limit;
+use crate::queue::{Queue, Taken};
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::slots::JobId;
+
+/// What all handles of a gate share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) word: Word,
+    pub(crate) line: Mutex<Line>,
+    /// Whether seats are timed even when nobody waits.
+    pub(crate) timed: bool,
+    /// Tells those that wait for a place in the queue that one has become free.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) room: Notify,
+}
+
+/// Behind the lock, which nobody holds while waking, awaiting, or running anybody else's code.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) queue: Queue<Arc<Waiter>, Box<dyn Discipline>>,
+    pub(crate) limit: Limit,
+    pub(crate) closed: bool,
+    /// Those that want to know when all is done.
+    pub(crate) drained: Vec<Waker>,
+}
+
+/// One that waits; the lock of the line is taken before this one, never after.
+#[derive(Debug)]
+pub(crate) struct Waiter(pub(crate) Mutex<Turn>);
+
+#[derive(Debug)]
+pub(crate) enum Turn {
+    Waiting(Option<Waker>),
+    Seated(Box<Grant>),
+    Refused(Refusal),
+    /// The future has what it waited for.
+    Over,
+}
+
+/// A seat that was waited for, or is timed: since when, and at whose expense.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) charge: Option<Charge>,
+    pub(crate) since: Instant,
+}
+
+/// How a seat was used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Use {
+    Settled,
+    Abandoned,
+    Never,
+}
+
+/// Wakers to call once the lock is released.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Shared {
+    /// Joins the queue: the waiter, and the handle by which it leaves.
+    pub(crate) fn join(&self, request: Request) -> Result<(Arc<Waiter>, JobId), Refusal> {
+        let now = clock::now();
+        let waiter = Arc::new(Waiter(Mutex::new(Turn::Waiting(None))));
+        let mut line = lock(&self.line);
+        if line.closed {
+            return Err(Refusal::Closed);
+        }
+        self.word.watch();
+        let joined = line.queue.submit(request, waiter.clone(), now);
+        let wakes = self.serve(&mut line, now);
+        drop(line);
+        wakes.wake();
+        joined.map(|id| (waiter, id)).map_err(|refused| refused.refusal)
+    }
+
+    /// Leaves the queue; false when its turn has come, or it was refused, meanwhile.
+    pub(crate) fn leave(&self, id: JobId) -> bool {
+        let mut line = lock(&self.line);
+        let left = line.queue.cancel(id);
+        let wakes = self.serve(&mut line, clock::now());
+        drop(line);
+        self.room(usize::from(left.is_some()));
+        wakes.wake();
+        left.is_some()
+    }
+
+    /// Refuses those whose deadline has passed.
+    pub(crate) fn expire(&self) {
+        let now = clock::now();
+        let mut line = lock(&self.line);
+        let mut wakes = Wakes::default();
+        let mut freed = 0;
+        while let Some((_, waiter)) = line.queue.expire(now) {
+            freed += 1;
+            waiter.turn(Turn::Refused(Refusal::Expired), &mut wakes);
+        }
+        wakes.0.extend(self.serve(&mut line, now).0);
+        drop(line);
+        self.room(freed);
+        wakes.wake();
+    }
+
+    /// Refuses all that wait, and says how many they were.
+    pub(crate) fn clear(&self) -> usize {
+        let mut line = lock(&self.line);
+        let mut wakes = Wakes::default();
+        let cleared = line.queue.clear();
+        for waiter in &cleared {
+            waiter.turn(Turn::Refused(Refusal::Canceled), &mut wakes);
+        }
+        wakes.0.extend(self.serve(&mut line, clock::now()).0);
+        drop(line);
+        self.room(cleared.len());
+        wakes.wake();
+        cleared.len()
+    }
+
+    /// Takes a seat back.
+    pub(crate) fn release(&self, grant: Option<Box<Grant>>, how: Use) {
+        let Some(Grant { charge, since }) = grant.map(|grant| *grant) else {
+            if self.word.give_back() {
+                self.attend();
+            }
+            return;
+        };
+        let now = clock::now();
+        let cost = now.saturating_duration_since(since);
+        let mut line = lock(&self.line);
+        if let Use::Settled = how {
+            line.limit.learn(cost, self.word.taken());
+            let seats = line.limit.seats();
+            line.queue.set_seats(seats);
+            if seats != self.word.limit() {
+                self.word.set_limit(seats);
+            }
+        }
+        match (charge, how) {
+            (Some(charge), Use::Settled) => line.queue.settle(charge, cost),
+            (Some(charge), Use::Abandoned) => line.queue.abandon(charge, cost),
+            (Some(charge), Use::Never) => line.queue.refund(charge),
+            (None, Use::Settled) => line.queue.learn(cost),
+            (None, Use::Abandoned | Use::Never) => {}
+        }
+        self.word.give_back();
+        let wakes = self.serve(&mut line, now);
+        drop(line);
+        wakes.wake();
+    }
+
+    /// Gives free seats to those that wait.
+    pub(crate) fn attend(&self) {
+        let mut line = lock(&self.line);
+        let wakes = self.serve(&mut line, clock::now());
+        drop(line);
+        wakes.wake();
+    }
+
+    /// Gives free seats to those whose turn it is; stops watching when there is nothing to watch for.
+    fn serve(&self, line: &mut Line, now: Instant) -> Wakes {
+        let mut wakes = Wakes::default();
+        let mut freed = 0;
+        while !line.queue.is_empty() && self.word.try_take_watched() {
+            freed += 1;
+            match line.queue.take(now) {
+                Some(Taken::Run { job, charge, .. }) => {
+                    job.turn(Turn::Seated(Box::new(Grant { charge: Some(charge), since: now })), &mut wakes);
+                }
+                Some(Taken::Refuse { job, refusal, .. }) => {
+                    self.word.give_back();
+                    job.turn(Turn::Refused(refusal), &mut wakes);
+                }
+                None => {
+                    self.word.give_back();
+                    break;
+                }
+            }
+        }
+        if line.queue.is_empty() {
+            if self.word.taken() == 0 {
+                wakes.0.append(&mut line.drained);
+            }
+            if !line.closed && line.drained.is_empty() {
+                self.word.unwatch();
+            }
+        }
+        self.room(freed);
+        wakes
+    }
+
+    #[cfg(not(any(loom, shuttle)))]
+    fn room(&self, freed: usize) {
+        for _ in 0..freed {
+            self.room.notify_one();
+        }
+    }
+
+    #[cfg(any(loom, shuttle))]
+    fn room(&self, _freed: usize) {}
+}
+
+impl Waiter {
+    fn turn(&self, turn: Turn, wakes: &mut Wakes) {
+        if let Turn::Waiting(Some(waker)) = std::mem::replace(&mut *lock(&self.0), turn) {
+            wakes.0.push(waker);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! A pool: futures are handed in, and run by so many workers in the order of a discipline.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::gate::Gate;
+use super::waiting::Waiting;
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+/// Runs submitted futures, as many at once as its gate has seats.
+///
+/// Every task ends exactly once: completed, failed, panicked, canceled, expired or refused ([`Counts`]). A task that panics
+/// takes nobody with it. Dropping a [`Handle`] cancels its task; the pool itself can be dropped, and its tasks run on.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    gate: Gate,
+    book: Arc<Mutex<Book>>,
+    /// Tells those that drain when the last task has ended.
+    ended: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    counts: Counts,
+    next: u64,
+    tasks: std::collections::HashMap<u64, AbortHandle>,
+}
+
+/// How tasks have ended; `submitted` is the sum of all the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Handed in.
+    pub submitted: u64,
+    /// Neither ended nor refused so far.
+    pub pending: u64,
+    /// Returned `Ok`.
+    pub completed: u64,
+    /// Returned `Err`.
+    pub failed: u64,
+    /// Panicked.
+    pub panicked: u64,
+    /// Canceled, by dropping the handle, by clearing or by aborting.
+    pub canceled: u64,
+    /// Their deadline passed before they started.
+    pub expired: u64,
+    /// Refused for another reason.
+    pub refused: u64,
+}
+
+/// Why a task has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ended<E> {
+    /// It returned this error.
+    Failed(E),
+    /// It panicked.
+    Panicked,
+    /// It never ran, or was stopped: canceled, expired or refused.
+    Refused(Refusal),
+}
+
+/// The result of a task, to be awaited. Dropping it cancels the task.
+#[must_use = "dropping a handle cancels its task"]
+pub struct Handle<T, E> {
+    task: JoinHandle<Result<T, Ended<E>>>,
+    detached: bool,
+}
+
+impl Pool {
+    /// A pool whose workers are the seats of `gate`.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, book: Arc::default(), ended: Arc::default() }
+    }
+
+    /// Hands in a future; its place in the queue is taken at once, and a refusal shows in the handle.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn submit<T, E, F>(&self, request: Request, future: F) -> Handle<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let waiting = self.gate.seat_owned(request);
+        let mut book = self.book();
+        let id = book.next;
+        book.next += 1;
+        book.counts.submitted += 1;
+        book.counts.pending += 1;
+        let entry = Accounted { book: self.book.clone(), ended: self.ended.clone(), id, end: End::Canceled };
+        #[expect(clippy::disallowed_methods, reason = "the pool owns, counts and drains what it spawns")]
+        let task = tokio::spawn(run(waiting, future, entry));
+        // Under the lock, which the task takes to remove itself: it cannot end before it is listed.
+        book.tasks.insert(id, task.abort_handle());
+        Handle { task, detached: false }
+    }
+
+    /// Resolves when every task has ended. It keeps nobody from handing in more: close the gate for that.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn drain(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.book().counts.pending == 0 {
+                break;
+            }
+            ended.await;
+        }
+        // A task is off the book before its seat is back.
+        self.gate.drained().await;
+    }
+
+    /// Takes no more tasks, lets those that run end, cancels those that wait, and says how many these were.
+    ///
+    /// [`Gate::reopen`] starts the pool again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the pool stopped; it no longer waits for those that run.
+    pub async fn stop(&self) -> usize {
+        self.gate.close();
+        let canceled = self.gate.clear();
+        self.drain().await;
+        canceled
+    }
+
+    /// Cancels every task, those that run included, and resolves when all have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the tasks canceled; it no longer waits for their end.
+    pub async fn abort(&self) {
+        let tasks: Vec<_> = self.book().tasks.values().cloned().collect();
+        tasks.iter().for_each(AbortHandle::abort);
+        self.drain().await;
+    }
+
+    /// How tasks have ended so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.book().counts
+    }
+
+    /// The gate whose seats are the workers.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        // The book is whole between two statements, whoever panicked.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn run<T, E>(
+    waiting: Waiting<'static>,
+    future: impl Future<Output = Result<T, E>>,
+    mut entry: Accounted,
+) -> Result<T, Ended<E>> {
+    let seat = match waiting.await {
+        Ok(seat) => seat,
+        Err(refusal) => {
+            entry.end = End::of(refusal);
+            return Err(Ended::Refused(refusal));
+        }
+    };
+    // Dropped in reverse order: off the book first, then the seat.
+    let mut entry = entry;
+    let result = future.await;
+    entry.end = if result.is_ok() { End::Completed } else { End::Failed };
+    drop(entry);
+    seat.settle();
+    result.map_err(Ended::Failed)
+}
+
+impl<T, E> Handle<T, E> {
+    /// Lets the task run on when the handle is dropped.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    /// Cancels the task; the handle resolves to [`Refusal::Canceled`] unless it has ended before.
+    pub fn cancel(&self) {
+        self.task.abort();
+    }
+}
+
+impl<T, E> Future for Handle<T, E> {
+    type Output = Result<T, Ended<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(cx).map(|joined| match joined {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => Err(Ended::Panicked),
+            Err(_canceled) => Err(Ended::Refused(Refusal::Canceled)),
+        })
+    }
+}
+
+impl<T, E> Drop for Handle<T, E> {
+    fn drop(&mut self) {
+        if !self.detached {
+            self.task.abort();
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Handle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("task", &self.task.id()).finish_non_exhaustive()
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Ended<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the task panicked"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for Ended<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            Self::Panicked | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// A task's entry in the book, closed when dropped, by whatever way the task ends.
+struct Accounted {
+    book: Arc<Mutex<Book>>,
+    ended: Arc<Notify>,
+    id: u64,
+    end: End,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Completed,
+    Failed,
+    Canceled,
+    Expired,
+    Refused,
+}
+
+impl End {
+    const fn of(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Expired => Self::Expired,
+            Refusal::Canceled => Self::Canceled,
+            _ => Self::Refused,
+        }
+    }
+}
+
+impl Drop for Accounted {
+    fn drop(&mut self) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.tasks.remove(&self.id);
+        let counts = &mut book.counts;
+        counts.pending -= 1;
+        *match self.end {
+            _ if std::thread::panicking() => &mut counts.panicked,
+            End::Completed => &mut counts.completed,
+            End::Failed => &mut counts.failed,
+            End::Canceled => &mut counts.canceled,
+            End::Expired => &mut counts.expired,
+            End::Refused => &mut counts.refused,
+        } += 1;
+        if counts.pending == 0 {
+            self.ended.notify_waiters();
+        }
+    }
+}

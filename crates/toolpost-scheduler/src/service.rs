@@ -1,0 +1,35 @@
+//! How long jobs hold their seats: a moving mean and deviation, after Jacobson's estimator of round trips (1988).
+
+use std::time::Duration;
+
+use crate::delay::nanos;
+
+/// Nanoseconds; nothing is known until the first job has settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ServiceTime {
+    mean: f64,
+    deviation: f64,
+    seen: u32,
+}
+
+impl ServiceTime {
+    /// A full weight for the first, then a sixty-fourth of each.
+    pub(crate) fn learn(&mut self, cost: Duration) {
+        let cost = nanos(cost) as f64;
+        self.seen = (self.seen + 1).min(64);
+        let weight = 1.0 / f64::from(self.seen);
+        let error = cost - self.mean;
+        self.mean += error * weight;
+        let spread = if self.seen == 1 { 0.0 } else { error.abs() - self.deviation };
+        self.deviation += spread * weight;
+    }
+
+    pub(crate) const fn mean(&self) -> u64 {
+        self.mean as u64
+    }
+
+    /// A time that most jobs stay below: the mean and three mean deviations (96 in 100 of exponential times).
+    pub(crate) fn most(&self) -> u64 {
+        self.deviation.mul_add(3.0, self.mean) as u64
+    }
+}

@@ -1,0 +1,418 @@
+//! The acceptance cases of the core.
+
+#![expect(clippy::disallowed_methods, reason = "any moment will do as the zero of virtual time")]
+
+use std::time::{Duration, Instant};
+
+use toolpost_scheduler::{
+    Bounds, Discipline, EarliestDeadline, Fair, Fifo, Inheritance, JobId, Limit, Next, Priority,
+    PriorityThenDeadline, Queue, Refusal, Request, Scheduler, Shares, StrictPriority, Taken, Tenant, Urgency,
+};
+
+use Priority::{Background, Normal, System, Urgent};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Submits `name:priority[:seconds to the deadline]` jobs, and holds the order of service against `expected`.
+#[track_caller]
+fn check<D: Discipline>(discipline: D, jobs: &str, expected: &str) {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(100), discipline, Bounds::default());
+    for job in jobs.split_whitespace() {
+        scheduler.submit(request(job, now), job, now).expect("there is room");
+    }
+    assert_eq!(served(&mut scheduler, now).join(" "), expected);
+}
+
+fn request(job: &str, now: Instant) -> Request {
+    let mut parts = job.split(':').skip(1);
+    let priority = match parts.next() {
+        Some("b") => Background,
+        Some("u") => Urgent,
+        Some("s") => System,
+        _ => Normal,
+    };
+    let request = Request::new(Tenant::new(1)).priority(priority).expected(Duration::ZERO);
+    match parts.next().and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds) => request.deadline(now + Duration::from_secs(seconds)),
+        None => request,
+    }
+}
+
+fn served<'j, D: Discipline>(scheduler: &mut Scheduler<&'j str, D>, now: Instant) -> Vec<&'j str> {
+    let mut order = Vec::new();
+    while let Some(Next::Start { job, seat, .. }) = scheduler.next(now) {
+        scheduler.settle(seat, now, Duration::from_millis(1));
+        order.push(&job[..1]);
+    }
+    order
+}
+
+fn start<T, D: Discipline>(scheduler: &mut Scheduler<T, D>, now: Instant) -> Option<T> {
+    match scheduler.next(now)? {
+        Next::Start { job, .. } => Some(job),
+        _ => None,
+    }
+}
+
+fn ids(scheduler: &mut Scheduler<usize>, requests: &[Request], now: Instant) -> Vec<JobId> {
+    let submit = |(number, request): (usize, &Request)| {
+        scheduler.submit(*request, number, now).expect("there is room")
+    };
+    requests.iter().enumerate().map(submit).collect()
+}
+
+fn of(tenant: u64) -> Request {
+    Request::new(Tenant::new(tenant))
+}
+
+// Scheduler 1
+#[test]
+fn each_discipline_serves_in_its_order_and_equals_by_arrival() {
+    check(StrictPriority::new(), "a:b b:u c:n d:u e:s f:b", "e b d c a f");
+    check(Fifo::new(), "a:b b:u c:n d:u:1", "a b c d");
+    check(EarliestDeadline::new(), "a:b:5 b:u:9 c:s:7 d:b:5", "a d c b");
+    check(PriorityThenDeadline::new(), "a:n:5 b:u:9 c:u:7 d:n:5", "c b a d");
+    check(Fair::default(), "a:n b:n c:u d:b", "c a b d");
+}
+
+// Scheduler 2
+#[test]
+fn no_deadline_sorts_after_every_deadline() {
+    check(EarliestDeadline::new(), "a:n b:n:900 c:n d:n:5", "d b a c");
+    check(PriorityThenDeadline::new(), "a:n b:n:900 c:u d:u:5", "d c b a");
+    check(Fair::default(), "a:n b:n:900 c:n d:n:5", "d b a c");
+}
+
+// Scheduler 2
+#[test]
+fn a_closer_deadline_never_lowers_urgency() {
+    let now = Instant::now();
+    for (near, far) in [(1, 2), (5, 500)] {
+        let jobs = [format!("f:n:{far}"), format!("n:n:{near}"), "x:n".to_owned()].join(" ");
+        check(PriorityThenDeadline::new(), &jobs, "n f x");
+        check(Fair::default(), &jobs, "n f x");
+    }
+    let own = Urgency::new(Urgent).by(now + SECOND);
+    assert_eq!(own.or(Urgency::new(Background).by(now + 2 * SECOND)), own);
+    assert_eq!(own.or(Urgency::new(Background).by(now)), Urgency::new(Urgent).by(now));
+}
+
+// Scheduler 3
+#[test]
+fn a_full_queue_refuses_and_says_when_to_ask_again() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::new(2));
+    scheduler.submit(of(1), 'a', now).unwrap();
+    scheduler.submit(of(1), 'b', now).unwrap();
+    let refused = scheduler.submit(of(1), 'c', now).unwrap_err();
+    assert_eq!(refused.job, 'c');
+    assert!(matches!(refused.refusal, Refusal::Full { retry_after } if Duration::ZERO < retry_after));
+    assert_eq!(start(&mut scheduler, now), Some('a'));
+    assert!(scheduler.submit(of(1), 'd', now).is_ok());
+}
+
+#[test]
+fn a_flood_cannot_fill_the_queue_against_others() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(100));
+    let let_in = (0..1_000).filter(|n| scheduler.submit(of(1), *n, now).is_ok()).count();
+    assert_eq!(let_in, 80, "a tenant may queue four times the places still free");
+    assert!((2..10).all(|tenant| scheduler.submit(of(tenant), 0, now).is_ok()));
+}
+
+// Scheduler 4
+#[test]
+fn looking_takes_nothing_out() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    let ids = ids(&mut scheduler, &[of(1).priority(Background), of(1), of(1).priority(Urgent)], now);
+    let queue = scheduler.queue();
+    assert_eq!(queue.peek(), Some(ids[2]));
+    assert_eq!(queue.job(ids[1]), Some(&1));
+    assert_eq!(queue.list(2), [ids[2], ids[1]]);
+    assert_eq!(queue.list(10), [ids[2], ids[1], ids[0]]);
+    assert_eq!(queue.len(), 3);
+}
+
+// Scheduler 5
+#[test]
+fn another_priority_moves_a_job() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    let ids = ids(&mut scheduler, &[of(1), of(1).priority(Background)], now);
+    assert!(scheduler.reprioritize(ids[1], Urgency::new(Urgent)));
+    assert_eq!(scheduler.queue().peek(), Some(ids[1]));
+    assert_eq!(start(&mut scheduler, now), Some(1));
+    assert!(!scheduler.reprioritize(ids[1], Urgency::new(Urgent)), "it waits no more");
+}
+
+// Scheduler 5: a hundred thousand wait, a hundred thousand are moved; anything linear would take minutes.
+#[test]
+fn a_hundred_thousand_are_moved_in_no_time() {
+    let now = Instant::now();
+    let many = 100_000;
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(many * 2));
+    let ids: Vec<_> = (0..many).map(|n| scheduler.submit(of(n as u64 % 100), n, now).unwrap()).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let urgency = Urgency::new(Priority::ALL[n % 4]).by(now + SECOND * (n as u32 % 97 + 1));
+        assert!(scheduler.reprioritize(*id, urgency));
+    }
+    assert!(ids.iter().rev().all(|id| scheduler.cancel(*id).is_some()));
+    assert!(scheduler.queue().is_empty());
+}
+
+// Scheduler 6
+#[test]
+fn urgency_is_lent_through_a_chain_and_taken_back() {
+    let mut waits = Inheritance::new();
+    for (node, priority) in [("step", Background), ("flight", Normal), ("caller", Urgent), ("other", Normal)]
+    {
+        waits.insert(node, Urgency::new(priority));
+    }
+    let urgency =
+        |waits: &Inheritance<&'static str>, node| waits.urgency(&node).map(|urgency| urgency.priority);
+    waits.wait("flight", "step");
+    assert_eq!(urgency(&waits, "step"), Some(Normal));
+    let changed = waits.wait("caller", "flight");
+    assert_eq!(changed.len(), 2, "the flight, and the step it waits for");
+    assert_eq!(urgency(&waits, "step"), Some(Urgent));
+    assert!(waits.wait("other", "step").is_empty(), "a less urgent waiter changes nothing");
+    waits.leave(&"caller", &"flight");
+    assert_eq!((urgency(&waits, "flight"), urgency(&waits, "step")), (Some(Normal), Some(Normal)));
+    waits.remove(&"flight");
+    waits.leave(&"other", &"step");
+    assert_eq!(urgency(&waits, "step"), Some(Background));
+    waits.wait("step", "caller");
+    assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a loan never lowers");
+}
+
+// Scheduler 6
+#[test]
+fn a_cycle_of_waiters_holds_nothing_up() {
+    let mut waits = Inheritance::new();
+    for node in 0..4 {
+        waits.insert(node, Urgency::new(Background));
+    }
+    for (waiter, target) in [(0, 1), (1, 2), (2, 0), (3, 3)] {
+        waits.wait(waiter, target);
+    }
+    waits.insert(3, Urgency::new(Urgent));
+    waits.wait(3, 1);
+    assert!((0..3).all(|node| waits.urgency(&node).unwrap().priority == Urgent));
+    waits.leave(&3, &1);
+    assert!(
+        (0..3).all(|node| waits.urgency(&node).unwrap().priority == Background),
+        "nobody supports himself"
+    );
+}
+
+// Scheduler 7
+#[test]
+fn statistics_add_up_and_overdue_jobs_are_counted() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::new(4));
+    for seconds in [1, 2, 30] {
+        let request = of(1).deadline(now + SECOND * seconds).expected(Duration::ZERO);
+        scheduler.submit(request, seconds, now).unwrap();
+    }
+    let last = scheduler.submit(of(1), 0, now).unwrap();
+    assert!(scheduler.submit(of(1), 0, now).is_err());
+    assert_eq!(scheduler.queue().overdue(now + 2 * SECOND), 2);
+    assert_eq!(scheduler.queue().next_deadline(), Some(now + SECOND));
+    scheduler.cancel(last);
+    assert_eq!(scheduler.expire(now + SECOND).map(|(_, job)| job), Some(1));
+    assert_eq!(scheduler.expire(now + SECOND), None);
+    assert_eq!(start(&mut scheduler, now + SECOND), Some(2));
+    let stats = scheduler.queue().stats();
+    assert_eq!((stats.submitted, stats.waiting, stats.started), (5, 1, 1));
+    assert_eq!((stats.full, stats.expired, stats.canceled), (1, 1, 1));
+}
+
+// Scheduler 8
+#[test]
+fn clearing_hands_back_everything_that_waits() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    ids(&mut scheduler, &[of(1), of(2), of(3).priority(Urgent)], now);
+    assert_eq!(scheduler.clear(), [2, 0, 1]);
+    assert!(scheduler.next(now).is_none());
+    assert_eq!(scheduler.queue().stats().canceled, 3);
+}
+
+// Scheduler 13: handles are issued, so that no two jobs can have one; that of a job that has left is not honored.
+#[test]
+fn a_handle_is_never_valid_twice() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    let first = scheduler.submit(of(1), 1, now).unwrap();
+    assert_eq!(scheduler.cancel(first), Some(1));
+    let second = scheduler.submit(of(1), 2, now).unwrap();
+    assert_ne!(first, second, "the same slot, another handle");
+    assert_eq!(scheduler.cancel(first), None);
+    assert!(!scheduler.reprioritize(first, Urgency::new(System)));
+    assert_eq!(scheduler.queue().job(first), None);
+    assert_eq!(scheduler.cancel(second), Some(2));
+}
+
+// Scheduler 15
+#[test]
+fn an_expired_job_never_starts_and_is_reported() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    let id = scheduler.submit(of(1).deadline(now + SECOND), "late", now).unwrap();
+    let next = scheduler.next(now + SECOND);
+    assert!(
+        matches!(next, Some(Next::Refuse { id: reported, job: "late", refusal: Refusal::Expired }) if reported == id)
+    );
+    assert_eq!((scheduler.in_flight(), scheduler.queue().stats().expired), (0, 1));
+    let refused = scheduler.submit(of(1).deadline(now), "late", now + SECOND).unwrap_err();
+    assert_eq!(refused.refusal, Refusal::Expired);
+}
+
+#[test]
+fn a_deadline_that_cannot_be_met_is_refused_at_once_with_an_honest_answer() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::default());
+    // Learn that a job takes one second.
+    scheduler.submit(of(1), 0, now).unwrap();
+    let Some(Next::Start { seat, .. }) = scheduler.next(now) else { panic!("a free seat is given") };
+    scheduler.settle(seat, now + SECOND, SECOND);
+    let now = now + SECOND;
+    for n in 0..10 {
+        scheduler.submit(of(1), n, now).unwrap();
+    }
+    // Eleven seconds of waiting (the place that is about to run included), one of service; five are allowed.
+    let refused = scheduler.submit(of(1).deadline(now + 5 * SECOND), 99, now).unwrap_err();
+    let Refusal::Late { retry_after } = refused.refusal else { panic!("{refused}") };
+    assert_eq!(retry_after, 7 * SECOND);
+    assert!(scheduler.submit(of(1).deadline(now + 12 * SECOND), 99, now).is_ok());
+}
+
+#[test]
+fn waiting_too_long_for_too_long_sheds_but_never_system_work() {
+    let now = Instant::now();
+    let bounds = Bounds::new(1_000).delay(Duration::from_millis(50), Duration::from_millis(500));
+    let mut queue = Queue::new(Fair::default(), bounds);
+    for n in 0..200 {
+        queue.submit(of(1), n, now).unwrap();
+        queue.submit(of(2).priority(System), n, now).unwrap();
+    }
+    let (mut shed, mut system) = (0, 0);
+    for step in 1..=400_u32 {
+        match queue.take(now + Duration::from_millis(10) * step) {
+            Some(Taken::Run { charge, .. }) => {
+                system += 1;
+                queue.settle(charge, Duration::from_millis(10));
+            }
+            Some(Taken::Refuse { refusal, .. }) => {
+                assert!(matches!(refusal, Refusal::Overloaded { .. }));
+                shed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(shed + system, 400);
+    assert!(5 < shed && shed < 100, "{shed}: some are shed, most run");
+}
+
+#[test]
+fn a_share_is_lent_while_nobody_needs_it_and_back_at_once() {
+    let now = Instant::now();
+    let mut scheduler =
+        Scheduler::with(Limit::fixed(1), Fair::new(Shares::new(20, 20, 20, 20)), Bounds::new(1_000));
+    let fill = |scheduler: &mut Scheduler<Priority>, priority, count| {
+        (0..count).for_each(|_| assert!(scheduler.submit(of(1).priority(priority), priority, now).is_ok()));
+    };
+    let run = |scheduler: &mut Scheduler<Priority>| {
+        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else { panic!("work is there") };
+        scheduler.settle(seat, now, Duration::from_millis(1));
+        job
+    };
+    fill(&mut scheduler, Urgent, 300);
+    assert!((0..100).all(|_| run(&mut scheduler) == Urgent), "background's share is lent");
+    fill(&mut scheduler, Background, 50);
+    let background = (0..50).filter(|_| run(&mut scheduler) == Background).count();
+    assert_eq!(background, 10, "a fifth of the starts, from the first fifth on");
+}
+
+#[test]
+fn a_tenant_pays_for_what_its_jobs_have_cost() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(10_000));
+    let mut clock = now;
+    let mut spent = [Duration::ZERO; 2];
+    for round in 0..2_000 {
+        for tenant in 0..2 {
+            let _full = scheduler.submit(of(tenant), tenant as usize, clock);
+        }
+        let Some(Next::Start { job, seat, .. }) = scheduler.next(clock) else { panic!("work is there") };
+        let cost = Duration::from_millis(if job == 0 { 100 } else { 10 });
+        clock += cost;
+        scheduler.settle(seat, clock, cost);
+        if 100 < round {
+            spent[job] += cost;
+        }
+    }
+    let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
+    assert!((0.9..1.1).contains(&ratio), "each has half the time, not half the starts: {spent:?}");
+}
+
+#[test]
+fn more_tenants_than_queues_share_shards_and_all_are_served() {
+    let now = Instant::now();
+    let mut scheduler =
+        Scheduler::with(Limit::fixed(1), Fair::with_tenants(Shares::default(), 8, 4), Bounds::new(5_000));
+    for tenant in 0..1_000 {
+        scheduler.submit(of(tenant), tenant, now).unwrap();
+    }
+    let mut served = vec![false; 1_000];
+    while let Some(Next::Start { job, seat, .. }) = scheduler.next(now) {
+        scheduler.settle(seat, now, Duration::from_millis(1));
+        served[job as usize] = true;
+    }
+    assert!(served.iter().all(|served| *served));
+}
+
+#[test]
+fn adaptive_limits_stay_within_their_bounds_and_follow_the_load() {
+    for mut limit in [Limit::gradient(5..=50), Limit::vegas(5..=50)] {
+        let mut seats = Vec::new();
+        for step in 0..6_000 {
+            // Healthy, then ten times slower, then healthy again.
+            let slow = (2_000..3_000).contains(&step);
+            limit.learn(Duration::from_millis(if slow { 100 } else { 10 }), limit.seats());
+            assert!((5..=50).contains(&limit.seats()));
+            seats.push(limit.seats());
+        }
+        assert!(40 <= seats[1_999], "it grows while all is well: {limit:?}, {}", seats[1_999]);
+        let least = seats[2_000..3_000].iter().min();
+        assert!(
+            least.is_some_and(|least| *least <= 20),
+            "it shrinks when jobs slow down: {limit:?}, {least:?}"
+        );
+        assert!(40 <= seats[5_999], "and recovers: {limit:?}, {}", seats[5_999]);
+    }
+}
+
+#[test]
+fn a_smaller_limit_gives_no_seat_until_it_fits() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::gradient(1..=100), Fifo::new(), Bounds::new(10_000));
+    for n in 0..5_000 {
+        scheduler.submit(of(1), n, now).unwrap();
+    }
+    let mut running = Vec::new();
+    let mut at = now;
+    for step in 0..2_000 {
+        let before = scheduler.in_flight();
+        while let Some(Next::Start { seat, .. }) = scheduler.next(at) {
+            running.push(seat);
+            assert!(scheduler.in_flight() <= scheduler.limit(), "no start beyond the limit");
+        }
+        assert!(scheduler.in_flight() <= before.max(scheduler.limit()));
+        at += Duration::from_millis(if step < 500 { 1 } else { 20 + step });
+        let seat = running.remove(0);
+        scheduler.settle(seat, at, SECOND);
+    }
+}

@@ -1,0 +1,428 @@
+//! The gate, the pool and the blocking pool, on a paused clock.
+
+#![cfg(all(feature = "tokio", not(any(loom, shuttle))))]
+#![expect(clippy::disallowed_methods, reason = "tests on a paused clock read it, and spawn what they await")]
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, advance, sleep};
+use toolpost_scheduler::rt::{Blocking, Ended, Gate, Lifts, Pool};
+use toolpost_scheduler::{Bounds, Fair, Fifo, Limit, Priority, Refusal, Request, Tenant, Urgency};
+
+use Priority::{Background, Urgent};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn gate(seats: usize) -> Gate {
+    Gate::new(Limit::fixed(seats))
+}
+
+fn anyone() -> Request {
+    Request::new(Tenant::new(1))
+}
+
+/// Whether a future is not ready yet.
+async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_seat_is_given_at_once_and_given_back_when_dropped() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    assert!(gate.try_seat().is_none());
+    assert_eq!((gate.in_flight(), gate.limit()), (1, 1));
+    drop(seat);
+    let owned = gate.seat(anyone()).await.unwrap().into_owned();
+    assert_eq!(gate.in_flight(), 1);
+    owned.settle();
+    assert_eq!(gate.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn seats_go_to_the_most_urgent_that_waits() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let mut low = gate.seat(anyone().priority(Background));
+    let mut high = gate.seat(anyone().priority(Urgent));
+    assert!(gate.try_seat().is_none());
+    drop(seat);
+    assert!(is_pending(&mut low).await);
+    let seat = high.as_mut_ready().await;
+    assert!(gate.try_seat().is_none(), "nobody passes those that wait");
+    drop(seat);
+    low.await.unwrap().settle();
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+trait AsMutReady<'g> {
+    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Seat<'g>;
+}
+
+impl<'g> AsMutReady<'g> for toolpost_scheduler::rt::Waiting<'g> {
+    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Seat<'g> {
+        (&mut *self).await.expect("there is room")
+    }
+}
+
+// Scheduler 3
+#[tokio::test(start_paused = true)]
+async fn a_patient_caller_waits_for_a_place_and_may_leave() {
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
+    let seat = gate.try_seat().unwrap();
+    let queued = gate.seat(anyone());
+    assert!(matches!(gate.seat(anyone()).await, Err(Refusal::Full { .. })));
+    let mut leaver = Box::pin(gate.seat_patiently(anyone()));
+    let mut patient = Box::pin(gate.seat_patiently(anyone()));
+    assert!(is_pending(&mut leaver).await && is_pending(&mut patient).await);
+    drop(leaver);
+    drop(queued);
+    assert!(is_pending(&mut patient).await, "it has the place, not yet the seat");
+    assert_eq!(gate.waiting(), 1);
+    drop(seat);
+    patient.await.unwrap().settle();
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_leaves_nothing_behind() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let waiting = gate.seat(anyone());
+    assert_eq!(gate.waiting(), 1);
+    drop(waiting);
+    assert_eq!(gate.waiting(), 0);
+    // Left after the seat was given, before it was looked at.
+    let waiting = gate.seat(anyone());
+    drop(seat);
+    assert_eq!((gate.in_flight(), gate.waiting()), (1, 0));
+    drop(waiting);
+    assert_eq!(gate.in_flight(), 0);
+    drop(gate.seat(anyone()));
+    assert_eq!(gate.in_flight(), 0, "a free seat that was never looked at");
+}
+
+// Scheduler 11
+#[tokio::test(start_paused = true)]
+async fn no_time_means_no_waiting_and_nothing_polls() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let start = Instant::now();
+    let now = anyone().deadline(start.into_std());
+    assert_eq!(gate.seat(now).await.err(), Some(Refusal::Expired));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let waiter = tokio::spawn({
+        let gate = gate.clone();
+        async move {
+            let seat = gate.seat(anyone()).await.unwrap();
+            drop(seat);
+            Instant::now()
+        }
+    });
+    sleep(SECOND * 3_600).await;
+    drop(seat);
+    assert_eq!(waiter.await.unwrap() - start, SECOND * 3_600, "woken at the very moment");
+}
+
+// Scheduler 15
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_the_wait() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let start = Instant::now();
+    let refused = gate.seat(anyone().deadline((start + SECOND).into_std())).await.err();
+    assert_eq!(refused, Some(Refusal::Expired));
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!((gate.waiting(), gate.stats().expired), (0, 1));
+    drop(seat);
+}
+
+// Scheduler 8
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_hear_that_the_queue_was_cleared() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let waiting: Vec<_> = (0..3).map(|_| gate.seat(anyone())).collect();
+    assert_eq!(gate.clear(), 3);
+    for waiting in waiting {
+        assert_eq!(waiting.await.err(), Some(Refusal::Canceled));
+    }
+    drop(seat);
+    assert!(gate.try_seat().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_gate_serves_those_that_wait_and_drains() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let waiting = gate.seat_owned(anyone());
+    gate.close();
+    assert_eq!(gate.seat(anyone()).await.err(), Some(Refusal::Closed));
+    let mut drained = gate.drained();
+    assert!(is_pending(&mut drained).await);
+    drop(seat);
+    let seat = waiting.await.unwrap();
+    assert!(is_pending(&mut drained).await);
+    let held = tokio::spawn(async move {
+        sleep(SECOND).await;
+        seat.settle();
+    });
+    drained.await;
+    held.await.unwrap();
+    assert!(gate.try_seat().is_none(), "closed");
+    gate.reopen();
+    assert!(gate.try_seat().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_is_never_exceeded_and_every_seat_comes_back() {
+    let gate = gate(4);
+    let (peak, now) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..400_u64)
+        .map(|n| {
+            let (gate, peak, now) = (gate.clone(), peak.clone(), now.clone());
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(n % 7)).await;
+                let request = Request::new(Tenant::new(n % 5)).priority(Priority::ALL[(n % 4) as usize]);
+                let seat = tokio::time::timeout(Duration::from_millis(n), gate.seat(request)).await;
+                let Ok(Ok(seat)) = seat else { return };
+                peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                sleep(Duration::from_millis(n % 11)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                seat.settle();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(peak.load(Ordering::SeqCst), 4);
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adaptive_limit_grows_while_all_is_well() {
+    let gate = Gate::with(Limit::gradient(1..=64), Fair::default(), Bounds::default());
+    let before = gate.limit();
+    for _ in 0..50 {
+        let seats: Vec<_> = std::iter::from_fn(|| gate.try_seat()).collect();
+        assert_eq!(seats.len(), gate.limit());
+        advance(Duration::from_millis(10)).await;
+        seats.into_iter().for_each(|seat| seat.settle());
+    }
+    assert!(before < gate.limit() && gate.limit() <= 64);
+    assert_eq!(gate.in_flight(), 0);
+}
+
+// Scheduler 6
+#[tokio::test(start_paused = true)]
+async fn a_waiter_lifts_what_it_waits_for_until_it_leaves() {
+    let gate = gate(1);
+    let lifts = Lifts::new();
+    let seat = gate.try_seat().unwrap();
+    let step = lifts.lift(Urgency::new(Background));
+    let mut queued = gate.seat(anyone().priority(Background)).lifted_by(&step);
+    let mut other = gate.seat(anyone());
+    let flight = lifts.lift(Urgency::new(Background));
+    let caller = lifts.lift(Urgency::new(Urgent));
+    let _through = flight.lend(&step);
+    let loan = caller.lend(&flight);
+    assert_eq!(step.urgency().priority, Urgent);
+    drop(seat);
+    let seat = queued.as_mut_ready().await;
+    assert!(is_pending(&mut other).await);
+    // The caller leaves: what it lent goes with it.
+    let mut again = gate.seat(anyone().priority(Background)).lifted_by(&step);
+    drop(loan);
+    assert_eq!(step.urgency().priority, Background);
+    drop(seat);
+    drop(other.as_mut_ready().await);
+    drop(again.as_mut_ready().await);
+    assert_eq!(gate.in_flight(), 0);
+}
+
+/// An urgent caller joins a flight that is queued in the background, behind a backlog: it is done when it would have been
+/// done with a flight of its own.
+#[tokio::test(start_paused = true)]
+async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
+    async fn one(join: bool) -> Duration {
+        let gate = gate(4);
+        let lifts = Lifts::new();
+        let work = |request: Request| {
+            let gate = gate.clone();
+            async move {
+                let seat = gate.seat(request).await.unwrap();
+                sleep(SECOND).await;
+                seat.settle();
+            }
+        };
+        for _ in 0..200 {
+            tokio::spawn(work(anyone()));
+        }
+        tokio::task::yield_now().await;
+        let flight = lifts.lift(Urgency::new(Background));
+        let place = gate.seat_owned(anyone().priority(Background)).lifted_by(&flight);
+        let led = tokio::spawn(async move {
+            let seat = place.await.unwrap();
+            sleep(SECOND).await;
+            seat.settle();
+        });
+        sleep(SECOND * 3).await;
+        let start = Instant::now();
+        if join {
+            let caller = lifts.lift(Urgency::new(Urgent));
+            let _loan = caller.lend(&flight);
+            led.await.unwrap();
+        } else {
+            work(anyone().priority(Urgent)).await;
+        }
+        start.elapsed()
+    }
+    let (joined, direct) = (one(true).await, one(false).await);
+    assert!(joined.as_secs_f64() <= 1.05 * direct.as_secs_f64(), "{joined:?} joined, {direct:?} direct");
+}
+
+// Scheduler 9
+#[tokio::test(start_paused = true)]
+async fn tasks_run_two_at_a_time_and_each_ends_once() {
+    let pool = Pool::new(gate(2));
+    let start = Instant::now();
+    let ok = |n: u64| async move {
+        sleep(SECOND).await;
+        Ok::<_, &str>(n)
+    };
+    let handles: Vec<_> = (0..5).map(|n| pool.submit(anyone(), ok(n))).collect();
+    let failing = pool.submit(anyone(), async { Err::<(), _>("broken") });
+    let panicking =
+        pool.submit(anyone(), async { if true { panic!("as intended") } else { Ok::<(), &str>(()) } });
+    for (n, handle) in handles.into_iter().enumerate() {
+        assert_eq!(handle.await.unwrap(), n as u64);
+    }
+    assert_eq!(start.elapsed(), SECOND * 3);
+    assert!(matches!(failing.await, Err(Ended::Failed("broken"))));
+    assert!(matches!(panicking.await, Err(Ended::Panicked)));
+    pool.submit(anyone(), ok(9)).await.unwrap();
+    let counts = pool.counts();
+    assert_eq!((counts.submitted, counts.completed, counts.failed, counts.panicked), (8, 6, 1, 1));
+    assert_eq!((counts.pending, pool.gate().in_flight()), (0, 0));
+}
+
+// Scheduler 9
+#[tokio::test(start_paused = true)]
+async fn one_worker_keeps_the_order() {
+    let pool = Pool::new(gate(1));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let task = |name: &'static str| {
+        let seen = seen.clone();
+        async move {
+            sleep(SECOND).await;
+            seen.lock().unwrap().push(name);
+            Ok::<_, ()>(())
+        }
+    };
+    let first = pool.submit(anyone(), task("first"));
+    let low = pool.submit(anyone().priority(Background), task("low"));
+    let normal = pool.submit(anyone(), task("normal"));
+    let high = pool.submit(anyone().priority(Urgent), task("high"));
+    for handle in [first, low, normal, high] {
+        handle.await.unwrap();
+    }
+    assert_eq!(*seen.lock().unwrap(), ["first", "high", "normal", "low"]);
+}
+
+// Scheduler 10
+#[tokio::test(start_paused = true)]
+async fn stopping_lets_the_running_end_and_cancels_the_queued() {
+    let pool = Pool::new(gate(1));
+    let task = || async {
+        sleep(SECOND).await;
+        Ok::<_, ()>(())
+    };
+    let running = pool.submit(anyone(), task());
+    let queued = pool.submit(anyone(), task());
+    assert_eq!(pool.stop().await, 1);
+    assert!(running.await.is_ok());
+    assert!(matches!(queued.await, Err(Ended::Refused(Refusal::Canceled))));
+    assert!(matches!(pool.submit(anyone(), task()).await, Err(Ended::Refused(Refusal::Closed))));
+    pool.gate().reopen();
+    assert!(pool.submit(anyone(), task()).await.is_ok());
+    let counts = pool.counts();
+    assert_eq!((counts.submitted, counts.completed, counts.canceled, counts.refused), (4, 2, 1, 1));
+}
+
+// Scheduler 10
+#[tokio::test(start_paused = true)]
+async fn aborting_accounts_for_every_task() {
+    let pool = Pool::new(gate(2));
+    let forever = || async {
+        std::future::pending::<()>().await;
+        Ok::<_, ()>(())
+    };
+    let handles: Vec<_> = (0..6).map(|_| pool.submit(anyone(), forever())).collect();
+    let late = anyone().deadline((Instant::now() + SECOND).into_std());
+    let expired = pool.submit(late, forever());
+    sleep(SECOND * 2).await;
+    assert!(matches!(expired.await, Err(Ended::Refused(Refusal::Expired))));
+    pool.abort().await;
+    for handle in handles {
+        assert!(matches!(handle.await, Err(Ended::Refused(Refusal::Canceled))));
+    }
+    let counts = pool.counts();
+    assert_eq!((counts.submitted, counts.canceled, counts.expired, counts.pending), (7, 6, 1, 0));
+    assert_eq!((pool.gate().in_flight(), pool.gate().waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_handle_cancels_and_detaching_does_not() {
+    let pool = Pool::new(gate(2));
+    let task = || async {
+        sleep(SECOND).await;
+        Ok::<_, ()>(())
+    };
+    drop(pool.submit(anyone(), task()));
+    pool.submit(anyone(), task()).detach();
+    pool.drain().await;
+    let counts = pool.counts();
+    assert_eq!((counts.completed, counts.canceled), (1, 1));
+}
+
+#[tokio::test]
+async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
+    let blocking = Blocking::new(gate(1));
+    assert_eq!(blocking.run(anyone(), || 6 * 7).await, Ok(42));
+    let (started, is_started) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    {
+        let mut call = pin!(blocking.run(anyone(), move || {
+            let _ = started.send(());
+            let _ = released.recv();
+        }));
+        tokio::select! {
+            _ = &mut call => unreachable!("it waits to be released"),
+            started = is_started => started.unwrap(),
+        }
+    }
+    // The caller is gone; the thread is not.
+    assert_eq!(blocking.gate().in_flight(), 1);
+    assert!(blocking.gate().try_seat().is_none());
+    let waiting = blocking.gate().seat(anyone());
+    release.send(()).unwrap();
+    waiting.await.unwrap().settle();
+    blocking.gate().drained().await;
+    assert_eq!(blocking.gate().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_blocking_call_that_panics_gives_its_seat_back() {
+    let blocking = Blocking::new(gate(1));
+    let shared = blocking.clone();
+    let call = tokio::spawn(async move { shared.run(anyone(), || panic!("as intended")).await.is_ok() });
+    assert!(call.await.unwrap_err().is_panic());
+    blocking.gate().drained().await;
+    assert_eq!(blocking.run(anyone(), || ()).await, Ok(()));
+}

@@ -1,0 +1,263 @@
+//! Sets a server up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use toolpost_dispatch::Dispatcher;
+use toolpost_protocol::Limits;
+use toolpost_tool::{Principal, Priority};
+
+use crate::http::{Gate, Http, HttpLimits, Sessions};
+use crate::server::Inner;
+use crate::service::Service;
+use crate::service::catalog::ToolList;
+use crate::service::identity::{Identity, Implementation};
+use crate::service::keys::Keys;
+use crate::{Authenticate, Server, StdioLimits};
+
+/// Sets a [`Server`] up; made by [`Server::builder`].
+pub struct ServerBuilder {
+    dispatcher: Dispatcher,
+    implementation: Implementation,
+    instructions: Option<String>,
+    limits: Limits,
+    message_limit: usize,
+    response_limit: usize,
+    list_ttl: Duration,
+    page_size: usize,
+    state_key: Option<[u8; 32]>,
+    grace: Duration,
+    http: HttpLimits,
+    stdio: StdioLimits,
+    gate: Gate,
+    path: String,
+    authenticate: Option<Box<dyn Authenticate>>,
+    clamp: Option<Box<crate::service::Clamp>>,
+    public: bool,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new(dispatcher: Dispatcher) -> Self {
+        let implementation = Implementation {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            ..Implementation::default()
+        };
+        Self {
+            dispatcher,
+            implementation,
+            instructions: None,
+            limits: Limits::new(),
+            message_limit: 4 << 20,
+            response_limit: 16 << 20,
+            list_ttl: Duration::from_secs(60),
+            page_size: 1_000,
+            state_key: None,
+            grace: Duration::from_secs(30),
+            http: HttpLimits::default(),
+            stdio: StdioLimits::default(),
+            gate: Gate::default(),
+            path: "/mcp".into(),
+            authenticate: None,
+            clamp: None,
+            public: false,
+        }
+    }
+
+    /// Sets the server's name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.implementation.name = name.into();
+        self
+    }
+
+    /// Sets the server's version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.implementation.version = version.into();
+        self
+    }
+
+    /// Sets the server's name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.implementation.title = Some(title.into());
+        self
+    }
+
+    /// Sets what the server is for.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.implementation.description = Some(description.into());
+        self
+    }
+
+    /// Sets where to read about the server.
+    #[must_use]
+    pub fn website(mut self, url: impl Into<String>) -> Self {
+        self.implementation.website_url = Some(url.into());
+        self
+    }
+
+    /// Tells the model how to use the server.
+    #[must_use]
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Allows messages of up to `bytes` bytes, from 1 KiB to 100 MiB. Default: 4 MiB.
+    #[must_use]
+    pub fn message_limit(mut self, bytes: usize) -> Self {
+        self.message_limit = bytes.clamp(1 << 10, 100 << 20);
+        self
+    }
+
+    /// Sets what one message may hold; its bytes are [`message_limit`](Self::message_limit)'s matter.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Allows replies of up to `bytes` bytes; a longer one is an error that says so. Default: 16 MiB.
+    #[must_use]
+    pub const fn response_limit(mut self, bytes: usize) -> Self {
+        self.response_limit = bytes;
+        self
+    }
+
+    /// Sets for how long clients may keep a list. Default: 1 min.
+    #[must_use]
+    pub const fn list_ttl(mut self, ttl: Duration) -> Self {
+        self.list_ttl = ttl;
+        self
+    }
+
+    /// Sets how many items one page of a list has, at least 1. Default: 1,000.
+    #[must_use]
+    pub fn page_size(mut self, items: usize) -> Self {
+        self.page_size = items.max(1);
+        self
+    }
+
+    /// Sets the secret that cursors and the state of suspended calls are protected with, so that
+    /// several servers, or one after a restart, take what another gave out. Default: a random one.
+    ///
+    /// [`Server::rotate_state_key`] replaces it while the server runs.
+    #[must_use]
+    pub const fn state_key(mut self, secret: [u8; 32]) -> Self {
+        self.state_key = Some(secret);
+        self
+    }
+
+    /// Sets how long calls may go on after the server has stopped. Default: 30 s.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Changes what HTTP clients may cost.
+    #[must_use]
+    pub fn http_limits(mut self, change: impl FnOnce(&mut HttpLimits)) -> Self {
+        change(&mut self.http);
+        self
+    }
+
+    /// Changes what the client of a stream of lines may cost.
+    #[must_use]
+    pub fn stdio_limits(mut self, change: impl FnOnce(&mut StdioLimits)) -> Self {
+        change(&mut self.stdio);
+        self
+    }
+
+    /// Sets the path that [`Server::serve`] serves. Default: `/mcp`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Lets clients address the server as `host` (a name or an address, without port). Loopback names
+    /// are always allowed.
+    #[must_use]
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.gate.hosts.push(host.into());
+        self
+    }
+
+    /// Lets pages of `origin` (scheme, host and port) call the server. Loopback origins are always
+    /// allowed.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.gate.origins.push(origin.into());
+        self
+    }
+
+    /// Asks HTTP clients who they are; without it, all are anonymous.
+    #[must_use]
+    pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
+        self.authenticate = Some(Box::new(authenticate));
+        self
+    }
+
+    /// Serves anyone on any address: for servers behind something else that asks who they are.
+    #[must_use]
+    pub const fn allow_unauthenticated_public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// Decides how urgent a principal's request may be, from how urgent it says it is.
+    #[must_use]
+    pub fn clamp_priority(
+        mut self,
+        clamp: impl Fn(&Principal, Priority) -> Priority + Send + Sync + 'static,
+    ) -> Self {
+        self.clamp = Some(Box::new(clamp));
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> Server {
+        let stop = CancellationToken::new();
+        let service = Arc::new(Service {
+            dispatcher: self.dispatcher,
+            identity: Identity::new(&self.implementation, self.instructions.as_deref()),
+            tools: ToolList::new(self.list_ttl),
+            page_size: self.page_size,
+            keys: Keys::new(self.state_key),
+            listeners: Default::default(),
+            stop: stop.clone(),
+            limits: self.limits.bytes(self.message_limit),
+            response_limit: self.response_limit,
+            clamp: self.clamp,
+            connections: AtomicU64::new(1),
+        });
+        let http = Arc::new(Http {
+            service: Arc::clone(&service),
+            gate: self.gate,
+            limits: self.http,
+            message_limit: self.message_limit,
+            sessions: Sessions::new(self.http.sessions, self.http.session_idle),
+            authenticate: self.authenticate,
+            path: self.path,
+            detached: TaskTracker::new(),
+            stop: stop.clone(),
+        });
+        let Self { stdio, message_limit, grace, public, .. } = self;
+        Server(Arc::new(Inner { service, http, stdio, message_limit, grace, public, stop }))
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("dispatcher", &self.dispatcher).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,25 @@
+//! The clock of this crate: tokio's, so that a paused one works.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The time now.
+#[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// The seconds of Unix time now: read once from the system, and from then on by this crate's clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
+pub(crate) fn unix() -> u64 {
+    static START: OnceLock<(Instant, Duration)> = OnceLock::new();
+    let (instant, unix) =
+        START.get_or_init(|| (now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+    (*unix + now().saturating_duration_since(*instant)).as_secs()
+}
+
+/// Waits for `wait`.
+#[expect(clippy::disallowed_methods, reason = "a server waits for its clients, and not for ever")]
+pub(crate) fn sleep(wait: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(wait)
+}

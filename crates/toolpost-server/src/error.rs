@@ -1,0 +1,25 @@
+//! Why a server cannot start, or ends badly.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a server cannot start, or ends badly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address is not loopback, and clients are not asked who they are.
+    #[error(
+        "refusing to serve unauthenticated clients on {0}: bind to loopback, set an authenticator, \
+         or call `allow_unauthenticated_public`"
+    )]
+    Public(SocketAddr),
+    /// Calls still ran when the grace was over.
+    #[error("{remaining} calls still ran when the grace was over")]
+    Unfinished {
+        /// How many.
+        remaining: usize,
+    },
+    /// The transport failed.
+    #[error("the transport failed")]
+    Io(#[from] io::Error),
+}

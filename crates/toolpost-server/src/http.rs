@@ -1,0 +1,81 @@
+//! Streamable HTTP: one path, one POST per message.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod body;
+mod collect;
+mod connection;
+mod detached;
+mod events;
+mod gate;
+mod guarded;
+mod limits;
+mod listen;
+mod respond;
+mod sessions;
+
+pub use body::Body;
+pub(crate) use gate::Gate;
+pub use limits::HttpLimits;
+pub(crate) use listen::listen;
+pub(crate) use sessions::Sessions;
+
+use crate::Authenticate;
+use crate::service::Service;
+
+/// Everything that the requests of one HTTP server share.
+pub(crate) struct Http {
+    pub(crate) service: Arc<Service>,
+    pub(crate) gate: Gate,
+    pub(crate) limits: HttpLimits,
+    pub(crate) message_limit: usize,
+    pub(crate) sessions: Sessions,
+    pub(crate) authenticate: Option<Box<dyn Authenticate>>,
+    /// The one path that [`listen`] serves.
+    pub(crate) path: String,
+    /// Calls that outlive the connection they came on.
+    pub(crate) detached: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// An MCP endpoint as a [`tower_service::Service`]: mount it in an axum or hyper application at the
+/// path of your choice.
+///
+/// It checks `Host` and `Origin`, bounds the body, and answers; what belongs to connections (their
+/// number, slow clients) is the application's, or that of [`Server::serve`](crate::Server::serve).
+#[derive(Clone)]
+pub struct HttpService(pub(crate) Arc<Http>);
+
+impl fmt::Debug for HttpService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpService").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for HttpService
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers one request. Dropping the future cancels the call it carries.
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let http = Arc::clone(&self.0);
+        Box::pin(async move { Ok(http.respond(request).await) })
+    }
+}

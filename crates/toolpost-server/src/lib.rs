@@ -1,0 +1,54 @@
+//! Serves MCP on stdio and Streamable HTTP.
+//!
+//! **The request says what it is.** Each message is read once, its era is chosen from the message
+//! itself, and both eras are served side by side on the same stream or path: 2026-07-28, in which
+//! every request stands alone, and the revisions up to 2025-11-25, which start with `initialize`.
+//!
+//! ```
+//! use toolpost_dispatch::{Dispatcher, Registry};
+//! use toolpost_protocol::{Frame, Limits};
+//! use toolpost_server::{Origin, Server};
+//! use toolpost_tool::{NoArgs, tool_fn};
+//!
+//! let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
+//! let dispatcher = Dispatcher::builder(Registry::builder().tool(ping).build().unwrap()).build();
+//! let server = Server::builder(dispatcher).name("example").version("1.0.0").build();
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! // server.stdio().await, server.http("127.0.0.1:8080").await, or one message at a time:
+//! let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ping","_meta":{
+//!     "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+//!     "io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+//! let frame = Frame::parse(request.into(), &Limits::new()).unwrap();
+//! let reply = server.handle(frame, Origin::default()).await;
+//! let text = String::from_utf8(reply.bytes.unwrap()).unwrap();
+//! assert!(text.contains(r#""content":[{"type":"text","text":"pong"}]"#), "{text}");
+//! # });
+//! ```
+//!
+//! A call runs in the task of its connection: nothing is spawned for it, and a client that goes away
+//! (where its era says that this cancels) drops the tool's future. Everything a client can make the
+//! server keep is bounded.
+//!
+//! What this crate does not know: what a tool does, any policy around it, TLS, and how a client
+//! proves who it is (an [`Authenticate`] of yours does).
+
+mod authenticate;
+mod builder;
+mod clock;
+mod error;
+mod http;
+mod server;
+mod service;
+mod shutdown;
+mod stdio;
+
+pub use authenticate::{Authenticate, Unauthenticated};
+pub use builder::ServerBuilder;
+pub use error::ServeError;
+pub use http::{Body, HttpLimits, HttpService};
+pub use server::Server;
+pub use service::origin::Origin;
+pub use service::reply::Reply;
+pub use shutdown::terminated;
+pub use stdio::StdioLimits;

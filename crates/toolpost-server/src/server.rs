@@ -1,0 +1,166 @@
+//! The public front: one set of tools, any number of transports.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio_util::sync::CancellationToken;
+use toolpost_dispatch::Dispatcher;
+use toolpost_protocol::Frame;
+
+use crate::http::{Http, HttpService, listen};
+use crate::service::Service;
+use crate::shutdown::terminated;
+use crate::stdio::{Connection, StdioLimits, stdin, stdout};
+use crate::{Origin, Reply, ServeError, ServerBuilder};
+
+/// Serves the tools of a dispatcher. Cheap to clone; clones are the same server.
+#[derive(Clone)]
+pub struct Server(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) service: Arc<Service>,
+    pub(crate) http: Arc<Http>,
+    pub(crate) stdio: StdioLimits,
+    pub(crate) message_limit: usize,
+    pub(crate) grace: Duration,
+    pub(crate) public: bool,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Server {
+    /// A server of the tools that `dispatcher` finds.
+    #[must_use]
+    pub fn builder(dispatcher: Dispatcher) -> ServerBuilder {
+        ServerBuilder::new(dispatcher)
+    }
+
+    /// The dispatcher it serves.
+    #[must_use]
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.0.service.dispatcher
+    }
+
+    /// Serves stdin and stdout until the client closes stdin, or the process is asked to end.
+    ///
+    /// Nothing but messages is written to stdout; the process must not write there either.
+    ///
+    /// # Errors
+    ///
+    /// If stdin or stdout fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the calls that run.
+    pub async fn stdio(&self) -> Result<(), ServeError> {
+        self.until_terminated(self.serve_io(stdin(), stdout())).await
+    }
+
+    /// Serves one stream of lines until it ends or the server stops; what runs then may finish within
+    /// the grace.
+    ///
+    /// # Errors
+    ///
+    /// If the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the calls that run.
+    pub async fn serve_io<R, W>(&self, reader: R, writer: W) -> Result<(), ServeError>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let Inner { service, stdio, message_limit, grace, stop, .. } = &*self.0;
+        let origin = Origin { connection: service.next_connection(), ..Origin::default() };
+        let bounds = (*stdio, *message_limit, *grace);
+        let stop = stop.clone().cancelled_owned();
+        let connection = Connection::new(Arc::clone(service), origin, bounds, (reader, writer), stop);
+        Ok(connection.serve().await?)
+    }
+
+    /// Serves Streamable HTTP on `address` until the process is asked to end.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound, and as [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn http(&self, address: impl ToSocketAddrs) -> Result<(), ServeError> {
+        let listener = TcpListener::bind(address).await?;
+        self.until_terminated(self.serve(listener)).await
+    }
+
+    /// Serves Streamable HTTP on `listener` until the server stops; what runs then may finish within
+    /// the grace.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not loopback and nobody asks clients who they are; if calls still ran when
+    /// the grace was over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops every connection, and the calls they carry.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() && self.0.http.authenticate.is_none() && !self.0.public {
+            return Err(ServeError::Public(address));
+        }
+        listen(Arc::clone(&self.0.http), listener, self.0.grace).await
+    }
+
+    /// The HTTP endpoint, to be mounted in an application.
+    #[must_use]
+    pub fn into_service(self) -> HttpService {
+        HttpService(Arc::clone(&self.0.http))
+    }
+
+    /// From one message to one reply, for a transport of your own.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the tool's future.
+    pub async fn handle(&self, frame: Frame, origin: Origin) -> Reply {
+        self.0.service.handle(frame, origin).await
+    }
+
+    /// Replaces the secret of [`ServerBuilder::state_key`]. What the one before it protected is still
+    /// taken, until the next rotation; rotate no more often than every 10 min.
+    pub fn rotate_state_key(&self, secret: [u8; 32]) {
+        self.0.service.keys.rotate(&secret);
+    }
+
+    /// Stops every transport: nothing new is taken, and what runs may finish within the grace.
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Whether the server takes requests.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.http.is_ready()
+    }
+
+    async fn until_terminated(
+        &self,
+        serving: impl Future<Output = Result<(), ServeError>>,
+    ) -> Result<(), ServeError> {
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = terminated() => self.stop(),
+        }
+        serving.await
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("service", &self.0.service).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! From one frame to one reply, whatever the transport.
+//!
+//! [`Service::read`] is synchronous: it reads the envelope, chooses the era and deals with whatever
+//! needs no answer. [`Service::answer`] runs the method. Methods are one file each, under the era
+//! they belong to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use toolpost_dispatch::Dispatcher;
+use toolpost_protocol::{Frame, Id, Limits};
+use toolpost_tool::{Output, Principal, Priority};
+
+mod capabilities;
+pub(crate) mod catalog;
+mod cursor;
+mod exchange;
+mod headers;
+pub(crate) mod identity;
+mod intake;
+pub(crate) mod keys;
+mod legacy;
+pub(crate) mod listen;
+pub(crate) mod meta;
+mod modern;
+mod offered;
+pub(crate) mod origin;
+pub(crate) mod outbox;
+mod page;
+mod questions;
+pub(crate) mod reply;
+mod result;
+mod rounds;
+mod seal;
+pub(crate) mod session;
+
+pub(crate) use intake::{Era, Incoming, Intake, Method};
+pub(crate) use outbox::Outbox;
+
+use crate::{Origin, Reply};
+use catalog::ToolList;
+use identity::Identity;
+use keys::Keys;
+use listen::Listeners;
+use meta::Meta;
+
+/// Lowers the priority a principal asks for to what the host grants it.
+pub(crate) type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
+
+/// What every transport of one server shares.
+pub(crate) struct Service {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) identity: Identity,
+    pub(crate) tools: ToolList,
+    /// The most items in one page of a list.
+    pub(crate) page_size: usize,
+    pub(crate) keys: Keys,
+    pub(crate) listeners: Listeners,
+    /// Cancelled when nothing new is taken any more.
+    pub(crate) stop: CancellationToken,
+    /// Bounds on one received message.
+    pub(crate) limits: Limits,
+    /// The most bytes one reply may have.
+    pub(crate) response_limit: usize,
+    pub(crate) clamp: Option<Box<Clamp>>,
+    /// Numbers connections and sessions, so that ids of two clients never meet.
+    pub(crate) connections: AtomicU64,
+}
+
+impl Service {
+    /// A number that no other connection or session of this server has.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From one frame to one reply.
+    pub(crate) async fn handle(&self, frame: Frame, origin: Origin) -> Reply {
+        match self.read(frame, &origin) {
+            Incoming::Request(intake) => self.answer(intake, origin, None).await,
+            Incoming::Cancel(id) => {
+                self.cancel(&origin, id);
+                Reply::accepted()
+            }
+            Incoming::Done(reply) => reply,
+        }
+    }
+
+    /// Runs the method that `intake` names.
+    pub(crate) async fn answer(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Reply {
+        match intake.era {
+            Era::Modern => modern::answer(self, intake, origin, outbox).await,
+            Era::Legacy => legacy::answer(self, intake, origin, outbox).await,
+        }
+    }
+
+    /// How urgent a request is: what it asks for, clamped by the host's rule for its principal.
+    fn priority(&self, meta: &Meta, frame: &Frame, origin: &Origin) -> Priority {
+        let asked = meta.priority(frame);
+        match &self.clamp {
+            Some(clamp) => clamp(&origin.principal, asked).min(Priority::Urgent),
+            None => asked,
+        }
+    }
+
+    /// Writes `output`, or what to do about one that is too large to be sent.
+    fn within_limit(&self, output: &Output, write: impl Fn(&Output) -> Vec<u8>) -> Vec<u8> {
+        let limit = self.response_limit;
+        let mut size = output.weight();
+        if size <= limit {
+            let bytes = write(output);
+            if bytes.len() <= limit {
+                return bytes;
+            }
+            size = bytes.len();
+        }
+        let text = format!(
+            "the result has {size} bytes, and the limit is {limit}; ask for less: a range, a page or a filter"
+        );
+        let data = serde_json::json!({ "reason": "response_too_large", "size": size, "limit": limit });
+        let short = Output::text(text).into_error();
+        write(&short.clone().with_meta("dev.toolpost/rejection", &data).unwrap_or(short))
+    }
+
+    /// Cancels the running call with this id on that connection; says whether there was one.
+    pub(crate) fn cancel(&self, origin: &Origin, id: Id) -> bool {
+        let asked = origin.session.as_ref().is_some_and(|session| session.take_back(&id));
+        let Some(key) = origin.call_key(id) else { return asked };
+        self.dispatcher.cancel(&key) || self.listeners.cancel(&key) || asked
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("dispatcher", &self.dispatcher).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! The list of tools: encoded once per generation of the registry, and spliced into replies.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use toolpost_dispatch::{Catalog, Dispatcher, Entry};
+use toolpost_tool::ToolSpec;
+
+/// Which revisions a list is written for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    /// 2026-07-28.
+    Modern,
+    /// Earlier: an output schema has an object at its root, or is left out.
+    Legacy,
+}
+
+/// The encoded lists of the current generation.
+#[derive(Debug)]
+pub(crate) struct ToolList {
+    ttl: Duration,
+    modern: Mutex<Option<Arc<Encoded>>>,
+    legacy: Mutex<Option<Arc<Encoded>>>,
+}
+
+/// All tools of one generation.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    catalog: Arc<Catalog>,
+    /// The tools, separated by commas.
+    text: Vec<u8>,
+    /// Where each tool is in `text`, in the catalog's order.
+    tools: Vec<Range<usize>>,
+}
+
+impl ToolList {
+    pub(crate) const fn new(ttl: Duration) -> Self {
+        Self { ttl, modern: Mutex::new(None), legacy: Mutex::new(None) }
+    }
+
+    /// For how long a client may keep a list, in milliseconds.
+    pub(crate) fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The tools as they are now.
+    pub(crate) fn encoded(&self, dispatcher: &Dispatcher, dialect: Dialect) -> Arc<Encoded> {
+        let catalog = dispatcher.registry().catalog();
+        let slot = match dialect {
+            Dialect::Modern => &self.modern,
+            Dialect::Legacy => &self.legacy,
+        };
+        // Held while encoding, so that a burst after a change encodes once. Nothing awaits here.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            Some(known) if Arc::ptr_eq(&known.catalog, &catalog) => Arc::clone(known),
+            _ => Arc::clone(slot.insert(Arc::new(Encoded::new(catalog, dialect)))),
+        }
+    }
+}
+
+impl Encoded {
+    fn new(catalog: Arc<Catalog>, dialect: Dialect) -> Self {
+        let mut text = Vec::new();
+        let mut tools = Vec::with_capacity(catalog.len());
+        for entry in catalog.iter() {
+            if !text.is_empty() {
+                text.push(b',');
+            }
+            let start = text.len();
+            // A specification is data of plain types and a schema that is already JSON.
+            let written = serde_json::to_writer(&mut text, &Listed::new(entry.spec(), dialect));
+            debug_assert!(written.is_ok(), "a tool's specification encodes");
+            tools.push(start..text.len());
+        }
+        Self { catalog, text, tools }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// Appends `"tools":[..]` with all of them.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.text.len() + 256);
+        out.extend_from_slice(br#""tools":["#);
+        out.extend_from_slice(&self.text);
+        out.push(b']');
+    }
+
+    /// The tools, each with its encoding, in the order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Entry>, &[u8])> {
+        self.catalog.iter().zip(&self.tools).map(|(entry, at)| (entry, &self.text[at.clone()]))
+    }
+}
+
+/// One listed tool.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Hints::is_empty")]
+    annotations: Hints,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    icons: Vec<Picture<'a>>,
+    #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
+    meta: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hints {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only_hint: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destructive_hint: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotent_hint: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_world_hint: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Picture<'a> {
+    src: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sizes: &'a [String],
+}
+
+impl Hints {
+    fn is_empty(&self) -> bool {
+        let Self { read_only_hint, destructive_hint, idempotent_hint, open_world_hint } = self;
+        [read_only_hint, destructive_hint, idempotent_hint, open_world_hint].iter().all(|hint| hint.is_none())
+    }
+}
+
+impl<'a> Listed<'a> {
+    fn new(spec: &'a ToolSpec, dialect: Dialect) -> Self {
+        let annotations = spec.annotations();
+        let is_object = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("object");
+        Self {
+            name: spec.name(),
+            title: spec.title(),
+            description: spec.description(),
+            input_schema: spec.input_schema(),
+            output_schema: spec
+                .output_schema()
+                .filter(|schema| dialect == Dialect::Modern || is_object(schema)),
+            annotations: Hints {
+                read_only_hint: annotations.read_only,
+                destructive_hint: annotations.destructive,
+                idempotent_hint: annotations.idempotent,
+                open_world_hint: annotations.open_world,
+            },
+            icons: spec
+                .icons()
+                .iter()
+                .map(|icon| Picture {
+                    src: &icon.src,
+                    mime_type: icon.mime_type.as_deref(),
+                    sizes: &icon.sizes,
+                })
+                .collect(),
+            meta: listed_meta(spec),
+        }
+    }
+}
+
+/// What the wire has no member for, under the family's prefix.
+fn listed_meta(spec: &ToolSpec) -> Map<String, Value> {
+    let mut meta = spec.meta().and_then(Value::as_object).cloned().unwrap_or_default();
+    let own = [
+        ("dev.toolpost/category", spec.category()),
+        ("dev.toolpost/version", spec.version()),
+        ("dev.toolpost/deprecated", spec.deprecated()),
+    ];
+    for (key, value) in own {
+        if let Some(value) = value {
+            meta.insert(key.to_owned(), value.into());
+        }
+    }
+    meta
+}

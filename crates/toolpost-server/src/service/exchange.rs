@@ -1,0 +1,287 @@
+//! A request that runs code of the server's author (a tool, a prompt, a resource), round by round.
+//!
+//! Modern: a run that needs input ends the request, and the client makes it again with the answers.
+//! Legacy: the server asks within the request, and runs the code again when the answer has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use http::StatusCode;
+use toolpost_dispatch::CallKey;
+use toolpost_protocol::{Code, Error, Frame, Id, Kind, NodeId};
+use toolpost_tool::{CallParts, Client, ErrorKind, Refusal, Sink, Suspended, ToolError};
+
+use super::meta::{Meta, text};
+use super::outbox::CallSink;
+use super::result::failed;
+use super::rounds::{self, Carried};
+use super::seal::Binding;
+use super::session::Asked;
+use super::{Era, Intake, Method, Outbox, Service};
+use crate::{Origin, Reply, clock};
+
+/// In a session, a request is run again this often at most.
+const ROUNDS: usize = 32;
+/// In a session, this is how long a client may take over one round of questions.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a request names, and what it brings along.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) name: ByteString,
+    pub(crate) arguments: Option<NodeId>,
+    carried: Carried,
+}
+
+impl Named {
+    /// Reads the params of a request whose subject is in the member called `member`.
+    pub(crate) fn read(frame: &Frame, params: Option<NodeId>, member: &'static str) -> Result<Self, Error> {
+        let unnamed =
+            || Error::new(Code::INVALID_PARAMS, format!("params.{member} is missing or not a string"));
+        let params = params.map(|at| frame.node(at)).ok_or_else(unnamed)?;
+        let (mut named, mut name) = (Self::default(), None);
+        for (key, value) in params.members() {
+            match &*key.name() {
+                "arguments" if value.kind() == Kind::Object => named.arguments = Some(value.id()),
+                "arguments" => {
+                    return Err(Error::new(Code::INVALID_PARAMS, "params.arguments must be an object"));
+                }
+                "inputResponses" => named.carried.responses = Some(value.id()),
+                "requestState" => named.carried.state = Some(value.id()),
+                key if key == member => name = text(frame, value.id()),
+                _ => {}
+            }
+        }
+        named.name = name.ok_or_else(unnamed)?;
+        Ok(named)
+    }
+}
+
+/// A request being answered.
+pub(crate) struct Exchange<'a> {
+    service: &'a Service,
+    origin: Origin,
+    outbox: Option<Arc<Outbox>>,
+    era: Era,
+    method: Method,
+    id: Id,
+    meta: Meta,
+    /// `None` while a run has it.
+    frame: Option<Frame>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(
+        service: &'a Service,
+        intake: Intake,
+        origin: Origin,
+        outbox: Option<Arc<Outbox>>,
+    ) -> Self {
+        let Intake { frame, id, method, meta, era, .. } = intake;
+        Self { service, origin, outbox, era, method, id, meta, frame: Some(frame) }
+    }
+
+    /// Runs what the request names until it ends; a reply instead if it needs input first, or if it
+    /// was not to be run.
+    pub(crate) async fn run<T, F>(
+        mut self,
+        named: Named,
+        start: impl Fn(CallParts, Option<CallKey>) -> F,
+    ) -> Result<Result<T, ToolError>, Reply>
+    where
+        F: Future<Output = Result<T, ToolError>>,
+    {
+        let Some(frame) = self.frame.take() else { return Err(Reply::accepted()) };
+        let sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
+        let client = self.client(&frame);
+        let deadline = self.meta.deadline(&frame);
+        let text = frame.text().clone();
+        let mut parts = self.parts(frame, &named, client, sink.clone());
+        parts.deadline = deadline;
+        if self.era == Era::Modern && !named.carried.is_none() {
+            self.resume(&mut parts, &named)?;
+        }
+        let answers = parts.answers.clone();
+        let result = start(parts, self.origin.call_key(self.id.clone())).await;
+        let result = match result {
+            Err(error) if error.as_suspended().is_some() => {
+                let again = Again { text, named, client, deadline, answers, sink: sink.clone() };
+                Box::pin(self.suspended(again, error, start)).await
+            }
+            result => Ok(result),
+        };
+        if let Some(sink) = sink {
+            sink.finish();
+        }
+        result
+    }
+
+    #[cold]
+    fn resume(&self, parts: &mut CallParts, named: &Named) -> Result<(), Reply> {
+        let Some(frame) = parts.frame.take() else { return Ok(()) };
+        let binding = self.binding(&frame, named);
+        let resumed = rounds::resume(self.service, parts, &frame, named.carried, binding);
+        parts.frame = Some(frame);
+        resumed.map_err(|error| failed(self.era, &self.id, &error))
+    }
+
+    /// What becomes of a run that needs input.
+    async fn suspended<T, F>(
+        &self,
+        mut again: Again,
+        mut error: ToolError,
+        start: impl Fn(CallParts, Option<CallKey>) -> F,
+    ) -> Result<Result<T, ToolError>, Reply>
+    where
+        F: Future<Output = Result<T, ToolError>>,
+    {
+        for _ in 0..ROUNDS {
+            let Some(suspended) = error.as_suspended() else { return Ok(Err(error)) };
+            // The run had the frame; its text is the same, and so are the places in it.
+            let Ok(frame) = Frame::from_text(again.text.clone(), &self.service.limits) else {
+                return Ok(Err(error));
+            };
+            if self.era == Era::Modern {
+                let binding = self.binding(&frame, &again.named);
+                let answers = again.answers.as_deref();
+                let reply =
+                    rounds::suspend(self.service, &self.id, suspended, &again.client, answers, binding);
+                return Err(reply);
+            }
+            again.answers = Some(match self.ask(suspended, &again).await {
+                Ok(answers) => Arc::new(answers),
+                Err(error) => return Ok(Err(error)),
+            });
+            let mut parts = self.parts(frame, &again.named, again.client, again.sink.clone());
+            parts.deadline = again.deadline;
+            parts.answers.clone_from(&again.answers);
+            parts.state = suspended.state().map(ByteString::from);
+            match start(parts, self.origin.call_key(self.id.clone())).await {
+                Err(next) if next.as_suspended().is_some() => error = next,
+                result => return Ok(result),
+            }
+        }
+        Ok(Err(ToolError::new("too many rounds of questions were asked")))
+    }
+
+    /// Asks the client within its session, and waits for all the answers.
+    async fn ask(&self, suspended: &Suspended, again: &Again) -> Result<Frame, ToolError> {
+        if let Err(error) = rounds::check_asked(suspended, &again.client) {
+            return Err(ToolError::new(error.message().to_owned()));
+        }
+        let (Some(session), Some(outbox)) = (&self.origin.session, &self.outbox) else {
+            return Err(ToolError::new("the client must be asked, and accepts no stream to be asked on"));
+        };
+        let mut asked = Vec::new();
+        for (key, request) in suspended.requests() {
+            asked.push((key, session.ask(outbox, &self.id, request)?));
+        }
+        let patience = match again.deadline {
+            Some(deadline) => PATIENCE.min(deadline.saturating_duration_since(clock::now())),
+            None => PATIENCE,
+        };
+        let answers = async {
+            let mut answers = Vec::new();
+            for (key, asked) in asked {
+                answers.push((key, Asked::answer(asked).await?));
+            }
+            Ok::<_, ToolError>(answers)
+        };
+        let answers = tokio::select! {
+            answers = answers => answers?,
+            () = clock::sleep(patience) => {
+                return Err(ToolError::new("the client was asked, and did not answer in time"));
+            }
+        };
+        let newer = answers.iter().map(|(key, answer)| (key.as_str().into(), answer.as_str()));
+        let earlier = again.answers.as_deref().map(Frame::root);
+        Ok(Frame::from_text(rounds::merge(earlier, newer), &self.service.limits)?)
+    }
+
+    /// Where progress and log lines go, if the client wants any.
+    fn listener(&self, frame: &Frame) -> Result<Option<Arc<CallSink>>, Error> {
+        let level = match self.era {
+            Era::Modern => self
+                .meta
+                .log_level(frame)
+                .map_err(|()| Error::new(Code::INVALID_PARAMS, "params._meta has an unknown log level"))?,
+            Era::Legacy => self.origin.session.as_ref().and_then(|session| session.log_level()),
+        };
+        let token = self.meta.progress_token(frame);
+        Ok(self.outbox.as_ref().and_then(|outbox| CallSink::new(Arc::clone(outbox), token, level)))
+    }
+
+    fn client(&self, frame: &Frame) -> Client {
+        let agreed = || self.origin.session.as_ref().and_then(|session| session.agreed());
+        match self.era {
+            Era::Modern => self.meta.capabilities.map(|at| Client::read(frame.node(at))),
+            Era::Legacy => agreed().map(|agreed| agreed.client),
+        }
+        .unwrap_or_default()
+    }
+
+    fn parts(&self, frame: Frame, named: &Named, client: Client, sink: Option<Arc<CallSink>>) -> CallParts {
+        let mut parts = CallParts::default();
+        parts.tool = named.name.clone();
+        if self.method == Method::CallTool {
+            parts.arguments = named.arguments;
+        }
+        parts.meta = self.meta.node;
+        parts.request_id = Some(self.id.clone());
+        parts.principal = self.origin.principal.clone();
+        parts.trace = self.meta.trace(&frame);
+        parts.client = client;
+        parts.priority = self.service.priority(&self.meta, &frame, &self.origin);
+        parts.sink = sink.map(|sink| sink as Arc<dyn Sink>);
+        parts.frame = Some(frame);
+        parts
+    }
+
+    fn binding(&self, frame: &Frame, named: &Named) -> Binding {
+        let arguments = named.arguments.map(|at| frame.node(at));
+        Binding::new(&self.origin.principal, self.method, &named.name, arguments)
+    }
+}
+
+/// What a second run takes.
+struct Again {
+    text: ByteString,
+    named: Named,
+    client: Client,
+    deadline: Option<std::time::Instant>,
+    answers: Option<Arc<Frame>>,
+    sink: Option<Arc<CallSink>>,
+}
+
+/// The answer to a request other than `tools/call` that failed: a JSON-RPC error.
+pub(crate) fn not_done(era: Era, id: &Id, error: &ToolError) -> Reply {
+    if let Some(error) = error.as_protocol() {
+        return match (era, error.code()) {
+            // A code of the other era.
+            (Era::Legacy, Code::MISSING_CLIENT_CAPABILITY) => {
+                failed(era, id, &Error::new(Code::INVALID_REQUEST, error.message().to_owned()))
+            }
+            _ => failed(era, id, error),
+        };
+    }
+    let text = error.to_string();
+    match error.kind() {
+        ErrorKind::Cancelled => Reply::accepted(),
+        ErrorKind::InvalidArguments => failed(era, id, &Error::new(Code::INVALID_PARAMS, text)),
+        ErrorKind::Refused(refusal) => {
+            let data = serde_json::json!({
+                "reason": refusal.as_str(),
+                "retryAfterMs": error.retry_after().map(|wait| wait.as_millis().max(1) as u64),
+            });
+            let status = match refusal {
+                _ if era == Era::Legacy => StatusCode::OK,
+                Refusal::Denied => StatusCode::FORBIDDEN,
+                Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Reply::error(status, id, &Error::new(Code::INTERNAL_ERROR, text).with_data(&data))
+        }
+        _ => failed(era, id, &Error::new(Code::INTERNAL_ERROR, text)),
+    }
+}

@@ -1,0 +1,123 @@
+//! Headers that repeat what the body says, held against it: whoever routes by them must not be lied to.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode};
+use toolpost_protocol::{Code, Error, Kind, Node};
+
+use super::Service;
+use super::intake::{Method, Refusal};
+use crate::Origin;
+
+/// Whether the headers of a modern request agree with its body. A stream of lines has none.
+pub(super) fn agree(
+    service: &Service,
+    origin: &Origin,
+    method: Method,
+    name_of_method: &str,
+    params: Option<Node<'_>>,
+) -> Result<(), Refusal> {
+    let Some(headers) = &origin.headers else { return Ok(()) };
+    if one(headers, "mcp-method")? != Some(name_of_method) {
+        return Err(mismatch("Mcp-Method", "is missing, or not the method of the body"));
+    }
+    let subject = match method {
+        Method::CallTool | Method::GetPrompt => "name",
+        Method::ReadResource => "uri",
+        _ => return Ok(()),
+    };
+    // A body that names nothing is refused for that, later.
+    let Some(name) = params.and_then(|params| params.member(subject)?.as_str()) else { return Ok(()) };
+    match one(headers, "mcp-name")?.map(decoded) {
+        Some(Some(value)) if value == name => {}
+        Some(None) => return Err(mismatch("Mcp-Name", "is not Base64 of text, as it says")),
+        _ => return Err(mismatch("Mcp-Name", "is missing, or not the name in the body")),
+    }
+    if method == Method::CallTool {
+        let catalog = service.dispatcher.registry().catalog();
+        if catalog.mirrors()
+            && let Some(entry) = catalog.find(&name)
+        {
+            let arguments = params.and_then(|params| params.member("arguments"));
+            for mirrored in entry.mirrored() {
+                argument(headers, mirrored.header(), mirrored.path(), arguments)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the header agrees with the argument that it repeats.
+fn argument(
+    headers: &HeaderMap,
+    header: &str,
+    path: &[String],
+    arguments: Option<Node<'_>>,
+) -> Result<(), Refusal> {
+    let value = path.iter().try_fold(arguments, |node, name| Some(Some(node?.member(name)?))).flatten();
+    let value = value.filter(|node| !node.is_null());
+    let found = match one(headers, header)?.map(decoded) {
+        None => None,
+        Some(Some(found)) => Some(found),
+        Some(None) => return Err(mismatch(header, "is not Base64 of text, as it says")),
+    };
+    match (value, found) {
+        (None, None) => Ok(()),
+        (Some(value), Some(found)) if same(value, &found) => Ok(()),
+        (Some(_), None) => Err(mismatch(header, "is missing, and the argument is there")),
+        (None, Some(_)) => Err(mismatch(header, "is there, and the argument is missing")),
+        _ => Err(mismatch(header, "is not the argument in the body")),
+    }
+}
+
+/// Whether the text of a header is the value of an argument; numbers are compared as numbers.
+fn same(value: Node<'_>, found: &str) -> bool {
+    match value.kind() {
+        Kind::String => value.as_str().as_deref() == Some(found),
+        Kind::Bool => value.raw() == found,
+        Kind::Number => {
+            let body = value.raw();
+            match (body.parse::<i128>(), found.parse::<i128>()) {
+                (Ok(body), Ok(found)) => body == found,
+                _ if body == found => true,
+                // One of the two is written with a fraction or an exponent: exact up to 2^53.
+                _ => match (number(body), number(found)) {
+                    (Some(body), Some(found)) => body == found && body.abs() <= 9_007_199_254_740_992.0,
+                    _ => false,
+                },
+            }
+        }
+        // Not of an annotated type; what is wrong with it is for the schema to say.
+        _ => true,
+    }
+}
+
+/// A number as JSON writes it.
+fn number(text: &str) -> Option<f64> {
+    serde_json::from_str(text).ok()
+}
+
+/// The text that a header value stands for: `=?base64?..?=` is Base64 of it, anything else is itself.
+fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        return Some(Cow::Borrowed(value));
+    };
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned)
+}
+
+/// The one value of a header; a second one, or one that is no visible ASCII, is an error.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    match first.to_str() {
+        Ok(text) if values.next().is_none() => Ok(Some(text.trim())),
+        _ => Err(mismatch(name, "is not one readable value")),
+    }
+}
+
+#[cold]
+fn mismatch(header: &str, why: &str) -> Refusal {
+    (StatusCode::BAD_REQUEST, Error::new(Code::HEADER_MISMATCH, format!("header {header} {why}")))
+}

@@ -1,0 +1,274 @@
+//! Reads the envelope and chooses the era: per request, from the request itself.
+
+use http::{HeaderMap, StatusCode};
+use toolpost_protocol::{Code, Error, Frame, Id, Message, Node, NodeId, Outcome, Version, meta as keys};
+
+use super::meta::Meta;
+use super::session::Agreed;
+use super::{Service, headers, legacy};
+use crate::{Origin, Reply};
+
+/// What became of a received message.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A request that is to be answered.
+    Request(Intake),
+    /// The client takes the call with this id back.
+    Cancel(Id),
+    /// It has been dealt with.
+    Done(Reply),
+}
+
+/// A request whose envelope and era are known.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) frame: Frame,
+    pub(crate) id: Id,
+    pub(crate) params: Option<NodeId>,
+    pub(crate) method: Method,
+    pub(crate) meta: Meta,
+    pub(crate) era: Era,
+}
+
+/// The two kinds of MCP on the wire.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Era {
+    /// 2026-07-28: every request stands alone.
+    Modern,
+    /// Up to 2025-11-25: `initialize` first.
+    Legacy,
+}
+
+/// The methods that this server knows in any era.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Method {
+    CallTool,
+    Complete,
+    Discover,
+    GetPrompt,
+    Initialize,
+    ListPrompts,
+    ListResources,
+    ListTemplates,
+    ListTools,
+    Listen,
+    Ping,
+    ReadResource,
+    SetLogLevel,
+    Subscribe,
+    Unsubscribe,
+    Unknown,
+}
+
+/// Every method with its name; `tools/call` first, for it is asked for most.
+const METHODS: [(&str, Method); 15] = [
+    ("tools/call", Method::CallTool),
+    ("tools/list", Method::ListTools),
+    ("resources/read", Method::ReadResource),
+    ("resources/list", Method::ListResources),
+    ("resources/templates/list", Method::ListTemplates),
+    ("prompts/get", Method::GetPrompt),
+    ("prompts/list", Method::ListPrompts),
+    ("completion/complete", Method::Complete),
+    ("server/discover", Method::Discover),
+    ("subscriptions/listen", Method::Listen),
+    ("initialize", Method::Initialize),
+    ("ping", Method::Ping),
+    ("logging/setLevel", Method::SetLogLevel),
+    ("resources/subscribe", Method::Subscribe),
+    ("resources/unsubscribe", Method::Unsubscribe),
+];
+
+impl Method {
+    fn parse(name: &str) -> Self {
+        METHODS.iter().find(|(known, _)| *known == name).map_or(Self::Unknown, |(_, method)| *method)
+    }
+
+    /// The name on the wire; empty for a method that is not known.
+    pub(crate) fn name(self) -> &'static str {
+        METHODS.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it runs code of the server's author, which may report progress and ask for input.
+    pub(crate) const fn runs(self) -> bool {
+        matches!(self, Self::CallTool | Self::GetPrompt | Self::ReadResource)
+    }
+}
+
+impl Intake {
+    /// Whether the client wants to hear of the request before it is answered.
+    pub(crate) fn wants_events(&self, origin: &Origin) -> bool {
+        let session_does = || {
+            origin.session.as_ref().is_some_and(|session| {
+                session.log_level().is_some() || session.agreed().is_some_and(Agreed::can_be_asked)
+            })
+        };
+        if self.method == Method::Listen {
+            return self.era == Era::Modern;
+        }
+        self.method.runs()
+            && (self.meta.progress_token.is_some()
+                || match self.era {
+                    Era::Modern => self.meta.log_level.is_some(),
+                    Era::Legacy => session_does(),
+                })
+    }
+
+    /// The answer that there is no such method.
+    pub(crate) fn unknown_method(&self, status: StatusCode) -> Reply {
+        let name = self.frame.root().member("method").and_then(|node| node.as_str()).unwrap_or_default();
+        let shown: String = name.chars().take(80).collect();
+        let error = Error::new(Code::METHOD_NOT_FOUND, format!("method `{shown}` not found"));
+        Reply::error(status, &self.id, &error)
+    }
+}
+
+/// The header that names the revision of a request.
+pub(crate) const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
+
+impl Service {
+    /// Reads one message; only requests are left for [`answer`](Self::answer).
+    pub(crate) fn read(&self, frame: Frame, origin: &Origin) -> Incoming {
+        let message = match Message::read(&frame) {
+            Ok(message) => message,
+            Err(malformed) => return Incoming::Done(Reply::malformed(malformed)),
+        };
+        match message {
+            Message::Request { id, method, params } => {
+                let meta = Meta::read(params);
+                let known = Method::parse(&method);
+                let era = match era(&frame, &meta, known, origin) {
+                    Ok(Era::Modern) => headers::agree(self, origin, known, &method, params)
+                        .and_then(|()| standing(&frame, &meta))
+                        .map(|()| Era::Modern),
+                    other => other,
+                };
+                let (method, params) = (known, params.map(|node| node.id()));
+                match era {
+                    Ok(era) => Incoming::Request(Intake { frame, id, params, method, meta, era }),
+                    Err((status, error)) => Incoming::Done(Reply::error(status, &id, &error)),
+                }
+            }
+            Message::Notification { method, params } => match &*method {
+                "notifications/cancelled" => {
+                    match params.and_then(|params| params.member("requestId")).and_then(Id::read) {
+                        Some(id) => Incoming::Cancel(id),
+                        None => Incoming::Done(Reply::accepted()),
+                    }
+                }
+                _ => Incoming::Done(Reply::accepted()),
+            },
+            // Only within a session can anything have been asked of the client.
+            Message::Response { id, .. } if origin.headers.is_some() && origin.session.is_none() => {
+                let error =
+                    Error::new(Code::INVALID_REQUEST, "nothing was asked, so nothing can be answered");
+                Incoming::Done(Reply::error(StatusCode::BAD_REQUEST, &id.unwrap_or(Id::NULL), &error))
+            }
+            Message::Response { id, outcome } => {
+                if let (Some(id), Some(session)) = (id, &origin.session) {
+                    session.answered(
+                        &id,
+                        match outcome {
+                            Outcome::Result(result) => Ok(result.raw().to_owned()),
+                            Outcome::Error(error) => Err(refusal_of(error)),
+                        },
+                    );
+                }
+                Incoming::Done(Reply::accepted())
+            }
+            _ => {
+                let error =
+                    Error::new(Code::INVALID_REQUEST, "batches are not accepted; send one message at a time");
+                Incoming::Done(Reply::error(StatusCode::BAD_REQUEST, &Id::NULL, &error))
+            }
+        }
+    }
+}
+
+/// What a client says of a question it does not answer.
+fn refusal_of(error: Node<'_>) -> String {
+    let message = error.member("message").and_then(Node::as_str).unwrap_or_default();
+    message.chars().take(200).collect()
+}
+
+pub(super) type Refusal = (StatusCode, Error);
+
+/// Chooses the era of a request, or says why it belongs to none.
+fn era(frame: &Frame, meta: &Meta, method: Method, origin: &Origin) -> Result<Era, Refusal> {
+    let header = match &origin.headers {
+        Some(headers) => version_header(headers)?,
+        None => None,
+    };
+    let Some(asked) = meta.version else {
+        return match header {
+            Some(name) if Version::parse(name).is_some_and(Version::is_modern) => {
+                Err(missing(keys::PROTOCOL_VERSION))
+            }
+            Some(name) if Version::parse(name).is_none() => Err(unsupported(name)),
+            _ => legacy::admits(method, origin).map(|()| Era::Legacy),
+        };
+    };
+    let Some(asked) = frame.node(asked).as_str() else { return Err(missing(keys::PROTOCOL_VERSION)) };
+    if origin.headers.is_some() && header != Some(&*asked) {
+        return Err(mismatch(header, &asked));
+    }
+    Ok(Era::Modern)
+}
+
+/// Whether a modern request says what every one must say.
+fn standing(frame: &Frame, meta: &Meta) -> Result<(), Refusal> {
+    let asked = meta.version.and_then(|at| frame.node(at).as_str()).unwrap_or_default();
+    if !Version::parse(&asked).is_some_and(Version::is_modern) {
+        return Err(unsupported(&asked));
+    }
+    if !meta.capabilities.is_some_and(|at| frame.node(at).kind() == toolpost_protocol::Kind::Object) {
+        return Err(missing(keys::CLIENT_CAPABILITIES));
+    }
+    Ok(())
+}
+
+/// The one revision header; a second one that differs is an error.
+fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(PROTOCOL_VERSION_HEADER).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    let garbled = || {
+        let error =
+            Error::new(Code::HEADER_MISMATCH, "header MCP-Protocol-Version is not one readable value");
+        (StatusCode::BAD_REQUEST, error)
+    };
+    if values.next().is_some() {
+        return Err(garbled());
+    }
+    first.to_str().map(|value| Some(value.trim())).map_err(|_| garbled())
+}
+
+#[cold]
+fn missing(key: &str) -> Refusal {
+    let error =
+        Error::new(Code::INVALID_PARAMS, format!("params._meta[\"{key}\"] is missing or not of its type"));
+    (StatusCode::BAD_REQUEST, error)
+}
+
+#[cold]
+fn mismatch(header: Option<&str>, asked: &str) -> Refusal {
+    let what = match header {
+        Some(header) => format!("header MCP-Protocol-Version is `{header}`, but the body says `{asked}`"),
+        None => format!("header MCP-Protocol-Version is missing; the body says `{asked}`"),
+    };
+    (StatusCode::BAD_REQUEST, Error::new(Code::HEADER_MISMATCH, what))
+}
+
+#[cold]
+fn unsupported(requested: &str) -> Refusal {
+    let legacy = Version::parse(requested).is_some();
+    // A request that stands alone cannot be of a revision that starts with `initialize`.
+    let supported: Vec<&str> = Version::ALL
+        .iter()
+        .rev()
+        .filter(|version| !legacy || version.is_modern())
+        .map(|v| v.as_str())
+        .collect();
+    let data = serde_json::json!({ "supported": supported, "requested": requested });
+    let error = Error::new(Code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(&data);
+    (StatusCode::BAD_REQUEST, error)
+}

@@ -1,0 +1,39 @@
+//! `initialize`: settles revision and capabilities for the session.
+
+use http::StatusCode;
+use toolpost_protocol::{Code, Error, Version, reply};
+use toolpost_tool::Client;
+
+use crate::service::session::Agreed;
+use crate::service::{Intake, Service};
+use crate::{Origin, Reply};
+
+pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let params = intake.params.map(|at| intake.frame.node(at));
+    let requested = params.and_then(|params| params.member("protocolVersion")).and_then(|node| node.as_str());
+    let Some(requested) = requested else {
+        let error = Error::new(Code::INVALID_PARAMS, "params.protocolVersion is missing or not a string");
+        return Reply::error(StatusCode::OK, &intake.id, &error);
+    };
+    // An unknown revision, or one without `initialize`, is answered by the newest that has it.
+    let version = Version::parse(&requested).filter(|version| !version.is_modern());
+    let version = version.unwrap_or(Version::LATEST_WITH_SESSIONS);
+    let client =
+        params.and_then(|params| params.member("capabilities")).map(Client::read).unwrap_or_default();
+    if let Some(session) = &origin.session
+        && !session.agree(Agreed { version, client })
+    {
+        let error = Error::new(Code::INVALID_REQUEST, "this session is initialized already");
+        return Reply::error(StatusCode::OK, &intake.id, &error);
+    }
+    Reply::result(&intake.id, |out| {
+        out.extend_from_slice(br#"{"protocolVersion":"#);
+        reply::string(out, version.as_str());
+        out.extend_from_slice(br#","capabilities":"#);
+        service.capabilities(out);
+        out.extend_from_slice(br#","serverInfo":"#);
+        out.extend_from_slice(&service.identity.implementation);
+        out.extend_from_slice(&service.identity.instructions);
+        out.push(b'}');
+    })
+}

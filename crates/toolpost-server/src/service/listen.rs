@@ -1,0 +1,386 @@
+//! Streams of changes: `subscriptions/listen`, and what a session hears without asking.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+use toolpost_dispatch::{CallKey, Change};
+use toolpost_protocol::{Code, Error, Id, Kind, Node, meta, reply};
+use toolpost_tool::Principal;
+
+use super::result::failed;
+use super::session::Session;
+use super::{Era, Intake, Outbox, Service};
+use crate::{Origin, Reply, clock};
+
+/// One principal (over a stream of lines: one stream) may listen this often at once.
+const MOST: usize = 16;
+/// One listener may name this many resources.
+pub(crate) const MOST_RESOURCES: usize = 1024;
+/// This many messages of one listener wait for a client that does not read, and this long.
+const BUFFER: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Answers `subscriptions/listen`: says what it will tell, tells it, and ends with the server.
+pub(crate) async fn answer(
+    service: &Service,
+    intake: &Intake,
+    origin: &Origin,
+    outbox: Option<Arc<Outbox>>,
+) -> Reply {
+    let id = &intake.id;
+    let Some(outbox) = outbox else {
+        let error = Error::new(
+            Code::INVALID_REQUEST,
+            "listening takes a stream: Accept must allow text/event-stream",
+        );
+        return Reply::error(StatusCode::NOT_ACCEPTABLE, id, &error);
+    };
+    let params = intake.params.and_then(|at| intake.frame.node(at).member("notifications"));
+    let wanted = match params.ok_or("params.notifications is missing").and_then(Wanted::read) {
+        Ok(wanted) => wanted.offered(service, &origin.principal),
+        Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
+    };
+    let Some(place) = service.listeners.enter(origin, id) else {
+        let why = format!("{MOST} streams of changes are open already; end one first");
+        return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &Error::new(Code::INVALID_REQUEST, why));
+    };
+    // Listens before it says so, so that no change is missed in between.
+    let mut listener = Listener::new(service, &origin.principal, &outbox, Some(id));
+    listener.push("notifications/subscriptions/acknowledged", |out| {
+        out.extend_from_slice(br#","notifications":"#);
+        wanted.write(out);
+    });
+    let session = origin.session.as_ref().map(|session| &session.closed);
+    let ended = async {
+        tokio::select! {
+            () = service.stop.cancelled() => {}
+            () = async { match session {
+                Some(closed) => closed.cancelled().await,
+                None => std::future::pending().await,
+            } } => {}
+        }
+    };
+    tokio::select! {
+        biased;
+        // After that nothing more may be said of the request.
+        () = place.cancelled.cancelled() => Reply::accepted(),
+        () = ended => Reply::result(id, |out| {
+            out.extend_from_slice(br#"{"resultType":"complete","#);
+            service.close(out, |out| {
+                tag(out, id);
+                true
+            });
+        }),
+        () = listener.tell(|news| wanted.has(news), || wanted.uris.iter().flatten().cloned().collect()) => {
+            let why = "the changes were not read in time; listen again";
+            failed(Era::Modern, id, &Error::new(Code::INTERNAL_ERROR, why))
+        }
+    }
+}
+
+/// Tells a session of every change it may want to hear of, until it ends.
+pub(crate) async fn tell_session(service: &Service, session: &Session, outbox: &Arc<Outbox>) -> Reply {
+    let replaced = session.listening();
+    let mut listener = Listener::new(service, &session.principal, outbox, None);
+    let wants = |news: News<'_>| match news {
+        News::Resource(uri) => session.subscribed(uri),
+        _ => true,
+    };
+    tokio::select! {
+        () = service.stop.cancelled() => {}
+        () = session.closed.cancelled() => {}
+        () = replaced.cancelled() => {}
+        () = listener.tell(wants, || session.subscriptions()) => {}
+    }
+    Reply::accepted()
+}
+
+/// What there can be to tell.
+#[derive(Clone, Copy, Debug)]
+enum News<'a> {
+    Tools,
+    Prompts,
+    Resources,
+    Resource(&'a str),
+}
+
+/// What a client wants to be told.
+#[derive(Debug, Default)]
+struct Wanted {
+    tools: bool,
+    prompts: bool,
+    resources: bool,
+    uris: Option<BTreeSet<String>>,
+}
+
+impl Wanted {
+    fn read(node: Node<'_>) -> Result<Self, &'static str> {
+        if node.kind() != Kind::Object {
+            return Err("params.notifications must be an object");
+        }
+        let mut wanted = Self::default();
+        for (key, value) in node.members() {
+            let flag = match &*key.name() {
+                "toolsListChanged" => &mut wanted.tools,
+                "promptsListChanged" => &mut wanted.prompts,
+                "resourcesListChanged" => &mut wanted.resources,
+                "resourceSubscriptions" if value.is_null() => continue,
+                "resourceSubscriptions" => {
+                    let uris: Option<BTreeSet<String>> =
+                        value.items().map(|uri| uri.as_str().map(|uri| uri.into_owned())).collect();
+                    let uris = uris.filter(|_| value.kind() == Kind::Array && value.len() <= MOST_RESOURCES);
+                    wanted.uris = Some(
+                        uris.ok_or("params.notifications.resourceSubscriptions must be at most 1024 URIs")?,
+                    );
+                    continue;
+                }
+                _ => continue,
+            };
+            *flag = value.as_bool().ok_or("members of params.notifications must be true or false")?;
+        }
+        Ok(wanted)
+    }
+
+    /// What of it this server can tell, and may tell `principal`.
+    fn offered(mut self, service: &Service, principal: &Principal) -> Self {
+        let dispatcher = &service.dispatcher;
+        let signaled = dispatcher.changes().is_some();
+        self.prompts &= signaled && dispatcher.has_prompts();
+        self.resources &= signaled && dispatcher.has_resources();
+        self.uris = self.uris.filter(|_| signaled && dispatcher.has_resources());
+        if let Some(uris) = &mut self.uris {
+            uris.retain(|uri| dispatcher.may_read(principal, uri));
+        }
+        self
+    }
+
+    fn has(&self, news: News<'_>) -> bool {
+        match news {
+            News::Tools => self.tools,
+            News::Prompts => self.prompts,
+            News::Resources => self.resources,
+            News::Resource(uri) => self.uris.as_ref().is_some_and(|uris| covers(uris, uri)),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let start = out.len();
+        let flags = [
+            ("toolsListChanged", self.tools),
+            ("promptsListChanged", self.prompts),
+            ("resourcesListChanged", self.resources),
+        ];
+        for (name, _) in flags.iter().filter(|(_, wanted)| *wanted) {
+            out.extend_from_slice(format!(r#""{name}":true,"#).as_bytes());
+        }
+        if let Some(uris) = &self.uris {
+            out.extend_from_slice(br#""resourceSubscriptions":"#);
+            // Text, so it encodes.
+            let _encodes = reply::value(out, uris);
+            out.push(b',');
+        }
+        if start < out.len() {
+            out.pop();
+        }
+        out.push(b'}');
+    }
+}
+
+/// Whether `uri` is one of `uris`, or below one.
+pub(crate) fn covers(uris: &BTreeSet<String>, uri: &str) -> bool {
+    let below = |known: &String| {
+        uri.strip_prefix(known.as_str()).is_some_and(|rest| known.ends_with('/') || rest.starts_with('/'))
+    };
+    uris.contains(uri) || uris.iter().any(below)
+}
+
+/// One stream of changes.
+struct Listener<'a> {
+    service: &'a Service,
+    principal: &'a Principal,
+    outbox: &'a Outbox,
+    /// The request that each message belongs to.
+    id: Option<&'a Id>,
+    tools: tokio::sync::watch::Receiver<u64>,
+    changes: Option<Receiver<Change>>,
+    /// Where in the outbox the messages are that nobody has taken yet.
+    untaken: VecDeque<u64>,
+}
+
+impl<'a> Listener<'a> {
+    fn new(service: &'a Service, principal: &'a Principal, outbox: &'a Outbox, id: Option<&'a Id>) -> Self {
+        let tools = service.dispatcher.registry().changes();
+        let changes = service.dispatcher.changes().map(|changes| changes.subscribe());
+        Self { service, principal, outbox, id, tools, changes, untaken: VecDeque::new() }
+    }
+
+    /// Tells what `wants` says until the client has not read for too long.
+    ///
+    /// Whoever falls behind so far that changes were missed is told of everything it wants: `resources`
+    /// are those that it named.
+    async fn tell(&mut self, wants: impl Fn(News<'_>) -> bool, resources: impl Fn() -> Vec<String>) {
+        loop {
+            if !self.room().await {
+                return;
+            }
+            let changed = async {
+                match &mut self.changes {
+                    Some(changes) => changes.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Ok(()) = self.tools.changed() => self.tell_of(News::Tools, &wants),
+                change = changed => match change {
+                    Ok(Change::Prompts) => self.tell_of(News::Prompts, &wants),
+                    Ok(Change::Resources) => self.tell_of(News::Resources, &wants),
+                    Ok(Change::Resource(uri)) => self.tell_of(News::Resource(&uri), &wants),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {
+                        self.tell_of(News::Prompts, &wants);
+                        self.tell_of(News::Resources, &wants);
+                        for uri in resources() {
+                            if !self.room().await {
+                                return;
+                            }
+                            self.tell_of(News::Resource(&uri), &wants);
+                        }
+                    }
+                    Err(RecvError::Closed) => self.changes = None,
+                },
+            }
+        }
+    }
+
+    fn tell_of(&mut self, news: News<'_>, wants: impl Fn(News<'_>) -> bool) {
+        if !wants(news) {
+            return;
+        }
+        match news {
+            News::Tools => self.push("notifications/tools/list_changed", |_| ()),
+            News::Prompts => self.push("notifications/prompts/list_changed", |_| ()),
+            News::Resources => self.push("notifications/resources/list_changed", |_| ()),
+            News::Resource(uri) if self.service.dispatcher.may_read(self.principal, uri) => {
+                self.push("notifications/resources/updated", |out| {
+                    out.extend_from_slice(br#","uri":"#);
+                    reply::string(out, uri);
+                });
+            }
+            News::Resource(_) => {}
+        }
+    }
+
+    /// Sends a notification that is tagged with its request; `members` appends what comes after.
+    fn push(&mut self, method: &str, members: impl FnOnce(&mut Vec<u8>)) {
+        let pushed = self.outbox.push(|out| {
+            reply::notification(out, method, |out| {
+                let start = out.len();
+                if let Some(id) = self.id {
+                    out.extend_from_slice(br#","_meta":{"#);
+                    tag(out, id);
+                    out.push(b'}');
+                }
+                members(out);
+                match out.get_mut(start) {
+                    // The first comma is where the object starts.
+                    Some(comma) => *comma = b'{',
+                    None => out.push(b'{'),
+                }
+                out.push(b'}');
+            });
+        });
+        if pushed {
+            self.untaken.push_back(self.outbox.pushed());
+        }
+    }
+
+    /// Waits until fewer than [`BUFFER`] messages wait; false if they have waited too long.
+    async fn room(&mut self) -> bool {
+        loop {
+            let drained = self.outbox.drained().notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            let taken = self.outbox.taken();
+            while self.untaken.front().is_some_and(|at| *at <= taken) {
+                self.untaken.pop_front();
+            }
+            if self.untaken.len() < BUFFER {
+                return true;
+            }
+            tokio::select! {
+                () = drained => {}
+                () = clock::sleep(PATIENCE) => return false,
+            }
+        }
+    }
+}
+
+fn tag(out: &mut Vec<u8>, id: &Id) {
+    reply::string(out, meta::SUBSCRIPTION_ID);
+    out.push(b':');
+    out.extend_from_slice(id.raw().as_bytes());
+}
+
+/// Who listens, and how often.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    counts: HashMap<(Principal, u64), usize>,
+    keyed: HashMap<CallKey, CancellationToken>,
+}
+
+impl Listeners {
+    fn enter(&self, origin: &Origin, id: &Id) -> Option<Place<'_>> {
+        let who = (origin.principal.clone(), origin.connection);
+        let key = origin.call_key(id.clone());
+        let cancelled = CancellationToken::new();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {
+            return None;
+        }
+        let count = open.counts.entry(who.clone()).or_default();
+        if MOST <= *count {
+            return None;
+        }
+        *count += 1;
+        if let Some(key) = &key {
+            open.keyed.insert(key.clone(), cancelled.clone());
+        }
+        Some(Place { listeners: self, who, key, cancelled })
+    }
+
+    /// Ends the listening under `key`; says whether there was any.
+    pub(crate) fn cancel(&self, key: &CallKey) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.keyed.get(key).map(CancellationToken::cancel).is_some()
+    }
+}
+
+/// One of the streams that a principal may have; dropping it makes room for another.
+struct Place<'a> {
+    listeners: &'a Listeners,
+    who: (Principal, u64),
+    key: Option<CallKey>,
+    cancelled: CancellationToken,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut open = self.listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = &self.key {
+            open.keyed.remove(key);
+        }
+        if let Some(count) = open.counts.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                open.counts.remove(&self.who);
+            }
+        }
+    }
+}

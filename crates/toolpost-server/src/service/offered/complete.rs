@@ -1,0 +1,38 @@
+//! `completion/complete`.
+
+use toolpost_dispatch::Completing;
+use toolpost_protocol::model::CompleteRequestParams;
+use toolpost_protocol::{Code, Error, reply};
+
+use crate::service::exchange::not_done;
+use crate::service::result::failed;
+use crate::service::{Intake, Service};
+use crate::{Origin, Reply};
+
+/// The most values that MCP allows in one answer.
+const MOST: usize = 100;
+
+pub(super) async fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let (era, id) = (intake.era, &intake.id);
+    let invalid = |why: String| failed(era, id, &Error::new(Code::INVALID_PARAMS, why));
+    let Some(params) = intake.params else { return invalid("params are missing".into()) };
+    let params: CompleteRequestParams = match intake.frame.node(params).decode() {
+        Ok(params) => params,
+        Err(error) => return invalid(format!("params: {error}")),
+    };
+    let mut completing = Completing::new(params.reference, params.argument, origin.principal.clone());
+    completing.given = params.context.and_then(|context| context.arguments).unwrap_or_default();
+    let values = match service.dispatcher.complete(completing, origin.call_key(id.clone())).await {
+        Ok(values) => values,
+        Err(error) => return not_done(era, id, &error),
+    };
+    service.complete(era, id, |out| {
+        out.extend_from_slice(br#""completion":{"values":"#);
+        // Text, so it encodes.
+        let _encodes = reply::value(out, &values[..values.len().min(MOST)]);
+        out.extend_from_slice(br#","total":"#);
+        out.extend_from_slice(values.len().to_string().as_bytes());
+        out.extend_from_slice(br#","hasMore":"#);
+        out.extend_from_slice(if MOST < values.len() { b"true}" } else { b"false}" });
+    })
+}

@@ -1,0 +1,55 @@
+//! `prompts/get`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toolpost_dispatch::PromptArguments;
+use toolpost_protocol::{Code, Error, Frame, reply};
+
+use crate::service::exchange::{Exchange, Named, not_done};
+use crate::service::result::failed;
+use crate::service::{Intake, Outbox, Service};
+use crate::{Origin, Reply};
+
+pub(super) async fn answer(
+    service: &Service,
+    intake: Intake,
+    origin: Origin,
+    outbox: Option<Arc<Outbox>>,
+) -> Reply {
+    let (era, id) = (intake.era, intake.id.clone());
+    let read = Named::read(&intake.frame, intake.params, "name").and_then(|named| {
+        let arguments = arguments(&intake.frame, &named)?;
+        Ok((named, arguments))
+    });
+    let (named, arguments) = match read {
+        Ok(read) => read,
+        Err(error) => return failed(era, &id, &error),
+    };
+    let name = named.name.clone();
+    let exchange = Exchange::new(service, intake, origin, outbox);
+    let result = exchange
+        .run(named, |parts, key| service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key));
+    match result.await {
+        Ok(Ok(prompt)) => service.within(era, &id, |out| {
+            if let Some(description) = &prompt.description {
+                out.extend_from_slice(br#""description":"#);
+                reply::string(out, description);
+                out.push(b',');
+            }
+            out.extend_from_slice(br#""messages":"#);
+            // Of plain types, so it encodes.
+            let _encodes = reply::value(out, &prompt.messages);
+        }),
+        Ok(Err(error)) => not_done(era, &id, &error),
+        Err(reply) => reply,
+    }
+}
+
+fn arguments(frame: &Frame, named: &Named) -> Result<PromptArguments, Error> {
+    let Some(at) = named.arguments else { return Ok(PromptArguments::default()) };
+    let decoded = frame.node(at).decode::<BTreeMap<String, String>>();
+    decoded
+        .map(PromptArguments::from)
+        .map_err(|error| Error::new(Code::INVALID_PARAMS, format!("params.arguments: {error}")))
+}

@@ -1,0 +1,20 @@
+//! `resources/list`.
+
+use toolpost_protocol::reply;
+
+use crate::service::page::Page;
+use crate::service::{Intake, Service};
+use crate::{Origin, Reply};
+
+pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let resources = service.dispatcher.resources(&origin.principal);
+    let page = Page::of(service, intake, "resources", service.dispatcher.resources_are_shared());
+    page.answer(
+        &resources,
+        |item| &item.uri,
+        |out, item| {
+            // Of plain types, so it encodes.
+            let _encodes = reply::value(out, item);
+        },
+    )
+}

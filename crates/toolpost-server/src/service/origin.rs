@@ -1,0 +1,36 @@
+//! Where a message comes from.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use toolpost_dispatch::CallKey;
+use toolpost_protocol::Id;
+use toolpost_tool::Principal;
+
+use super::session::Session;
+
+/// Where a message comes from: which connection, and on whose behalf.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The number of the connection or session, unique within the server.
+    pub(crate) connection: u64,
+    pub(crate) principal: Principal,
+    /// The headers it came with; `None` on a stream of lines.
+    pub(crate) headers: Option<HeaderMap>,
+    /// The legacy session it belongs to.
+    pub(crate) session: Option<Arc<Session>>,
+}
+
+impl Origin {
+    /// A message from a connection of its own, on behalf of `principal`.
+    #[must_use]
+    pub fn new(principal: Principal) -> Self {
+        Self { principal, ..Self::default() }
+    }
+
+    /// The name under which a call from here can be cancelled. Over HTTP without a session there is
+    /// none: closing the response is what cancels.
+    pub(crate) fn call_key(&self, id: Id) -> Option<CallKey> {
+        (self.headers.is_none() || self.session.is_some()).then(|| CallKey::new(self.connection, id))
+    }
+}

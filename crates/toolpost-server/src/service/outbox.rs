@@ -1,0 +1,253 @@
+//! What a running call says before it is answered, on its way to the client.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use tokio::sync::Notify;
+use toolpost_protocol::reply;
+use toolpost_tool::{LogLevel, Sink};
+
+use super::reply::unbroken;
+use crate::clock;
+
+/// The least time between two progress notifications of one call; what comes in between is
+/// replaced by what comes after it.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Messages that wait to be sent ahead of replies: one per stream of lines, or one per HTTP answer.
+///
+/// It never blocks whoever writes to it. A client that does not read costs [`LIMIT`](Self::LIMIT)
+/// bytes; what comes after that is dropped.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    drained: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Messages, each ended by a line feed.
+    lines: Vec<u8>,
+    waker: Option<Waker>,
+    /// How many messages there ever were, and how many of them had been taken when last some were.
+    pushed: u64,
+    taken: u64,
+}
+
+impl Outbox {
+    /// The most bytes that wait.
+    pub(crate) const LIMIT: usize = 1 << 20;
+
+    /// Adds the message that `write` appends; false if it was dropped for want of room.
+    pub(crate) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut queue = self.lock();
+        let start = queue.lines.len();
+        write(&mut queue.lines);
+        if Self::LIMIT < queue.lines.len() {
+            queue.lines.truncate(start);
+            return false;
+        }
+        unbroken(&mut queue.lines[start..]);
+        queue.lines.push(b'\n');
+        queue.pushed += 1;
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Moves all waiting lines to the end of `out`.
+    pub(crate) fn take(&self, out: &mut Vec<u8>) {
+        let mut queue = self.lock();
+        out.append(&mut queue.lines);
+        queue.taken = queue.pushed;
+        drop(queue);
+        self.drained.notify_waiters();
+    }
+
+    /// How many messages there ever were.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.lock().pushed
+    }
+
+    /// How many of them have been taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
+    /// Notified whenever messages are taken.
+    pub(crate) const fn drained(&self) -> &Notify {
+        &self.drained
+    }
+
+    /// Whether nothing waits; if so, `waker` is woken when something does.
+    pub(crate) fn poll_empty(&self, waker: &Waker) -> bool {
+        let mut queue = self.lock();
+        if !queue.lines.is_empty() {
+            return false;
+        }
+        if !queue.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            queue.waker = Some(waker.clone());
+        }
+        true
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("bytes", &self.lock().lines.len()).finish_non_exhaustive()
+    }
+}
+
+/// The progress and log lines of one call.
+pub(crate) struct CallSink {
+    outbox: Arc<Outbox>,
+    /// The client's token, as JSON; `None` if it wants no progress.
+    token: Option<ByteString>,
+    level: Option<LogLevel>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The greatest value reported by the tool so far.
+    reached: Option<f64>,
+    /// When the last notification went out.
+    sent: Option<Instant>,
+    /// A report that came too soon after that.
+    held: Option<Report>,
+    /// Nothing is sent once the call is answered.
+    finished: bool,
+}
+
+struct Report {
+    done: f64,
+    total: Option<f64>,
+    message: Option<String>,
+}
+
+impl CallSink {
+    /// A sink for a client that wants progress under `token` and log lines from `level` on; `None` if
+    /// it wants neither.
+    pub(crate) fn new(
+        outbox: Arc<Outbox>,
+        token: Option<ByteString>,
+        level: Option<LogLevel>,
+    ) -> Option<Arc<Self>> {
+        (token.is_some() || level.is_some())
+            .then(|| Arc::new(Self { outbox, token, level, state: Mutex::default() }))
+    }
+
+    /// Sends what is held back, and nothing from then on.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        if let Some(report) = state.held.take() {
+            self.send(&report);
+        }
+        state.finished = true;
+    }
+
+    fn send(&self, report: &Report) {
+        let Some(token) = &self.token else { return };
+        self.outbox.push(|out| {
+            reply::notification(out, "notifications/progress", |out| {
+                out.extend_from_slice(br#"{"progressToken":"#);
+                out.extend_from_slice(token.as_bytes());
+                out.extend_from_slice(br#","progress":"#);
+                number(out, report.done);
+                if let Some(total) = report.total {
+                    out.extend_from_slice(br#","total":"#);
+                    number(out, total);
+                }
+                if let Some(message) = &report.message {
+                    out.extend_from_slice(br#","message":"#);
+                    reply::string(out, message);
+                }
+                out.push(b'}');
+            });
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for CallSink {
+    fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
+        let total = total.filter(|total| total.is_finite());
+        let mut state = self.lock();
+        let increases = state.reached.is_none_or(|reached| reached < done);
+        if self.token.is_none() || state.finished || !done.is_finite() || !increases {
+            return;
+        }
+        state.reached = Some(done);
+        let report = Report { done, total, message: message.map(str::to_owned) };
+        let now = clock::now();
+        if state.sent.is_some_and(|sent| now.saturating_duration_since(sent) < PROGRESS_INTERVAL) {
+            state.held = Some(report);
+            return;
+        }
+        state.held = None;
+        state.sent = Some(now);
+        // Under the lock, so that values stay in order on the wire.
+        self.send(&report);
+    }
+
+    fn log(&self, level: LogLevel, logger: Option<&str>, data: &str) {
+        let state = self.lock();
+        if state.finished || self.level.is_none_or(|least| level < least) {
+            return;
+        }
+        self.outbox.push(|out| {
+            reply::notification(out, "notifications/message", |out| {
+                out.extend_from_slice(br#"{"level":""#);
+                out.extend_from_slice(level.as_str().as_bytes());
+                out.push(b'"');
+                if let Some(logger) = logger {
+                    out.extend_from_slice(br#","logger":"#);
+                    reply::string(out, logger);
+                }
+                out.extend_from_slice(br#","data":"#);
+                out.extend_from_slice(data.as_bytes());
+                out.push(b'}');
+            });
+        });
+    }
+
+    fn log_level(&self) -> Option<LogLevel> {
+        self.level
+    }
+}
+
+impl fmt::Debug for CallSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallSink")
+            .field("token", &self.token)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+fn number(out: &mut Vec<u8>, value: f64) {
+    // Whole values go out without a fraction; `value` is finite, so neither can fail.
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        out.extend_from_slice((value as i64).to_string().as_bytes());
+    } else {
+        let _finite = reply::value(out, &value);
+    }
+}

@@ -1,0 +1,113 @@
+//! One page of a list: which items, and what the client may do with them.
+
+use http::StatusCode;
+use toolpost_protocol::{Code, Error, reply};
+
+use super::{Era, Intake, Service, cursor};
+use crate::Reply;
+
+/// A list that is about to be sent.
+pub(crate) struct Page<'a> {
+    service: &'a Service,
+    intake: &'a Intake,
+    /// The name of the result's member that has the items.
+    member: &'static str,
+    /// Whether everyone is shown the same list.
+    shared: bool,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) const fn of(
+        service: &'a Service,
+        intake: &'a Intake,
+        member: &'static str,
+        shared: bool,
+    ) -> Self {
+        Self { service, intake, member, shared }
+    }
+
+    /// Answers with the page that the request asks for, of `items` in a stable order: `name` is what
+    /// an item is known by, and `write` appends it as JSON.
+    pub(crate) fn answer<T>(
+        &self,
+        items: &[T],
+        name: impl Fn(&T) -> &str,
+        write: impl Fn(&mut Vec<u8>, &T),
+    ) -> Reply {
+        let Some(start) = self.start(items, &name) else { return self.refuse() };
+        let end = items.len().min(start.saturating_add(self.service.page_size));
+        let next = match &items[..end] {
+            [.., last] if end < items.len() => {
+                cursor::sign(&self.service.keys, self.intake.method, name(last))
+            }
+            _ => None,
+        };
+        self.service.complete(self.intake.era, &self.intake.id, |out| {
+            out.push(b'"');
+            out.extend_from_slice(self.member.as_bytes());
+            out.extend_from_slice(br#"":["#);
+            for (n, item) in items[start..end].iter().enumerate() {
+                if 0 < n {
+                    out.push(b',');
+                }
+                write(out, item);
+            }
+            out.push(b']');
+            if let Some(next) = next {
+                out.extend_from_slice(br#","nextCursor":"#);
+                reply::string(out, &next);
+            }
+            self.hints(out);
+        })
+    }
+
+    /// Answers with the whole list, which `write` appends as one member.
+    pub(crate) fn whole(&self, write: impl FnOnce(&mut Vec<u8>)) -> Reply {
+        self.service.complete(self.intake.era, &self.intake.id, |out| {
+            write(out);
+            self.hints(out);
+        })
+    }
+
+    /// Whether the request asks for the first page of a list that has no second one.
+    pub(crate) fn is_whole(&self, items: usize) -> bool {
+        items <= self.service.page_size && self.cursor().is_none()
+    }
+
+    /// Where the page starts; `None` if the cursor is none of ours, or its place is gone.
+    fn start<T>(&self, items: &[T], name: impl Fn(&T) -> &str) -> Option<usize> {
+        let Some(cursor) = self.cursor() else { return Some(0) };
+        let last = cursor::open(&self.service.keys, self.intake.method, &cursor?)?;
+        if let Some(at) = items.iter().position(|item| name(item) == last) {
+            return Some(at + 1);
+        }
+        // The item is gone; where the list is sorted, its place is not.
+        items.is_sorted_by_key(&name).then(|| items.partition_point(|item| name(item) < last.as_str()))
+    }
+
+    /// The cursor, if there is one: `Some(None)` is one that is no string.
+    fn cursor(&self) -> Option<Option<String>> {
+        let params = self.intake.frame.node(self.intake.params?);
+        let cursor = params.member("cursor").filter(|node| !node.is_null())?;
+        Some(cursor.as_str().map(|text| text.into_owned()))
+    }
+
+    fn refuse(&self) -> Reply {
+        let error =
+            Error::new(Code::INVALID_PARAMS, "params.cursor is not one of this list; start again without");
+        Reply::error(StatusCode::OK, &self.intake.id, &error)
+    }
+
+    fn hints(&self, out: &mut Vec<u8>) {
+        if self.intake.era == Era::Modern {
+            caching(out, self.service.tools.ttl_ms(), self.shared);
+        }
+    }
+}
+
+/// Appends for how long a client may keep a result, and whether for everyone.
+pub(crate) fn caching(out: &mut Vec<u8>, ttl_ms: u64, shared: bool) {
+    out.extend_from_slice(br#","ttlMs":"#);
+    out.extend_from_slice(ttl_ms.to_string().as_bytes());
+    out.extend_from_slice(if shared { br#","cacheScope":"public""# } else { br#","cacheScope":"private""# });
+}

@@ -1,0 +1,150 @@
+//! Requests of several rounds: what earlier rounds left is opened, what this one asks for is sent.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use serde_json::json;
+use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId, reply};
+use toolpost_tool::{CallParts, Client, Suspended};
+
+use super::result::failed;
+use super::seal::{self, Binding};
+use super::{Era, Service};
+use crate::{Reply, clock};
+
+/// Where a request has what earlier rounds left, if it has any of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Carried {
+    /// `inputResponses`.
+    pub(crate) responses: Option<NodeId>,
+    /// `requestState`.
+    pub(crate) state: Option<NodeId>,
+}
+
+impl Carried {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.responses.is_none() && self.state.is_none()
+    }
+}
+
+/// Gives `parts` the answers and the state that the request carries.
+#[cold]
+pub(crate) fn resume(
+    service: &Service,
+    parts: &mut CallParts,
+    frame: &Frame,
+    carried: Carried,
+    binding: Binding,
+) -> Result<(), Error> {
+    let invalid = |what: &'static str| Error::new(Code::INVALID_PARAMS, what);
+    let responses = carried.responses.map(|at| frame.node(at));
+    if responses.is_some_and(|node| node.kind() != Kind::Object) {
+        return Err(invalid("params.inputResponses must be an object"));
+    }
+    let mut earlier = None;
+    if let Some(state) = carried.state {
+        let sealed = frame.node(state).as_str();
+        let sealed = sealed.ok_or_else(|| invalid("params.requestState must be a string"))?;
+        let content = seal::open(&service.keys, binding, clock::unix(), &sealed).ok_or_else(|| {
+            invalid("params.requestState was changed, belongs to another request, or is too old; start again")
+        })?;
+        let content = Frame::from_text(content, &service.limits)?;
+        parts.state = content.root().member("state").map(|state| ByteString::from(state.raw()));
+        earlier = Some(content);
+    }
+    let earlier = earlier.as_ref().and_then(|content| content.root().member("answers"));
+    let merged = merge(
+        earlier,
+        responses.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw())),
+    );
+    parts.answers = Some(Arc::new(Frame::from_text(merged, &service.limits)?));
+    Ok(())
+}
+
+/// The earlier answers and the newer ones as one object; where both have a key, the newer wins.
+pub(crate) fn merge<'a>(
+    earlier: Option<Node<'a>>,
+    newer: impl Iterator<Item = (std::borrow::Cow<'a, str>, &'a str)>,
+) -> String {
+    let newer: Vec<_> = newer.collect();
+    let kept = earlier.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw()));
+    let kept = kept.filter(|(key, _)| newer.iter().all(|(newer, _)| newer != key));
+    let mut out = vec![b'{'];
+    for (n, (key, answer)) in kept.chain(newer.iter().cloned()).enumerate() {
+        if 0 < n {
+            out.push(b',');
+        }
+        reply::string(&mut out, &key);
+        out.push(b':');
+        out.extend_from_slice(answer.as_bytes());
+    }
+    out.push(b'}');
+    // Made of text alone.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// The error if `suspended` asks what `client` never said that it can be asked.
+pub(crate) fn check_asked(suspended: &Suspended, client: &Client) -> Result<(), Error> {
+    let unfit = suspended.requests().values().filter(|request| !request.fits(client));
+    let mut needed = serde_json::Map::new();
+    for request in unfit {
+        if let serde_json::Value::Object(capability) = request.required_capability() {
+            needed.extend(capability);
+        }
+    }
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let error =
+        Error::new(Code::MISSING_CLIENT_CAPABILITY, "a capability is needed that the client did not declare");
+    Err(error.with_data(&json!({ "requiredCapabilities": needed })))
+}
+
+/// Answers that input is required: the questions, and the state to be handed back with the answers.
+#[cold]
+pub(crate) fn suspend(
+    service: &Service,
+    id: &Id,
+    suspended: &Suspended,
+    client: &Client,
+    answers: Option<&Frame>,
+    binding: Binding,
+) -> Reply {
+    if let Err(error) = check_asked(suspended, client) {
+        return failed(Era::Modern, id, &error);
+    }
+    let answers = answers.map(Frame::root).filter(|answers| !answers.is_empty());
+    let keeps = suspended.state().is_some() || answers.is_some() || suspended.requests().is_empty();
+    let sealed = keeps.then(|| {
+        let state = suspended.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
+        let content = format!(r#"{{{state}"answers":{}}}"#, answers.map_or("{}", Node::raw));
+        seal::seal(&service.keys, binding, clock::unix(), &content)
+    });
+    if let Some(None) = sealed {
+        let error = Error::new(Code::INTERNAL_ERROR, "the server cannot seal the state of this request");
+        return failed(Era::Modern, id, &error);
+    }
+    Reply::result(id, |out| {
+        out.extend_from_slice(br#"{"resultType":"input_required","inputRequests":{"#);
+        for (n, (key, request)) in suspended.requests().iter().enumerate() {
+            if 0 < n {
+                out.push(b',');
+            }
+            reply::string(out, key);
+            out.extend_from_slice(br#":{"method":"#);
+            reply::string(out, request.method());
+            if let Some(params) = request.params() {
+                out.extend_from_slice(br#","params":"#);
+                out.extend_from_slice(params.as_bytes());
+            }
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"},");
+        if let Some(sealed) = sealed.flatten() {
+            out.extend_from_slice(br#""requestState":"#);
+            reply::string(out, &sealed);
+            out.push(b',');
+        }
+        service.close(out, |_| false);
+    })
+}

@@ -1,0 +1,206 @@
+//! What a legacy client has said about itself.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use http::HeaderValue;
+use tokio_util::sync::CancellationToken;
+use toolpost_protocol::{Id, Version};
+use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
+
+use super::Outbox;
+use super::listen::{MOST_RESOURCES, covers};
+pub(crate) use super::questions::Asked;
+use super::questions::Questions;
+
+/// A legacy session: one per stream, or one per `initialize` over HTTP.
+pub(crate) struct Session {
+    /// Unique within the server; stands for the connection in the keys of its calls.
+    pub(crate) number: u64,
+    pub(crate) principal: Principal,
+    agreed: OnceLock<Agreed>,
+    /// One more than the least severe [`LogLevel`] wanted; zero for none.
+    log_level: AtomicU8,
+    last_used: Mutex<Option<Instant>>,
+    /// What the client was asked and has not answered.
+    questions: Questions,
+    /// The resources whose changes the client wants to hear of.
+    resources: Mutex<BTreeSet<String>>,
+    /// Ends the stream of changes there is when another takes its place.
+    listener: Mutex<CancellationToken>,
+    /// Cancelled when the session ends.
+    pub(crate) closed: CancellationToken,
+}
+
+/// What `initialize` settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agreed {
+    pub(crate) version: Version,
+    pub(crate) client: Client,
+}
+
+impl Agreed {
+    /// Whether there is anything that the client can be asked for.
+    pub(crate) const fn can_be_asked(&self) -> bool {
+        let Client { elicitation, elicitation_url, sampling, roots, .. } = self.client;
+        elicitation || elicitation_url || sampling || roots
+    }
+}
+
+impl Session {
+    pub(crate) fn new(number: u64, principal: Principal) -> Self {
+        Self {
+            number,
+            principal,
+            agreed: OnceLock::new(),
+            log_level: AtomicU8::new(0),
+            last_used: Mutex::new(None),
+            questions: Questions::new(),
+            resources: Mutex::default(),
+            listener: Mutex::default(),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Subscribes to a resource; false if there are too many already.
+    pub(crate) fn subscribe(&self, uri: &str) -> bool {
+        let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = resources.len() < MOST_RESOURCES || resources.contains(uri);
+        if room {
+            resources.insert(uri.to_owned());
+        }
+        room
+    }
+
+    pub(crate) fn unsubscribe(&self, uri: &str) {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+    }
+
+    /// The resources that the client subscribed to.
+    pub(crate) fn subscriptions(&self) -> Vec<String> {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Whether the client subscribed to this resource, or to one that it is a part of.
+    pub(crate) fn subscribed(&self, uri: &str) -> bool {
+        covers(&self.resources.lock().unwrap_or_else(PoisonError::into_inner), uri)
+    }
+
+    /// Starts a stream of changes, in place of the one there is; cancelled when the next one starts.
+    pub(crate) fn listening(&self) -> CancellationToken {
+        let own = CancellationToken::new();
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *listener, own.clone()).cancel();
+        own
+    }
+
+    /// Asks the client for input to its own request `for_request`.
+    pub(crate) fn ask(
+        &self,
+        outbox: &Outbox,
+        for_request: &Id,
+        request: &InputRequest,
+    ) -> Result<Asked<'_>, ToolError> {
+        self.questions.ask(outbox, for_request, request)
+    }
+
+    /// Takes the client's answer to what it was asked under `id`.
+    pub(crate) fn answered(&self, id: &Id, answer: Result<String, String>) {
+        self.questions.answered(id, answer);
+    }
+
+    /// Takes back what was asked for the client's request `id`; says whether there was such a thing.
+    pub(crate) fn take_back(&self, id: &Id) -> bool {
+        self.questions.take_back(id)
+    }
+
+    /// Settles revision and capabilities; false if that has been done before.
+    pub(crate) fn agree(&self, agreed: Agreed) -> bool {
+        self.agreed.set(agreed).is_ok()
+    }
+
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.get()
+    }
+
+    pub(crate) fn log_level(&self) -> Option<LogLevel> {
+        LEVELS.get(usize::from(self.log_level.load(Ordering::Relaxed)).checked_sub(1)?).copied()
+    }
+
+    pub(crate) fn set_log_level(&self, level: LogLevel) {
+        let at = LEVELS.iter().position(|known| *known == level).map_or(0, |at| at + 1);
+        self.log_level.store(u8::try_from(at).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    pub(crate) fn touch(&self, now: Instant) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub(crate) fn last_used(&self) -> Option<Instant> {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("number", &self.number)
+            .field("agreed", &self.agreed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The form of results that a client of this revision understands.
+pub(crate) const fn form(version: Version) -> Form {
+    Form::new(match version {
+        Version::V2024_11_05 | Version::V2025_03_26 => StructuredForm::Absent,
+        Version::V2025_06_18 | Version::V2025_11_25 => StructuredForm::Objects,
+        _ => StructuredForm::Any,
+    })
+}
+
+const LEVELS: [LogLevel; 8] = [
+    LogLevel::Debug,
+    LogLevel::Info,
+    LogLevel::Notice,
+    LogLevel::Warning,
+    LogLevel::Error,
+    LogLevel::Critical,
+    LogLevel::Alert,
+    LogLevel::Emergency,
+];
+
+/// The secret name of a session over HTTP: 128 random bits in hexadecimal.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub(crate) struct SessionId([u8; 32]);
+
+impl SessionId {
+    /// A fresh one; `None` if the operating system has no randomness to give.
+    pub(crate) fn random() -> Option<Self> {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).ok()?;
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(random) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        Some(Self(text))
+    }
+
+    pub(crate) fn parse(value: &HeaderValue) -> Option<Self> {
+        value.as_bytes().try_into().ok().map(Self)
+    }
+
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId")
+    }
+}

@@ -1,0 +1,129 @@
+//! Cuts a stream of bytes into lines, none longer than allowed.
+
+use bytes::{Bytes, BytesMut};
+
+/// How much is asked of the stream at once.
+const CHUNK: usize = 64 << 10;
+
+/// The bytes received and not yet taken as lines.
+pub(super) struct Lines {
+    buffer: BytesMut,
+    /// How much of `buffer` has no line end in it.
+    searched: usize,
+    /// The most bytes a line may have.
+    limit: usize,
+    /// The rest of a line that was too long is being skipped.
+    skipping: bool,
+}
+
+/// One line, or that there was one too long to be kept.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Line {
+    /// Without its end; never blank.
+    Whole(Bytes),
+    TooLong,
+}
+
+impl Lines {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { buffer: BytesMut::new(), searched: 0, limit, skipping: false }
+    }
+
+    /// Where to read into.
+    pub(super) fn room(&mut self) -> &mut BytesMut {
+        if self.buffer.capacity() - self.buffer.len() < CHUNK / 4 {
+            self.buffer.reserve(CHUNK);
+        }
+        &mut self.buffer
+    }
+
+    /// Takes the next line, if a whole one has arrived.
+    pub(super) fn next(&mut self) -> Option<Line> {
+        loop {
+            let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
+                return self.unfinished();
+            };
+            let end = self.searched + found;
+            let mut line = self.buffer.split_to(end + 1);
+            self.searched = 0;
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            line.truncate(end);
+            let line = line.freeze();
+            if let Some(line) = self.judge(line) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Takes what is left when the stream has ended: a line without its end.
+    pub(super) fn last(&mut self) -> Option<Line> {
+        let rest = self.buffer.split().freeze();
+        self.searched = 0;
+        if std::mem::take(&mut self.skipping) { None } else { self.judge(rest) }
+    }
+
+    fn unfinished(&mut self) -> Option<Line> {
+        if self.skipping {
+            self.buffer.clear();
+            return None;
+        }
+        self.searched = self.buffer.len();
+        if self.searched <= self.limit {
+            return None;
+        }
+        self.buffer = BytesMut::new();
+        self.searched = 0;
+        self.skipping = true;
+        Some(Line::TooLong)
+    }
+
+    fn judge(&self, line: Bytes) -> Option<Line> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        Some(if self.limit < line.len() { Line::TooLong } else { Line::Whole(line) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(limit: usize, chunks: &[&str]) -> Vec<String> {
+        let mut lines = Lines::new(limit);
+        let mut seen = Vec::new();
+        let mut see = |line| match line {
+            Line::Whole(line) => seen.push(String::from_utf8(line.to_vec()).unwrap()),
+            Line::TooLong => seen.push("too long".into()),
+        };
+        for chunk in chunks {
+            lines.room().extend_from_slice(chunk.as_bytes());
+            while let Some(line) = lines.next() {
+                see(line);
+            }
+        }
+        lines.last().map(see);
+        seen
+    }
+
+    #[test]
+    fn a_line_may_arrive_in_any_number_of_pieces() {
+        assert_eq!(lines(9, &["a\nb", "c\n", "\n \r\n", "d\r\n", "e"]), ["a", "bc", "d\r", "e"]);
+        assert_eq!(lines(9, &["a", "b", "c", "\n", "d\ne\n"]), ["abc", "d", "e"]);
+    }
+
+    #[test]
+    fn a_line_too_long_is_skipped_whole_and_costs_nothing_else() {
+        assert_eq!(lines(4, &["123456789\nab\n"]), ["too long", "ab"]);
+        assert_eq!(lines(4, &["12345", "6789", "\nab\n", "12345"]), ["too long", "ab", "too long"]);
+        assert_eq!(lines(4, &["1234\n1234", "\n"]), ["1234", "1234"]);
+        let mut long = Lines::new(4);
+        for _ in 0..1_000 {
+            long.room().extend_from_slice(&[b'x'; 10_000]);
+            while long.next().is_some() {}
+        }
+        assert!(long.buffer.capacity() < 2 * CHUNK, "what is skipped is not kept");
+    }
+}

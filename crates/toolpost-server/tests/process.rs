@@ -1,0 +1,79 @@
+//! A server in a process of its own: real pipes, real signals, and an exit code.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// The `serve` example, which `cargo test` builds beside this test.
+fn serve() -> Child {
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.parent().unwrap().parent().unwrap().join("examples/serve");
+    Command::new(example).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn call(id: u64, name: &str, arguments: &Value) -> String {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": id,
+    });
+    let params = json!({"name": name, "arguments": arguments, "_meta": meta});
+    format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}))
+}
+
+fn terminate(child: &Child) {
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn everything_on_stdout_is_a_message_and_the_end_of_input_is_the_end() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    for id in 0..100 {
+        stdin.write_all(call(id, "echo", &json!({"text": "x".repeat(1_000)})).as_bytes()).unwrap();
+    }
+    stdin.write_all(call(100, "count", &json!({"step_ms": 1})).as_bytes()).unwrap();
+    drop(stdin);
+    let mut ids = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(message["jsonrpc"], "2.0");
+        ids.extend(message["id"].as_u64());
+    }
+    assert_eq!(ids, (0..=100).collect::<Vec<_>>(), "what ran at the end of input is answered");
+    assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "");
+}
+
+#[test]
+fn told_to_end_it_finishes_what_runs_and_exits_with_zero() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(call(1, "count", &json!({"step_ms": 30})).as_bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // It counts, so it runs.
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["method"], "notifications/progress");
+    terminate(&child);
+    let last = lines.map_while(Result::ok).last().unwrap();
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&last["id"], &last["result"]["content"][0]["text"]), (&json!(1), &json!("ten")));
+    assert!(child.wait().unwrap().success());
+    drop(stdin);
+}
+
+#[test]
+fn a_client_that_closes_both_ends_leaves_no_process_behind() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(call(1, "nothing", &json!({})).as_bytes()).unwrap();
+    drop((stdin, child.stdout.take()));
+    // Whether writing failed or nothing was left to write, it ends.
+    child.wait().unwrap();
+}

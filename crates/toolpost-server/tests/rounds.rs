@@ -1,0 +1,198 @@
+//! Requests of several rounds: answers add up, and state opens only where it was sealed.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::offers::{able, handle, offering};
+use common::{Lines, Wire, modern, serve};
+use serde_json::{Value, json};
+use toolpost_tool::Principal;
+
+fn accept(name: &str) -> Value {
+    json!({ "action": "accept", "content": { "name": name } })
+}
+
+fn invalid(answer: &Value) -> bool {
+    answer["error"]["code"] == -32602
+}
+
+#[tokio::test]
+async fn questions_one_after_the_other_are_each_asked_once() {
+    let (builder, _, runs) = offering();
+    let (server, who) = (builder.build(), Principal::anonymous());
+    let first = handle(&server, &who, &able(1, "tools/call", json!({ "name": "twice" }))).await;
+    assert_eq!(first["result"]["resultType"], "input_required");
+    assert_eq!(first["result"]["inputRequests"]["first"]["method"], "elicitation/create");
+    assert!(first["result"].get("ttlMs").is_none());
+    let params = json!({ "name": "twice", "inputResponses": { "first": accept("a"), "unknown": 1 } });
+    let second = handle(&server, &who, &able(2, "tools/call", params)).await;
+    let asked = second["result"]["inputRequests"].as_object().unwrap();
+    assert_eq!(asked.keys().collect::<Vec<_>>(), ["second"], "only what is missing");
+    let state = &second["result"]["requestState"];
+    let params =
+        json!({ "name": "twice", "inputResponses": { "second": accept("b") }, "requestState": state });
+    let done = handle(&server, &who, &able(3, "tools/call", params)).await;
+    let text = done["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(r#""name":"a""#) && text.contains(r#""name":"b""#), "{text}");
+    assert_eq!(runs.load(Ordering::SeqCst), 3, "the tool runs from the top each time");
+}
+
+#[tokio::test]
+async fn missing_and_malformed_answers_are_asked_for_again() {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    for responses in [json!({}), json!({ "other": accept("x") })] {
+        let params = json!({ "name": "ask", "inputResponses": responses });
+        let again = handle(&server, &who, &able(1, "tools/call", params)).await;
+        assert!(again["result"]["inputRequests"]["name"].is_object(), "{again}");
+    }
+    let malformed =
+        [json!(1), json!({}), json!({ "action": "perhaps" }), json!({ "action": "accept" }), json!(null)];
+    for answer in malformed {
+        let params = json!({ "name": "ask", "inputResponses": { "name": answer } });
+        let again = handle(&server, &who, &able(1, "tools/call", params)).await;
+        assert!(again["result"]["inputRequests"]["name"].is_object(), "{answer}: {again}");
+    }
+    for responses in [json!([]), json!("x")] {
+        let params = json!({ "name": "ask", "inputResponses": responses });
+        assert!(invalid(&handle(&server, &who, &able(1, "tools/call", params)).await));
+    }
+}
+
+#[tokio::test]
+async fn prompts_and_resources_ask_too() {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    for (method, params) in
+        [("prompts/get", json!({ "name": "ask" })), ("resources/read", json!({ "uri": "test://ask" }))]
+    {
+        let asked = handle(&server, &who, &able(1, method, params.clone())).await;
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let mut params = params;
+        params["inputResponses"] = json!({ "name": accept("a") });
+        let done = handle(&server, &who, &able(2, method, params)).await;
+        assert_eq!(done["result"]["resultType"], "complete", "{done}");
+    }
+}
+
+#[tokio::test]
+async fn state_opens_for_the_same_request_of_the_same_principal_alone() {
+    let (server, who) = (offering().0.build(), Principal::new("ada"));
+    let asked =
+        handle(&server, &who, &able(1, "tools/call", json!({ "name": "state", "arguments": {} }))).await;
+    let state = asked["result"]["requestState"].as_str().unwrap().to_owned();
+    let with = |tool: &str, arguments: Value, state: &str| {
+        let params = json!({ "name": tool, "arguments": arguments, "requestState": state,
+            "inputResponses": { "name": accept("a") } });
+        able(2, "tools/call", params)
+    };
+    let done = handle(&server, &who, &with("state", json!({}), &state)).await;
+    assert_eq!(done["result"]["content"][0]["text"], "state 7");
+    // The digest is of the arguments, not of their spelling, and `_meta` is none of them.
+    let without =
+        json!({ "name": "state", "requestState": state, "inputResponses": { "name": accept("a") } });
+    assert!(handle(&server, &who, &able(9, "tools/call", without)).await["result"].is_object());
+
+    for other in [Principal::anonymous(), Principal::new(""), Principal::new("eve")] {
+        assert!(invalid(&handle(&server, &other, &with("state", json!({}), &state)).await), "{other:?}");
+    }
+    assert!(invalid(&handle(&server, &who, &with("ask", json!({}), &state)).await), "another tool");
+    assert!(
+        invalid(&handle(&server, &who, &with("state", json!({ "x": 1 }), &state)).await),
+        "other arguments"
+    );
+    let prompt = json!({ "name": "ask", "requestState": state });
+    assert!(invalid(&handle(&server, &who, &able(3, "prompts/get", prompt)).await), "another method");
+    for at in 0..state.len() {
+        let mut changed = state.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(invalid(&handle(&server, &who, &with("state", json!({}), &changed)).await), "byte {at}");
+    }
+    for garbage in ["", "A", "====", "-TAMPERED", &format!("{state}-TAMPERED")] {
+        assert!(invalid(&handle(&server, &who, &with("state", json!({}), garbage)).await), "{garbage}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_expires_after_ten_minutes() {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    let asked = handle(&server, &who, &able(1, "tools/call", json!({ "name": "state" }))).await;
+    let params = json!({ "name": "state", "requestState": asked["result"]["requestState"],
+        "inputResponses": { "name": accept("a") } });
+    let again = able(2, "tools/call", params);
+    tokio::time::advance(Duration::from_secs(590)).await;
+    assert!(handle(&server, &who, &again).await["result"].is_object());
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert!(invalid(&handle(&server, &who, &again).await));
+}
+
+#[tokio::test]
+async fn keys_rotate_and_the_previous_one_still_opens() {
+    let who = Principal::anonymous();
+    let server = offering().0.state_key([1; 32]).build();
+    let asked = handle(&server, &who, &able(1, "tools/call", json!({ "name": "state" }))).await;
+    let params = json!({ "name": "state", "requestState": asked["result"]["requestState"],
+        "inputResponses": { "name": accept("a") } });
+    let again = able(2, "tools/call", params);
+    let other = offering().0.state_key([1; 32]).build();
+    assert!(handle(&other, &who, &again).await["result"].is_object(), "a server with the same secret");
+    assert!(invalid(&handle(&offering().0.build(), &who, &again).await), "a server with another");
+    server.rotate_state_key([2; 32]);
+    assert!(handle(&server, &who, &again).await["result"].is_object(), "the previous key");
+    server.rotate_state_key([3; 32]);
+    assert!(invalid(&handle(&server, &who, &again).await), "the key before that");
+}
+
+#[tokio::test]
+async fn what_a_client_cannot_be_asked_is_an_error_that_names_the_capability() {
+    let served = serve(&offering().0.build()).await;
+    let wire = &mut Wire::to(served.address).await;
+    for tool in ["ask", "state"] {
+        let answer = wire.ask(&modern(1, "tools/call", json!({ "name": tool }))).await;
+        assert_eq!(answer.status, 400);
+        let error = &answer.json()["error"];
+        assert_eq!(error["code"], -32021);
+        assert_eq!(error["data"]["requiredCapabilities"], json!({ "elicitation": { "form": {} } }));
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_asked_in_the_middle_of_its_call_on_lines() {
+    let (builder, _, runs) = offering();
+    let lines = &mut Lines::to(&builder.build());
+    let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
+        "clientInfo": { "name": "t", "version": "1" } } });
+    lines.ask(&hello).await;
+    lines
+        .send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "twice" } }))
+        .await;
+    for name in ["a", "b"] {
+        let question = lines.receive().await;
+        assert_eq!(question["method"], "elicitation/create");
+        lines.send(&json!({ "jsonrpc": "2.0", "id": 999, "result": {} })).await;
+        lines.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": accept(name) })).await;
+    }
+    let done = lines.receive().await;
+    assert_eq!((&done["id"], runs.load(Ordering::SeqCst)), (&json!(1), 3));
+    assert!(done["result"].get("resultType").is_none());
+
+    // A refusal of the client fails the call; a call taken back is not answered at all.
+    lines
+        .send(&json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "ask" } }))
+        .await;
+    let question = lines.receive().await;
+    lines
+        .send(&json!({ "jsonrpc": "2.0", "id": question["id"], "error": { "code": -1, "message": "no" } }))
+        .await;
+    assert_eq!(lines.receive().await["result"]["isError"], true);
+    lines
+        .send(&json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": "ask" } }))
+        .await;
+    lines.receive().await;
+    lines
+        .send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 3 } }))
+        .await;
+    assert_eq!(lines.ask(&json!({ "jsonrpc": "2.0", "id": 4, "method": "ping" })).await["id"], 4);
+}

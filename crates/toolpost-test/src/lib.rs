@@ -1,0 +1,39 @@
+//! Mock tools, scripted faults and assertions for tests of tools.
+//!
+//! Three stand-ins for a tool, from the most to the least controlled: a [`mock`], whose every call
+//! waits for the test to answer it; a [`Script`], which answers by itself, call by call; and
+//! [`Faulty`], a real tool that fails now and then, the same way for the same seed.
+//!
+//! ```
+//! use toolpost_test::{mock, run};
+//! use toolpost_tool::{Call, Output, Tool};
+//!
+//! # run(async {
+//! let (tool, mut handle) = mock("search");
+//! let call = Call::new(&serde_json::json!({"query": "lathe"})).unwrap();
+//! let (result, ()) = tokio::join!(tool.call(call), async {
+//!     let received = handle.next().await;
+//!     assert_eq!(received.call().arguments().member("query").unwrap().as_str().unwrap(), "lathe");
+//!     received.respond(Output::text("one hit"));
+//! });
+//! assert_eq!(result.unwrap().as_text(), Some("one hit"));
+//! # });
+//! ```
+//!
+//! [`run`] runs a test on a paused clock, so that a day of waiting takes no time; [`cancel_at_each_await`]
+//! drops a future at each of its await points in turn.
+#![doc = include_str!("../docs/test_your_tool.md")]
+
+mod assert;
+mod cancel;
+mod faulty;
+mod mock;
+mod run;
+mod script;
+
+pub use assert::{assert_kind, assert_text};
+pub use cancel::{cancel_at_each_await, poll_once};
+pub use faulty::{Faults, Faulty};
+pub use mock::{Handle, Mock, Received, mock};
+pub use run::run;
+pub use script::Script;

@@ -1,0 +1,439 @@
+//! One call: its arguments, and everything known about it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId};
+
+use crate::{
+    Client, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended, ToolError, TraceContext,
+};
+
+/// One call of a tool: owned, `'static` and cheap to clone.
+///
+/// The arguments are a part of the received frame and the context sits behind one counter, so a
+/// layer may keep a clone for a retry, a hedge or a flight that outlives its first caller. What a
+/// layer may change (deadline, priority, whether progress is reported) belongs to the clone.
+///
+/// ```
+/// use toolpost_tool::Call;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Args {
+///     path: String,
+///     limit: u32,
+/// }
+///
+/// let call = Call::new(&serde_json::json!({"path": "a", "limit": 3})).unwrap();
+/// assert_eq!(call.args::<Args>().unwrap().limit, 3);
+///
+/// let call = Call::new(&serde_json::json!({"path": "a", "limit": "three"})).unwrap();
+/// let error = call.args::<Args>().map(|a| a.path).unwrap_err();
+/// assert!(error.to_string().contains("limit"), "{error}");
+/// ```
+#[derive(Clone)]
+pub struct Call {
+    shared: Arc<CallParts>,
+    deadline: Option<Instant>,
+    priority: Priority,
+    attempt: u32,
+    quiet: bool,
+}
+
+/// Everything a [`Call`] is made of, for whoever makes one from a received request.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct CallParts {
+    /// The received message; `None` if the call came in none and has no arguments.
+    pub frame: Option<Frame>,
+    /// Where the arguments are in it; `None` if the caller sent none.
+    pub arguments: Option<NodeId>,
+    /// Where the `_meta` of the request is in it.
+    pub meta: Option<NodeId>,
+    /// The tool's name, as the caller gave it.
+    pub tool: ByteString,
+    /// The id of the request.
+    pub request_id: Option<Id>,
+    /// Who the call is made for.
+    pub principal: Principal,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When its result is of no more use.
+    pub deadline: Option<Instant>,
+    /// When it arrived.
+    pub arrived: Option<Instant>,
+    /// Its trace context.
+    pub trace: TraceContext,
+    /// What its client can be asked for.
+    pub client: Client,
+    /// Where the answers to earlier questions are: an object by key.
+    pub answers: Option<Arc<Frame>>,
+    /// The state handed back with the answers, encoded.
+    pub state: Option<ByteString>,
+    /// Where progress and log lines go; `None` if the client wants neither.
+    pub sink: Option<Arc<dyn Sink>>,
+    /// What a foreign transport hands to tools that know it; see [`Call::carried`].
+    pub carried: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Call {
+    /// A call with these arguments and nothing else: for tests, and for calling a tool as a function.
+    ///
+    /// # Errors
+    ///
+    /// If `arguments` does not encode as a JSON object within the default limits.
+    pub fn new<T: Serialize + ?Sized>(arguments: &T) -> Result<Self, ToolError> {
+        Ok(Self::from_parts(CallParts::default().with_arguments(arguments)?))
+    }
+
+    /// A call made of `parts`.
+    #[must_use]
+    pub fn from_parts(parts: CallParts) -> Self {
+        let (deadline, priority) = (parts.deadline, parts.priority);
+        Self { shared: Arc::new(parts), deadline, priority, attempt: 1, quiet: false }
+    }
+
+    /// A call of another tool on behalf of this one: same principal, trace, client, deadline and
+    /// priority; its own arguments; no progress and no answers of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn child<T: Serialize + ?Sized>(
+        &self,
+        tool: impl Into<ByteString>,
+        arguments: &T,
+    ) -> Result<Self, ToolError> {
+        let parts = CallParts {
+            tool: tool.into(),
+            principal: self.shared.principal.clone(),
+            priority: self.priority,
+            deadline: self.deadline,
+            arrived: self.shared.arrived,
+            trace: self.shared.trace.clone(),
+            client: self.shared.client,
+            carried: self.shared.carried.clone(),
+            ..CallParts::default()
+        };
+        Ok(Self::from_parts(parts.with_arguments(arguments)?))
+    }
+
+    /// This call, of another tool with other arguments: same principal, client, answers, trace and
+    /// progress. For a tool that stands in front of others.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn redirected<T: Serialize + ?Sized>(
+        &self,
+        tool: impl Into<ByteString>,
+        arguments: &T,
+    ) -> Result<Self, ToolError> {
+        let parts = CallParts {
+            tool: tool.into(),
+            request_id: self.shared.request_id.clone(),
+            principal: self.shared.principal.clone(),
+            priority: self.priority,
+            deadline: self.deadline,
+            arrived: self.shared.arrived,
+            trace: self.shared.trace.clone(),
+            client: self.shared.client,
+            answers: self.shared.answers.clone(),
+            carried: self.shared.carried.clone(),
+            state: self.shared.state.clone(),
+            sink: self.sink().cloned(),
+            ..CallParts::default()
+        };
+        Ok(Self::from_parts(parts.with_arguments(arguments)?))
+    }
+
+    /// Decodes the arguments.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments), naming the argument, what
+    /// was expected and what came.
+    pub fn args<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
+        self.arguments().decode().map_err(|error| ToolError::invalid_arguments(error.to_string()))
+    }
+
+    /// The arguments, to be looked at in place; an empty object if the caller sent none.
+    #[must_use]
+    pub fn arguments(&self) -> Node<'_> {
+        self.shared.arguments()
+    }
+
+    /// The `_meta` of the request.
+    #[must_use]
+    pub fn meta(&self) -> Option<Node<'_>> {
+        Some(self.shared.frame.as_ref()?.node(self.shared.meta?))
+    }
+
+    /// The tool's name, as the caller gave it (an alias stays an alias); empty for a bare call.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.shared.tool
+    }
+
+    /// The id of the request, if the call came in one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&Id> {
+        self.shared.request_id.as_ref()
+    }
+
+    /// Who the call is made for.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.shared.principal
+    }
+
+    /// How urgent it is.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// When its result is of no more use.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The time left at `now`: zero once the deadline has passed, `None` without one.
+    #[must_use]
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// When it arrived, if whoever made it read a clock.
+    #[must_use]
+    pub fn arrived(&self) -> Option<Instant> {
+        self.shared.arrived
+    }
+
+    /// Its trace context.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.shared.trace
+    }
+
+    /// What its client can be asked for.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether the caller sent answers or state, so that the result belongs to this exchange alone.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.shared.answers.is_some() || self.shared.state.is_some()
+    }
+
+    /// The answer to one question, or the error that suspends the call until it is there.
+    ///
+    /// A suspended tool is not kept waiting: it ends, and runs again from the top when the answer
+    /// has come. So what comes before this line must be safe to repeat. An answer that
+    /// [is none](InputRequest::accepts) is asked for again.
+    ///
+    /// # Errors
+    ///
+    /// [`Suspended`](crate::ErrorKind::Suspended) while the answer is missing; a protocol error if the
+    /// client never said that it can be asked such a thing.
+    pub fn input(&self, key: &str, request: InputRequest) -> Result<Node<'_>, ToolError> {
+        if let Some(answer) = self.answer(key).filter(|answer| request.accepts(*answer)) {
+            return Ok(answer);
+        }
+        self.check_capability(&request)?;
+        Err(ToolError::suspended(Suspended::new().asking(key, request)))
+    }
+
+    /// The answers to several questions asked at once, or the error that suspends the call until
+    /// all are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`input`](Self::input); only the missing questions are asked again.
+    pub fn inputs<'a>(
+        &'a self,
+        questions: impl IntoIterator<Item = (&'a str, InputRequest)>,
+    ) -> Result<Inputs<'a>, ToolError> {
+        let mut answers = Vec::new();
+        let mut missing = Suspended::new();
+        for (key, request) in questions {
+            match self.answer(key).filter(|answer| request.accepts(*answer)) {
+                Some(answer) => answers.push((key, answer)),
+                None => {
+                    self.check_capability(&request)?;
+                    missing = missing.asking(key, request);
+                }
+            }
+        }
+        match missing.requests().is_empty() {
+            true => Ok(Inputs(answers)),
+            false => Err(ToolError::suspended(missing)),
+        }
+    }
+
+    /// The answer under `key`, if the client sent one.
+    #[must_use]
+    pub fn answer(&self, key: &str) -> Option<Node<'_>> {
+        self.shared.answers.as_ref()?.root().member(key)
+    }
+
+    /// All answers the client sent, by the keys of their questions.
+    #[must_use]
+    pub fn answers(&self) -> Option<Node<'_>> {
+        Some(self.shared.answers.as_ref()?.root())
+    }
+
+    /// What the transport handed to the tools that know it, if it is a `T`: another framework's
+    /// context of the request, for tools written for that framework. Child calls carry it too.
+    #[must_use]
+    pub fn carried<T: Any>(&self) -> Option<&T> {
+        self.shared.carried.as_deref()?.downcast_ref()
+    }
+
+    /// The state that an earlier round asked to be handed back (see [`Suspended::with_state`]).
+    ///
+    /// # Errors
+    ///
+    /// If the state does not decode as `T`.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, ToolError> {
+        match &self.shared.state {
+            Some(state) => Ok(Some(serde_json::from_str(state)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reports that `done` of `total` is done. Free if the client did not ask for progress.
+    pub fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
+        if let Some(sink) = self.sink() {
+            sink.progress(done, total, message);
+        }
+    }
+
+    /// Whether the client asked for progress or log lines.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.sink().is_some()
+    }
+
+    /// Sends the client a log line, if it asked for lines of that level.
+    pub fn log<T: Serialize + ?Sized>(&self, level: LogLevel, data: &T) {
+        let Some(sink) = self.sink() else { return };
+        if sink.log_level().is_some_and(|least| least <= level)
+            && let Ok(data) = serde_json::to_string(data)
+        {
+            sink.log(level, Some(self.tool()), &data);
+        }
+    }
+
+    /// This call, due at `deadline` at the latest: the earlier of the two wins.
+    #[must_use]
+    pub fn due_by(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |own| own.min(deadline)));
+        self
+    }
+
+    /// This call without a deadline: for work that outlives its first caller.
+    #[must_use]
+    pub const fn without_deadline(mut self) -> Self {
+        self.deadline = None;
+        self
+    }
+
+    /// This call at another priority.
+    #[must_use]
+    pub const fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// This call as attempt number `attempt`.
+    #[must_use]
+    pub const fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// This call with nobody listening to its progress and log.
+    #[must_use]
+    pub const fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    fn sink(&self) -> Option<&Arc<dyn Sink>> {
+        if self.quiet { None } else { self.shared.sink.as_ref() }
+    }
+
+    fn check_capability(&self, request: &InputRequest) -> Result<(), ToolError> {
+        if request.fits(&self.shared.client) {
+            return Ok(());
+        }
+        let needed = request.required_capability();
+        let error = Error::new(
+            Code::MISSING_CLIENT_CAPABILITY,
+            "the tool needs a capability that the client did not declare",
+        );
+        Err(ToolError::protocol(error.with_data(&serde_json::json!({ "requiredCapabilities": needed }))))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Arguments are left out: they may hold what must not be logged.
+        f.debug_struct("Call")
+            .field("tool", &self.shared.tool)
+            .field("request_id", &self.shared.request_id)
+            .field("principal", &self.shared.principal)
+            .field("priority", &self.priority)
+            .field("deadline", &self.deadline)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallParts {
+    /// The arguments, to be looked at in place; an empty object if there are none.
+    #[must_use]
+    pub fn arguments(&self) -> Node<'_> {
+        match (&self.frame, self.arguments) {
+            (Some(frame), Some(at)) => frame.node(at),
+            _ => Frame::empty().root(),
+        }
+    }
+
+    /// These parts with other arguments, in a frame of their own.
+    ///
+    /// # Errors
+    ///
+    /// If `arguments` does not encode as a JSON object within the default limits.
+    pub fn with_arguments<T: Serialize + ?Sized>(mut self, arguments: &T) -> Result<Self, ToolError> {
+        let frame = Frame::from_serialize(arguments)?;
+        if frame.root().kind() != Kind::Object {
+            return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
+        }
+        self.arguments = Some(NodeId::ROOT);
+        self.meta = None;
+        self.frame = Some(frame);
+        Ok(self)
+    }
+}
+
+impl fmt::Debug for CallParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallParts").field("tool", &self.tool).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,295 @@
+//! How a call can fail.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolpost_protocol as protocol;
+
+use crate::Suspended;
+
+/// Why a call did not end in a result.
+///
+/// Any `std` error converts into one, so `?` works in a tool. Cheap to clone, one word wide.
+///
+/// # Design
+///
+/// Opaque on purpose: layers decide by [`kind`](Self::kind), people read the `Display` text, and
+/// the [`source`](Self::source) chain keeps the cause. The type does not itself implement
+/// [`Error`], because that would forbid the conversion from every other error;
+/// [`into_std`](Self::into_std) gives one that does.
+///
+/// ```
+/// use toolpost_tool::{ErrorKind, ToolError};
+///
+/// fn parse(text: &str) -> Result<u16, ToolError> {
+///     Ok(text.parse::<u16>()?)
+/// }
+///
+/// let error = parse("x").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Failed);
+/// assert_eq!(error.to_string(), "invalid digit found in string");
+/// ```
+#[derive(Clone)]
+pub struct ToolError(Arc<Inner>);
+
+/// What kind of failure a [`ToolError`] is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller went away.
+    Cancelled,
+    /// The tool tried and failed.
+    Failed,
+    /// The caller sent arguments the tool cannot work with.
+    InvalidArguments,
+    /// The tool panicked.
+    Panicked,
+    /// The call broke the protocol, and is answered by a JSON-RPC error rather than a result.
+    Protocol,
+    /// The runtime refused to run the tool.
+    Refused(Refusal),
+    /// The tool needs input before it can go on; see [`Call::input`](crate::Call::input).
+    Suspended,
+    /// The tool took longer than it may.
+    TimedOut,
+    /// What the tool depends on cannot be reached now.
+    Unavailable,
+}
+
+/// Why the runtime refused to run a tool.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The circuit breaker is open.
+    BreakerOpen,
+    /// The deadline would pass before the call could end.
+    DeadlineUnmet,
+    /// The principal may not call this tool.
+    Denied,
+    /// The server is shutting down.
+    Draining,
+    /// The queue for seats is full, or waiting in it took too long.
+    QueueFull,
+    /// The principal called too often.
+    RateLimited,
+    /// The retry budget is spent.
+    RetryBudget,
+}
+
+impl Refusal {
+    /// The reason on the wire (`_meta["dev.toolpost/rejection"].reason`).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::DeadlineUnmet => "deadline_unmet",
+            Self::Denied => "denied",
+            Self::Draining => "draining",
+            Self::QueueFull => "queue_full",
+            Self::RateLimited => "rate_limited",
+            Self::RetryBudget => "retry_budget",
+        }
+    }
+}
+
+impl ToolError {
+    /// A failure described by `message`, written for whoever has to act on it.
+    #[must_use]
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_kind(ErrorKind::Failed, message)
+    }
+
+    /// A failure of the given kind.
+    #[must_use]
+    pub fn with_kind(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner::new(kind, message.into())))
+    }
+
+    /// The caller's mistake: say which argument, what was expected and what came.
+    #[must_use]
+    pub fn invalid_arguments(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_kind(ErrorKind::InvalidArguments, message)
+    }
+
+    /// A dependency that cannot be reached now; worth trying again.
+    #[must_use]
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_kind(ErrorKind::Unavailable, message)
+    }
+
+    /// A time limit of `limit` that passed.
+    #[must_use]
+    pub fn timed_out(limit: Duration) -> Self {
+        Self::with_kind(ErrorKind::TimedOut, format!("the call took longer than its limit of {limit:?}"))
+    }
+
+    /// A refusal by the runtime, and when to come back.
+    #[must_use]
+    pub fn refused(
+        reason: Refusal,
+        message: impl Into<Cow<'static, str>>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let mut inner = Inner::new(ErrorKind::Refused(reason), message.into());
+        inner.retry_after = retry_after;
+        Self(Arc::new(inner))
+    }
+
+    /// A call that waits for input.
+    #[must_use]
+    pub fn suspended(suspended: Suspended) -> Self {
+        let mut inner = Inner::new(ErrorKind::Suspended, Cow::Borrowed("the call waits for input"));
+        inner.detail = Detail::Suspended(suspended);
+        Self(Arc::new(inner))
+    }
+
+    /// A violation of the protocol, answered by this JSON-RPC error.
+    #[must_use]
+    pub fn protocol(error: protocol::Error) -> Self {
+        let mut inner = Inner::new(ErrorKind::Protocol, Cow::Owned(error.message().to_owned()));
+        inner.detail = Detail::Protocol(error);
+        Self(Arc::new(inner))
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// How long to wait before trying again, if anyone knows.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The cause, if this error wraps one.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+
+    /// What a suspended call waits for.
+    #[must_use]
+    pub fn as_suspended(&self) -> Option<&Suspended> {
+        match &self.0.detail {
+            Detail::Suspended(suspended) => Some(suspended),
+            _ => None,
+        }
+    }
+
+    /// The JSON-RPC error that answers a violation of the protocol.
+    #[must_use]
+    pub fn as_protocol(&self) -> Option<&protocol::Error> {
+        match &self.0.detail {
+            Detail::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Sets the kind: for a wrapped error that is not simply a failure.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.edit().kind = kind;
+        self
+    }
+
+    /// Sets the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.edit().source = Some(Arc::new(source));
+        self
+    }
+
+    /// Sets how long to wait before trying again.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.edit().retry_after = Some(wait);
+        self
+    }
+
+    /// This error as a [`std::error::Error`].
+    #[must_use]
+    pub fn into_std(self) -> Box<dyn Error + Send + Sync> {
+        Box::new(Std(self))
+    }
+
+    fn edit(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for ToolError {
+    fn from(error: E) -> Self {
+        let mut inner = Inner::new(ErrorKind::Failed, Cow::Owned(error.to_string()));
+        inner.source = Some(Arc::new(error));
+        Self(Arc::new(inner))
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, source, retry_after, detail } = &*self.0;
+        let mut debug = f.debug_struct("ToolError");
+        debug.field("kind", kind).field("message", message);
+        if let Some(source) = source {
+            debug.field("source", source);
+        }
+        if let Some(wait) = retry_after {
+            debug.field("retry_after", wait);
+        }
+        match detail {
+            Detail::None => {}
+            Detail::Protocol(error) => drop(debug.field("protocol", error)),
+            Detail::Suspended(suspended) => drop(debug.field("suspended", suspended)),
+        }
+        debug.finish()
+    }
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
+    detail: Detail,
+}
+
+#[derive(Clone)]
+enum Detail {
+    None,
+    Protocol(protocol::Error),
+    Suspended(Suspended),
+}
+
+impl Inner {
+    const fn new(kind: ErrorKind, message: Cow<'static, str>) -> Self {
+        Self { kind, message, source: None, retry_after: None, detail: Detail::None }
+    }
+}
+
+/// A [`ToolError`] for those who need a `std` error.
+#[derive(Debug)]
+struct Std(ToolError);
+
+impl fmt::Display for Std {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for Std {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}

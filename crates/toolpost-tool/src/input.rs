@@ -1,0 +1,214 @@
+//! Input that a running call asks its client for.
+
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
+use serde::Serialize;
+use toolpost_protocol::{Kind, Node};
+
+use crate::ToolError;
+
+/// One question to the client: an elicitation, a sampling request, or its roots.
+///
+/// ```
+/// use toolpost_tool::InputRequest;
+///
+/// let question = InputRequest::elicit(
+///     "Your name?",
+///     &serde_json::json!({"type": "object", "properties": {"name": {"type": "string"}}}),
+/// );
+/// assert_eq!(question.method(), "elicitation/create");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InputRequest {
+    method: &'static str,
+    params: Option<String>,
+    needs: Capability,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Capability {
+    Elicitation,
+    ElicitationUrl,
+    Sampling,
+    Roots,
+}
+
+impl InputRequest {
+    /// Asks the user to fill in a form described by `schema` (a flat JSON Schema object).
+    #[must_use]
+    pub fn elicit(message: &str, schema: &serde_json::Value) -> Self {
+        let params = serde_json::json!({ "mode": "form", "message": message, "requestedSchema": schema });
+        Self {
+            method: "elicitation/create",
+            params: Some(params.to_string()),
+            needs: Capability::Elicitation,
+        }
+    }
+
+    /// Asks the user to visit `url`, for what must not pass through the client.
+    #[must_use]
+    pub fn visit(message: &str, url: &str) -> Self {
+        let params = serde_json::json!({ "mode": "url", "message": message, "url": url });
+        Self {
+            method: "elicitation/create",
+            params: Some(params.to_string()),
+            needs: Capability::ElicitationUrl,
+        }
+    }
+
+    /// Asks the client's model; `params` are those of `sampling/createMessage`.
+    #[must_use]
+    pub fn sample(params: &serde_json::Value) -> Self {
+        Self {
+            method: "sampling/createMessage",
+            params: Some(params.to_string()),
+            needs: Capability::Sampling,
+        }
+    }
+
+    /// Asks for the client's roots.
+    #[must_use]
+    pub const fn roots() -> Self {
+        Self { method: "roots/list", params: None, needs: Capability::Roots }
+    }
+
+    /// The method of the embedded request.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The parameters of the embedded request, encoded.
+    #[must_use]
+    pub fn params(&self) -> Option<&str> {
+        self.params.as_deref()
+    }
+
+    /// Whether a client with these capabilities may be asked.
+    #[must_use]
+    pub fn fits(&self, client: &Client) -> bool {
+        match self.needs {
+            Capability::Elicitation => client.elicitation,
+            Capability::ElicitationUrl => client.elicitation_url,
+            Capability::Sampling => client.sampling,
+            Capability::Roots => client.roots,
+        }
+    }
+
+    /// Whether `answer` has the form of an answer to this request. Whether its content fits what was
+    /// asked for is the tool's to judge.
+    #[must_use]
+    pub fn accepts(&self, answer: Node<'_>) -> bool {
+        let is = |member: &str, kind: Kind| answer.member(member).is_some_and(|node| node.kind() == kind);
+        let action = || answer.member("action").and_then(Node::as_str);
+        match self.needs {
+            Capability::Elicitation => match action().as_deref() {
+                Some("accept") => is("content", Kind::Object),
+                action => matches!(action, Some("decline" | "cancel")),
+            },
+            Capability::ElicitationUrl => {
+                matches!(action().as_deref(), Some("accept" | "decline" | "cancel"))
+            }
+            Capability::Sampling => is("role", Kind::String) && answer.member("content").is_some(),
+            Capability::Roots => is("roots", Kind::Array),
+        }
+    }
+
+    /// The capability a client must declare to be asked, as a `ClientCapabilities` object.
+    #[must_use]
+    pub fn required_capability(&self) -> serde_json::Value {
+        match self.needs {
+            Capability::Elicitation => serde_json::json!({ "elicitation": { "form": {} } }),
+            Capability::ElicitationUrl => serde_json::json!({ "elicitation": { "url": {} } }),
+            Capability::Sampling => serde_json::json!({ "sampling": {} }),
+            Capability::Roots => serde_json::json!({ "roots": {} }),
+        }
+    }
+}
+
+/// What the client of a call can be asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Client {
+    /// The user can fill in a form.
+    pub elicitation: bool,
+    /// The user can be sent to a URL.
+    pub elicitation_url: bool,
+    /// The client's model can be asked.
+    pub sampling: bool,
+    /// The client has roots.
+    pub roots: bool,
+}
+
+impl Client {
+    /// Reads a `ClientCapabilities` object. An empty `elicitation` means forms only.
+    #[must_use]
+    pub fn read(capabilities: Node<'_>) -> Self {
+        let elicitation = capabilities.member("elicitation");
+        let url = elicitation.is_some_and(|e| e.member("url").is_some());
+        let form = elicitation.is_some_and(|e| e.member("form").is_some() || !url);
+        Self {
+            elicitation: form,
+            elicitation_url: url,
+            sampling: capabilities.member("sampling").is_some(),
+            roots: capabilities.member("roots").is_some(),
+        }
+    }
+}
+
+/// What a suspended call waits for: questions by key, and the state it wants back.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Suspended {
+    requests: BTreeMap<String, InputRequest>,
+    state: Option<ByteString>,
+}
+
+impl Suspended {
+    /// Waits for nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { requests: BTreeMap::new(), state: None }
+    }
+
+    /// Adds a question; a second one under the same key replaces the first.
+    #[must_use]
+    pub fn asking(mut self, key: impl Into<String>, request: InputRequest) -> Self {
+        self.requests.insert(key.into(), request);
+        self
+    }
+
+    /// Sets the state to be handed back with the answers. It travels through the client sealed.
+    ///
+    /// # Errors
+    ///
+    /// If `state` cannot be encoded as JSON.
+    pub fn with_state<T: Serialize + ?Sized>(mut self, state: &T) -> Result<Self, ToolError> {
+        self.state = Some(serde_json::to_string(state)?.into());
+        Ok(self)
+    }
+
+    /// The questions by key.
+    #[must_use]
+    pub const fn requests(&self) -> &BTreeMap<String, InputRequest> {
+        &self.requests
+    }
+
+    /// The state, encoded.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+}
+
+/// The answers of several questions asked at once, by key.
+#[derive(Clone, Debug)]
+pub struct Inputs<'a>(pub(crate) Vec<(&'a str, Node<'a>)>);
+
+impl<'a> Inputs<'a> {
+    /// The answer to the question asked under `key`.
+    #[must_use]
+    pub fn answer(&self, key: &str) -> Option<Node<'a>> {
+        self.0.iter().find(|(k, _)| *k == key).map(|(_, answer)| *answer)
+    }
+}

@@ -1,0 +1,321 @@
+//! What a call ends in.
+
+use bytestring::ByteString;
+use schemars::JsonSchema;
+use serde::Serialize;
+use toolpost_protocol::reply;
+
+use crate::ToolError;
+
+/// The result of a call: content blocks, structured content, or both. Cheap to clone.
+///
+/// Whatever it holds is encoded at most once, when it is made; a cached result is spliced into any
+/// number of replies as it stands.
+///
+/// ```
+/// use toolpost_tool::Output;
+///
+/// let output = Output::json(&serde_json::json!({"lines": 3})).unwrap();
+/// assert_eq!(output.structured(), Some(r#"{"lines":3}"#));
+/// assert_eq!(
+///     output.encode(),
+///     r#""content":[{"type":"text","text":"{\"lines\":3}"}],"structuredContent":{"lines":3}"#,
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    content: Content,
+    structured: Option<ByteString>,
+    is_error: bool,
+    marks: u8,
+    /// Members of `_meta`, encoded, without braces.
+    meta: Option<ByteString>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    /// One text block.
+    Text(ByteString),
+    /// The encoded array of blocks.
+    Blocks(ByteString),
+    /// One text block that repeats the structured content.
+    Structured,
+}
+
+/// Something a layer did to a result, shown to the client in `_meta`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Mark {
+    /// Came from a cache, fresh: `"dev.toolpost/cache": "hit"`.
+    CacheHit,
+    /// Came from a cache, expired: `"dev.toolpost/cache": "stale"`.
+    CacheStale,
+    /// Stands in for a result that could not be had: `"dev.toolpost/degraded": true`.
+    Degraded,
+}
+
+/// How much of a result the receiver's revision understands.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Form {
+    /// What becomes of structured content.
+    pub structured: StructuredForm,
+}
+
+/// What becomes of structured content in a reply.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum StructuredForm {
+    /// Any JSON value may stand (2026-07-28).
+    #[default]
+    Any,
+    /// Only an object may stand (2025-06-18 and 2025-11-25).
+    Objects,
+    /// The revision knows none.
+    Absent,
+}
+
+impl Output {
+    /// One block of text.
+    pub fn text(text: impl Into<ByteString>) -> Self {
+        Self::of(Content::Text(text.into()))
+    }
+
+    /// Structured content, repeated as text for clients that read only that.
+    ///
+    /// # Errors
+    ///
+    /// If `value` cannot be encoded as JSON.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
+        let mut output = Self::of(Content::Structured);
+        output.structured = Some(serde_json::to_string(value)?.into());
+        Ok(output)
+    }
+
+    /// Content blocks in MCP's form, such as `{"type": "image", ..}`.
+    ///
+    /// # Errors
+    ///
+    /// If `blocks` cannot be encoded as JSON, or is not a sequence.
+    pub fn blocks<T: Serialize + ?Sized>(blocks: &T) -> Result<Self, ToolError> {
+        let encoded = serde_json::to_string(blocks)?;
+        if !encoded.starts_with('[') {
+            return Err(ToolError::new("content blocks must encode as an array"));
+        }
+        Ok(Self::of(Content::Blocks(encoded.into())))
+    }
+
+    /// Adds structured content to content made otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If `value` cannot be encoded as JSON.
+    pub fn with_structured<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, ToolError> {
+        self.structured = Some(serde_json::to_string(value)?.into());
+        Ok(self)
+    }
+
+    /// Adds a member to the result's `_meta`; `name` carries its owner's prefix.
+    ///
+    /// # Errors
+    ///
+    /// If `value` cannot be encoded as JSON.
+    pub fn with_meta<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Result<Self, ToolError> {
+        let mut members = self.meta.take().map_or_else(Vec::new, |meta| meta.as_bytes().to_vec());
+        if !members.is_empty() {
+            members.push(b',');
+        }
+        reply::string(&mut members, name);
+        members.push(b':');
+        serde_json::to_writer(&mut members, value)?;
+        self.meta = Some(String::from_utf8(members)?.into());
+        Ok(self)
+    }
+
+    /// Turns the result into one that reports a failure of the tool.
+    #[must_use]
+    pub fn into_error(mut self) -> Self {
+        self.is_error = true;
+        self
+    }
+
+    /// Marks the result as touched by a layer. Allocates nothing.
+    #[must_use]
+    pub const fn marked(mut self, mark: Mark) -> Self {
+        self.marks |= 1 << mark as u8;
+        self
+    }
+
+    /// Whether the result carries `mark`.
+    #[must_use]
+    pub const fn has_mark(&self, mark: Mark) -> bool {
+        self.marks & (1 << mark as u8) != 0
+    }
+
+    /// Whether the result reports a failure of the tool.
+    #[must_use]
+    pub const fn is_error(&self) -> bool {
+        self.is_error
+    }
+
+    /// The structured content, encoded.
+    #[must_use]
+    pub fn structured(&self) -> Option<&str> {
+        self.structured.as_deref()
+    }
+
+    /// The text, if the content is one block of it.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Structured => self.structured(),
+            Content::Blocks(_) => None,
+        }
+    }
+
+    /// Bytes held, for those who bound memory by it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let content = match &self.content {
+            Content::Text(text) | Content::Blocks(text) => text.len(),
+            Content::Structured => 0,
+        };
+        content + self.structured.as_ref().map_or(0, |s| s.len()) + self.meta.as_ref().map_or(0, |m| m.len())
+    }
+
+    /// The members of the result object except `_meta`, as 2026-07-28 has them.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out, Form::default());
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Appends the members of the result object except `_meta`, without braces.
+    pub fn write(&self, out: &mut Vec<u8>, form: Form) {
+        out.extend_from_slice(br#""content":"#);
+        match &self.content {
+            Content::Blocks(blocks) => out.extend_from_slice(blocks.as_bytes()),
+            Content::Text(text) => write_text_block(out, text),
+            Content::Structured => write_text_block(out, self.structured.as_deref().unwrap_or("null")),
+        }
+        if let Some(structured) = self.structured.as_deref().filter(|s| form.admits(s)) {
+            out.extend_from_slice(br#","structuredContent":"#);
+            out.extend_from_slice(structured.as_bytes());
+        }
+        if self.is_error {
+            out.extend_from_slice(br#","isError":true"#);
+        }
+    }
+
+    /// Appends the members of the result's `_meta`, without braces; says whether there were any.
+    pub fn write_meta(&self, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let mut member = |text: &[u8]| {
+            if out.len() != start {
+                out.push(b',');
+            }
+            out.extend_from_slice(text);
+        };
+        if let Some(meta) = &self.meta {
+            member(meta.as_bytes());
+        }
+        if self.has_mark(Mark::CacheStale) {
+            member(br#""dev.toolpost/cache":"stale""#);
+        } else if self.has_mark(Mark::CacheHit) {
+            member(br#""dev.toolpost/cache":"hit""#);
+        }
+        if self.has_mark(Mark::Degraded) {
+            member(br#""dev.toolpost/degraded":true"#);
+        }
+        out.len() != start
+    }
+
+    const fn of(content: Content) -> Self {
+        Self { content, structured: None, is_error: false, marks: 0, meta: None }
+    }
+}
+
+impl Form {
+    /// The form with this treatment of structured content.
+    #[must_use]
+    pub const fn new(structured: StructuredForm) -> Self {
+        Self { structured }
+    }
+
+    fn admits(self, structured: &str) -> bool {
+        match self.structured {
+            StructuredForm::Any => true,
+            StructuredForm::Objects => structured.starts_with('{'),
+            StructuredForm::Absent => false,
+        }
+    }
+}
+
+fn write_text_block(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(br#"[{"type":"text","text":"#);
+    reply::string(out, text);
+    out.extend_from_slice(b"}]");
+}
+
+/// A result made of a serializable value: structured content with a schema.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Json<T>(pub T);
+
+/// What a typed tool may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool's result",
+    note = "return `Json(value)` for structured content, a `String` for text, or an `Output`"
+)]
+pub trait IntoOutput: Send {
+    /// The JSON Schema of the structured content, if there is any.
+    fn schema() -> Option<serde_json::Value>;
+
+    /// Encodes the result.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be encoded as JSON.
+    fn into_output(self) -> Result<Output, ToolError>;
+}
+
+impl IntoOutput for Output {
+    fn schema() -> Option<serde_json::Value> {
+        None
+    }
+
+    fn into_output(self) -> Result<Self, ToolError> {
+        Ok(self)
+    }
+}
+
+impl IntoOutput for String {
+    fn schema() -> Option<serde_json::Value> {
+        None
+    }
+
+    fn into_output(self) -> Result<Output, ToolError> {
+        Ok(Output::text(self))
+    }
+}
+
+impl IntoOutput for &'static str {
+    fn schema() -> Option<serde_json::Value> {
+        None
+    }
+
+    fn into_output(self) -> Result<Output, ToolError> {
+        Ok(Output::text(ByteString::from_static(self)))
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send> IntoOutput for Json<T> {
+    fn schema() -> Option<serde_json::Value> {
+        Some(schemars::SchemaGenerator::default().into_root_schema_for::<T>().to_value())
+    }
+
+    fn into_output(self) -> Result<Output, ToolError> {
+        Output::json(&self.0)
+    }
+}

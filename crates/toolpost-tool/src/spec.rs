@@ -1,0 +1,387 @@
+//! What a tool says about itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RetryPolicy};
+
+/// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_tool::{CachePolicy, ToolSpec};
+///
+/// let spec = ToolSpec::new("search").unwrap()
+///     .with_description("Searches the index.")
+///     .read_only()
+///     .with_time_limit(Duration::from_secs(10))
+///     .with_cache(CachePolicy::new(Duration::from_secs(60)));
+/// assert!(spec.policy().repeatable, "reading twice does no harm");
+///
+/// let error = ToolSpec::new("no spaces").unwrap_err();
+/// assert_eq!(error.to_string(), "tool name `no spaces` has ` ` at byte 2; use 1 to 64 of A-Z a-z 0-9 _ . / -");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolSpec {
+    name: String,
+    aliases: Vec<String>,
+    title: Option<String>,
+    description: String,
+    category: Option<String>,
+    version: Option<String>,
+    deprecated: Option<String>,
+    annotations: Annotations,
+    icons: Vec<Icon>,
+    input_schema: Arc<Value>,
+    output_schema: Option<Arc<Value>>,
+    meta: Option<Arc<Value>>,
+    policy: Policy,
+}
+
+impl ToolSpec {
+    /// A tool called `name` that takes any object.
+    ///
+    /// # Errors
+    ///
+    /// If `name` is not 1 to 64 characters out of `A-Z a-z 0-9 _ . / -`.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidToolName> {
+        Ok(Self {
+            name: valid(name.into())?,
+            aliases: Vec::new(),
+            title: None,
+            description: String::new(),
+            category: None,
+            version: None,
+            deprecated: None,
+            annotations: Annotations::default(),
+            icons: Vec::new(),
+            input_schema: Arc::new(serde_json::json!({ "type": "object" })),
+            output_schema: None,
+            meta: None,
+            policy: Policy::default(),
+        })
+    }
+
+    /// The name clients call the tool by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Other names that reach the same tool. They are not listed.
+    #[must_use]
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// The name for people.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// What the tool does, for the model that chooses it.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The group the tool is listed under.
+    #[must_use]
+    pub fn category(&self) -> Option<&str> {
+        self.category.as_deref()
+    }
+
+    /// The version of the tool's behavior; a change makes cached results dead.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Why the tool should no longer be used, if so.
+    #[must_use]
+    pub fn deprecated(&self) -> Option<&str> {
+        self.deprecated.as_deref()
+    }
+
+    /// Hints about the tool's behavior.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// Pictures of the tool.
+    #[must_use]
+    pub fn icons(&self) -> &[Icon] {
+        &self.icons
+    }
+
+    /// The JSON Schema of the arguments: an object with `"type": "object"` at its root.
+    #[must_use]
+    pub fn input_schema(&self) -> &Value {
+        &self.input_schema
+    }
+
+    /// The JSON Schema of the structured result, if the tool promises one.
+    #[must_use]
+    pub fn output_schema(&self) -> Option<&Value> {
+        self.output_schema.as_deref()
+    }
+
+    /// Foreign members of the listed tool's `_meta`: an object.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Value> {
+        self.meta.as_deref()
+    }
+
+    /// The policy the tool declares.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The policy, to be changed: what a host overrides.
+    pub const fn policy_mut(&mut self) -> &mut Policy {
+        &mut self.policy
+    }
+
+    /// Adds another name that reaches the tool.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), for the alias.
+    pub fn with_alias(mut self, alias: impl Into<String>) -> Result<Self, InvalidToolName> {
+        self.aliases.push(valid(alias.into())?);
+        Ok(self)
+    }
+
+    /// Sets the name for people.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets what the tool does.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Sets the group the tool is listed under.
+    #[must_use]
+    pub fn with_category(mut self, category: impl Into<String>) -> Self {
+        self.category = Some(category.into());
+        self
+    }
+
+    /// Sets the version of the tool's behavior.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Marks the tool as no longer to be used, and says what to use in its place.
+    #[must_use]
+    pub fn with_deprecation(mut self, message: impl Into<String>) -> Self {
+        self.deprecated = Some(message.into());
+        self
+    }
+
+    /// Sets the hints about the tool's behavior.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> Self {
+        self.policy.repeatable |= annotations.is_repeatable();
+        self.annotations = annotations;
+        self
+    }
+
+    /// Adds a picture.
+    #[must_use]
+    pub fn with_icon(mut self, icon: Icon) -> Self {
+        self.icons.push(icon);
+        self
+    }
+
+    /// Sets the JSON Schema of the arguments.
+    #[must_use]
+    pub fn with_input_schema(mut self, schema: impl Into<Value>) -> Self {
+        self.input_schema = Arc::new(schema.into());
+        self
+    }
+
+    /// Sets the JSON Schema of the structured result.
+    #[must_use]
+    pub fn with_output_schema(mut self, schema: impl Into<Value>) -> Self {
+        self.output_schema = Some(Arc::new(schema.into()));
+        self
+    }
+
+    /// Sets foreign members of the listed tool's `_meta`; keys carry their owner's prefix.
+    #[must_use]
+    pub fn with_meta(mut self, meta: impl Into<Value>) -> Self {
+        self.meta = Some(Arc::new(meta.into()));
+        self
+    }
+
+    /// Says that the tool only reads: it may be repeated, and with a cache policy, cached.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.annotations.read_only = Some(true);
+        self.policy.repeatable = true;
+        self
+    }
+
+    /// Says that a second execution with the same arguments does no harm.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.annotations.idempotent = Some(true);
+        self.policy.repeatable = true;
+        self
+    }
+
+    /// Declares the longest one attempt may take.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.policy.time_limit = Some(limit);
+        self
+    }
+
+    /// Declares how results may be remembered.
+    #[must_use]
+    pub fn with_cache(mut self, cache: CachePolicy) -> Self {
+        self.policy.cache = Some(cache);
+        self
+    }
+
+    /// Declares that a successful call makes results with this tag dead.
+    #[must_use]
+    pub fn invalidating(mut self, tag: impl Into<String>) -> Self {
+        self.policy.invalidates.push(tag.into());
+        self
+    }
+
+    /// Declares how often a failed call is made again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.policy.retry = Some(retry);
+        self
+    }
+
+    /// Declares the urgency of a call that does not say its own.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.policy.priority = Some(priority);
+        self
+    }
+
+    /// Declares the most attempts that may run at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, limit: u32) -> Self {
+        self.policy.concurrency = Some(limit);
+        self
+    }
+
+    /// Declares when to stop calling the tool.
+    #[must_use]
+    pub fn with_breaker(mut self, breaker: BreakerPolicy) -> Self {
+        self.policy.breaker = Some(breaker);
+        self
+    }
+
+    /// Declares the expected cost of one call in units of an ordinary one.
+    #[must_use]
+    pub fn with_cost(mut self, cost: u32) -> Self {
+        self.policy.cost = Some(cost);
+        self
+    }
+
+    /// Declares that the tool blocks its thread.
+    #[must_use]
+    pub fn blocking(mut self) -> Self {
+        self.policy.blocking = true;
+        self
+    }
+
+    /// Declares that the tool's work is done by other tools, so that it takes no seat while it waits for them.
+    #[must_use]
+    pub fn composite(mut self) -> Self {
+        self.policy.composite = true;
+        self
+    }
+}
+
+/// Hints about a tool's behavior, as MCP defines them. `None` leaves MCP's default.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Annotations {
+    /// The tool changes nothing. MCP's default: false.
+    pub read_only: Option<bool>,
+    /// The tool may destroy something. MCP's default: true.
+    pub destructive: Option<bool>,
+    /// A second call with the same arguments changes nothing more. MCP's default: false.
+    pub idempotent: Option<bool>,
+    /// The tool talks to a world beyond its server. MCP's default: true.
+    pub open_world: Option<bool>,
+}
+
+impl Annotations {
+    fn is_repeatable(&self) -> bool {
+        self.read_only == Some(true) || self.idempotent == Some(true)
+    }
+}
+
+/// A picture of a tool.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Icon {
+    /// An `https:` or `data:` URI.
+    pub src: String,
+    /// The media type, where `src` does not tell.
+    pub mime_type: Option<String>,
+    /// Sizes such as `48x48`, or `any`.
+    pub sizes: Vec<String>,
+}
+
+impl Icon {
+    /// An icon at `src`.
+    pub fn new(src: impl Into<String>) -> Self {
+        Self { src: src.into(), ..Self::default() }
+    }
+}
+
+/// A name that MCP does not allow for a tool.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidToolName {
+    name: String,
+}
+
+impl fmt::Display for InvalidToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.name.chars().take(80).collect();
+        write!(f, "tool name `{shown}` ")?;
+        match self.name.char_indices().find(|(_, c)| !is_name_char(*c)) {
+            Some((at, c)) => write!(f, "has `{}` at byte {at}", c.escape_debug())?,
+            None => write!(f, "has {} characters", self.name.len())?,
+        }
+        f.write_str("; use 1 to 64 of A-Z a-z 0-9 _ . / -")
+    }
+}
+
+impl std::error::Error for InvalidToolName {}
+
+const NAME_MAX: usize = 64;
+
+fn valid(name: String) -> Result<String, InvalidToolName> {
+    let fits = !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(is_name_char);
+    if fits { Ok(name) } else { Err(InvalidToolName { name }) }
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-')
+}

@@ -1,0 +1,220 @@
+//! Tools with typed arguments and typed results.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Call, IntoOutput, Output, Tool, ToolError, ToolSpec};
+
+/// A tool whose arguments and result have types: the schemas come from the types, and doc comments
+/// become descriptions.
+///
+/// ```
+/// use toolpost_tool::{Call, Json, Tool, ToolError, ToolSpec, TypedTool, typed};
+///
+/// /// Counts the words of a text.
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Text {
+///     text: String,
+/// }
+///
+/// #[derive(Debug)]
+/// struct WordCount;
+///
+/// impl TypedTool for WordCount {
+///     type Args = Text;
+///     type Out = Json<usize>;
+///
+///     fn spec(&self) -> ToolSpec {
+///         ToolSpec::new("word_count").unwrap().read_only()
+///     }
+///
+///     async fn run(&self, args: Text, _call: Call) -> Result<Json<usize>, ToolError> {
+///         Ok(Json(args.text.split_whitespace().count()))
+///     }
+/// }
+///
+/// let tool = typed(WordCount);
+/// assert_eq!(tool.spec().description(), "Counts the words of a text.");
+/// ```
+pub trait TypedTool: Send + Sync + 'static {
+    /// The arguments.
+    type Args: DeserializeOwned + JsonSchema + Send;
+    /// The result.
+    type Out: IntoOutput;
+
+    /// Describes the tool. Schemas, and a description left empty, are filled in from the types.
+    fn spec(&self) -> ToolSpec;
+
+    /// Runs the tool once.
+    fn run(&self, args: Self::Args, call: Call) -> impl Future<Output = Result<Self::Out, ToolError>> + Send;
+}
+
+/// Makes a [`Tool`] of a [`TypedTool`].
+pub fn typed<T: TypedTool>(tool: T) -> Typed<T> {
+    let spec = fill::<T::Args, T::Out>(tool.spec());
+    Typed { spec, tool }
+}
+
+/// A [`TypedTool`] as a [`Tool`]; made by [`typed`].
+#[derive(Clone, Debug)]
+pub struct Typed<T> {
+    spec: ToolSpec,
+    tool: T,
+}
+
+impl<T: TypedTool> Tool for Typed<T> {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let args = call.args::<T::Args>()?;
+        self.tool.run(args, call).await?.into_output()
+    }
+}
+
+/// Makes a tool called `name` of an async function.
+///
+/// The function's argument type gives the input schema and, by its doc comment, the description;
+/// its result type gives the output schema.
+///
+/// # Panics
+///
+/// If `name` is not a tool name (see [`ToolSpec::new`]); [`ToolFn::with_spec`] takes a checked one.
+pub fn tool_fn<A, O, F, Fut>(name: &str, function: F) -> ToolFn<A, F>
+where
+    A: DeserializeOwned + JsonSchema + Send + 'static,
+    O: IntoOutput,
+    F: Fn(A, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, ToolError>> + Send,
+{
+    ToolFn { spec: fill::<A, O>(named(name)), function, args: PhantomData }
+}
+
+/// An async function as a [`Tool`]; made by [`tool_fn`].
+pub struct ToolFn<A, F> {
+    spec: ToolSpec,
+    function: F,
+    args: PhantomData<fn(A)>,
+}
+
+impl<A, F> ToolFn<A, F> {
+    /// Changes the description of the tool.
+    ///
+    /// ```
+    /// use toolpost_tool::{NoArgs, Tool, tool_fn};
+    ///
+    /// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") })
+    ///     .with_spec(|spec| spec.with_description("Answers pong.").read_only());
+    /// assert_eq!(ping.spec().description(), "Answers pong.");
+    /// ```
+    #[must_use]
+    pub fn with_spec(mut self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
+        self.spec = change(self.spec);
+        self
+    }
+}
+
+impl<A, O, F, Fut> Tool for ToolFn<A, F>
+where
+    A: DeserializeOwned + Send + 'static,
+    O: IntoOutput,
+    F: Fn(A, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, ToolError>> + Send,
+{
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let args = call.args::<A>()?;
+        (self.function)(args, call).await?.into_output()
+    }
+}
+
+impl<A, F> fmt::Debug for ToolFn<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolFn").field("name", &self.spec.name()).finish_non_exhaustive()
+    }
+}
+
+/// Makes a tool called `name` of a function that blocks its thread.
+///
+/// The tool declares itself [`blocking`](ToolSpec::blocking): a runtime runs it on its blocking
+/// pool. Called directly, it blocks the caller.
+///
+/// # Panics
+///
+/// As [`tool_fn`].
+pub fn blocking_fn<A, O, F>(name: &str, function: F) -> Blocking<A, F>
+where
+    A: DeserializeOwned + JsonSchema + Send + 'static,
+    O: IntoOutput,
+    F: Fn(A, Call) -> Result<O, ToolError> + Send + Sync + 'static,
+{
+    Blocking { spec: fill::<A, O>(named(name)).blocking(), function, args: PhantomData }
+}
+
+/// A blocking function as a [`Tool`]; made by [`blocking_fn`].
+pub struct Blocking<A, F> {
+    spec: ToolSpec,
+    function: F,
+    args: PhantomData<fn(A)>,
+}
+
+impl<A, F> Blocking<A, F> {
+    /// Changes the description of the tool, as [`ToolFn::with_spec`].
+    #[must_use]
+    pub fn with_spec(mut self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
+        self.spec = change(self.spec);
+        self
+    }
+}
+
+impl<A, O, F> Tool for Blocking<A, F>
+where
+    A: DeserializeOwned + Send + 'static,
+    O: IntoOutput,
+    F: Fn(A, Call) -> Result<O, ToolError> + Send + Sync + 'static,
+{
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let args = call.args::<A>()?;
+        (self.function)(args, call)?.into_output()
+    }
+}
+
+impl<A, F> fmt::Debug for Blocking<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").field("name", &self.spec.name()).finish_non_exhaustive()
+    }
+}
+
+#[expect(clippy::panic, reason = "documented: a literal name that is wrong is a bug at the call site")]
+fn named(name: &str) -> ToolSpec {
+    match ToolSpec::new(name) {
+        Ok(spec) => spec,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn fill<A: JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
+    let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<A>().to_value();
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or("").to_owned();
+    if let Some(root) = schema.as_object_mut() {
+        root.entry("type").or_insert_with(|| Value::from("object"));
+    }
+    let spec = if spec.description().is_empty() { spec.with_description(description) } else { spec };
+    let spec = spec.with_input_schema(schema);
+    match O::schema() {
+        Some(schema) => spec.with_output_schema(schema),
+        None => spec,
+    }
+}

@@ -1,0 +1,134 @@
+//! Draws a plan, or a run of it, for Mermaid and for Graphviz.
+
+use std::fmt::Write;
+
+use crate::run::Run;
+use crate::shape::{Need, Shape, StepId};
+use crate::state::State;
+
+impl Shape {
+    /// The plan as a Mermaid flowchart.
+    #[must_use]
+    pub fn to_mermaid(&self) -> String {
+        mermaid(self, None)
+    }
+
+    /// The plan in Graphviz's DOT language.
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        dot(self, None)
+    }
+}
+
+impl Run {
+    /// The plan as a Mermaid flowchart, with each step's state, time and attempts.
+    #[must_use]
+    pub fn to_mermaid(&self) -> String {
+        mermaid(self.shape(), Some(self))
+    }
+
+    /// The plan in Graphviz's DOT language, with each step's state, time and attempts.
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        dot(self.shape(), Some(self))
+    }
+}
+
+fn mermaid(shape: &Shape, run: Option<&Run>) -> String {
+    let mut out = String::from("flowchart LR\n");
+    for step in shape.steps() {
+        let label = label(shape, run, step).iter().map(|line| html(line)).collect::<Vec<_>>().join("<br/>");
+        let class = run.map_or(String::new(), |run| format!(":::{}", run.state(step)));
+        let _ = writeln!(out, "    s{}[\"{label}\"]{class}", step.0);
+    }
+    for step in shape.steps() {
+        for (from, need) in shape.dependencies(step) {
+            let arrow = match need {
+                Need::Success => "-->",
+                Need::AnySuccess => "-- any -->",
+                Need::End => "-.->",
+            };
+            let _ = writeln!(out, "    s{} {arrow} s{}", from.0, step.0);
+        }
+    }
+    for state in states(shape, run) {
+        let _ = writeln!(out, "    classDef {state} fill:{},stroke:#444", color(state));
+    }
+    out
+}
+
+fn dot(shape: &Shape, run: Option<&Run>) -> String {
+    let mut out = format!(
+        "digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box, style=filled];\n",
+        quoted(shape.name())
+    );
+    for step in shape.steps() {
+        let label = label(shape, run, step).iter().map(|line| quoted(line)).collect::<Vec<_>>().join("\\n");
+        let fill = run.map_or("#ffffff", |run| color(run.state(step)));
+        let _ = writeln!(out, "    s{} [label=\"{label}\", fillcolor=\"{fill}\"];", step.0);
+    }
+    for step in shape.steps() {
+        for (from, need) in shape.dependencies(step) {
+            let style = match need {
+                Need::Success => "",
+                Need::AnySuccess => " [label=\"any\"]",
+                Need::End => " [style=dashed]",
+            };
+            let _ = writeln!(out, "    s{} -> s{}{style};", from.0, step.0);
+        }
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// The name, and in a run a line of state, time and attempts.
+fn label(shape: &Shape, run: Option<&Run>, step: StepId) -> Vec<String> {
+    let mut lines = vec![shape.step_name(step).to_owned()];
+    if let Some(run) = run {
+        let mut line = run.state(step).to_string();
+        let span = run.span(step);
+        if let (Some(started), Some(ended)) = (span.started, span.ended) {
+            let _ = write!(line, ", {:?}", ended.saturating_duration_since(started));
+        }
+        if 1 < run.attempts(step) {
+            let _ = write!(line, ", {} attempts", run.attempts(step));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+fn states(shape: &Shape, run: Option<&Run>) -> Vec<State> {
+    let mut states: Vec<State> = Vec::new();
+    for state in run.into_iter().flat_map(|run| shape.steps().map(|step| run.state(step))) {
+        if !states.contains(&state) {
+            states.push(state);
+        }
+    }
+    states
+}
+
+pub(crate) const fn color(state: State) -> &'static str {
+    match state {
+        State::Waiting | State::Ready => "#eeeeee",
+        State::Running | State::Delayed => "#9ec9ff",
+        State::Succeeded => "#a8dfa8",
+        State::Failed => "#f3a1a1",
+        State::Skipped => "#dddddd",
+        State::Cancelled => "#f5cf9f",
+        State::Unknown => "#d7b5f0",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ")
+}
+
+/// For HTML, XML and Mermaid's quoted labels.
+pub(crate) fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\n', " ")
+}

@@ -1,0 +1,146 @@
+//! The dynamic map: one async function over a list whose length only the run knows.
+
+use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::error::StepError;
+use crate::pool::Pool;
+
+/// Items started or finished in one poll before the others get their turn.
+const BUDGET: usize = 256;
+
+/// How a list is worked through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Each {
+    concurrency: NonZeroUsize,
+    tolerance: Tolerance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Tolerance {
+    Count(usize),
+    Share(f64),
+}
+
+impl Each {
+    /// At most so many items at once, and not one failure. All of them take the one seat of their step.
+    #[must_use]
+    pub const fn new(concurrency: NonZeroUsize) -> Self {
+        Self { concurrency, tolerance: Tolerance::Count(0) }
+    }
+
+    /// Fails, and drops what runs, only after more than `count` items have failed.
+    #[must_use]
+    pub const fn tolerate(mut self, count: usize) -> Self {
+        self.tolerance = Tolerance::Count(count);
+        self
+    }
+
+    /// Fails, and drops what runs, only after more than this share of the items, `0.0..=1.0`, has failed.
+    #[must_use]
+    pub const fn tolerate_share(mut self, share: f64) -> Self {
+        self.tolerance = Tolerance::Share(share);
+        self
+    }
+
+    fn tolerated(self, items: usize) -> usize {
+        match self.tolerance {
+            Tolerance::Count(count) => count,
+            Tolerance::Share(share) => (items as f64 * share.clamp(0.0, 1.0)) as usize,
+        }
+    }
+}
+
+pub(crate) fn each<T, U, F, Fut>(
+    rule: Each,
+    items: Arc<Vec<T>>,
+    function: F,
+) -> impl Future<Output = Result<Vec<Result<U, StepError>>, StepError>>
+where
+    T: Clone,
+    U: Send,
+    F: Fn(T) -> Fut,
+    Fut: Future<Output = Result<U, StepError>> + Send + 'static,
+{
+    let mut map = Map {
+        tolerated: rule.tolerated(items.len()),
+        rule,
+        results: (0..items.len()).map(|_| None).collect(),
+        items,
+        function,
+        pool: Pool::new(),
+        next: 0,
+        running: 0,
+        failed: 0,
+    };
+    poll_fn(move |context| map.poll(context))
+}
+
+struct Map<T, U, F> {
+    rule: Each,
+    tolerated: usize,
+    items: Arc<Vec<T>>,
+    function: F,
+    pool: Pool<usize, Result<U, StepError>>,
+    results: Vec<Option<Result<U, StepError>>>,
+    next: usize,
+    running: usize,
+    failed: usize,
+}
+
+impl<T, U, F, Fut> Map<T, U, F>
+where
+    T: Clone,
+    U: Send,
+    F: Fn(T) -> Fut,
+    Fut: Future<Output = Result<U, StepError>> + Send + 'static,
+{
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<Result<U, StepError>>, StepError>> {
+        self.pool.register(context.waker());
+        for _ in 0..BUDGET {
+            let ended = match self.pool.next_ended() {
+                Some((item, result)) => {
+                    self.running -= 1;
+                    Some((item, result))
+                }
+                None if self.next < self.items.len() && self.running < self.rule.concurrency.get() => {
+                    self.start()
+                }
+                None if self.running == 0 => {
+                    return Poll::Ready(Ok(self.results.drain(..).flatten().collect()));
+                }
+                None => return Poll::Pending,
+            };
+            if let Some((item, result)) = ended {
+                let result = result.unwrap_or_else(|panic| resume_unwind(panic));
+                self.failed += usize::from(result.is_err());
+                if self.tolerated < self.failed {
+                    let (failed, of) = (self.failed, self.items.len());
+                    let last = result.err().map(|e| e.to_string()).unwrap_or_default();
+                    let text = format!("{failed} of {of} items failed, the last (item {item}) with: {last}");
+                    return Poll::Ready(Err(StepError::message(text)));
+                }
+                self.results[item] = Some(result);
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Starts the next item; what it came to if it ended at once.
+    fn start(&mut self) -> Option<(usize, std::thread::Result<Result<U, StepError>>)> {
+        let item = self.next;
+        self.next += 1;
+        let future = Box::pin((self.function)(self.items[item].clone()));
+        match self.pool.start(item, future) {
+            Ok(result) => Some((item, result)),
+            Err(_) => {
+                self.running += 1;
+                None
+            }
+        }
+    }
+}

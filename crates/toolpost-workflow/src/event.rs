@@ -1,0 +1,53 @@
+//! What a run tells those who listen.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::shape::StepId;
+use crate::state::{Outcome, Progress, State};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When.
+    pub at: Instant,
+    /// How far the run is.
+    pub progress: Progress,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An attempt began.
+    Started {
+        /// The step.
+        step: StepId,
+        /// Its name.
+        name: Arc<str>,
+        /// Which attempt, from one.
+        attempt: u32,
+    },
+    /// An attempt failed, and another will follow.
+    Retrying {
+        /// The step.
+        step: StepId,
+        /// Its name.
+        name: Arc<str>,
+        /// When the next attempt is due.
+        at: Instant,
+    },
+    /// A step reached its end; each does so once.
+    Ended {
+        /// The step.
+        step: StepId,
+        /// Its name.
+        name: Arc<str>,
+        /// The end.
+        state: State,
+    },
+    /// The run is over; nothing follows.
+    Finished(Outcome),
+}

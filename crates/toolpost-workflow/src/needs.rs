@@ -1,0 +1,188 @@
+//! What a step takes: handles of earlier steps, alone or together.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::shape::Need;
+use crate::value::INPUT;
+
+/// Stands for the value of an earlier step, or for the run's input.
+pub struct Handle<T> {
+    pub(crate) slot: u32,
+    pub(crate) owner: u32,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> Handle<T> {
+    pub(crate) const fn new(slot: u32, owner: u32) -> Self {
+        Self { slot, owner, types: PhantomData }
+    }
+
+    /// The same step, whose end is awaited but whose success is not needed: the value is an `Option`.
+    #[must_use]
+    pub const fn optional(self) -> Optional<T> {
+        Optional(self)
+    }
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Handle<T> {}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.slot {
+            INPUT => f.write_str("Handle(input)"),
+            slot => f.debug_tuple("Handle").field(&slot).finish(),
+        }
+    }
+}
+
+/// The value of a step, if it succeeds; see [`Handle::optional`].
+#[derive(Debug)]
+pub struct Optional<T>(Handle<T>);
+
+impl<T> Clone for Optional<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Optional<T> {}
+
+/// The values of several steps of one type; see [`all`].
+#[derive(Clone, Debug)]
+pub struct All<T>(Vec<Handle<T>>);
+
+/// Takes the values of several steps of one type, in this order.
+pub fn all<T>(handles: impl IntoIterator<Item = Handle<T>>) -> All<T> {
+    All(handles.into_iter().collect())
+}
+
+/// The value of one of several steps; see [`any`].
+#[derive(Clone, Debug)]
+pub struct Any<T>(Vec<Handle<T>>);
+
+/// Takes the value of whichever step succeeds first; of several that have, the first in this order.
+pub fn any<T>(handles: impl IntoIterator<Item = Handle<T>>) -> Any<T> {
+    Any(handles.into_iter().collect())
+}
+
+/// What a step may take: a handle, [`Handle::optional`], [`all`], [`any`], a tuple of up to eight
+/// handles, optional ones and `all`s, or `()`. Values come as `Arc`s.
+pub trait Needs: sealed::Take {}
+
+impl<N: sealed::Take> Needs for N {}
+
+pub(crate) mod sealed {
+    //! What [`Needs`](super::Needs) does, closed to other crates.
+
+    use super::{All, Any, Arc, Handle, Need, Optional};
+    use crate::value::Values;
+
+    pub trait Take: Send + Sync + 'static {
+        type Item;
+
+        /// Calls `edge` with the slot, the owner and the need of every dependency.
+        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need));
+
+        fn take(&self, values: &Values<'_>) -> Option<Self::Item>;
+    }
+
+    /// What may stand in a tuple.
+    pub trait Member: Take {}
+
+    impl<T: Send + Sync + 'static> Take for Handle<T> {
+        type Item = Arc<T>;
+
+        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
+            edge(self.slot, self.owner, Need::Success);
+        }
+
+        fn take(&self, values: &Values<'_>) -> Option<Arc<T>> {
+            values.fetch(self.slot)
+        }
+    }
+
+    impl<T: Send + Sync + 'static> Member for Handle<T> {}
+
+    impl<T: Send + Sync + 'static> Take for Optional<T> {
+        type Item = Option<Arc<T>>;
+
+        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
+            edge(self.0.slot, self.0.owner, Need::End);
+        }
+
+        fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
+            Some(values.fetch(self.0.slot))
+        }
+    }
+
+    impl<T: Send + Sync + 'static> Member for Optional<T> {}
+
+    impl<T: Send + Sync + 'static> Take for All<T> {
+        type Item = Vec<Arc<T>>;
+
+        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
+            self.0.iter().for_each(|h| edge(h.slot, h.owner, Need::Success));
+        }
+
+        fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
+            self.0.iter().map(|h| values.fetch(h.slot)).collect()
+        }
+    }
+
+    impl<T: Send + Sync + 'static> Member for All<T> {}
+
+    impl<T: Send + Sync + 'static> Take for Any<T> {
+        type Item = Arc<T>;
+
+        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
+            self.0.iter().for_each(|h| edge(h.slot, h.owner, Need::AnySuccess));
+        }
+
+        fn take(&self, values: &Values<'_>) -> Option<Arc<T>> {
+            self.0.iter().find_map(|h| values.fetch(h.slot))
+        }
+    }
+
+    impl Take for () {
+        type Item = ();
+
+        fn edges(&self, _edge: &mut dyn FnMut(u32, u32, Need)) {}
+
+        fn take(&self, _values: &Values<'_>) -> Option<()> {
+            Some(())
+        }
+    }
+
+    macro_rules! tuple {
+        ($($name:ident $at:tt),+) => {
+            impl<$($name: Member),+> Take for ($($name,)+) {
+                type Item = ($($name::Item,)+);
+
+                fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
+                    $(self.$at.edges(edge);)+
+                }
+
+                fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
+                    Some(($(self.$at.take(values)?,)+))
+                }
+            }
+        };
+    }
+
+    tuple!(A 0);
+    tuple!(A 0, B 1);
+    tuple!(A 0, B 1, C 2);
+    tuple!(A 0, B 1, C 2, D 3);
+    tuple!(A 0, B 1, C 2, D 3, E 4);
+    tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+    tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+    tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+}

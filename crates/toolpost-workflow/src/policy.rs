@@ -1,0 +1,201 @@
+//! Says how a step may run: again, for how long, and what its failure means to others.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// How one step may run. The default: one attempt, no time limit, not safe to repeat, and a failure
+/// that blocks only what depends on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    retry: Option<Retry>,
+    time_limit: Option<Duration>,
+    on_failure: Option<OnFailure>,
+    on_unknown: OnUnknown,
+    expected: Option<Duration>,
+    repeatable: bool,
+    spawned: bool,
+}
+
+impl Policy {
+    /// The default policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            retry: None,
+            time_limit: None,
+            on_failure: None,
+            on_unknown: OnUnknown::Ask,
+            expected: None,
+            repeatable: false,
+            spawned: false,
+        }
+    }
+
+    /// Tries again after an error that the step returned itself. After an overrun or a panic, whose
+    /// effect nobody knows, it tries again only if the step is [`repeatable`](Self::repeatable).
+    #[must_use]
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Drops an attempt that runs longer than this; the time in a queue does not count.
+    #[must_use]
+    pub const fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// What the step's failure means to the rest of the run; without it, what the run says.
+    #[must_use]
+    pub const fn on_failure(mut self, rule: OnFailure) -> Self {
+        self.on_failure = Some(rule);
+        self
+    }
+
+    /// Declares that running the step twice does no harm: no start is recorded ahead of it, and a
+    /// resumed run runs it again when its result is missing.
+    #[must_use]
+    pub const fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// What a resumed run does about this step when it was started and never heard of again.
+    /// Says nothing about a repeatable step, which runs again.
+    #[must_use]
+    pub const fn on_unknown(mut self, rule: OnUnknown) -> Self {
+        self.on_unknown = rule;
+        self
+    }
+
+    /// How long the step usually takes: the weight of the critical path. One nanosecond if never
+    /// said, so that without any weights the longest chain goes first.
+    #[must_use]
+    pub const fn expected(mut self, duration: Duration) -> Self {
+        self.expected = Some(duration);
+        self
+    }
+
+    /// Runs the step as a task of its own: for steps that compute for long between awaits.
+    #[must_use]
+    pub const fn spawned(mut self) -> Self {
+        self.spawned = true;
+        self
+    }
+
+    pub(crate) const fn retries(&self) -> Option<&Retry> {
+        self.retry.as_ref()
+    }
+
+    pub(crate) const fn limit(&self) -> Option<Duration> {
+        self.time_limit
+    }
+
+    pub(crate) const fn failure_rule(&self) -> Option<OnFailure> {
+        self.on_failure
+    }
+
+    pub(crate) const fn unknown_rule(&self) -> OnUnknown {
+        self.on_unknown
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.expected.map_or(1, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1))
+    }
+
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    pub(crate) const fn is_spawned(&self) -> bool {
+        self.spawned
+    }
+}
+
+/// How often an attempt is made, and how long to wait in between: doubling from `base` to `cap`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    attempts: NonZeroU32,
+    base: Duration,
+    cap: Duration,
+    jitter: bool,
+}
+
+impl Retry {
+    /// At most `attempts` attempts, the first included, and `base` before the second.
+    #[must_use]
+    pub const fn new(attempts: NonZeroU32, base: Duration) -> Self {
+        Self { attempts, base, cap: Duration::from_secs(60), jitter: false }
+    }
+
+    /// Waits no longer than this between attempts; a minute if never said.
+    #[must_use]
+    pub const fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// Spreads each wait evenly over `0..=wait` ("full jitter", Brooker, AWS Architecture Blog 2015).
+    #[must_use]
+    pub const fn jitter(mut self) -> Self {
+        self.jitter = true;
+        self
+    }
+
+    /// The wait after the `made`-th attempt failed, or `None` when that was the last one.
+    #[must_use]
+    pub fn delay(&self, made: u32, entropy: u64) -> Option<Duration> {
+        if self.attempts.get() <= made {
+            return None;
+        }
+        let doublings = made.saturating_sub(1).min(31);
+        let wait = self.base.saturating_mul(1 << doublings).min(self.cap);
+        match self.jitter {
+            true => Some(wait.mul_f64((mix(entropy) >> 11) as f64 / (1_u64 << 53) as f64)),
+            false => Some(wait),
+        }
+    }
+
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [u64::from(self.attempts.get()), nanos(self.base), nanos(self.cap), u64::from(self.jitter)]
+    }
+}
+
+/// What a failed step means to the rest of its run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Blocks what depends on it, and nothing else.
+    #[default]
+    Isolate,
+    /// Ends the run: what runs is dropped, what waits is cancelled.
+    FailFast,
+    /// Like `Isolate`, and the run does not count as failed.
+    Allow,
+}
+
+/// What to do about a step that was started before a crash and has no recorded end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnUnknown {
+    /// Asks whoever resumes the run; unanswered, the step ends as unknown and blocks its dependents.
+    #[default]
+    Ask,
+    /// Runs it again.
+    Retry,
+    /// Counts it as failed.
+    GiveUp,
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The finalizer of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

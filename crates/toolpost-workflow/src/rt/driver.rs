@@ -1,0 +1,485 @@
+//! Drives a run: polls a ready step at once, and queues, spawns or waits only for what is not ready.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::time::{Sleep, sleep_until};
+
+use super::journaling::{Act, Journaling};
+use super::now;
+use super::seats::{Limit, Seats};
+use super::start::{Listener, Shared};
+use crate::error::StepError;
+use crate::event::{Event, EventKind};
+use crate::plan::Inner;
+use crate::pool::Pool;
+use crate::run::{Due, Run, Verdict};
+use crate::shape::StepId;
+use crate::state::{Cause, Failure};
+use crate::value::{Attempt, Beginning, Begun, Value, Values};
+
+/// Steps begun in one poll before the runtime gets its turn.
+const BUDGET: usize = 256;
+
+type Ended = std::thread::Result<Result<Value, StepError>>;
+
+pub(super) struct Driver {
+    pub(super) inner: Arc<Inner>,
+    pub(super) input: Value,
+    pub(super) run: Run,
+    pub(super) values: Vec<Option<Value>>,
+    name: Arc<str>,
+    now: Instant,
+    /// Whether `now` must be fresh at every step.
+    ticking: bool,
+    pool: Pool<u32, Result<Value, StepError>>,
+    /// Where in the pool a step is, if time may take it out.
+    places: HashMap<u32, u32>,
+    seats: Option<Seats>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    journaling: Option<Box<Journaling>>,
+    listeners: Vec<Listener>,
+    /// How many of the ended steps the listeners know.
+    told: usize,
+    control: Option<Arc<Shared>>,
+    finished: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        input: Value,
+        run: Run,
+        limit: Option<Limit>,
+        journaling: Option<Box<Journaling>>,
+        listeners: Vec<Listener>,
+        control: Option<Arc<Shared>>,
+    ) -> Self {
+        let rules = run.rules();
+        let ticking =
+            rules.timed || rules.deadline.is_some() || inner.shape.is_timed || !listeners.is_empty();
+        Self {
+            values: vec![None; inner.shape.len()],
+            name: journaling.as_ref().map_or_else(|| Arc::from(""), |j| Arc::clone(&j.name)),
+            inner,
+            input,
+            run,
+            now: now(),
+            ticking,
+            pool: Pool::new(),
+            places: HashMap::new(),
+            seats: limit.map(Seats::new),
+            sleep: None,
+            journaling,
+            listeners,
+            told: 0,
+            control,
+            finished: false,
+        }
+    }
+
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.pool.register(context.waker());
+        if let Some(control) = self.control.clone() {
+            control.register(context.waker());
+            match control.paused.load(Ordering::Acquire) {
+                true => self.run.pause(),
+                false => self.run.resume(),
+            }
+        }
+        self.now = now();
+        let mut budget = BUDGET;
+        loop {
+            if self.open(context).is_pending() {
+                return Poll::Pending;
+            }
+            while let Some((step, result)) = self.pool.next_ended() {
+                self.tick();
+                self.settle(StepId(step), result);
+            }
+            self.commit(context);
+            self.pass_time();
+            self.start(context, &mut budget);
+            self.commit(context);
+            self.announce();
+            if self.run.is_finished() && self.journaling.as_ref().is_none_or(|j| j.is_idle()) {
+                self.finish();
+                return Poll::Ready(());
+            }
+            if budget == 0 {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !self.wait(context) && !self.can_start() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    pub(super) fn into_run(mut self) -> Run {
+        let empty = Run::new(Arc::clone(self.run.shape()), crate::rules::Rules::default());
+        std::mem::replace(&mut self.run, empty)
+    }
+
+    /// Begins ready steps until there are none, or no seats, or the budget is spent.
+    fn start(&mut self, context: &mut Context<'_>, budget: &mut usize) {
+        while 0 < *budget && self.has_seat(context) {
+            let Some(step) = self.run.start_next(self.now) else { break };
+            *budget -= 1;
+            self.begin(step);
+        }
+        if let Some(seats) = &mut self.seats {
+            seats.rest(self.run.has_ready());
+        }
+    }
+
+    /// Whether the next step has a seat, as far as a shared limit goes.
+    fn has_seat(&mut self, context: &mut Context<'_>) -> bool {
+        match &mut self.seats {
+            Some(seats) => self.run.has_ready() && seats.poll_spare(context),
+            None => true,
+        }
+    }
+
+    fn begin(&mut self, step: StepId) {
+        let attempt = self.run.attempts(step);
+        if !self.listeners.is_empty() {
+            let name = Arc::clone(&self.inner.shape.names[step.index()]);
+            self.announce();
+            self.tell(EventKind::Started { step, name, attempt });
+        }
+        if attempt == 1
+            && let Some(verdict) = self.judge(step)
+        {
+            match verdict {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.run.skip(step, self.now);
+                    self.leave(step);
+                    if let Some(journaling) = &mut self.journaling {
+                        journaling.skipped(step);
+                    }
+                    return;
+                }
+                Err(panic) => return self.settle(step, Err(panic)),
+            }
+        }
+        if let Some(journaling) = &mut self.journaling
+            && journaling.started(step, self.inner.shape.policy(step.0).is_repeatable())
+        {
+            return self.keep_seat(step);
+        }
+        self.attempt(step);
+    }
+
+    /// What the step's condition says, if it has one.
+    fn judge(&self, step: StepId) -> Option<std::thread::Result<bool>> {
+        let condition = self.inner.works[step.index()].condition.as_ref()?;
+        Some(catch_unwind(AssertUnwindSafe(|| condition(&self.beginning(step)))))
+    }
+
+    /// Polls the step's function once, and keeps it if it is not ready.
+    fn attempt(&mut self, step: StepId) {
+        let work = &self.inner.works[step.index()];
+        let begun = catch_unwind(AssertUnwindSafe(|| (work.body)(&self.beginning(step))));
+        let future = match begun {
+            Ok(Begun::Done(result)) => {
+                self.tick();
+                return self.settle(step, Ok(result));
+            }
+            Ok(Begun::Later(future)) if work.spawned => spawned(future),
+            Ok(Begun::Later(future)) => future,
+            Err(panic) => return self.settle(step, Err(panic)),
+        };
+        match self.pool.start(step.0, future) {
+            Ok(result) => {
+                self.tick();
+                self.settle(step, result);
+            }
+            Err(place) => {
+                self.keep_seat(step);
+                self.run.suspend(step, self.now);
+                if self.inner.shape.policy(step.0).limit().is_some() {
+                    self.places.insert(step.0, place);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, step: StepId, result: Ended) {
+        if self.journaling.is_none()
+            && let Ok(Ok(value)) = result
+        {
+            return self.succeed(step, value);
+        }
+        match result {
+            Ok(Ok(value)) => {
+                let codec = self.inner.works[step.index()].codec.clone();
+                let bytes = codec.map(|codec| {
+                    let mut bytes = Vec::new();
+                    (codec.encode)(&value, &mut bytes);
+                    bytes
+                });
+                self.run.land(step);
+                // Durable before anything that depends on it begins: `succeed` follows the commit.
+                if let Some(journaling) = &mut self.journaling {
+                    journaling.succeeded(step, bytes, value);
+                }
+            }
+            Ok(Err(error)) => self.fail(step, Failure::Error(error)),
+            Err(panic) => self.fail(step, Failure::Panicked(message(&*panic))),
+        }
+    }
+
+    fn succeed(&mut self, step: StepId, value: Value) {
+        self.values[step.index()] = Some(value);
+        self.run.succeed(step, self.now);
+        self.leave(step);
+    }
+
+    fn fail(&mut self, step: StepId, failure: Failure) {
+        let verdict = self.run.fail(step, failure, self.now);
+        self.leave(step);
+        self.follow(step, verdict);
+    }
+
+    fn follow(&mut self, step: StepId, verdict: Verdict) {
+        if let Some(journaling) = &mut self.journaling {
+            match verdict {
+                Verdict::Retry(_) => journaling.retrying(step),
+                Verdict::Failed | Verdict::Stopped => {
+                    journaling.failed(step, self.run.cause(step).map(Cause::to_string).unwrap_or_default());
+                }
+            }
+        }
+        match verdict {
+            Verdict::Retry(at) => {
+                let name = Arc::clone(&self.inner.shape.names[step.index()]);
+                self.tell(EventKind::Retrying { step, name, at });
+            }
+            Verdict::Stopped => self.drop_attempts(),
+            Verdict::Failed => {}
+        }
+    }
+
+    fn keep_seat(&mut self, step: StepId) {
+        if let Some(seats) = &mut self.seats {
+            seats.keep(step);
+        }
+    }
+
+    /// Gives back what a step held while it ran.
+    fn leave(&mut self, step: StepId) {
+        if let Some(seats) = &mut self.seats {
+            seats.free(step);
+        }
+        if !self.places.is_empty() {
+            self.places.remove(&step.0);
+        }
+    }
+
+    fn drop_attempts(&mut self) {
+        self.pool.clear();
+        self.places.clear();
+        if let Some(seats) = &mut self.seats {
+            seats.clear();
+        }
+        if let Some(journaling) = &mut self.journaling {
+            journaling.forget_acts();
+        }
+    }
+
+    /// Reads the journal before anything else, and puts the run where it was.
+    fn open(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(mut journaling) = self.journaling.take() else { return Poll::Ready(()) };
+        let opened = journaling.open(context, &self.inner, &mut self.run, &mut self.values, self.now);
+        self.journaling = Some(journaling);
+        match opened {
+            Poll::Ready(Err(error)) => {
+                self.run.cancel(&Cause::Journal(error), self.now);
+                Poll::Ready(())
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Does what waited for the journal.
+    fn commit(&mut self, context: &mut Context<'_>) {
+        loop {
+            let Some(journaling) = &mut self.journaling else { return };
+            match journaling.commit(context, self.run.is_finished()) {
+                Poll::Ready(Some(Ok(acts))) => {
+                    self.tick();
+                    for act in acts {
+                        match act {
+                            Act::Begin(step) => self.attempt(step),
+                            Act::Succeed(step, value) => self.succeed(step, value),
+                        }
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.run.cancel(&Cause::Journal(StepError::from(error)), self.now);
+                    self.drop_attempts();
+                }
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
+    }
+
+    fn pass_time(&mut self) {
+        if !self.ticking {
+            return;
+        }
+        while let Some(due) = self.run.due(self.now) {
+            match due {
+                Due::Overrun(step, verdict) => {
+                    if let Some(place) = self.places.remove(&step.0) {
+                        self.pool.remove(place);
+                    }
+                    self.leave(step);
+                    self.follow(step, verdict);
+                }
+                Due::Deadline => self.drop_attempts(),
+            }
+        }
+    }
+
+    /// Waits for the next time something is due; `true` if that is now.
+    fn wait(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.ticking {
+            return false;
+        }
+        let Some(at) = self.run.next_wake() else {
+            self.sleep = None;
+            return false;
+        };
+        let at = tokio::time::Instant::from_std(at);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if sleep.deadline() != at {
+            sleep.as_mut().reset(at);
+        }
+        let due = sleep.as_mut().poll(context).is_ready();
+        if due {
+            self.sleep = None;
+            self.now = now();
+        }
+        due
+    }
+
+    /// Whether a commit has made steps ready that `start` has not seen.
+    fn can_start(&self) -> bool {
+        let free = self.run.rules().limit.is_none_or(|limit| self.run.running() < limit.get());
+        self.run.has_ready() && free && self.seats.as_ref().is_none_or(|seats| !seats.is_queued())
+    }
+
+    fn beginning(&self, step: StepId) -> Beginning<'_> {
+        let work = &self.inner.works[step.index()];
+        let values =
+            Values { slots: &self.values, input: &self.input, frame: self.inner.frames[work.frame as usize] };
+        let limit = match self.inner.shape.is_timed {
+            true => self.inner.shape.policy(step.0).limit().and_then(|limit| self.now.checked_add(limit)),
+            false => None,
+        };
+        let deadline = match (limit, self.run.rules().deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Beginning {
+            values,
+            run: &self.name,
+            step: &self.inner.shape.names[step.index()],
+            attempt: self.run.attempts(step),
+            deadline,
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.ticking {
+            self.now = now();
+        }
+    }
+
+    /// Tells the listeners of every end they have not heard of.
+    fn announce(&mut self) {
+        if let Some(control) = &self.control {
+            control.completed.store(self.run.progress().completed, Ordering::Release);
+        }
+        if self.listeners.is_empty() {
+            return;
+        }
+        while let Some(&step) = self.run.ended().get(self.told) {
+            self.told += 1;
+            let name = Arc::clone(&self.inner.shape.names[step.index()]);
+            self.tell(EventKind::Ended { step, name, state: self.run.state(step) });
+        }
+    }
+
+    fn tell(&mut self, kind: EventKind) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let mut progress = self.run.progress();
+        if !matches!(kind, EventKind::Finished(_)) {
+            progress.completed = self.told;
+        }
+        let event = Event { at: self.now, progress, kind };
+        for listener in &mut self.listeners {
+            let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+        self.announce();
+        if let Some(outcome) = self.run.outcome() {
+            self.tell(EventKind::Finished(outcome));
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.drop_attempts();
+            self.run.cancel(&Cause::Dropped, self.now);
+            self.finish();
+        }
+    }
+}
+
+/// A task of its own, aborted when this future is dropped.
+fn spawned(attempt: Attempt) -> Attempt {
+    struct Task(tokio::task::JoinHandle<Result<Value, StepError>>);
+    impl Drop for Task {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    #[expect(clippy::disallowed_methods, reason = "the step's policy asks for a task; the future owns it")]
+    let mut task = Task(tokio::task::spawn(attempt));
+    Box::pin(async move {
+        match (&mut task.0).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(StepError::from(error)),
+            },
+        }
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> Arc<str> {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => Arc::from(*text),
+        (_, Some(text)) => Arc::from(&**text),
+        _ => Arc::from("no message"),
+    }
+}

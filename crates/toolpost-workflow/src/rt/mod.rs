@@ -1,0 +1,19 @@
+//! Runs plans on tokio: the one part that reads a clock, waits, and spawns.
+
+mod driver;
+mod file;
+mod journaling;
+mod report;
+mod seats;
+mod start;
+
+pub use file::{Durability, FileJournal};
+pub use report::{Report, RunError};
+pub use seats::Limit;
+pub use start::{Control, Events, Running, Start};
+
+/// Now, on tokio's clock, so that a paused clock works.
+#[expect(clippy::disallowed_methods, reason = "the front's one reading of the clock")]
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}

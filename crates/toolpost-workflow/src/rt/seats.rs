@@ -1,0 +1,99 @@
+//! The seats of a shared limit that one run holds, or waits for.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::shape::StepId;
+
+/// Seats that several runs share.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    seats: Arc<Semaphore>,
+}
+
+impl Limit {
+    /// At most so many steps at once, over all runs that share a clone of this limit.
+    #[must_use]
+    pub fn new(steps: NonZeroUsize) -> Self {
+        Self { seats: Arc::new(Semaphore::new(steps.get().min(Semaphore::MAX_PERMITS))) }
+    }
+}
+
+type Acquiring = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
+
+/// One run's seats. Dropping it gives them back, and leaves the queue.
+///
+/// A step begins in the spare seat. If it ends at once, the next step has the seat; otherwise the step
+/// keeps it, and a seat that was kept goes back to the limit, whose queue is fair among runs.
+pub(super) struct Seats {
+    limit: Limit,
+    taken: HashMap<StepId, OwnedSemaphorePermit>,
+    spare: Option<OwnedSemaphorePermit>,
+    acquiring: Option<Acquiring>,
+}
+
+impl Seats {
+    pub(super) fn new(limit: Limit) -> Self {
+        Self { limit, taken: HashMap::new(), spare: None, acquiring: None }
+    }
+
+    /// Whether there is a spare seat for the next step, now; queues for one if not.
+    pub(super) fn poll_spare(&mut self, context: &mut Context<'_>) -> bool {
+        if self.spare.is_some() {
+            return true;
+        }
+        if self.acquiring.is_none() {
+            if let Ok(seat) = Arc::clone(&self.limit.seats).try_acquire_owned() {
+                self.spare = Some(seat);
+                return true;
+            }
+            let free = Arc::clone(&self.limit.seats);
+            self.acquiring = Some(Box::pin(async move { free.acquire_owned().await.ok() }));
+        }
+        let Some(acquiring) = &mut self.acquiring else { return false };
+        match acquiring.as_mut().poll(context) {
+            Poll::Ready(seat) => {
+                self.acquiring = None;
+                self.spare = seat;
+                self.spare.is_some()
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Lets a step that did not end at once keep the seat it began in.
+    pub(super) fn keep(&mut self, step: StepId) {
+        if let Some(seat) = self.spare.take() {
+            self.taken.insert(step, seat);
+        }
+    }
+
+    /// Gives back the seat that a step kept.
+    pub(super) fn free(&mut self, step: StepId) {
+        self.taken.remove(&step);
+    }
+
+    /// Gives back the spare seat, and leaves the queue unless there is a step to wait for.
+    pub(super) fn rest(&mut self, has_ready: bool) {
+        self.spare = None;
+        if !has_ready {
+            self.acquiring = None;
+        }
+    }
+
+    pub(super) const fn is_queued(&self) -> bool {
+        self.acquiring.is_some()
+    }
+
+    /// Gives back every seat.
+    pub(super) fn clear(&mut self) {
+        self.taken.clear();
+        self.rest(false);
+    }
+}

@@ -1,0 +1,283 @@
+//! Starting a run: its rules, who listens, where it is recorded.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::driver::Driver;
+use super::journaling::{Ask, Journaling};
+use super::report::Report;
+use super::seats::Limit;
+use crate::event::Event;
+use crate::journal::Journal;
+use crate::plan::Plan;
+use crate::policy::{OnFailure, OnUnknown};
+use crate::rules::Rules;
+use crate::run::Run;
+use crate::state::Progress;
+
+pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
+
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
+    /// Prepares a run; nothing happens before [`Start::run`] and its first poll.
+    #[must_use = "a run starts with `run`"]
+    pub fn start(&self, input: I) -> Start<I, O> {
+        Start {
+            plan: self.clone(),
+            input,
+            rules: Rules { timed: true, ..Rules::default() },
+            limit: None,
+            journal: None,
+            ask: None,
+            listeners: Vec::new(),
+            control: None,
+        }
+    }
+
+    /// Runs the plan by the default rules.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops every step under way; see [`Running`].
+    pub fn run(&self, input: I) -> Running<O> {
+        self.start(input).run()
+    }
+}
+
+/// A run about to start.
+#[must_use = "a run starts with `run`"]
+pub struct Start<I, O> {
+    plan: Plan<I, O>,
+    input: I,
+    rules: Rules,
+    limit: Option<Limit>,
+    journal: Option<(Arc<dyn Journal>, String)>,
+    ask: Option<Ask>,
+    listeners: Vec<Listener>,
+    control: Option<Arc<Shared>>,
+}
+
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
+    /// At most so many steps of this run at once; no limit if never said.
+    pub const fn limit(mut self, steps: NonZeroUsize) -> Self {
+        self.rules.limit = Some(steps);
+        self
+    }
+
+    /// Takes a seat of a limit that other runs share for every step.
+    pub fn share(mut self, limit: &Limit) -> Self {
+        self.limit = Some(limit.clone());
+        self
+    }
+
+    /// Ends the run at this time on tokio's clock. Steps see it in [`StepContext::deadline`](crate::StepContext::deadline).
+    pub const fn deadline(mut self, at: Instant) -> Self {
+        self.rules.deadline = Some(at);
+        self
+    }
+
+    /// What a failure means where the step's own policy does not say.
+    pub const fn on_failure(mut self, rule: OnFailure) -> Self {
+        self.rules.on_failure = rule;
+        self
+    }
+
+    /// Keeps no times: no timeline, and one reading of the clock less per step.
+    pub const fn untimed(mut self) -> Self {
+        self.rules.timed = false;
+        self
+    }
+
+    /// What the jitter of retries is drawn from; zero if never said.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.rules.seed = seed;
+        self
+    }
+
+    /// Records the run under this name, or resumes it if the journal knows the name: steps whose end
+    /// is recorded do not run again. The input must be the one the run began with.
+    ///
+    /// Every step that is not [`repeatable`](crate::Policy::repeatable) must have a recorded value;
+    /// otherwise the run is cancelled before its first step. So is one that began with another version of the plan.
+    pub fn journal(mut self, journal: Arc<dyn Journal>, run: &str) -> Self {
+        self.journal = Some((journal, run.to_owned()));
+        self
+    }
+
+    /// Decides about a step whose outcome is unknown and whose policy is [`OnUnknown::Ask`]. To answer
+    /// `Ask` leaves it unknown: the step blocks its dependents, and a later resume asks again.
+    pub fn ask(mut self, decide: impl FnMut(&str) -> OnUnknown + Send + 'static) -> Self {
+        self.ask = Some(Box::new(decide));
+        self
+    }
+
+    /// Tells `listener` what happens, in order. A panic of the listener goes no further.
+    pub fn listen(mut self, listener: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// A stream of what happens. It holds what nobody takes: at most a few events per attempt.
+    pub fn events(self) -> (Self, Events) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let start = self.listen(move |event| {
+            let _ = sender.send(event.clone());
+        });
+        (start, Events { events })
+    }
+
+    /// A handle to pause the run and to see how far it is.
+    pub fn control(mut self) -> (Self, Control) {
+        let shared = self.control.get_or_insert_with(|| Arc::new(Shared::new(self.plan.shape().len())));
+        let control = Control { shared: Arc::clone(shared) };
+        (self, control)
+    }
+
+    /// The run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops every step under way; see [`Running`].
+    pub fn run(self) -> Running<O> {
+        let shape = Arc::clone(self.plan.shape());
+        let journaling =
+            self.journal.map(|(journal, run)| Box::new(Journaling::new(journal, &run, self.ask)));
+        let driver = Driver::new(
+            self.plan.inner,
+            Arc::new(self.input),
+            Run::new(shape, self.rules),
+            self.limit,
+            journaling,
+            self.listeners,
+            self.control,
+        );
+        Running { driver: Some(Box::new(driver)), types: PhantomData }
+    }
+}
+
+impl<I, O> fmt::Debug for Start<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("plan", &self.plan).field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// A run, as a future of its [`Report`]. To be polled inside a tokio runtime if steps have limits,
+/// retries, deadlines, or are spawned.
+///
+/// # Cancel safety
+///
+/// Dropping it is how to cancel: every future under way is dropped, every task of a spawned step
+/// aborted, every step that had not ended ends as cancelled (listeners are told), and a recorded run
+/// can be resumed.
+#[must_use = "a run makes progress only when polled"]
+pub struct Running<O> {
+    driver: Option<Box<Driver>>,
+    types: PhantomData<fn() -> O>,
+}
+
+impl<O: Send + Sync + 'static> Future for Running<O> {
+    type Output = Report<O>;
+
+    /// # Panics
+    ///
+    /// When polled after it was ready.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report<O>> {
+        let driver = self.driver.as_mut().expect("polled after it was ready");
+        match driver.poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                let driver = self.driver.take().expect("it was there a moment ago");
+                Poll::Ready(Report::new(*driver))
+            }
+        }
+    }
+}
+
+impl<O> fmt::Debug for Running<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("run", &self.driver.as_ref().map(|d| &d.run)).finish_non_exhaustive()
+    }
+}
+
+/// What happens in a run, in order.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` after the last.
+    ///
+    /// # Cancel safety
+    ///
+    /// Loses nothing when dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}
+
+/// Pauses a run, and says how far it is.
+#[derive(Clone, Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+}
+
+impl Control {
+    /// Starts no further step until [`resume`](Self::resume). What runs goes on, and so do deadlines.
+    pub fn pause(&self) {
+        self.shared.paused.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        self.shared.paused.store(false, Ordering::Release);
+        self.shared.wake();
+    }
+
+    /// How far the run was when it last gave way.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { completed: self.shared.completed.load(Ordering::Acquire), total: self.shared.total }
+    }
+}
+
+/// What a run and its [`Control`]s share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) paused: AtomicBool,
+    pub(super) completed: AtomicUsize,
+    total: usize,
+    /// Held for a clone or a take, never over a wake.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Shared {
+    const fn new(total: usize) -> Self {
+        Self {
+            paused: AtomicBool::new(false),
+            completed: AtomicUsize::new(0),
+            total,
+            waker: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! One run of a plan: a state machine that neither awaits nor reads a clock.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::policy::OnFailure;
+use crate::ready::Ready;
+use crate::rules::Rules;
+use crate::shape::{Cell, Need, Shape, StepId};
+use crate::state::{Cause, Failure, Outcome, Past, Progress, State};
+
+/// The state of one run.
+///
+/// Whoever drives it takes steps with [`start_next`](Self::start_next), runs them however it likes,
+/// and reports each with [`succeed`](Self::succeed), [`fail`](Self::fail) or [`skip`](Self::skip).
+/// Ready steps start longest remaining path first, then in order of declaration; the same calls at
+/// the same times give the same run.
+pub struct Run {
+    shape: Arc<Shape>,
+    rules: Rules,
+    cells: Box<[Cell]>,
+    ready: Ready,
+    running: usize,
+    /// Why each step that ended without a value did.
+    causes: HashMap<u32, Cause>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    ended: Vec<StepId>,
+    spans: Box<[Span]>,
+    tally: Tally,
+    paused: bool,
+}
+
+/// When a step's last attempt began and when the step ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The start of the last attempt.
+    pub started: Option<Instant>,
+    /// The end.
+    pub ended: Option<Instant>,
+}
+
+/// What a failed attempt led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The step will be ready again at this time.
+    Retry(Instant),
+    /// The step has failed.
+    Failed,
+    /// The step has failed and ended the run: drop every attempt under way.
+    Stopped,
+}
+
+/// What time has brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Due {
+    /// The attempt of this step ran too long: drop it.
+    Overrun(StepId, Verdict),
+    /// The run's deadline passed: drop every attempt under way.
+    Deadline,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Timer {
+    at: Instant,
+    step: u32,
+    attempt: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    failed: usize,
+    cancelled: usize,
+    unknown: usize,
+}
+
+impl Run {
+    /// A run that has not started any step.
+    #[must_use]
+    pub fn new(shape: Arc<Shape>, rules: Rules) -> Self {
+        let mut ready = Ready::new(shape.len());
+        let mut cells = shape.initial.clone();
+        for (cell, &place) in cells.iter_mut().zip(&shape.place) {
+            if cell.waiting == 0 {
+                cell.state = State::Ready;
+                ready.insert(place);
+            }
+        }
+        let spans = if rules.timed { vec![Span::default(); shape.len()].into() } else { Box::default() };
+        Self {
+            ended: Vec::with_capacity(shape.len()),
+            shape,
+            rules,
+            cells,
+            ready,
+            running: 0,
+            causes: HashMap::new(),
+            timers: BinaryHeap::new(),
+            spans,
+            tally: Tally::default(),
+            paused: false,
+        }
+    }
+
+    /// Starts the next ready step, unless the limit is reached, the run is paused, or none is ready.
+    pub fn start_next(&mut self, now: Instant) -> Option<StepId> {
+        if self.paused || self.rules.limit.is_some_and(|limit| limit.get() <= self.running) {
+            return None;
+        }
+        let place = self.ready.first()?;
+        self.ready.remove(place);
+        let step = self.shape.order[place as usize];
+        let cell = &mut self.cells[step as usize];
+        cell.state = State::Running;
+        cell.attempts += 1;
+        self.running += 1;
+        if self.rules.timed {
+            self.spans[step as usize].started = Some(now);
+        }
+        Some(StepId(step))
+    }
+
+    /// Starts the time limit of a running step that did not end at once.
+    pub fn suspend(&mut self, step: StepId, now: Instant) {
+        if let Some(limit) = self.shape.policy(step.0).limit()
+            && let Some(at) = now.checked_add(limit)
+            && self.state(step) == State::Running
+        {
+            self.cells[step.index()].armed = true;
+            self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
+        }
+    }
+
+    /// Stops the time limit of a running step: its attempt is over, and only its record is awaited.
+    pub fn land(&mut self, step: StepId) {
+        self.cells[step.index()].armed = false;
+    }
+
+    /// Ends a running step with a value, and readies what waited for it.
+    pub fn succeed(&mut self, step: StepId, now: Instant) {
+        if self.leave(step) {
+            self.end(step.0, State::Succeeded, now);
+            self.release(step.0, now);
+        }
+    }
+
+    /// Ends an attempt of a running step without a value: the step waits for its next attempt, or fails.
+    pub fn fail(&mut self, step: StepId, failure: Failure, now: Instant) -> Verdict {
+        let retriable = match &failure {
+            Failure::Error(error) => !error.is_permanent(),
+            Failure::Panicked(_) => self.shape.policy(step.0).is_repeatable(),
+        };
+        let cause = match failure {
+            Failure::Error(error) => Cause::Error(error),
+            Failure::Panicked(message) => Cause::Panicked(message),
+        };
+        self.fail_by(step, cause, retriable, now)
+    }
+
+    /// Ends a running step as skipped: its condition said no.
+    pub fn skip(&mut self, step: StepId, now: Instant) {
+        if self.leave(step) {
+            self.causes.insert(step.0, Cause::Condition);
+            self.end(step.0, State::Skipped, now);
+            self.release(step.0, now);
+        }
+    }
+
+    /// Ends everything that has not ended, with `cause`. Drop every attempt under way.
+    pub fn cancel(&mut self, cause: &Cause, now: Instant) {
+        for step in 0..self.cells.len() as u32 {
+            if !self.cells[step as usize].state.is_end() {
+                self.causes.insert(step, cause.clone());
+                self.end(step, State::Cancelled, now);
+            }
+        }
+        self.ready = Ready::new(0);
+        self.timers.clear();
+        self.running = 0;
+    }
+
+    /// What `now` has brought about: call until `None`. Steps whose wait is over become ready.
+    pub fn due(&mut self, now: Instant) -> Option<Due> {
+        if self.rules.deadline.is_some_and(|deadline| deadline <= now) && !self.is_finished() {
+            self.cancel(&Cause::Deadline, now);
+            return Some(Due::Deadline);
+        }
+        while let Some(Reverse(timer)) = self.timers.peek().copied() {
+            let current = self.is_current(timer);
+            if current && now < timer.at {
+                return None;
+            }
+            self.timers.pop();
+            let step = StepId(timer.step);
+            match self.state(step) {
+                _ if !current => {}
+                State::Delayed => self.make_ready(timer.step),
+                _ => {
+                    let policy = self.shape.policy(timer.step);
+                    let repeatable = policy.is_repeatable();
+                    let cause = Cause::Overran(policy.limit().unwrap_or_default());
+                    return Some(Due::Overrun(step, self.fail_by(step, cause, repeatable, now)));
+                }
+            }
+        }
+        None
+    }
+
+    /// When to call [`due`](Self::due) next.
+    pub fn next_wake(&mut self) -> Option<Instant> {
+        if self.is_finished() {
+            return None;
+        }
+        while self.timers.peek().is_some_and(|Reverse(timer)| !self.is_current(*timer)) {
+            self.timers.pop();
+        }
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
+        match (timer, self.rules.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Starts no further step until [`resume`](Self::resume); what runs goes on.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Starts steps again.
+    pub fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    /// Ends a step as it ended in an earlier life of this run, after `failed` failed attempts; to be
+    /// called before anything starts. A step that already ended is left alone, and `false` returned.
+    pub fn restore(&mut self, step: StepId, past: Past, failed: u32, now: Instant) -> bool {
+        let cell = &mut self.cells[step.index()];
+        if !matches!(cell.state, State::Ready | State::Waiting) {
+            return false;
+        }
+        cell.attempts = failed;
+        let (state, cause) = match past {
+            Past::Missing => return true,
+            Past::Succeeded => (State::Succeeded, None),
+            Past::Failed(error) => (State::Failed, Some(Cause::Error(error))),
+            Past::Skipped => (State::Skipped, Some(Cause::Condition)),
+            Past::Unknown => (State::Unknown, Some(Cause::OutcomeUnknown)),
+            Past::GivenUp => (State::Failed, Some(Cause::OutcomeUnknown)),
+        };
+        cell.attempts += u32::from(state != State::Skipped);
+        self.ready.remove(self.shape.place[step.index()]);
+        if let Some(cause) = cause {
+            self.causes.insert(step.0, cause);
+        }
+        match state {
+            State::Failed => {
+                self.end_failed(step, now);
+            }
+            _ => {
+                self.end(step.0, state, now);
+                self.release(step.0, now);
+            }
+        }
+        true
+    }
+
+    /// The plan's structure.
+    #[must_use]
+    pub const fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Where a step stands.
+    #[must_use]
+    pub fn state(&self, step: StepId) -> State {
+        self.cells[step.index()].state
+    }
+
+    /// How many attempts of a step have begun.
+    #[must_use]
+    pub fn attempts(&self, step: StepId) -> u32 {
+        self.cells[step.index()].attempts
+    }
+
+    /// When a step ran; empty unless the rules say `timed`.
+    #[must_use]
+    pub fn span(&self, step: StepId) -> Span {
+        self.spans.get(step.index()).copied().unwrap_or_default()
+    }
+
+    /// Why a step ended without a value.
+    #[must_use]
+    pub fn cause(&self, step: StepId) -> Option<&Cause> {
+        self.causes.get(&step.0)
+    }
+
+    /// The chain of causes from a step back to where it began.
+    pub fn causes(&self, step: StepId) -> impl Iterator<Item = (StepId, &Cause)> {
+        std::iter::successors(self.cause(step).map(|cause| (step, cause)), |(_, cause)| match cause {
+            Cause::Dependency(from) | Cause::FailFast(from) => self.cause(*from).map(|cause| (*from, cause)),
+            _ => None,
+        })
+    }
+
+    /// The steps that have ended, in the order in which they did.
+    #[must_use]
+    pub fn ended(&self) -> &[StepId] {
+        &self.ended
+    }
+
+    /// How many attempts are under way.
+    #[must_use]
+    pub const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether a step could start if a seat were free.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.paused && !self.ready.is_empty()
+    }
+
+    /// Completed of total.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { completed: self.ended.len(), total: self.cells.len() }
+    }
+
+    /// Whether every step has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.ended.len() == self.cells.len()
+    }
+
+    /// How the run ended, once it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.is_finished().then_some(match self.tally {
+            Tally { failed: 1.., .. } => Outcome::Failed,
+            Tally { cancelled: 1.., .. } => Outcome::Cancelled,
+            Tally { unknown: 1.., .. } => Outcome::Unknown,
+            _ => Outcome::Succeeded,
+        })
+    }
+
+    /// The rules of this run.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn is_current(&self, timer: Timer) -> bool {
+        let cell = &self.cells[timer.step as usize];
+        let armed = cell.armed && cell.state == State::Running;
+        cell.attempts == timer.attempt && (armed || cell.state == State::Delayed)
+    }
+
+    /// Takes a step out of `Running`; `false` when it was not there.
+    fn leave(&mut self, step: StepId) -> bool {
+        let cell = &mut self.cells[step.index()];
+        let was = cell.state == State::Running;
+        cell.armed = false;
+        self.running -= usize::from(was);
+        was
+    }
+
+    fn make_ready(&mut self, step: u32) {
+        self.cells[step as usize].state = State::Ready;
+        self.ready.insert(self.shape.place[step as usize]);
+    }
+
+    fn fail_by(&mut self, step: StepId, cause: Cause, retriable: bool, now: Instant) -> Verdict {
+        if !self.leave(step) {
+            return Verdict::Failed;
+        }
+        if let Some(wait) = self.next_delay(step, retriable)
+            && let Some(at) = now.checked_add(wait)
+        {
+            self.cells[step.index()].state = State::Delayed;
+            self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
+            return Verdict::Retry(at);
+        }
+        self.causes.insert(step.0, cause);
+        self.end_failed(step, now)
+    }
+
+    fn next_delay(&self, step: StepId, retriable: bool) -> Option<Duration> {
+        let made = self.attempts(step);
+        let entropy = self.rules.seed ^ u64::from(step.0) << 32 ^ u64::from(made);
+        self.shape.policy(step.0).retries().filter(|_| retriable)?.delay(made, entropy)
+    }
+
+    fn end_failed(&mut self, step: StepId, now: Instant) -> Verdict {
+        let rule = self.shape.policy(step.0).failure_rule().unwrap_or(self.rules.on_failure);
+        self.tally.failed += usize::from(rule != OnFailure::Allow);
+        self.end(step.0, State::Failed, now);
+        self.release(step.0, now);
+        if rule != OnFailure::FailFast {
+            return Verdict::Failed;
+        }
+        self.cancel(&Cause::FailFast(step), now);
+        Verdict::Stopped
+    }
+
+    fn end(&mut self, step: u32, state: State, now: Instant) {
+        self.cells[step as usize].state = state;
+        self.ended.push(StepId(step));
+        match state {
+            State::Cancelled => self.tally.cancelled += 1,
+            State::Unknown => self.tally.unknown += 1,
+            _ => {}
+        }
+        if self.rules.timed {
+            self.spans[step as usize].ended = Some(now);
+        }
+    }
+
+    /// Tells the successors of an ended step, and those of every step this skips in turn. The list of
+    /// ended steps is its own queue of work, so a chain of any length takes no stack.
+    fn release(&mut self, ended: u32, now: Instant) {
+        let mut told = self.ended.len();
+        let mut from = ended;
+        loop {
+            let succeeded = self.cells[from as usize].state == State::Succeeded;
+            for at in self.shape.successors.range(from) {
+                let link = self.shape.successors.link(at);
+                self.tell(link.step, link.need, succeeded, from, now);
+            }
+            match self.ended.get(told) {
+                Some(&StepId(next)) => from = next,
+                None => return,
+            }
+            told += 1;
+        }
+    }
+
+    /// Tells `step`, which waits for `from` in the manner of `need`, that it has ended.
+    fn tell(&mut self, step: u32, need: Need, succeeded: bool, from: u32, now: Instant) {
+        let cell = &mut self.cells[step as usize];
+        if cell.state != State::Waiting {
+            return;
+        }
+        let doomed = match need {
+            Need::Success if !succeeded => true,
+            Need::AnySuccess if cell.any == Cell::SATISFIED => return,
+            Need::AnySuccess if !succeeded => {
+                cell.any -= 1;
+                if 0 < cell.any {
+                    return;
+                }
+                true
+            }
+            Need::AnySuccess => {
+                cell.any = Cell::SATISFIED;
+                false
+            }
+            Need::Success | Need::End => false,
+        };
+        if doomed {
+            self.causes.insert(step, Cause::Dependency(StepId(from)));
+            self.end(step, State::Skipped, now);
+            return;
+        }
+        cell.waiting -= 1;
+        if cell.waiting == 0 {
+            cell.state = State::Ready;
+            self.ready.insert(self.shape.place[step as usize]);
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("plan", &self.shape.name())
+            .field("progress", &self.progress())
+            .field("running", &self.running)
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
+}

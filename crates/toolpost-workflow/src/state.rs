@@ -1,0 +1,156 @@
+//! Where a step stands, and why.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::StepError;
+use crate::shape::StepId;
+
+/// Where a step stands. The last five are ends: a step reaches exactly one of them, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Something it depends on has not ended.
+    Waiting,
+    /// It may start as soon as a seat is free.
+    Ready,
+    /// An attempt is under way.
+    Running,
+    /// An attempt failed, and the next one is not due yet.
+    Delayed,
+    /// It ended with a value.
+    Succeeded,
+    /// Its last attempt failed.
+    Failed,
+    /// It never ran: a condition said no, or something it needs did not succeed.
+    Skipped,
+    /// It was dropped, or never started, because the run ended first.
+    Cancelled,
+    /// It was started before a crash, may have had its effect, and nobody decided what to do.
+    Unknown,
+}
+
+impl State {
+    /// Whether this is an end.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled | Self::Unknown)
+    }
+
+    /// One lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Delayed => "delayed",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a step ended without a value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It returned this error.
+    Error(StepError),
+    /// It ran longer than its limit.
+    Overran(Duration),
+    /// It panicked with this message.
+    Panicked(Arc<str>),
+    /// Its own condition said no.
+    Condition,
+    /// This step, which it needs, did not succeed.
+    Dependency(StepId),
+    /// This step failed, and its failure ends the run.
+    FailFast(StepId),
+    /// The run's deadline passed.
+    Deadline,
+    /// Whoever held the run dropped it.
+    Dropped,
+    /// A start without an end was found in the journal.
+    OutcomeUnknown,
+    /// The journal could not be read or written.
+    Journal(StepError),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::Overran(limit) => write!(f, "ran longer than {limit:?}"),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Condition => f.write_str("its condition was not met"),
+            Self::Dependency(step) => write!(f, "needs step {}, which did not succeed", step.0),
+            Self::FailFast(step) => write!(f, "step {} failed and ended the run", step.0),
+            Self::Deadline => f.write_str("the run's deadline passed"),
+            Self::Dropped => f.write_str("the run was dropped"),
+            Self::OutcomeUnknown => f.write_str("it was started before a crash and its outcome is unknown"),
+            Self::Journal(error) => write!(f, "the journal failed: {error}"),
+        }
+    }
+}
+
+/// What one attempt came to, when it was not a value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The step returned this error.
+    Error(StepError),
+    /// The step panicked with this message.
+    Panicked(Arc<str>),
+}
+
+/// How a whole run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every step succeeded, was skipped by a condition, or failed where that was allowed.
+    Succeeded,
+    /// A step failed.
+    Failed,
+    /// The run was stopped before its end, and no step failed.
+    Cancelled,
+    /// No step failed, and the outcome of one is unknown.
+    Unknown,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps that have ended.
+    pub completed: usize,
+    /// All steps.
+    pub total: usize,
+}
+
+/// How a step ended in an earlier life of the run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Past {
+    /// It did not end, and may run.
+    Missing,
+    /// With a value.
+    Succeeded,
+    /// With this error.
+    Failed(StepError),
+    /// Its condition said no.
+    Skipped,
+    /// It was started, and nobody decided what to do about it.
+    Unknown,
+    /// It was started, and counts as failed.
+    GivenUp,
+}

@@ -1,0 +1,133 @@
+//! When each step of a run ran, as bars in text and in SVG.
+
+use std::fmt::{self, Write};
+use std::time::{Duration, Instant};
+
+use crate::draw::{color, html};
+use crate::run::Run;
+use crate::state::State;
+
+/// The times of a run's steps, in order of their start. Steps that never started are not in it.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    plan: String,
+    bars: Vec<Bar>,
+    length: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Bar {
+    name: String,
+    state: State,
+    attempts: u32,
+    from: Duration,
+    to: Duration,
+}
+
+impl Run {
+    /// The timeline so far; empty unless the rules say `timed`. A step still running ends at `now`.
+    #[must_use]
+    pub fn timeline(&self, now: Instant) -> Timeline {
+        let shape = self.shape();
+        let mut spans: Vec<_> = shape
+            .steps()
+            .filter_map(|step| {
+                let span = self.span(step);
+                Some((span.started?, span.ended.unwrap_or(now), step))
+            })
+            .collect();
+        spans.sort_by_key(|&(started, _, step)| (started, step));
+        let zero = spans.first().map_or(now, |&(started, ..)| started);
+        let bars: Vec<Bar> = spans
+            .into_iter()
+            .map(|(started, ended, step)| Bar {
+                name: shape.step_name(step).to_owned(),
+                state: self.state(step),
+                attempts: self.attempts(step),
+                from: started.saturating_duration_since(zero),
+                to: ended.saturating_duration_since(zero),
+            })
+            .collect();
+        let length = bars.iter().map(|bar| bar.to).max().unwrap_or_default();
+        Timeline { plan: shape.name().to_owned(), bars, length }
+    }
+}
+
+impl Timeline {
+    /// From the first start to the last end.
+    #[must_use]
+    pub const fn length(&self) -> Duration {
+        self.length
+    }
+
+    /// One line per step, its bar drawn in `width` columns.
+    #[must_use]
+    pub fn to_text(&self, width: usize) -> String {
+        let names = self.bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
+        let mut out = String::new();
+        for bar in &self.bars {
+            let width = width.max(1);
+            let from = (self.at(bar.from, width as f64).round() as usize).min(width - 1);
+            let to = (self.at(bar.to, width as f64).round() as usize).clamp(from + 1, width);
+            let (before, drawn) = (" ".repeat(from), "#".repeat(to - from));
+            let after = " ".repeat(width - to);
+            let took = bar.to.saturating_sub(bar.from);
+            let _ = write!(out, "{:names$} |{before}{drawn}{after}| {took:?} {}", bar.name, bar.state);
+            match bar.attempts {
+                2.. => {
+                    let _ = writeln!(out, ", {} attempts", bar.attempts);
+                }
+                _ => out.push('\n'),
+            }
+        }
+        out
+    }
+
+    /// A picture, one bar per step, colored by how the step ended.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        const WIDTH: f64 = 800.0;
+        const NAMES: f64 = 200.0;
+        let height = 20 * self.bars.len() + 30;
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <text x=\"4\" y=\"16\">{} ({:?})</text>\n",
+            WIDTH + NAMES,
+            html(&self.plan),
+            self.length,
+        );
+        for (i, bar) in self.bars.iter().enumerate() {
+            let y = 20 * i + 24;
+            let (from, to) = (self.at(bar.from, WIDTH), self.at(bar.to, WIDTH));
+            let name = html(&bar.name);
+            let took = bar.to.saturating_sub(bar.from);
+            let _ = writeln!(
+                out,
+                "<text x=\"4\" y=\"{}\">{name}</text><rect x=\"{:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"16\" \
+                 fill=\"{}\"><title>{name}: {}, {took:?}, attempts: {}</title></rect>",
+                y + 13,
+                NAMES + from,
+                (to - from).max(1.0),
+                color(bar.state),
+                bar.state,
+                bar.attempts,
+            );
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+
+    fn at(&self, time: Duration, width: f64) -> f64 {
+        match self.length.is_zero() {
+            true => 0.0,
+            false => time.as_secs_f64() / self.length.as_secs_f64() * width,
+        }
+    }
+}
+
+impl fmt::Display for Timeline {
+    /// As [`to_text`](Self::to_text), in 60 columns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(60))
+    }
+}

@@ -1,0 +1,229 @@
+//! Values on their way from step to step, with their types erased.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::StepError;
+
+/// What a step produced: shared, because several steps may use it.
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+/// An attempt under way.
+pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Value, StepError>> + Send>>;
+
+/// What beginning a step gave.
+pub(crate) enum Begun {
+    Done(Result<Value, StepError>),
+    Later(Attempt),
+}
+
+/// Begins one attempt of a step.
+pub(crate) type Body = Arc<dyn Fn(&Beginning<'_>) -> Begun + Send + Sync>;
+
+/// Decides whether a step runs at all.
+pub(crate) type Condition = Arc<dyn Fn(&Beginning<'_>) -> bool + Send + Sync>;
+
+type Encode = dyn Fn(&Value, &mut Vec<u8>) + Send + Sync;
+type Decode = dyn Fn(&[u8]) -> Option<Value> + Send + Sync;
+
+/// Writes a step's value into a journal and reads it back.
+pub(crate) struct Codec {
+    pub(crate) encode: Box<Encode>,
+    pub(crate) decode: Box<Decode>,
+}
+
+impl Codec {
+    pub(crate) fn new<T: Send + Sync + 'static>(
+        encode: impl Fn(&T, &mut Vec<u8>) + Send + Sync + 'static,
+        decode: impl Fn(&[u8]) -> Option<T> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            encode: Box::new(move |value, out| {
+                if let Some(value) = value.downcast_ref::<T>() {
+                    encode(value, out);
+                }
+            }),
+            decode: Box::new(move |bytes| Some(Arc::new(decode(bytes)?) as Value)),
+        }
+    }
+}
+
+/// A value that a journal can keep.
+pub trait Record: Sized + Send + Sync + 'static {
+    /// Appends the value to `out`.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads a value back; `None` when the bytes are no such value.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Record for () {
+    fn encode(&self, _out: &mut Vec<u8>) {}
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        bytes.is_empty().then_some(())
+    }
+}
+
+impl Record for bool {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Record for u64 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_le_bytes)
+    }
+}
+
+impl Record for i64 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_le_bytes)
+    }
+}
+
+impl Record for String {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+impl Record for Vec<u8> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(bytes.to_vec())
+    }
+}
+
+/// The number that stands for the run's input where a step's could stand.
+pub(crate) const INPUT: u32 = u32::MAX;
+
+/// Where a part of a plan that was embedded from another finds its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Added to the number of every step.
+    pub(crate) offset: u32,
+    /// The step whose value is this part's input, or [`INPUT`].
+    pub(crate) input: u32,
+}
+
+impl Frame {
+    pub(crate) const TOP: Self = Self { offset: 0, input: INPUT };
+
+    /// The frame of a part of a part, seen from the plan that `outer` is embedded in.
+    pub(crate) const fn inside(self, outer: Self) -> Self {
+        let input = if self.input == INPUT { outer.input } else { self.input + outer.offset };
+        Self { offset: self.offset + outer.offset, input }
+    }
+}
+
+/// The values of a run, seen from one step.
+#[derive(Clone, Copy)]
+pub struct Values<'a> {
+    pub(crate) slots: &'a [Option<Value>],
+    pub(crate) input: &'a Value,
+    pub(crate) frame: Frame,
+}
+
+impl Values<'_> {
+    pub(crate) fn fetch<T: Send + Sync + 'static>(&self, slot: u32) -> Option<Arc<T>> {
+        let at = if slot == INPUT { self.frame.input } else { slot + self.frame.offset };
+        let value = if at == INPUT { self.input } else { self.slots.get(at as usize)?.as_ref()? };
+        Arc::clone(value).downcast::<T>().ok()
+    }
+}
+
+impl std::fmt::Debug for Values<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Values").field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
+
+/// What an attempt begins with.
+pub(crate) struct Beginning<'a> {
+    pub(crate) values: Values<'a>,
+    pub(crate) run: &'a Arc<str>,
+    pub(crate) step: &'a Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Beginning<'_> {
+    pub(crate) fn context(&self) -> StepContext {
+        StepContext {
+            run: Arc::clone(self.run),
+            step: Arc::clone(self.step),
+            attempt: self.attempt,
+            deadline: self.deadline,
+        }
+    }
+}
+
+/// What a step may know about its own attempt.
+#[derive(Clone, Debug)]
+pub struct StepContext {
+    run: Arc<str>,
+    step: Arc<str>,
+    attempt: u32,
+    deadline: Option<Instant>,
+}
+
+impl StepContext {
+    /// The step's name.
+    #[must_use]
+    pub fn step(&self) -> &str {
+        &self.step
+    }
+
+    /// The name the run was given, or nothing.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Which attempt this is, from one.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When this attempt will be dropped: the nearer of its own limit and the run's deadline.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// A key that stays the same over every attempt of this step in this run, also after a crash:
+    /// give it to whatever can refuse to do the same thing twice.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.run, self.step)
+    }
+}

@@ -1,0 +1,336 @@
+//! The typed builder: a step takes handles of earlier steps, so there is no way to write a cycle.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::compile::{Edge, Node, compile, number};
+use crate::each::{Each, each};
+use crate::error::{Fault, InvalidPlan, StepError};
+use crate::needs::{Handle, Needs};
+use crate::plan::{Inner, Plan, Work};
+use crate::policy::Policy;
+use crate::shape::Need;
+use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, Record, StepContext, Value};
+
+/// A workflow under construction, from an input of type `I`.
+///
+/// ```
+/// use toolpost_workflow::Workflow;
+///
+/// let mut w = Workflow::<String>::new("shout");
+/// let input = w.input();
+/// let upper = w.step("upper").run(input, |text| async move { Ok(text.to_uppercase()) });
+/// let length = w.step("length").compute(upper, |text| text.len());
+/// let both = w.step("both").compute((upper, length), |(text, length)| format!("{text}! ({length})"));
+/// let plan = w.finish(both)?;
+/// assert_eq!(plan.shape().len(), 3);
+/// # Ok::<_, toolpost_workflow::InvalidPlan>(())
+/// ```
+///
+/// The compiler holds outputs against inputs:
+///
+/// ```compile_fail,E0308
+/// # let mut w = toolpost_workflow::Workflow::<String>::new("shout");
+/// # let input = w.input();
+/// let length = w.step("length").compute(input, |text| text.len());
+/// let wrong = w.step("wrong").compute(length, |length| -> String { *length });
+/// ```
+///
+/// and a step that is not declared yet has no name to depend on:
+///
+/// ```compile_fail,E0425
+/// # let mut w = toolpost_workflow::Workflow::<String>::new("shout");
+/// let first = w.step("first").compute(second, |text: std::sync::Arc<String>| text.len());
+/// let second = w.step("second").compute(first, |length| length.to_string());
+/// ```
+pub struct Workflow<I> {
+    name: Arc<str>,
+    revision: String,
+    owner: u32,
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    works: Vec<Work>,
+    frames: Vec<Frame>,
+    faults: Vec<Fault>,
+    types: PhantomData<fn(I)>,
+}
+
+impl<I: Send + Sync + 'static> Workflow<I> {
+    /// A workflow without steps.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        static OWNERS: AtomicU32 = AtomicU32::new(0);
+        Self {
+            name: name.into(),
+            revision: String::new(),
+            owner: OWNERS.fetch_add(1, Ordering::Relaxed),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            works: Vec::new(),
+            frames: vec![Frame::TOP],
+            faults: Vec::new(),
+            types: PhantomData,
+        }
+    }
+
+    /// Enters the version: change it when a step does something else than before under the same name,
+    /// so that no journal of the older plan is resumed with this one.
+    pub fn revision(&mut self, revision: &str) {
+        revision.clone_into(&mut self.revision);
+    }
+
+    /// The run's input.
+    #[must_use]
+    pub const fn input(&self) -> Handle<I> {
+        Handle::new(INPUT, self.owner)
+    }
+
+    /// Begins to declare a step; the last call of the chain says what it does and gives its handle.
+    pub fn step(&mut self, name: &str) -> Step<'_, I> {
+        Step { workflow: self, name: name.into(), policy: Policy::new(), condition: None, edges: Vec::new() }
+    }
+
+    /// Keeps the values of this step in the journal of a run that has one.
+    pub fn record<T: Record>(&mut self, step: Handle<T>) {
+        self.record_with(step, T::encode, T::decode);
+    }
+
+    /// Like [`record`](Self::record), for a type that does not say how.
+    pub fn record_with<T: Send + Sync + 'static>(
+        &mut self,
+        step: Handle<T>,
+        encode: impl Fn(&T, &mut Vec<u8>) + Send + Sync + 'static,
+        decode: impl Fn(&[u8]) -> Option<T> + Send + Sync + 'static,
+    ) {
+        if step.owner == self.owner
+            && let Some(work) = self.works.get_mut(step.slot as usize)
+        {
+            work.codec = Some(Arc::new(Codec::new(encode, decode)));
+        }
+    }
+
+    /// Puts a whole plan in here, its steps named `name/step` and its input the value of `input`.
+    pub fn embed<T: Send + Sync + 'static, O>(
+        &mut self,
+        name: &str,
+        input: Handle<T>,
+        plan: &Plan<T, O>,
+    ) -> Handle<O> {
+        if input.owner != self.owner {
+            self.faults.push(Fault::Foreign { step: name.to_owned() });
+        }
+        let shape = plan.shape();
+        let outer = Frame { offset: self.nodes.len() as u32, input: input.slot };
+        let first_frame = self.frames.len() as u32;
+        self.frames.extend(plan.inner.frames.iter().map(|frame| frame.inside(outer)));
+        for (i, work) in plan.inner.works.iter().enumerate() {
+            let step = i as u32;
+            let links = shape.dependencies.of(step);
+            if links.is_empty() && outer.input != INPUT {
+                self.edges.push(Edge { from: outer.input, to: step + outer.offset, need: Need::Success });
+            }
+            self.edges.extend(links.iter().map(|link| Edge {
+                from: link.step + outer.offset,
+                to: step + outer.offset,
+                need: link.need,
+            }));
+            let node_name = format!("{name}/{}", shape.names[i]).into();
+            self.nodes.push(Node { name: node_name, policy: shape.policies[i].clone() });
+            self.works.push(Work { frame: work.frame + first_frame, ..work.clone() });
+        }
+        match plan.inner.output {
+            INPUT => Handle::new(outer.input, self.owner),
+            slot => Handle::new(slot + outer.offset, self.owner),
+        }
+    }
+
+    /// Compiles the workflow into a plan whose output is the value of `output`.
+    ///
+    /// # Errors
+    ///
+    /// Names every step that is declared twice or uses a handle of another workflow.
+    pub fn finish<O>(self, output: Handle<O>) -> Result<Plan<I, O>, InvalidPlan> {
+        let mut faults = self.faults;
+        if output.owner != self.owner {
+            faults.push(Fault::Output);
+        }
+        let ids = number(&self.nodes, &mut faults);
+        let shape = compile(self.name, &self.revision, self.nodes, self.edges, ids, faults);
+        Ok(Plan {
+            inner: Arc::new(Inner {
+                shape: Arc::new(shape.map_err(InvalidPlan::new)?),
+                works: self.works.into(),
+                frames: self.frames.into(),
+                output: output.slot,
+            }),
+            types: PhantomData,
+        })
+    }
+}
+
+impl<I> fmt::Debug for Workflow<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workflow")
+            .field("name", &self.name)
+            .field("steps", &self.nodes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A step under construction.
+#[must_use = "a step exists once `run`, `run_with`, `compute` or `each` is called"]
+pub struct Step<'w, I> {
+    workflow: &'w mut Workflow<I>,
+    name: Arc<str>,
+    policy: Policy,
+    condition: Option<Condition>,
+    edges: Vec<(u32, u32, Need)>,
+}
+
+impl<I: Send + Sync + 'static> Step<'_, I> {
+    /// How the step may run.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Skips the step unless `condition` says yes to these values, for which it waits too.
+    pub fn when<N: Needs>(
+        mut self,
+        needs: N,
+        condition: impl Fn(N::Item) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
+        self.condition =
+            Some(Arc::new(move |at: &Beginning<'_>| needs.take(&at.values).is_some_and(&condition)));
+        self
+    }
+
+    /// Runs an async function of these values.
+    pub fn run<N, T, F, Fut>(self, needs: N, function: F) -> Handle<T>
+    where
+        N: Needs,
+        T: Send + Sync + 'static,
+        F: Fn(N::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, StepError>> + Send + 'static,
+    {
+        self.add(needs, move |_, item| later(function(item)))
+    }
+
+    /// Runs an async function of these values, which is also given the run's input, and told which
+    /// attempt it is and until when.
+    pub fn run_with<N, T, F, Fut>(self, needs: N, function: F) -> Handle<T>
+    where
+        N: Needs,
+        T: Send + Sync + 'static,
+        F: Fn(StepContext, Arc<I>, N::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, StepError>> + Send + 'static,
+    {
+        self.add(needs, move |beginning, item| match beginning.values.fetch(INPUT) {
+            Some(input) => later(function(beginning.context(), input, item)),
+            None => missing(),
+        })
+    }
+
+    /// Computes a value from these values, at once and without failing. Safe to repeat.
+    pub fn compute<N, T, F>(mut self, needs: N, function: F) -> Handle<T>
+    where
+        N: Needs,
+        T: Send + Sync + 'static,
+        F: Fn(N::Item) -> T + Send + Sync + 'static,
+    {
+        self.policy = self.policy.repeatable();
+        self.add(needs, move |_, item| Begun::Done(Ok(Arc::new(function(item)))))
+    }
+
+    /// Runs an async function for every item of a list, whose length only the run knows. The value
+    /// is the list of results in the order of the items, tolerated failures among them.
+    pub fn each<T, U, F, Fut>(
+        self,
+        rule: Each,
+        items: Handle<Vec<T>>,
+        function: F,
+    ) -> Handle<Vec<Result<U, StepError>>>
+    where
+        T: Clone + Send + Sync + 'static,
+        U: Send + Sync + 'static,
+        F: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, StepError>> + Send + 'static,
+    {
+        self.each_with(rule, items, move |_, _, item| function(item))
+    }
+
+    /// Like [`each`](Self::each), with what [`run_with`](Self::run_with) gives.
+    pub fn each_with<T, U, F, Fut>(
+        self,
+        rule: Each,
+        items: Handle<Vec<T>>,
+        function: F,
+    ) -> Handle<Vec<Result<U, StepError>>>
+    where
+        T: Clone + Send + Sync + 'static,
+        U: Send + Sync + 'static,
+        F: Fn(StepContext, Arc<I>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, StepError>> + Send + 'static,
+    {
+        let function = Arc::new(function);
+        self.run_with(items, move |context, input, items| {
+            let function = Arc::clone(&function);
+            each(rule, items, move |item| function(context.clone(), Arc::clone(&input), item))
+        })
+    }
+
+    fn add<N, T>(
+        mut self,
+        needs: N,
+        begin: impl Fn(&Beginning<'_>, N::Item) -> Begun + Send + Sync + 'static,
+    ) -> Handle<T>
+    where
+        N: Needs,
+    {
+        needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
+        let body: Body = Arc::new(move |beginning| match needs.take(&beginning.values) {
+            Some(item) => begin(beginning, item),
+            None => missing(),
+        });
+        let workflow = self.workflow;
+        let step = workflow.nodes.len() as u32;
+        // The input is there from the start: it satisfies an `any`, and nobody waits for it.
+        let satisfied = self.edges.iter().any(|&(slot, _, need)| slot == INPUT && need == Need::AnySuccess);
+        let mut foreign = false;
+        for (slot, owner, need) in self.edges {
+            foreign |= owner != workflow.owner;
+            if owner == workflow.owner && slot != INPUT && !(satisfied && need == Need::AnySuccess) {
+                workflow.edges.push(Edge { from: slot, to: step, need });
+            }
+        }
+        if foreign {
+            workflow.faults.push(Fault::Foreign { step: self.name.to_string() });
+        }
+        let spawned = self.policy.is_spawned();
+        workflow.nodes.push(Node { name: self.name, policy: self.policy });
+        workflow.works.push(Work { body, condition: self.condition, codec: None, frame: 0, spawned });
+        Handle::new(step, workflow.owner)
+    }
+}
+
+impl<I> fmt::Debug for Step<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("name", &self.name).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// Not to be reached by a plan that was built: what a step takes is there, and of its type.
+fn missing() -> Begun {
+    Begun::Done(Err(StepError::message("a value it depends on is missing").permanent()))
+}
+
+/// An attempt whose value is erased once it is there.
+pub(crate) fn later<T: Send + Sync + 'static>(
+    attempt: impl Future<Output = Result<T, StepError>> + Send + 'static,
+) -> Begun {
+    Begun::Later(Box::pin(async move { attempt.await.map(|value| Arc::new(value) as Value) }))
+}

@@ -1,0 +1,416 @@
+//! Kills a recorded run everywhere, and resumes it.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests spawn, and fail by panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use toolpost_workflow::rt::{Durability, FileJournal, Report};
+use toolpost_workflow::{
+    Cause, Entry, Handle, Journal, OnFailure, OnUnknown, Outcome, Plan, Policy, Retry, State, StepError,
+    Workflow, any,
+};
+
+/// How often each step has run, over all lives of a run.
+type Ran = Arc<Mutex<BTreeMap<String, u32>>>;
+
+/// Twenty steps in a mesh: every other one not safe to repeat, one that fails at first, one that
+/// always fails, one that is skipped, one that joins on any.
+fn plan(ran: &Ran) -> Plan<u64, u64> {
+    let mut w = Workflow::<u64>::new("twenty");
+    let input = w.input();
+    let mut handles: Vec<Handle<u64>> = Vec::new();
+    let mut steps = handles.clone();
+    for i in 0..20_usize {
+        let ran = Arc::clone(ran);
+        let note = move |name: &str| *ran.lock().unwrap().entry(name.to_owned()).or_default() += 1;
+        let once = Policy::new().expected(Duration::from_millis(i as u64 % 3 + 1));
+        let policy = if i % 2 == 0 { once.repeatable() } else { once };
+        let name = format!("step {i}");
+        let own = name.clone();
+        let at = |back: usize| steps.get(i.wrapping_sub(back)).copied().unwrap_or(input);
+        let handle = match i {
+            5 => {
+                let retry = Retry::new(NonZeroU32::new(3).unwrap(), Duration::ZERO);
+                w.step(&name).policy(policy.retry(retry)).run_with(at(2), move |cx, _, x| {
+                    note(&own);
+                    async move { if cx.attempt() == 1 { Err(StepError::message("at first")) } else { Ok(*x + 5) } }
+                })
+            }
+            8 => w.step(&name).policy(policy.on_failure(OnFailure::Allow)).run(at(1), move |_| {
+                note(&own);
+                async { Err(StepError::message("always")) }
+            }),
+            11 => w.step(&name).policy(policy).when(at(1), |_| false).run(at(1), move |x| {
+                note(&own);
+                async move { Ok(*x) }
+            }),
+            12 => w.step(&name).policy(policy).run(any([at(1), at(2), at(4)]), move |x| {
+                note(&own);
+                async move { Ok(*x + 12) }
+            }),
+            _ => w.step(&name).policy(policy).run((at(1).optional(), at(3).optional()), move |(a, b)| {
+                note(&own);
+                async move {
+                    tokio::task::yield_now().await;
+                    Ok(a.map_or(1, |a| *a) * 3 % 1_000_003 + b.map_or(7, |b| *b) + i as u64)
+                }
+            }),
+        };
+        w.record(handle);
+        handles.push(handle);
+        steps.push(handle);
+    }
+    w.finish(handles[19]).unwrap()
+}
+
+async fn life(
+    plan: &Plan<u64, u64>,
+    journal: FileJournal,
+    answer: OnUnknown,
+) -> (Report<u64>, BTreeSet<String>) {
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let log = Arc::clone(&asked);
+    let ask = move |step: &str| {
+        log.lock().unwrap().insert(step.to_owned());
+        answer
+    };
+    let report = plan.start(3).journal(Arc::new(journal), "run").ask(ask).run().await;
+    let asked = asked.lock().unwrap().clone();
+    (report, asked)
+}
+
+fn open(path: &Path) -> FileJournal {
+    FileJournal::open_with(path, Durability::Process).unwrap()
+}
+
+/// The steps whose end is in the record, and those that have only a start.
+async fn record(plan: &Plan<u64, u64>, journal: &FileJournal) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut ended, mut open) = (BTreeSet::new(), BTreeSet::new());
+    for entry in journal.load("run").await.unwrap() {
+        match entry {
+            Entry::Started { step } => drop(open.insert(plan.shape().step_name(step).to_owned())),
+            Entry::Succeeded { step, .. } | Entry::Failed { step, .. } | Entry::Skipped { step } => {
+                open.remove(plan.shape().step_name(step));
+                ended.insert(plan.shape().step_name(step).to_owned());
+            }
+            Entry::Retrying { step } => drop(open.remove(plan.shape().step_name(step))),
+            _ => {}
+        }
+    }
+    (ended, open)
+}
+
+/// Resumes from these bytes and checks that exactly what is missing ran.
+async fn resume(bytes: &[u8], whole: &Report<u64>, answer: OnUnknown, path: &Path) {
+    let ran = Ran::default();
+    let plan = plan(&ran);
+    std::fs::write(path, bytes).unwrap();
+    let journal = open(path);
+    let (ended, started) = record(&plan, &journal).await;
+    let repeatable = |name: &str| name[5..].parse::<u32>().unwrap() % 2 == 0;
+    let (report, asked) = life(&plan, journal.clone(), answer).await;
+
+    let unknown: BTreeSet<String> = started.into_iter().filter(|name| !repeatable(name)).collect();
+    assert_eq!(
+        asked, unknown,
+        "whoever resumes is asked about every unknown outcome, and about nothing else"
+    );
+    for (step, count) in ran.lock().unwrap().iter() {
+        assert!(!ended.contains(step), "{step} had ended and ran again");
+        assert!(answer == OnUnknown::Retry || !unknown.contains(step), "{step} was silently repeated");
+        assert!(*count <= if step == "step 5" { 2 } else { 1 }, "{step} ran {count} times");
+    }
+    for step in plan.shape().steps().filter(|&step| ended.contains(plan.shape().step_name(step))) {
+        assert_eq!(report.run().state(step), whole.run().state(step), "the recorded end stands");
+    }
+    match (answer, unknown.is_empty()) {
+        (OnUnknown::Retry, _) | (_, true) => {
+            assert_eq!(report.output(), whole.output(), "no result is lost");
+            assert_eq!(report.outcome(), Outcome::Succeeded);
+        }
+        (OnUnknown::GiveUp, _) => assert_eq!(report.outcome(), Outcome::Failed),
+        _ => assert_eq!(report.outcome(), Outcome::Unknown),
+    }
+    // And once more: what ended stays ended, and only what was left unknown is asked about again.
+    ran.lock().unwrap().clear();
+    let (again, asked) = life(&plan, open(path), OnUnknown::Ask).await;
+    assert_eq!(again.outcome(), report.outcome());
+    assert_eq!(asked, if answer == OnUnknown::Ask { unknown } else { BTreeSet::new() });
+    assert!(ran.lock().unwrap().is_empty(), "{:?}", ran.lock().unwrap());
+}
+
+// Workflow 16
+#[tokio::test]
+async fn killed_at_every_byte_of_its_journal_a_run_resumes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let ran = Ran::default();
+    let plan = plan(&ran);
+    let (whole, _) = life(&plan, open(&path), OnUnknown::Ask).await;
+    assert_eq!(whole.outcome(), Outcome::Succeeded);
+    assert_eq!(ran.lock().unwrap().values().sum::<u32>(), 20, "one skipped, one retried");
+    let bytes = std::fs::read(&path).unwrap();
+    let next = directory.path().join("next");
+    for end in 0..=bytes.len() {
+        for answer in [OnUnknown::Retry, OnUnknown::GiveUp, OnUnknown::Ask] {
+            // The second and third answer where they make a difference: at one byte in seven.
+            if answer == OnUnknown::Retry || end % 7 == 0 {
+                resume(&bytes[..end], &whole, answer, &next).await;
+            }
+        }
+    }
+    // A flipped bit ends the record where it is.
+    for at in (8..bytes.len()).step_by(11) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        resume(&bytes, &whole, OnUnknown::Retry, &next).await;
+    }
+}
+
+/// A journal in memory, each append of which takes a while.
+#[derive(Default)]
+struct Memory {
+    entries: Mutex<Vec<Entry>>,
+    broken: Mutex<bool>,
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn append(&self, _run: &str, entries: &[Entry]) -> io::Result<()> {
+        tokio::task::yield_now().await;
+        if *self.broken.lock().unwrap() {
+            return Err(io::Error::other("the disk is full"));
+        }
+        self.entries.lock().unwrap().extend_from_slice(entries);
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn load(&self, _run: &str) -> io::Result<Vec<Entry>> {
+        Ok(self.entries.lock().unwrap().clone())
+    }
+}
+
+// Workflow 16, killed between any two polls rather than any two bytes.
+#[tokio::test]
+async fn dropped_at_every_poll_a_run_resumes() {
+    let whole = plan(&Ran::default()).run(3).await;
+    for polls in 0.. {
+        let ran = Ran::default();
+        let plan = plan(&ran);
+        let journal = Arc::new(Memory::default());
+        let finished = {
+            let mut run = pin!(plan.start(3).journal(Arc::clone(&journal) as _, "run").run());
+            let mut left = polls;
+            std::future::poll_fn(|cx| match left {
+                0 => Poll::Ready(false),
+                _ => {
+                    left -= 1;
+                    run.as_mut().poll(cx).map(|_| true)
+                }
+            })
+            .await
+        };
+        let report =
+            plan.start(3).journal(Arc::clone(&journal) as _, "run").ask(|_| OnUnknown::Retry).run().await;
+        assert_eq!(report.output(), whole.output());
+        let mut ends = BTreeMap::<_, u32>::new();
+        for entry in journal.entries.lock().unwrap().iter() {
+            if let Entry::Succeeded { step, .. } | Entry::Failed { step, .. } | Entry::Skipped { step } =
+                entry
+            {
+                *ends.entry(*step).or_default() += 1;
+            }
+        }
+        assert_eq!(ends.len(), 20);
+        assert!(ends.values().all(|ends| *ends == 1), "a step ended twice");
+        if finished {
+            assert!(20 < polls, "the run never waited");
+            return;
+        }
+    }
+}
+
+// Workflow 16: the key by which a step's effect can be made to happen once.
+#[tokio::test]
+async fn the_idempotency_key_survives_attempts_and_crashes() {
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let mut w = Workflow::<()>::new("w");
+    let retry = Retry::new(NonZeroU32::new(2).unwrap(), Duration::ZERO);
+    let log = Arc::clone(&keys);
+    let pay = w.step("pay").policy(Policy::new().retry(retry)).run_with((), move |cx, _, ()| {
+        log.lock().unwrap().push(cx.idempotency_key());
+        async move { if cx.attempt() == 1 { Err(StepError::message("busy")) } else { Ok(()) } }
+    });
+    w.record(pay);
+    let plan = w.finish(pay).unwrap();
+    plan.start(()).journal(Arc::new(Memory::default()), "order 7").run().await.into_result().unwrap();
+    assert_eq!(*keys.lock().unwrap(), ["order 7/pay", "order 7/pay"]);
+}
+
+#[tokio::test]
+async fn a_start_is_durable_before_an_unrepeatable_step_begins_and_an_end_before_its_dependents() {
+    let journal = Arc::new(Memory::default());
+    let mut w = Workflow::<()>::new("w");
+    let seen = |journal: &Arc<Memory>, wanted: Entry| {
+        let journal = Arc::clone(journal);
+        move || assert!(journal.entries.lock().unwrap().contains(&wanted), "{wanted:?} is not durable")
+    };
+    let mut probe = Workflow::<()>::new("ids");
+    let first = probe.step("a").compute((), |()| ());
+    probe.step("b").compute(first, |_| ());
+    let ids: Vec<_> = probe.finish(first).unwrap().shape().steps().collect();
+    let started = seen(&journal, Entry::Started { step: ids[0] });
+    let ended = seen(&journal, Entry::Succeeded { step: ids[0], value: Some(Vec::new()) });
+    let a = w.step("a").run((), move |()| {
+        started();
+        async { Ok(()) }
+    });
+    let b = w.step("b").policy(Policy::new().repeatable()).run(a, move |_| {
+        ended();
+        async { Ok(()) }
+    });
+    w.record(a);
+    w.record(b);
+    let report = w.finish(b).unwrap().start(()).journal(journal, "run").run().await;
+    report.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_resumed_never_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let build = |record: bool, name: &str| {
+        let mut w = Workflow::<()>::new("w");
+        let a = w.step(name).run((), |()| async { Ok(1_u64) });
+        if record {
+            w.record(a);
+        }
+        w.finish(a).unwrap()
+    };
+    let run = async |plan: Plan<(), u64>| plan.start(()).journal(Arc::new(open(&path)), "run").run().await;
+    let unrecorded = run(build(false, "a")).await;
+    assert_eq!(unrecorded.outcome(), Outcome::Cancelled);
+    let error = unrecorded.into_result().unwrap_err();
+    assert!(
+        matches!(error.cause(), Some(Cause::Journal(_))) && error.to_string().contains("must be recorded"),
+        "{error}"
+    );
+    assert_eq!(run(build(true, "a")).await.outcome(), Outcome::Succeeded);
+    let changed = run(build(true, "b")).await.into_result().unwrap_err();
+    assert!(changed.to_string().contains("another version"), "{changed}");
+    std::fs::write(&path, b"something else entirely").unwrap();
+    assert_eq!(FileJournal::open(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_journal_that_breaks_cancels_the_run_and_it_can_be_resumed() {
+    let journal = Arc::new(Memory::default());
+    let mut w = Workflow::<()>::new("w");
+    let breaker = Arc::clone(&journal);
+    let a = w.step("a").run((), move |()| {
+        *breaker.broken.lock().unwrap() = true;
+        async { Ok(1_u64) }
+    });
+    let b = w.step("b").compute(a, |a| *a + 1);
+    w.record(a);
+    w.record(b);
+    let plan = w.finish(b).unwrap();
+    let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!(report.outcome(), Outcome::Cancelled);
+    assert!(report.into_result().unwrap_err().to_string().contains("the disk is full"));
+    *journal.broken.lock().unwrap() = false;
+    let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!(report.outcome(), Outcome::Unknown, "nobody was there to ask");
+    assert_eq!(report.run().state(plan.shape().find("b").unwrap()), State::Skipped);
+}
+
+#[tokio::test]
+async fn steps_without_a_codec_run_again_where_they_are_needed() {
+    let ran = Ran::default();
+    let mut w = Workflow::<u64>::new("w");
+    let input = w.input();
+    let log = Arc::clone(&ran);
+    let list = w.step("list").policy(Policy::new().repeatable()).run(input, move |x| {
+        *log.lock().unwrap().entry("list".to_owned()).or_default() += 1;
+        async move { Ok(vec![*x; 3]) }
+    });
+    let log = Arc::clone(&ran);
+    let sum = w.step("sum").run(list, move |list| {
+        *log.lock().unwrap().entry("sum".to_owned()).or_default() += 1;
+        async move { Ok(list.iter().sum::<u64>()) }
+    });
+    w.record(sum);
+    let plan = w.finish(sum).unwrap();
+    let journal = Arc::new(Memory::default());
+    let counts = async |wanted: (u32, u32)| {
+        let run = plan.start(2).journal(Arc::clone(&journal) as _, "run").ask(|_| OnUnknown::Retry).run();
+        assert_eq!(*run.await.into_result().unwrap(), 6);
+        let counts = ran.lock().unwrap().clone();
+        assert_eq!((counts["list"], counts["sum"]), wanted);
+    };
+    counts((1, 1)).await;
+    counts((1, 1)).await;
+    // Without the record of the sum, its input is needed again.
+    journal.entries.lock().unwrap().pop();
+    counts((2, 2)).await;
+}
+
+#[tokio::test]
+async fn many_runs_share_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(directory.path().join("journal")).unwrap();
+    let mut w = Workflow::<u64>::new("w");
+    let input = w.input();
+    let mut last = input;
+    for i in 0..5_u64 {
+        last = w.step(&i.to_string()).run(last, move |x| async move { Ok(*x + i) });
+        w.record(last);
+    }
+    let plan = w.finish(last).unwrap();
+    let runs: Vec<_> = (0..20)
+        .map(|i| tokio::spawn(plan.start(i).journal(Arc::new(journal.clone()), &i.to_string()).run()))
+        .collect();
+    for (i, run) in runs.into_iter().enumerate() {
+        assert_eq!(*run.await.unwrap().into_result().unwrap(), i as u64 + 10);
+    }
+    let (appends, writes) = journal.writes();
+    assert!(100 < appends && writes * 2 < appends, "{appends} appends took {writes} writes");
+    drop(journal);
+    let journal = FileJournal::open(directory.path().join("journal")).unwrap();
+    assert_eq!(journal.truncated(), 0);
+    for i in 0..20 {
+        assert_eq!(journal.load(&i.to_string()).await.unwrap().len(), 11);
+    }
+}
+
+#[test]
+fn entries_read_back_and_nothing_else_does() {
+    let mut w = Workflow::<()>::new("w");
+    let a = w.step("a").compute((), |()| ());
+    let step = w.finish(a).unwrap().shape().steps().next().unwrap();
+    let entries = [
+        Entry::Opened { version: u128::MAX - 7 },
+        Entry::Started { step },
+        Entry::Retrying { step },
+        Entry::Succeeded { step, value: None },
+        Entry::Succeeded { step, value: Some(b"x".to_vec()) },
+        Entry::Failed { step, error: "\u{e9}".to_owned() },
+        Entry::Skipped { step },
+    ];
+    for entry in entries {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        assert_eq!(Entry::decode(&bytes), Some(entry.clone()));
+        assert_eq!(Entry::decode(&bytes[..bytes.len().min(4)]), None);
+    }
+    assert_eq!(Entry::decode(&[]), None);
+    assert_eq!(Entry::decode(&[9, 0, 0, 0, 0]), None);
+}

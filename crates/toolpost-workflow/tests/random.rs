@@ -1,0 +1,252 @@
+//! Random graphs against a reference executor, and against the clock.
+#![expect(clippy::disallowed_methods, reason = "the tests wait on tokio's paused clock")]
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, sleep};
+use toolpost_workflow::{Graph, Need, OnFailure, Outcome, Plan, Policy, State, StepError};
+
+/// Cases of a property: modest here, more with `TOOLPOST_CASES`.
+fn cases(usual: u32) -> u32 {
+    std::env::var("TOOLPOST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    /// How far back, and how; a distance beyond the first step is no dependency.
+    needs: Vec<(usize, Need)>,
+    time: u64,
+    fails: bool,
+    skips: bool,
+    allowed: bool,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let need = prop_oneof![4 => Just(Need::Success), 1 => Just(Need::AnySuccess), 1 => Just(Need::End)];
+    (
+        prop::collection::vec((1..12_usize, need), 0..4),
+        0..20_u64,
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+    )
+        .prop_map(|(needs, time, fails, skips, allowed)| Step { needs, time, fails, skips, allowed })
+}
+
+/// The dependencies of each step, each once and in its strictest form.
+fn edges(steps: &[Step]) -> Vec<Vec<(usize, Need)>> {
+    let of = |(i, step): (usize, &Step)| {
+        let mut needs: Vec<(usize, Need)> =
+            step.needs.iter().filter(|(back, _)| *back <= i).map(|&(back, need)| (i - back, need)).collect();
+        needs.sort_unstable();
+        needs.dedup_by_key(|(from, _)| *from);
+        needs
+    };
+    steps.iter().enumerate().map(of).collect()
+}
+
+/// What must become of each step, by the definition and nothing else.
+fn reference(steps: &[Step], edges: &[Vec<(usize, Need)>]) -> Vec<State> {
+    let mut states = Vec::new();
+    for (step, needs) in steps.iter().zip(edges) {
+        let worked = |&&(from, _): &&(usize, Need)| states[from] == State::Succeeded;
+        let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need);
+        let runs = of(Need::Success).all(|n| worked(&n))
+            && (of(Need::AnySuccess).count() == 0 || of(Need::AnySuccess).any(|n| worked(&n)));
+        states.push(match (runs, step.skips, step.fails) {
+            (false, _, _) | (_, true, _) => State::Skipped,
+            (_, _, true) => State::Failed,
+            _ => State::Succeeded,
+        });
+    }
+    states
+}
+
+#[derive(Default)]
+struct Watch {
+    running: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+fn plan(steps: &[Step], edges: &[Vec<(usize, Need)>], watch: &Arc<Watch>) -> Plan<(), u64> {
+    let mut graph = Graph::<(), u64>::new("random");
+    for (i, (step, needs)) in steps.iter().zip(edges).enumerate() {
+        let name = i.to_string();
+        let (time, fails, skips, watch) = (step.time, step.fails, step.skips, Arc::clone(watch));
+        let rule = if step.allowed { OnFailure::Allow } else { OnFailure::Isolate };
+        let named = |need| needs.iter().filter(move |(_, n)| *n == need).map(|(from, _)| from.to_string());
+        graph
+            .step(&name)
+            .needs(named(Need::Success))
+            .needs_any(named(Need::AnySuccess))
+            .after(named(Need::End))
+            .policy(Policy::new().on_failure(rule).expected(Duration::from_millis(time)))
+            .when(move |_| !skips)
+            .run(move |_| {
+                let watch = Arc::clone(&watch);
+                async move {
+                    watch.peak.fetch_max(watch.running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    if 0 < time {
+                        sleep(Duration::from_millis(time)).await;
+                    }
+                    watch.running.fetch_sub(1, Ordering::SeqCst);
+                    if fails { Err(StepError::message("told to fail")) } else { Ok(time) }
+                }
+            });
+    }
+    let last = (steps.len() - 1).to_string();
+    graph.build(&last).expect("the edges only go back")
+}
+
+fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// When each step ends if it starts the moment its needs are met: of an `any`, the earliest success;
+/// a step that cannot run any more ends the moment that is certain.
+fn ends(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> Vec<u64> {
+    let mut ends: Vec<u64> = Vec::new();
+    for (i, needs) in edges.iter().enumerate() {
+        let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need).map(|&(from, _)| from);
+        let lost =
+            of(Need::Success).filter(|&from| states[from] != State::Succeeded).map(|from| ends[from]).min();
+        let none = of(Need::AnySuccess).all(|from| states[from] != State::Succeeded);
+        let dead = none.then(|| of(Need::AnySuccess).map(|from| ends[from]).max()).flatten();
+        let doomed = match (lost, dead) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let all = of(Need::Success).chain(of(Need::End)).map(|from| ends[from]).max().unwrap_or(0);
+        let any = of(Need::AnySuccess)
+            .filter(|&from| states[from] == State::Succeeded)
+            .map(|from| ends[from])
+            .min();
+        let runs = matches!(states[i], State::Succeeded | State::Failed);
+        let begins = all.max(any.unwrap_or(0));
+        ends.push(doomed.unwrap_or(begins + if runs { steps[i].time } else { 0 }));
+    }
+    ends
+}
+
+/// What a barrier between levels would make of it: each level starts when the one before has ended.
+fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> u64 {
+    let mut levels: Vec<usize> = Vec::new();
+    let mut longest: Vec<u64> = Vec::new();
+    for (i, needs) in edges.iter().enumerate() {
+        let level = needs.iter().map(|&(from, _)| levels[from] + 1).max().unwrap_or(0);
+        levels.push(level);
+        longest.resize(longest.len().max(level + 1), 0);
+        if matches!(states[i], State::Succeeded | State::Failed) {
+            longest[level] = longest[level].max(steps[i].time);
+        }
+    }
+    longest.iter().sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
+
+    // Workflow 18
+    #[test]
+    fn a_run_ends_as_the_reference_does(steps in prop::collection::vec(step(), 1..40), limit in prop::option::of(1..5_usize)) {
+        let edges = edges(&steps);
+        let watch = Arc::new(Watch::default());
+        let plan = plan(&steps, &edges, &watch);
+        let report = paused().block_on(async {
+            let start = plan.start(());
+            match limit.and_then(NonZeroUsize::new) {
+                Some(limit) => start.limit(limit).run().await,
+                None => start.run().await,
+            }
+        });
+        let run = report.run();
+        let wanted = reference(&steps, &edges);
+        let states: Vec<State> = plan.shape().steps().map(|step| run.state(step)).collect();
+        prop_assert_eq!(&states, &wanted);
+
+        // Every edge was respected, and every step ended once.
+        for step in plan.shape().steps() {
+            let Some(started) = run.span(step).started else { continue };
+            for (from, need) in plan.shape().dependencies(step) {
+                if need != Need::AnySuccess {
+                    prop_assert!(run.span(from).ended.is_some_and(|ended| ended <= started));
+                }
+            }
+        }
+        let mut ended: Vec<_> = run.ended().to_vec();
+        ended.sort_unstable();
+        prop_assert_eq!(ended, plan.shape().steps().collect::<Vec<_>>());
+        let failed = steps.iter().zip(&wanted).any(|(step, state)| *state == State::Failed && !step.allowed);
+        prop_assert_eq!(report.outcome(), if failed { Outcome::Failed } else { Outcome::Succeeded });
+        let peak = watch.peak.load(Ordering::SeqCst);
+        prop_assert!(limit.is_none_or(|limit| peak <= limit), "{} at once", peak);
+    }
+}
+
+/// The makespan of a run without a limit is the critical path, to the millisecond; the sums of all runs
+/// beside those of an executor with a barrier between levels.
+#[test]
+fn the_makespan_is_the_critical_path() {
+    let runs = cases(10_000);
+    let runtime = paused();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut ours, mut foil) = (0, 0);
+    for _ in 0..runs {
+        let steps = prop::collection::vec(step(), 1..20).new_tree(&mut runner).expect("a tree").current();
+        let edges = edges(&steps);
+        let states = reference(&steps, &edges);
+        let plan = plan(&steps, &edges, &Arc::default());
+        let took = runtime.block_on(async {
+            let start = Instant::now();
+            plan.run(()).await;
+            start.elapsed()
+        });
+        let critical = ends(&steps, &edges, &states).into_iter().max().unwrap_or(0);
+        // A step that is skipped at once may leave others running: the run ends with the last of them.
+        assert_eq!(took, Duration::from_millis(critical), "{steps:?}");
+        ours += critical;
+        foil += barrier(&steps, &edges, &states);
+    }
+    assert!(ours * 11 < foil * 10, "a barrier would have cost nothing: {ours} and {foil}");
+    println!(
+        "{runs} graphs: {ours} ms, with a barrier between levels {foil} ms ({:.2} times)",
+        foil as f64 / ours as f64
+    );
+}
+
+/// With a limit, the makespan stays under the bound of list scheduling (Graham 1966):
+/// the work shared by all seats, plus what cannot be shared of the critical path.
+#[test]
+fn the_makespan_under_a_limit_is_within_grahams_bound() {
+    let runtime = paused();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..cases(500) {
+        let steps = prop::collection::vec(step(), 1..30).new_tree(&mut runner).expect("a tree").current();
+        let steps: Vec<Step> =
+            steps.into_iter().map(|step| Step { fails: false, skips: false, ..step }).collect();
+        let edges = edges(&steps);
+        let states = reference(&steps, &edges);
+        let watch = Arc::default();
+        let plan = plan(&steps, &edges, &watch);
+        let seats = 3;
+        let took = runtime.block_on(async {
+            let start = Instant::now();
+            plan.start(()).limit(NonZeroUsize::new(seats).expect("not zero")).run().await;
+            start.elapsed()
+        });
+        assert!(watch.peak.load(Ordering::SeqCst) <= seats);
+        // With `any` a later winner may lengthen the path, so every dependency counts here.
+        let strict: Vec<Vec<(usize, Need)>> =
+            edges.iter().map(|needs| needs.iter().map(|&(from, _)| (from, Need::End)).collect()).collect();
+        let path = ends(&steps, &strict, &states).into_iter().max().unwrap_or(0);
+        let work: u64 = steps.iter().map(|step| step.time).sum();
+        let bound = work as f64 / seats as f64 + path as f64 * (1.0 - 1.0 / seats as f64);
+        assert!(took.as_secs_f64() * 1_000.0 <= bound + 1e-6, "{took:?}, bound {bound} ms: {steps:?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Tools by category, loaded when first used.
+
+mod lazy;
+mod meta;
+mod schemas;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use toolpost_dispatch::{Dispatcher, Entry};
+use toolpost_tool::{AnyTool, ErrorKind, Principal, Tool as _, ToolError};
+
+use lazy::Lazy;
+pub(crate) use lazy::Loader;
+pub(crate) use meta::meta_tools;
+pub use schemas::SchemaStats;
+use schemas::Schemas;
+
+use crate::pipeline::Shared;
+use crate::{Settings, runtime};
+
+/// The tools of a [`Runtime`](crate::Runtime) by category, in the order of their names. Cheap to clone.
+///
+/// A lazy category's loader runs once, on first use; listing the categories never runs it. What is shown to a
+/// principal is what it may call.
+#[derive(Clone)]
+pub struct Categories(Arc<Inner>);
+
+struct Inner {
+    dispatcher: Dispatcher,
+    shared: Shared,
+    lazy: BTreeMap<String, Lazy>,
+    /// Every tool registered by now, behind its pipeline, and the settings they were registered under.
+    registered: Mutex<(Settings, Vec<AnyTool>)>,
+    schemas: Schemas,
+}
+
+/// The category of tools that name none.
+const OTHER: &str = "other";
+
+/// A category, as it is listed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Category {
+    /// Its name.
+    pub name: String,
+    /// How many of its tools the principal may call; `None` while it is not loaded.
+    pub tools: Option<usize>,
+    /// Whether it is loaded only on first use, and has not been.
+    pub lazy: bool,
+}
+
+/// A tool, as short as it can be listed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ShortTool {
+    /// Its name.
+    pub name: String,
+    /// The first line of its description, at most 100 characters.
+    pub description: String,
+}
+
+impl Categories {
+    pub(crate) fn new(
+        dispatcher: Dispatcher,
+        shared: Shared,
+        settings: Settings,
+        tools: Vec<AnyTool>,
+        lazy: BTreeMap<String, Loader>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            dispatcher,
+            shared,
+            lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
+            registered: Mutex::new((settings, tools)),
+            schemas: Schemas::default(),
+        }))
+    }
+
+    /// The categories, in the order of their names. Loads none.
+    #[must_use]
+    pub fn list(&self, principal: &Principal) -> Vec<Category> {
+        let mut counts: BTreeMap<String, Option<usize>> = self
+            .0
+            .lazy
+            .iter()
+            .filter(|(_, lazy)| !lazy.is_loaded())
+            .map(|(name, _)| (name.clone(), None))
+            .collect();
+        for entry in self.visible(principal) {
+            let count = counts.entry(category(&entry).to_owned()).or_default();
+            *count = Some(count.unwrap_or(0) + 1);
+        }
+        let lazy = |name: &str| self.0.lazy.get(name).is_some_and(|lazy| !lazy.is_loaded());
+        counts.into_iter().map(|(name, tools)| Category { lazy: lazy(&name), name, tools }).collect()
+    }
+
+    /// The tools in one category, in the order of their names. Loads it if need be.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such category, with those there are; or if loading it fails, and then the next use loads again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the loading to whoever else waits for it.
+    pub async fn tools(&self, name: &str, principal: &Principal) -> Result<Vec<ShortTool>, ToolError> {
+        self.load(name).await?;
+        let inside: Vec<ShortTool> =
+            self.visible(principal).iter().filter(|entry| category(entry) == name).map(short).collect();
+        if inside.is_empty() && !self.0.lazy.contains_key(name) {
+            let known: Vec<String> =
+                self.list(principal).into_iter().map(|c| format!("`{}`", c.name)).collect();
+            let message = format!("there is no category `{name}`; there are: {}", known.join(", "));
+            return Err(ToolError::invalid_arguments(message));
+        }
+        Ok(inside)
+    }
+
+    /// The schemas of one tool, encoded: an object with `name`, `description`, `inputSchema` and, if there is one,
+    /// `outputSchema`. Encoded once per tool.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such tool that the principal may call.
+    pub fn schema(&self, tool: &str, principal: &Principal) -> Result<Arc<str>, ToolError> {
+        let catalog = self.0.dispatcher.registry().catalog();
+        match catalog.find(tool).filter(|entry| self.0.dispatcher.may(principal, entry.spec())) {
+            Some(entry) => self.0.schemas.encoded(catalog.generation(), entry.spec()),
+            None => Err(ToolError::invalid_arguments(format!(
+                "there is no tool `{tool}` in the categories loaded so far; list a category's tools to see them"
+            ))),
+        }
+    }
+
+    /// How the schema cache fares.
+    #[must_use]
+    pub fn schema_stats(&self) -> SchemaStats {
+        self.0.schemas.stats()
+    }
+
+    /// Forgets encoded schemas; says how many.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn clear_schemas(&self) -> usize {
+        self.0.schemas.clear()
+    }
+
+    /// Loads a category if it is lazy and not loaded yet; a name that is no lazy category needs nothing.
+    ///
+    /// # Errors
+    ///
+    /// If its loader fails, or its tools cannot be registered. The next use tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the loading to whoever else waits for it.
+    pub async fn load(&self, name: &str) -> Result<(), ToolError> {
+        match self.0.lazy.get(name) {
+            Some(lazy) => lazy.load(|tools| self.register(name, tools)).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.0.dispatcher
+    }
+
+    /// Replaces what is registered, lazy categories that are loaded included: they load again on next use.
+    pub(crate) fn replace(
+        &self,
+        settings: &Settings,
+        tools: impl IntoIterator<Item = AnyTool>,
+    ) -> Result<(), runtime::BuildError> {
+        let tools = runtime::pipelines(settings, tools, None, &self.0.shared);
+        let mut registered = self.registered();
+        let catalog = runtime::catalog(settings, &tools, self.0.lazy.is_empty())?;
+        self.0.dispatcher.registry().replace(catalog);
+        *registered = (settings.clone(), tools);
+        self.0.lazy.values().for_each(Lazy::forget);
+        Ok(())
+    }
+
+    /// Adds the tools of a category that has just been loaded.
+    fn register(&self, name: &str, loaded: Vec<AnyTool>) -> Result<(), ToolError> {
+        let mut registered = self.registered();
+        let mut tools = registered.1.clone();
+        tools.extend(runtime::pipelines(&registered.0, loaded, Some(name), &self.0.shared));
+        let catalog = runtime::catalog(&registered.0, &tools, false).map_err(|error| {
+            ToolError::with_kind(
+                ErrorKind::Failed,
+                format!("category `{name}` cannot be registered: {error}"),
+            )
+        })?;
+        self.0.dispatcher.registry().replace(catalog);
+        registered.1 = tools;
+        Ok(())
+    }
+
+    fn visible(&self, principal: &Principal) -> Vec<Arc<Entry>> {
+        self.0.dispatcher.visible(&self.0.dispatcher.registry().catalog(), principal)
+    }
+
+    /// Nothing panics while this is held; a poisoned lock holds what it held.
+    fn registered(&self) -> std::sync::MutexGuard<'_, (Settings, Vec<AnyTool>)> {
+        self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Categories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Categories").field("lazy", &self.0.lazy.keys()).finish_non_exhaustive()
+    }
+}
+
+fn category(entry: &Entry) -> &str {
+    entry.spec().category().unwrap_or(OTHER)
+}
+
+fn short(entry: &Arc<Entry>) -> ShortTool {
+    const MOST: usize = 100;
+    let spec = entry.tool().spec();
+    let line = spec.description().lines().next().unwrap_or("").trim();
+    let end = line.char_indices().nth(MOST).map_or(line.len(), |(at, _)| at);
+    ShortTool { name: spec.name().to_owned(), description: line[..end].to_owned() }
+}

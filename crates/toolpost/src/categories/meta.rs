@@ -1,0 +1,90 @@
+//! Four tools in place of a long list.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use toolpost_tool::{AnyTool, Call, NoArgs, Output, ToolError, tool_fn};
+
+use super::Categories;
+
+/// In which category to look.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct InCategory {
+    /// The name of a category, as `tools_list_categories` lists it.
+    category: String,
+}
+
+/// Of which tool.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OfTool {
+    /// The name of a tool, as `tools_list_tools` lists it.
+    tool: String,
+    /// Its category; needed if nothing of the category was used before.
+    category: Option<String>,
+}
+
+/// What to call.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Dispatch {
+    /// The name of a tool, as `tools_list_tools` lists it.
+    tool: String,
+    /// Its category; needed if nothing of the category was used before.
+    category: Option<String>,
+    /// Its arguments, as its schema from `tools_get_schema` describes them.
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+/// The four tools that stand in front of all others. Behind them every policy is enforced.
+pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
+    let all = categories.clone();
+    let list_categories = tool_fn("tools_list_categories", move |_: NoArgs, call: Call| {
+        let listed = Output::json(&all.list(call.principal()));
+        async move { listed }
+    });
+    let all = categories.clone();
+    let list_tools = tool_fn("tools_list_tools", move |args: InCategory, call: Call| {
+        let all = all.clone();
+        async move { Output::json(&all.tools(&args.category, call.principal()).await?) }
+    });
+    let all = categories.clone();
+    let get_schema = tool_fn("tools_get_schema", move |args: OfTool, call: Call| {
+        let all = all.clone();
+        async move {
+            all.load(args.category.as_deref().unwrap_or_default()).await?;
+            let schema = all.schema(&args.tool, call.principal())?;
+            let schema: &serde_json::value::RawValue = serde_json::from_str(&schema)?;
+            Output::json(schema)
+        }
+    });
+    let all = categories.clone();
+    let dispatch = tool_fn("tools_dispatch", move |args: Dispatch, call: Call| {
+        let all = all.clone();
+        async move {
+            all.load(args.category.as_deref().unwrap_or_default()).await?;
+            let call = call.redirected(args.tool, &args.arguments)?;
+            all.dispatcher().call_within(call).await.map_err(in_band)
+        }
+    });
+    vec![
+        AnyTool::new(
+            list_categories.with_spec(|s| s.with_description("Lists the categories of tools.").read_only()),
+        ),
+        AnyTool::new(
+            list_tools.with_spec(|s| s.with_description("Lists the tools in one category.").read_only()),
+        ),
+        AnyTool::new(get_schema.with_spec(|s| s.with_description("Shows how to call one tool.").read_only())),
+        AnyTool::new(dispatch.with_spec(|s| s.with_description("Calls one tool by its name."))),
+    ]
+}
+
+/// An unknown tool is an argument of this tool that is wrong, not a broken protocol.
+fn in_band(error: ToolError) -> ToolError {
+    match error.as_protocol().is_some_and(|error| error.code() == toolpost_protocol::Code::INVALID_PARAMS) {
+        true => ToolError::invalid_arguments(error.to_string()),
+        false => error,
+    }
+}

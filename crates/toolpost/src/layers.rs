@@ -1,0 +1,34 @@
+//! The layers: each takes a tool, and is one.
+//!
+//! A layer is two things. Its *policy* is a plain value (`TimeLimit`, ...) with one method,
+//! `around(call, next)`, that runs `next` zero, one or more times under that policy. Its *wrapper*
+//! (`Timed<T>`, ...) holds a tool and a policy, and is a [`Tool`](toolpost_tool::Tool). The wrapper
+//! is what people compose by hand; the runtime nests the same `around`s, with those a tool does not
+//! declare left out, so that its whole pipeline is one future and one allocation.
+
+mod cached;
+mod fallback;
+mod guarded;
+mod hedged;
+mod invalidating;
+mod limited;
+mod question;
+mod retried;
+mod scheduled;
+mod threaded;
+mod timed;
+mod verdict;
+
+pub use crate::lift::{Lent, Lifted};
+pub use cached::{Cached, Caching, ResultCache};
+pub use fallback::{Backed, Fallback};
+pub use guarded::{Guard, Guarded};
+pub use hedged::{Hedge, Hedged};
+pub use invalidating::{Invalidating, Invalidation};
+pub use limited::{Limited, Rate, RateLimit};
+pub use retried::{Retried, Retry};
+pub use scheduled::{Scheduled, Seats};
+pub(crate) use scheduled::{class, urgency};
+pub use threaded::Threaded;
+pub use timed::{TimeLimit, Timed};
+pub use verdict::Verdict;

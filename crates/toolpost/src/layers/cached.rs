@@ -1,0 +1,347 @@
+//! A tool that remembers its results.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use toolpost_cache::rt::{Answer, LoadError, Outcome, Purpose, ReadThrough, Request, Source};
+use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
+use toolpost_tool::{
+    CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
+};
+
+use super::question::{Questions, Seen};
+use super::{Lifted, Verdict};
+use crate::clock;
+
+/// The results that tools have given, for as many tools as share it.
+///
+/// A handle; clones share everything. It is never asked before a call is authorized, for it lies inside the runtime
+/// that authorizes, and it tells callers apart by principal all the same.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::cache::Bounds;
+/// use toolpost::layers::ResultCache;
+/// use toolpost::tool::{Call, CachePolicy, Mark, NoArgs, Tool, tool_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let cache = ResultCache::new(Bounds::entries(10_000).bytes(64 << 20));
+/// let policy = CachePolicy::new(Duration::from_secs(60)).stale_if_error(Duration::from_secs(600)).tagged("stock");
+/// let stock = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
+///
+/// let call = Call::new(&serde_json::json!({})).unwrap();
+/// assert!(!stock.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit));
+/// assert!(stock.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit));
+///
+/// cache.invalidate("stock").await;
+/// assert!(!stock.call(call).await.unwrap().has_mark(Mark::CacheHit));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ResultCache {
+    front: ReadThrough<Output, ToolError, Priority>,
+    seen: Arc<Seen>,
+    server: Arc<str>,
+}
+
+impl ResultCache {
+    /// An empty cache in memory, within `bounds`. A result weighs as many bytes as it holds encoded.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self::over(Cache::new(Memory::new(bounds)))
+    }
+
+    /// A cache over a store of one's own, or over a memory and something slower below it.
+    #[must_use]
+    pub fn over(cache: impl Into<Tiered<Result<Output, ToolError>>>) -> Self {
+        Self { front: ReadThrough::new(cache), seen: Arc::new(Seen::new()), server: "".into() }
+    }
+
+    /// Sets the name of the server whose tools these are, where several share a store.
+    #[must_use]
+    pub fn of_server(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.server = name.into();
+        self
+    }
+
+    /// Makes every result with this tag dead, at once and whatever their number. Loads under way are not joined by
+    /// calls that come later, nor kept.
+    ///
+    /// # Cancel safety
+    ///
+    /// In memory it is done at the first poll; below that, perhaps.
+    pub async fn invalidate(&self, tag: &str) {
+        // A store that cannot be written loses its part of what it holds; memory is done.
+        let _carriers: std::io::Result<usize> = self.front.tiers().invalidate(tag).await;
+    }
+
+    /// As [`invalidate`](Self::invalidate), in memory alone; for a `drop`.
+    pub(super) fn invalidate_in_memory(&self, tag: &str) {
+        self.front.cache().invalidate(tag);
+    }
+
+    /// Hits, misses, loads, what is held.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.front.cache().stats()
+    }
+
+    /// Starts no more refreshes, and waits for those that run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting alone.
+    pub async fn drain(&self) {
+        self.front.drain().await;
+    }
+}
+
+impl fmt::Debug for ResultCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResultCache").field("server", &self.server).field("front", &self.front).finish()
+    }
+}
+
+/// How long the results of one tool are remembered, for whom, and by what they are told apart.
+///
+/// A result is found again by server, tool, version, principal (unless declared public), the `_meta` members it varies
+/// by, and arguments; arguments are compared by value. Only a result that is no error is kept: no failure, no
+/// suspended call, and nothing of a call that carries answers to earlier questions.
+///
+/// Callers that ask the same at the same time wait for one run, each until its own deadline; the run itself has the
+/// tool's time limit. It ends when the last of them has left. What is meant for one caller alone (a refusal, a question)
+/// is given to that one, and the next runs the tool for itself.
+///
+/// An expired result is served at once while one refresh runs behind it, without the deadline and the progress of the
+/// call that found it; or, later, if the tool fails or the runtime refuses to run it. Freshness is
+/// shortened by up to a tenth, so that what was loaded together does not expire together.
+///
+/// What comes from the cache says so in its `_meta`.
+#[derive(Clone, Debug)]
+pub struct Caching {
+    cache: ResultCache,
+    questions: Arc<Questions>,
+    terms: Terms,
+    limit: Duration,
+}
+
+/// The time a run has that nothing else limits.
+const LIMIT: Duration = Duration::from_secs(60);
+
+impl Caching {
+    /// Remembers results of the tool that `spec` describes in `cache`, as `policy` says.
+    #[must_use]
+    pub fn new(cache: &ResultCache, policy: &CachePolicy, spec: &ToolSpec) -> Self {
+        let lifetime =
+            Lifetime::new(policy.ttl).stale(policy.stale).stale_if_error(policy.stale_if_error).jitter(0.1);
+        Self {
+            cache: cache.clone(),
+            questions: Arc::new(Questions::new(&cache.seen, &cache.server, policy, spec)),
+            terms: Terms::new(lifetime).tagged(policy.tags.iter().map(String::as_str)),
+            limit: spec.policy().time_limit.unwrap_or(LIMIT),
+        }
+    }
+
+    /// What a tool declares: `None` unless it says that it only reads, and how long its results are good for.
+    #[must_use]
+    pub fn declared(cache: &ResultCache, spec: &ToolSpec) -> Option<Self> {
+        let reads = spec.annotations().read_only == Some(true);
+        spec.policy().cache.as_ref().filter(|_| reads).map(|policy| Self::new(cache, policy, spec))
+    }
+
+    /// Sets the time that a run has, retries and waiting for a seat included: by default the time limit that the tool
+    /// declares for one attempt, or a minute.
+    #[must_use]
+    pub const fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Answers from the cache, or runs `next` once for everyone who asks the same.
+    ///
+    /// A hit is ready at the first poll and allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `next` answers; [`TimedOut`](ErrorKind::TimedOut) when the call's deadline or the run's limit has passed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the run to the others that wait for it, and drops that of `next` with the last.
+    pub async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F + Send + 'static,
+    ) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>> + Send + 'static,
+    {
+        match self.hit(&call) {
+            Some(output) => Ok(output),
+            None => self.miss(call, next).await,
+        }
+    }
+
+    /// A fresh result of the same call, marked; nothing is run for it.
+    #[must_use]
+    pub fn hit(&self, call: &Call) -> Option<Output> {
+        if call.is_resumed() {
+            return None;
+        }
+        let found = self.questions.with_key(call, |key| self.cache.front.hit(key));
+        found.map(|output| marked(output, Source::Fresh))
+    }
+
+    /// What [`around`](Self::around) does when there is no hit.
+    async fn miss<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F + Send + 'static,
+    ) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>> + Send + 'static,
+    {
+        if call.is_resumed() {
+            return next(call).await;
+        }
+        let deadline = call.deadline();
+        let mut asked = pin!(self.ask(call, next));
+        let first = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
+        let answer = match (first, deadline) {
+            (Poll::Ready(answer), _) => answer,
+            (Poll::Pending, None) => asked.await,
+            (Poll::Pending, Some(deadline)) => {
+                let left = deadline.saturating_duration_since(clock::now());
+                match tokio::time::timeout_at(deadline.into(), asked).await {
+                    Ok(answer) => answer,
+                    Err(_elapsed) => return Err(ToolError::timed_out(left)),
+                }
+            }
+        };
+        match answer {
+            Ok(Answer { value, source, .. }) => Ok(marked(value, source)),
+            Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
+            Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
+            Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
+        }
+    }
+
+    fn ask<N, F>(
+        &self,
+        call: Call,
+        next: N,
+    ) -> impl Future<Output = Result<Answer<Output>, LoadError<ToolError>>> + Send + use<N, F>
+    where
+        N: FnOnce(Call) -> F + Send + 'static,
+        F: Future<Output = Result<Output, ToolError>> + Send + 'static,
+    {
+        let front = &self.cache.front;
+        let (terms, questions) = (self.terms.clone(), Arc::clone(&self.questions));
+        let asked = call.clone();
+        self.questions.with_key(&asked, |key| {
+            let request =
+                Request::new(key).limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
+            front.get(request, move |loading| {
+                // Here and not before: whoever finds an answer allocates nothing.
+                questions.remember(&call);
+                let call = match loading.purpose {
+                    Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
+                    // Each caller leaves at its own deadline; the run has a limit of its own.
+                    _ => call.without_deadline().with_priority(loading.lift.urgency()),
+                };
+                // A seat that the run queues for moves forward when somebody more urgent joins.
+                let lifted = Lifted::new(&call);
+                let rising = lifted.clone();
+                loading.lift.on_rise(move |priority| rising.set_priority(*priority));
+                let run = next(call);
+                async move { outcome(lifted.run(run).await, terms) }
+            })
+        })
+    }
+}
+
+/// What becomes of the outcome of a run: for whom it is, whether it is kept, and whether an expired result may stand
+/// in for it.
+///
+/// This is where caching meets the breaker, the scheduler and the rate limit: what they refuse belongs to one caller,
+/// and an expired result covers it. A denial, a question and the caller's own fault are covered by nothing.
+fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, ToolError> {
+    let verdict = Verdict::of(&result);
+    match result {
+        // What stands in for a result is not one: the next call asks again.
+        Ok(output) if output.has_mark(Mark::Degraded) || output.has_mark(Mark::CacheStale) => {
+            Outcome::Pass(output)
+        }
+        Ok(output) if verdict == Verdict::Works => {
+            let terms = terms.weighing(output.weight());
+            Outcome::Keep(output, terms)
+        }
+        Ok(output) => Outcome::Pass(output),
+        Err(error) => match (verdict, error.kind()) {
+            (_, ErrorKind::Refused(Refusal::Denied)) => Outcome::Refuse(error),
+            (Verdict::Refused, _) => Outcome::Personal(Err(error)),
+            (Verdict::Suspended | Verdict::Cancelled, _) => Outcome::Refuse(error),
+            // What one client cannot be asked, another can.
+            (Verdict::CallersFault, ErrorKind::Protocol) => Outcome::Refuse(error),
+            (Verdict::CallersFault, _) => Outcome::Reject(error, Terms::ttl(Duration::ZERO)),
+            _ => Outcome::Fail(error),
+        },
+    }
+}
+
+/// Says in the result where it came from.
+const fn marked(output: Output, source: Source) -> Output {
+    match source {
+        Source::Fresh => output.marked(Mark::CacheHit),
+        Source::Stale => output.marked(Mark::CacheStale),
+        Source::StaleOnError => output.marked(Mark::CacheStale).marked(Mark::Degraded),
+        _ => output,
+    }
+}
+
+/// A tool that remembers its results. See [`Caching`].
+#[derive(Debug)]
+pub struct Cached<T> {
+    tool: Arc<T>,
+    caching: Caching,
+}
+
+impl<T> Cached<T> {
+    /// Remembers the results of `tool`; `caching` was made for it.
+    pub fn new(tool: T, caching: Caching) -> Self {
+        Self { tool: Arc::new(tool), caching }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub const fn caching(&self) -> &Caching {
+        &self.caching
+    }
+}
+
+impl<T> Clone for Cached<T> {
+    fn clone(&self) -> Self {
+        Self { tool: Arc::clone(&self.tool), caching: self.caching.clone() }
+    }
+}
+
+impl<T: Tool> Tool for Cached<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        // Before the tool is taken along for a load that a hit does not need.
+        if let Some(output) = self.caching.hit(&call) {
+            return Ok(output);
+        }
+        let tool = Arc::clone(&self.tool);
+        self.caching.miss(call, move |call| async move { tool.call(call).await }).await
+    }
+}

@@ -1,0 +1,179 @@
+//! A tool with something to fall back on.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+use toolpost_tool::{
+    BoxFuture, Call, ErrorKind, Mark, Output, Principal, Refusal, Tool, ToolError, ToolSpec,
+};
+
+use super::Verdict;
+
+/// What to answer when a tool cannot.
+///
+/// It stands in when the tool fails, takes too long, or is refused a run because its breaker is open, its queue full
+/// or its deadline near. It never hides the caller's faults, a denial, a suspended call, or a result that reports an
+/// error. What it gives is marked [`Degraded`](Mark::Degraded).
+///
+/// Clones share what they remember.
+#[derive(Clone)]
+pub struct Fallback(Arc<Source>);
+
+enum Source {
+    LastGood(Memory),
+    Function(Box<Function>),
+}
+
+type Function = dyn Fn(Call, ToolError) -> BoxFuture<'static, Result<Output, ToolError>> + Send + Sync;
+
+/// Nothing awaits while this is held.
+type Memory = Mutex<LruCache<Key, Output>>;
+
+/// A result belongs to its principal, tool and arguments alone.
+#[derive(Eq, Hash, PartialEq)]
+struct Key {
+    principal: Principal,
+    tool: String,
+    arguments: String,
+}
+
+impl Key {
+    fn of(call: &Call) -> Self {
+        Self {
+            principal: call.principal().clone(),
+            tool: call.tool().to_owned(),
+            arguments: call.arguments().raw().to_owned(),
+        }
+    }
+}
+
+impl Fallback {
+    /// The last good answer to the same principal for the same arguments, byte for byte; of the last `most` such calls.
+    ///
+    /// # Panics
+    ///
+    /// If `most` is zero.
+    #[must_use]
+    pub fn last_good(most: usize) -> Self {
+        let Some(most) = NonZeroUsize::new(most) else { panic!("room for at least one answer") };
+        Self(Arc::new(Source::LastGood(Mutex::new(LruCache::new(most)))))
+    }
+
+    /// Whatever this function makes of the call and its error.
+    ///
+    /// ```
+    /// use toolpost::layers::Fallback;
+    /// use toolpost::tool::Output;
+    ///
+    /// let fallback = Fallback::new(|_call, _error| async { Ok(Output::text("no forecast today")) });
+    /// ```
+    pub fn new<F>(function: impl Fn(Call, ToolError) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Output, ToolError>> + Send + 'static,
+    {
+        Self(Arc::new(Source::Function(Box::new(move |call, error| Box::pin(function(call, error))))))
+    }
+
+    /// Runs `next`, and falls back if it cannot answer.
+    ///
+    /// # Errors
+    ///
+    /// That of `next` if there is nothing to fall back on; if falling back fails too, the same with both messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of `next`, or of the function.
+    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        match &*self.0 {
+            Source::LastGood(memory) => {
+                let key = Key::of(&call);
+                let result = next(call).await;
+                // No panic can leave the memory half changed.
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    Ok(output) => {
+                        if !output.is_error() {
+                            memory.put(key, output.clone());
+                        }
+                        Ok(output)
+                    }
+                    Err(error) if !is_worth_it(&error) => Err(error),
+                    Err(error) => match memory.get(&key) {
+                        Some(output) => Ok(output.clone().marked(Mark::Degraded)),
+                        None => Err(error),
+                    },
+                }
+            }
+            Source::Function(function) => match next(call.clone()).await {
+                Err(error) if is_worth_it(&error) => match function(call, error.clone()).await {
+                    Ok(output) => Ok(output.marked(Mark::Degraded)),
+                    Err(second) => Err(both(&error, &second)),
+                },
+                result => result,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &*self.0 {
+            Source::LastGood(_) => "Fallback(last good)",
+            Source::Function(_) => "Fallback(function)",
+        })
+    }
+}
+
+fn is_worth_it(error: &ToolError) -> bool {
+    match error.kind() {
+        ErrorKind::Refused(refusal) => matches!(
+            refusal,
+            Refusal::BreakerOpen | Refusal::QueueFull | Refusal::DeadlineUnmet | Refusal::RetryBudget
+        ),
+        _ => matches!(Verdict::of(&Err(error.clone())), Verdict::Fails | Verdict::TimesOut),
+    }
+}
+
+/// The error of the tool, which also says that falling back failed.
+fn both(error: &ToolError, second: &ToolError) -> ToolError {
+    let message = format!("{error}; the fallback failed too: {second}");
+    let told = ToolError::with_kind(error.kind(), message);
+    match error.retry_after() {
+        Some(wait) => told.with_retry_after(wait),
+        None => told,
+    }
+}
+
+/// A tool with something to fall back on. See [`Fallback`].
+#[derive(Clone, Debug)]
+pub struct Backed<T> {
+    tool: T,
+    fallback: Fallback,
+}
+
+impl<T> Backed<T> {
+    /// Backs `tool` with `fallback`.
+    pub const fn new(tool: T, fallback: Fallback) -> Self {
+        Self { tool, fallback }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Tool for Backed<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.fallback.around(call, |call| self.tool.call(call)).await
+    }
+}

@@ -1,0 +1,212 @@
+//! A tool that is left alone while it keeps failing.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use toolpost_breaker::{Backoff, Breaker, CountWindow, FailurePolicy, Permit, Rejected, Settings};
+use toolpost_tool::{BreakerPolicy, Call, Output, Refusal, Tool, ToolError, ToolSpec};
+
+use super::Verdict;
+use crate::clock;
+
+/// A circuit breaker, and what counts as a failure.
+///
+/// An error, a panic, a time limit and a result that reports an error count; the caller's faults, refusals by the
+/// runtime and suspended calls never do. A call that is dropped, or that ends because its caller's own deadline was
+/// short, counts only if it had become slow by then. A wait that the tool asks for with its error is honored if that
+/// error opens the breaker.
+///
+/// Clones share the breaker; so may several tools that need the same thing.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost::ToolExt;
+/// use toolpost::breaker::{Breaker, CountWindow};
+///
+/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
+/// // Left alone when half of the last 100 calls failed, or took 5 seconds and more.
+/// let policy = CountWindow::new(100, 50).slow(Duration::from_secs(5), 50);
+/// let search = search.timed(Duration::from_secs(30)).guarded(Breaker::new(policy, Instant::now()));
+/// ```
+pub struct Guard<P> {
+    breaker: Arc<Breaker<P>>,
+    is_failure: fn(Verdict, &Result<Output, ToolError>) -> bool,
+}
+
+impl<P: FailurePolicy> Guard<P> {
+    /// Guards with `breaker`.
+    pub fn new(breaker: impl Into<Arc<Breaker<P>>>) -> Self {
+        Self {
+            breaker: breaker.into(),
+            is_failure: |verdict, _| {
+                matches!(verdict, Verdict::Fails | Verdict::TimesOut | Verdict::ReportsError)
+            },
+        }
+    }
+
+    /// Replaces what counts as a failure, among the outcomes that are the tool's own.
+    ///
+    /// It is asked only about [`Works`](Verdict::Works), [`ReportsError`](Verdict::ReportsError),
+    /// [`Fails`](Verdict::Fails) and [`TimesOut`](Verdict::TimesOut). The other outcomes count neither way.
+    #[must_use]
+    pub fn failing_if(mut self, is_failure: fn(Verdict, &Result<Output, ToolError>) -> bool) -> Self {
+        self.is_failure = is_failure;
+        self
+    }
+
+    /// The breaker.
+    #[must_use]
+    pub const fn breaker(&self) -> &Arc<Breaker<P>> {
+        &self.breaker
+    }
+
+    /// Tells whether a call would be admitted now, and takes nothing: worth asking before queueing for a seat.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BreakerOpen`].
+    pub fn peek(&self, call: &Call) -> Result<(), ToolError> {
+        self.breaker.peek(clock::now()).map_err(|rejected| refusal(call, rejected))
+    }
+
+    /// Runs `next` if the breaker admits it, and tells the breaker how it went.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BreakerOpen`] with the time to come back, and whatever `next` answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of `next`, and abandons the permit: it frees the place of a probe, and counts as
+    /// slow if the call was by then.
+    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        let permit = self.breaker.admit_with(clock::now).map_err(|rejected| refusal(&call, rejected))?;
+        let mut held = Held { permit: Some(permit), is_polling: false };
+        let deadline = call.deadline();
+        let mut future = pin!(next(call));
+        let result = poll_fn(|cx| {
+            held.is_polling = true;
+            let polled = future.as_mut().poll(cx);
+            held.is_polling = false;
+            polled
+        })
+        .await;
+        if let Some(permit) = held.permit.take() {
+            self.settle(permit, &result, deadline);
+        }
+        result
+    }
+
+    fn settle(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>, deadline: Option<Instant>) {
+        match Verdict::of(result) {
+            Verdict::Cancelled => permit.abandon(clock::now()),
+            Verdict::CallersFault | Verdict::Refused | Verdict::Suspended => permit.ignore(),
+            // Whoever leaves it no time says nothing about the tool.
+            Verdict::TimesOut if deadline.is_some_and(|deadline| deadline <= clock::now()) => {
+                permit.abandon(clock::now());
+            }
+            verdict if !(self.is_failure)(verdict, result) => permit.success_with(clock::now),
+            _ => self.settle_failure(permit, result),
+        }
+    }
+
+    fn settle_failure(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>) {
+        let now = clock::now();
+        match result.as_ref().err().and_then(ToolError::retry_after) {
+            Some(wait) => permit.failure_retry_after(now, wait),
+            None => permit.failure(now),
+        }
+    }
+}
+
+impl Guard<CountWindow> {
+    /// The guard that a tool declares.
+    ///
+    /// What makes no sense is brought within bounds: a window of 1 to 4096 calls, a rate of 1 to 100 percent.
+    #[must_use]
+    pub fn declared(policy: &BreakerPolicy) -> Self {
+        let window = policy.window.clamp(1, 4_096);
+        let percent = ((policy.failure_rate * 100.0).round().clamp(1.0, 100.0) as u32).max(1);
+        let mut judge = CountWindow::new(window, percent).min_calls(policy.minimum_calls.clamp(1, window));
+        if let Some(slow) = policy.slow_call {
+            judge = judge.slow(slow, percent);
+        }
+        let longest = policy.open_for.saturating_mul(60).max(Duration::from_secs(60));
+        let settings = Settings::new(clock::now()).open_time(Backoff::exponential(policy.open_for, longest));
+        Self::new(Breaker::with(judge, settings))
+    }
+}
+
+impl<P> Clone for Guard<P> {
+    fn clone(&self) -> Self {
+        Self { breaker: Arc::clone(&self.breaker), is_failure: self.is_failure }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Guard<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+/// A permit that knows how to be dropped: with the time, and as a failure if what it is for panics.
+struct Held<'a, P: FailurePolicy> {
+    permit: Option<Permit<'a, P>>,
+    /// Whether a panic would be that of the call itself, not of something beside it in the same task.
+    is_polling: bool,
+}
+
+impl<P: FailurePolicy> Drop for Held<'_, P> {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
+        if self.is_polling {
+            permit.failure(clock::now());
+        } else {
+            permit.abandon(clock::now());
+        }
+    }
+}
+
+fn refusal(call: &Call, rejected: Rejected) -> ToolError {
+    let name = if call.tool().is_empty() { "this tool" } else { call.tool() };
+    let wait = rejected.retry_after();
+    let seconds = wait.as_millis().div_ceil(1_000);
+    let message =
+        format!("{name} keeps failing and is left alone for now: try again in {seconds} s, or do without it");
+    ToolError::refused(Refusal::BreakerOpen, message, Some(wait))
+}
+
+/// A tool that is left alone while it keeps failing. See [`Guard`].
+#[derive(Clone, Debug)]
+pub struct Guarded<T, P> {
+    tool: T,
+    guard: Guard<P>,
+}
+
+impl<T, P> Guarded<T, P> {
+    /// Guards each call of `tool`.
+    pub const fn new(tool: T, guard: Guard<P>) -> Self {
+        Self { tool, guard }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool, P: FailurePolicy> Tool for Guarded<T, P> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.guard.around(call, |call| self.tool.call(call)).await
+    }
+}

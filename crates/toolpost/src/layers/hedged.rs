@@ -1,0 +1,193 @@
+//! A tool that is asked a second time when it is unusually slow.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use toolpost_breaker::{Latency, RetryBudget};
+use toolpost_tool::{Call, Output, Priority, Tool, ToolError, ToolSpec};
+
+use crate::clock;
+
+/// When to ask a second time without waiting for the first answer.
+///
+/// As soon as a call takes longer than 95 in 100 lately did, the same call is made once more, in the background class
+/// and with a seat of its own; the first good answer wins, and the other call is dropped. At most 5 in 100 calls are
+/// hedged. Only a tool that declares itself read-only is.
+///
+/// The technique is that of Dean and Barroso, "The Tail at Scale", 2013. Clones share what they learn and their budget.
+///
+/// ```
+/// use toolpost::ToolExt;
+/// use toolpost::layers::Hedge;
+///
+/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
+/// let search = search.hedged(Hedge::new()); // declared read-only, or nothing happens
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hedge {
+    allowed: bool,
+    seen: Arc<Seen>,
+    budget: Arc<RetryBudget>,
+    percentile: u32,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    latency: Latency,
+    /// What is slow, in nanoseconds, found anew after each `OFTEN` calls; zero before there are enough.
+    delay: AtomicU64,
+}
+
+/// Calls to have seen before judging what is slow.
+const ENOUGH: u32 = 50;
+/// Calls between two judgements.
+const OFTEN: u32 = 10;
+
+impl Hedge {
+    /// Hedges at the 95th percentile, 5 in 100 calls at most.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { allowed: true, seen: Arc::default(), budget: Arc::new(RetryBudget::new(5, 1)), percentile: 95 }
+    }
+
+    /// This policy for a tool with this description: none unless it only reads.
+    #[must_use]
+    pub fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        self.allowed = spec.annotations().read_only == Some(true);
+        self
+    }
+
+    /// How long a call may take before it is hedged; `None` until enough calls were seen.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        match self.seen.delay.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// Runs `next`, and once more if it takes unusually long.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `next` answers; of two errors, the first call's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops every call under way.
+    pub async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        if !self.allowed {
+            return next(call).await;
+        }
+        self.budget.deposit();
+        let start = clock::now();
+        let result = match self.delay() {
+            Some(delay) => {
+                let second = call.clone().with_priority(Priority::Background).quiet();
+                let first = pin!(next(call));
+                self.race(first, (start + delay).into(), || next(second)).await
+            }
+            None => next(call).await,
+        };
+        if result.is_ok() {
+            // The loser would have taken at least as long.
+            self.learn(clock::now() - start);
+        }
+        result
+    }
+
+    fn learn(&self, took: Duration) {
+        let Seen { latency, delay } = &*self.seen;
+        latency.record(took);
+        let recorded = latency.recorded();
+        if ENOUGH <= recorded
+            && recorded.is_multiple_of(OFTEN)
+            && let Some(slow) = latency.quantile(self.percentile)
+        {
+            delay.store(slow.as_nanos().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    async fn race<F>(
+        &self,
+        mut first: std::pin::Pin<&mut F>,
+        at: tokio::time::Instant,
+        second: impl FnOnce() -> F,
+    ) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        if let Ok(result) = tokio::time::timeout_at(at, first.as_mut()).await {
+            return result;
+        }
+        if !self.budget.withdraw() {
+            return first.await;
+        }
+        let mut second = pin!(second());
+        let (mut first_error, mut second_failed) = (None, false);
+        poll_fn(|cx| {
+            if first_error.is_none()
+                && let Poll::Ready(result) = first.as_mut().poll(cx)
+            {
+                match result {
+                    Ok(output) => return Poll::Ready(Ok(output)),
+                    Err(error) => first_error = Some(error),
+                }
+            }
+            if !second_failed && let Poll::Ready(result) = second.as_mut().poll(cx) {
+                match result {
+                    Ok(output) => return Poll::Ready(Ok(output)),
+                    Err(_) => second_failed = true,
+                }
+            }
+            match first_error.take_if(|_| second_failed) {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Default for Hedge {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A tool that is asked a second time when it is unusually slow. See [`Hedge`].
+#[derive(Clone, Debug)]
+pub struct Hedged<T> {
+    tool: T,
+    hedge: Hedge,
+}
+
+impl<T: Tool> Hedged<T> {
+    /// Hedges calls of `tool`, if it only reads.
+    pub fn new(tool: T, hedge: Hedge) -> Self {
+        let hedge = hedge.for_tool(tool.spec());
+        Self { tool, hedge }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Tool for Hedged<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.hedge.around(call, |call| self.tool.call(call)).await
+    }
+}

@@ -1,0 +1,92 @@
+//! A tool that changes what others have been remembering.
+
+use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
+
+use super::{ResultCache, Verdict};
+
+/// The tags whose results a call makes dead, and where.
+///
+/// They die when a call ends well, and also when it fails or is dropped half-way, because it may have changed something by
+/// then; not when the runtime refused it or its arguments were at fault. A call that reads after this one has
+/// ended never finds, nor waits for, a result from before.
+#[derive(Clone, Debug)]
+pub struct Invalidation {
+    cache: ResultCache,
+    tags: Box<[String]>,
+}
+
+impl Invalidation {
+    /// Makes dead what depends on any of `tags` in `cache`.
+    pub fn new<T: Into<String>>(cache: &ResultCache, tags: impl IntoIterator<Item = T>) -> Self {
+        Self { cache: cache.clone(), tags: tags.into_iter().map(Into::into).collect() }
+    }
+
+    /// The tags that the tool declares.
+    #[must_use]
+    pub fn declared(cache: &ResultCache, spec: &ToolSpec) -> Self {
+        Self::new(cache, spec.policy().invalidates.iter().cloned())
+    }
+
+    /// Runs `next`, and then invalidates.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `next` answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of `next`, and invalidates in memory.
+    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        let mut unfinished = Unfinished(Some(self));
+        let result = next(call).await;
+        unfinished.0 = None;
+        if !matches!(Verdict::of(&result), Verdict::Refused | Verdict::CallersFault | Verdict::Suspended) {
+            for tag in &self.tags {
+                self.cache.invalidate(tag).await;
+            }
+        }
+        result
+    }
+}
+
+/// A call that may have changed something and has not ended.
+struct Unfinished<'a>(Option<&'a Invalidation>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let Some(Invalidation { cache, tags }) = self.0 else { return };
+        tags.iter().for_each(|tag| cache.invalidate_in_memory(tag));
+    }
+}
+
+/// A tool whose calls make dead what depends on them. See [`Invalidation`].
+#[derive(Clone, Debug)]
+pub struct Invalidating<T> {
+    tool: T,
+    invalidation: Invalidation,
+}
+
+impl<T> Invalidating<T> {
+    /// Invalidates after each call of `tool`.
+    pub const fn new(tool: T, invalidation: Invalidation) -> Self {
+        Self { tool, invalidation }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Tool for Invalidating<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.invalidation.around(call, |call| self.tool.call(call)).await
+    }
+}

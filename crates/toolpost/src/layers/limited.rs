@@ -1,0 +1,229 @@
+//! A tool that is not called too often.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use lru::LruCache;
+use toolpost_tool::{Call, Output, Principal, Refusal, Tool, ToolError, ToolSpec};
+
+use crate::clock;
+
+/// So many calls in so much time, for everyone together or for each principal.
+///
+/// A token bucket (as GCRA): it starts full, so that many calls may come at once; then it refills evenly, one call's
+/// worth at a time.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::layers::Rate;
+///
+/// let rate = Rate::new(10, Duration::from_secs(60)).per_principal();
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    calls: NonZeroU32,
+    per: Duration,
+    burst: NonZeroU32,
+    principals: Option<NonZeroUsize>,
+}
+
+impl Rate {
+    /// At most `calls` per `per`, for everyone together.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` or `per` is zero, or there are more calls than nanoseconds.
+    #[must_use]
+    pub fn new(calls: u32, per: Duration) -> Self {
+        let Some(calls) = NonZeroU32::new(calls) else { panic!("a rate of at least one call") };
+        assert!(u128::from(calls.get()) <= per.as_nanos(), "a rate of at most one call per nanosecond");
+        Self { calls, per, burst: calls, principals: None }
+    }
+
+    /// Sets how many calls may come at once; as many as `calls` unless set.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[must_use]
+    pub fn burst(mut self, calls: u32) -> Self {
+        let Some(burst) = NonZeroU32::new(calls) else { panic!("a burst of at least one call") };
+        self.burst = burst;
+        self
+    }
+
+    /// Counts each principal on its own, and remembers the last 10000 of them.
+    #[must_use]
+    pub fn per_principal(self) -> Self {
+        self.for_principals(10_000)
+    }
+
+    /// Counts each principal on its own, and remembers the last so many. One that is forgotten starts anew.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[must_use]
+    pub fn for_principals(mut self, most: usize) -> Self {
+        let Some(most) = NonZeroUsize::new(most) else { panic!("room for at least one principal") };
+        self.principals = Some(most);
+        self
+    }
+
+    fn bucket(self) -> Bucket {
+        #[expect(clippy::expect_used, reason = "`new` has checked that it is not zero")]
+        let quota =
+            Quota::with_period(self.per / self.calls.get()).expect("not zero").allow_burst(self.burst);
+        Bucket::direct_with_clock(quota, Runtime)
+    }
+}
+
+/// Several rates that hold at once.
+///
+/// Clones share what they count: given to all tools of one upstream, it limits the upstream.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::layers::{Rate, RateLimit};
+///
+/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
+/// let minute = Duration::from_secs(60);
+/// let limit = RateLimit::new([Rate::new(10, minute).per_principal(), Rate::new(100, minute)]);
+/// let search = search.limited(limit);
+/// ```
+#[derive(Clone)]
+pub struct RateLimit(Arc<[Rule]>);
+
+impl RateLimit {
+    /// All of these rates at once.
+    #[must_use]
+    pub fn new(rates: impl IntoIterator<Item = Rate>) -> Self {
+        let mut rates: Vec<Rate> = rates.into_iter().collect();
+        // The shortest window first: a call it refuses must not use up a longer one.
+        rates.sort_by_key(|rate| rate.per);
+        Self(rates.into_iter().map(Rule::new).collect())
+    }
+
+    /// Takes one call out of every bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RateLimited`] with the time to come back. The shorter windows may have counted the call then.
+    pub fn check(&self, call: &Call) -> Result<(), ToolError> {
+        self.0.iter().try_for_each(|rule| rule.check(call.principal())).map_err(|wait| {
+            let seconds = wait.as_millis().div_ceil(1_000);
+            let message = format!("called too often: try again in {seconds} s");
+            ToolError::refused(Refusal::RateLimited, message, Some(wait))
+        })
+    }
+
+    /// Runs `next` if the rates allow it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and whatever `next` answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of `next`; the call stays counted.
+    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        self.check(&call)?;
+        next(call).await
+    }
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|rule| rule.rate)).finish()
+    }
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Runtime, NoOpMiddleware<Instant>>;
+
+struct Rule {
+    rate: Rate,
+    buckets: Buckets,
+}
+
+enum Buckets {
+    One(Bucket),
+    /// Nothing awaits while this is held.
+    Each(Mutex<LruCache<Principal, Bucket>>),
+}
+
+impl Rule {
+    fn new(rate: Rate) -> Self {
+        let buckets = match rate.principals {
+            None => Buckets::One(rate.bucket()),
+            Some(most) => Buckets::Each(Mutex::new(LruCache::new(most))),
+        };
+        Self { rate, buckets }
+    }
+
+    /// Takes one call, or tells how long to wait.
+    fn check(&self, principal: &Principal) -> Result<(), Duration> {
+        match &self.buckets {
+            Buckets::One(bucket) => take(bucket),
+            Buckets::Each(buckets) => {
+                // No panic can leave the table half changed.
+                let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+                take(buckets.get_or_insert_ref(principal, || self.rate.bucket()))
+            }
+        }
+    }
+}
+
+fn take(bucket: &Bucket) -> Result<(), Duration> {
+    bucket.check().map_err(|refused| refused.wait_time_from(clock::now()).max(Duration::from_millis(1)))
+}
+
+/// This crate's clock, as governor wants it.
+#[derive(Clone, Copy, Debug)]
+struct Runtime;
+
+impl Clock for Runtime {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+}
+
+/// A tool that is not called too often. See [`RateLimit`].
+#[derive(Clone, Debug)]
+pub struct Limited<T> {
+    tool: T,
+    limit: RateLimit,
+}
+
+impl<T> Limited<T> {
+    /// Limits how often `tool` is called.
+    pub const fn new(tool: T, limit: RateLimit) -> Self {
+        Self { tool, limit }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Tool for Limited<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.limit.around(call, |call| self.tool.call(call)).await
+    }
+}

@@ -1,0 +1,232 @@
+//! A tool that is tried again.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use toolpost_breaker::{Backoff, Breaker, FailurePolicy, Jitter, RetryBudget};
+use toolpost_tool::{Backoff as Declared, Call, Output, Policy, Tool, ToolError, ToolSpec};
+
+use super::Verdict;
+use crate::clock;
+
+/// How often, after which waits and within which budget a failed call is made again.
+///
+/// Only errors that may pass are worth another attempt: a failure, a time limit, something unavailable. Not the
+/// caller's faults, not a result that reports an error, and no refusal: an open breaker or a full queue
+/// is not knocked at again. A tool that does not declare itself safe to repeat is called once, unless the
+/// policy [vouches](Self::idempotent) for it.
+///
+/// Calls that end well pay for retries, a tenth of one each, and ten are there to begin with: so an outage soon ends
+/// retries altogether, and what the tool is asked to bear grows by a tenth at the most.
+///
+/// When attempts, budget or time run out, the last error is the answer. There is no wait after the last attempt, and
+/// nothing is held while waiting: whatever lies inside this layer (seat, permit) is taken anew by each attempt.
+///
+/// Clones share the budget.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::layers::Retry;
+///
+/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
+/// let search = search.timed(Duration::from_secs(2)).retried(Retry::idempotent().within(Duration::from_secs(10)));
+/// ```
+#[derive(Clone)]
+pub struct Retry {
+    attempts: u32,
+    backoff: Backoff,
+    within: Option<Duration>,
+    vouched: bool,
+    budget: Arc<RetryBudget>,
+    is_worth_it: fn(&ToolError) -> bool,
+    /// Whether the next attempt would be refused.
+    is_futile: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    seed: Arc<AtomicU64>,
+}
+
+impl Retry {
+    /// Up to `attempts` attempts in all, the first included; waits of up to 100 ms, doubling up to 10 s, fully jittered.
+    ///
+    /// # Panics
+    ///
+    /// If `attempts` is less than 2: that would be no retry.
+    #[must_use]
+    pub fn new(attempts: u32) -> Self {
+        assert!(2 <= attempts, "{attempts} attempts are no retry: 2 at least");
+        Self {
+            attempts,
+            backoff: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10))
+                .jitter(Jitter::Full),
+            within: None,
+            vouched: false,
+            budget: Arc::new(RetryBudget::new(10, 10)),
+            is_worth_it: |error| {
+                matches!(Verdict::of(&Err(error.clone())), Verdict::Fails | Verdict::TimesOut)
+            },
+            is_futile: None,
+            seed: Arc::new(AtomicU64::new(RandomState::new().hash_one(0_u8))),
+        }
+    }
+
+    /// Three attempts, for a tool that whoever writes this line knows to be safe to repeat, declared or not.
+    #[must_use]
+    pub fn idempotent() -> Self {
+        Self { vouched: true, ..Self::new(3) }
+    }
+
+    /// What a tool declares: `None` if it declares no retry, fewer than two attempts, or is not safe to repeat.
+    #[must_use]
+    pub fn declared(policy: &Policy) -> Option<Self> {
+        let retry = policy.retry.filter(|retry| policy.repeatable && 2 <= retry.attempts)?;
+        let jitter = match retry.backoff {
+            Declared::Decorrelated => Jitter::Decorrelated,
+            _ => Jitter::Full,
+        };
+        Some(Self::new(retry.attempts).backoff(Backoff::exponential(retry.base, retry.cap).jitter(jitter)))
+    }
+
+    /// Sets how long to wait before each attempt but the first. A wait that the error asks for is never shortened.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets the time for all attempts and waits together; the call's own deadline counts if it comes sooner.
+    #[must_use]
+    pub fn within(mut self, total: Duration) -> Self {
+        self.within = Some(total);
+        self
+    }
+
+    /// Sets what retries are paid from, to share it among tools that need the same thing.
+    #[must_use]
+    pub fn budget(mut self, budget: Arc<RetryBudget>) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Replaces what is worth another attempt.
+    #[must_use]
+    pub fn retrying_if(mut self, is_worth_it: fn(&ToolError) -> bool) -> Self {
+        self.is_worth_it = is_worth_it;
+        self
+    }
+
+    /// Ends at once when this breaker, which each attempt meets further in, is open: no wait for a refusal that is
+    /// certain, and the tool's own error is the answer.
+    #[must_use]
+    pub fn unless_open<P: FailurePolicy>(mut self, breaker: impl Into<Arc<Breaker<P>>>) -> Self {
+        let breaker = breaker.into();
+        self.is_futile = Some(Arc::new(move || breaker.peek(clock::now()).is_err()));
+        self
+    }
+
+    /// Sets what the jitter is drawn from. By default each process draws its own.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Arc::new(AtomicU64::new(seed));
+        self
+    }
+
+    /// This policy for a tool with this description: one attempt if it may not be repeated.
+    #[must_use]
+    pub fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        if !self.vouched && !spec.policy().repeatable {
+            self.attempts = 1;
+        }
+        self
+    }
+
+    /// Runs `next` until it ends well, or one more attempt makes no sense.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of the attempt under way, or ends the wait.
+    pub async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        let call = match self.within {
+            Some(within) => call.due_by(clock::now() + within),
+            None => call,
+        };
+        let mut attempt = 1;
+        loop {
+            let error = match next(call.clone().with_attempt(attempt)).await {
+                Ok(output) => {
+                    self.budget.deposit();
+                    return Ok(output);
+                }
+                Err(error) => error,
+            };
+            let is_futile = || self.is_futile.as_ref().is_some_and(|is_futile| is_futile());
+            if self.attempts <= attempt || !(self.is_worth_it)(&error) || is_futile() {
+                return Err(error);
+            }
+            let wait = self.wait(attempt).max(error.retry_after().unwrap_or_default());
+            let now = clock::now();
+            let in_time = call.remaining(now).is_none_or(|left| wait < left);
+            if !in_time || !self.budget.withdraw() {
+                return Err(error);
+            }
+            tokio::time::sleep_until((now + wait).into()).await;
+            attempt += 1;
+        }
+    }
+
+    fn wait(&self, attempt: u32) -> Duration {
+        // Each wait draws anew; the numbers of neighboring seeds have nothing to do with each other.
+        self.backoff.delay(attempt - 1, self.seed.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("attempts", &self.attempts)
+            .field("backoff", &self.backoff)
+            .field("within", &self.within)
+            .field("vouched", &self.vouched)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tool that is tried again when it fails. See [`Retry`].
+#[derive(Clone, Debug)]
+pub struct Retried<T> {
+    tool: T,
+    retry: Retry,
+}
+
+impl<T: Tool> Retried<T> {
+    /// Retries failed calls of `tool`, if it is safe to repeat.
+    pub fn new(tool: T, retry: Retry) -> Self {
+        let retry = retry.for_tool(tool.spec());
+        Self { tool, retry }
+    }
+
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Tool for Retried<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.retry.around(call, |call| self.tool.call(call)).await
+    }
+}

@@ -1,0 +1,166 @@
+//! A tool that waits its turn.
+
+use std::sync::Arc;
+
+use toolpost_scheduler::rt::{Gate, Seat};
+use toolpost_scheduler::{Priority, Refusal as Refused, Request, Tenant, Urgency};
+use toolpost_tool::{Call, Output, Principal, Refusal, Tool, ToolError, ToolSpec};
+
+use crate::lift;
+
+tokio::task_local! {
+    /// The seat a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
+    static SEAT: Arc<Kept>;
+}
+
+/// Seats of a gate, shared by all tools that are given a clone.
+///
+/// A call waits as its principal's, with its own priority and deadline; the tool runs once it has a seat, and its
+/// principal is charged for the time. A call without a deadline can wait for ever only if seats are held for ever.
+#[derive(Clone, Debug)]
+pub struct Seats {
+    gate: Gate,
+    /// Whether the tool inside may leave a thread behind, which the seat then stays with.
+    kept: bool,
+}
+
+impl Seats {
+    /// Seats of `gate`.
+    #[must_use]
+    pub fn new(gate: &Gate) -> Self {
+        Self { gate: gate.clone(), kept: false }
+    }
+
+    /// The gate.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Seats as `spec` needs them: a tool that declares itself blocking keeps its seat for as long as its thread.
+    #[must_use]
+    pub fn suited_to(mut self, spec: &ToolSpec) -> Self {
+        self.kept = spec.policy().blocking;
+        self
+    }
+
+    /// Runs `next` once it has a seat.
+    ///
+    /// # Errors
+    ///
+    /// Refused with [`QueueFull`](Refusal::QueueFull), [`DeadlineUnmet`](Refusal::DeadlineUnmet) or
+    /// [`Draining`](Refusal::Draining), and whatever `next` answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future while it waits leaves nothing behind; afterwards it drops the future of `next`, and gives the
+    /// seat back.
+    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
+        let mut waiting = self.gate.seat(request(&call));
+        if waiting.is_queued()
+            && let Some(lift) = lift::current()
+        {
+            waiting = waiting.lifted_by(&lift);
+        }
+        let seat = waiting.await.map_err(|refused| refusal(&call, refused))?;
+        if self.kept {
+            let kept = Kept { _seat: seat.into_owned(), _outer: self::seat() };
+            return SEAT.scope(Arc::new(kept), next(call)).await;
+        }
+        let result = next(call).await;
+        seat.settle();
+        result
+    }
+}
+
+/// A seat, and those that the call has of other gates.
+pub(super) struct Kept {
+    _seat: Seat<'static>,
+    _outer: Option<Arc<Self>>,
+}
+
+/// The seats that the running call has, to be kept for as long as its work goes on.
+pub(super) fn seat() -> Option<Arc<Kept>> {
+    SEAT.try_with(Arc::clone).ok()
+}
+
+/// How urgent a call is, in the words of the scheduler.
+pub(crate) fn urgency(call: &Call) -> Urgency {
+    Urgency { priority: class(call.priority()), deadline: call.deadline() }
+}
+
+/// A priority, in the words of the scheduler.
+pub(crate) const fn class(asked: toolpost_tool::Priority) -> Priority {
+    use toolpost_tool::Priority as Asked;
+    match asked {
+        Asked::Background => Priority::Background,
+        Asked::Urgent => Priority::Urgent,
+        Asked::System => Priority::System,
+        _ => Priority::Normal,
+    }
+}
+
+fn request(call: &Call) -> Request {
+    Request::new(tenant(call.principal())).urgency(urgency(call))
+}
+
+fn tenant(principal: &Principal) -> Tenant {
+    match principal.is_anonymous() {
+        true => Tenant::new(0),
+        false => Tenant::named(principal.as_str()),
+    }
+}
+
+fn refusal(call: &Call, refused: Refused) -> ToolError {
+    let name = if call.tool().is_empty() { "this tool" } else { call.tool() };
+    let (reason, why) = match refused {
+        Refused::Expired => (Refusal::DeadlineUnmet, "its deadline passed while it waited its turn"),
+        Refused::Late { .. } => (Refusal::DeadlineUnmet, "it could not end by its deadline"),
+        Refused::Closed | Refused::Canceled => (Refusal::Draining, "the server takes no more calls"),
+        // Full, shed, and what may come to be.
+        _ => (Refusal::QueueFull, "too many calls wait for their turn"),
+    };
+    let wait = refused.retry_after();
+    let message = match wait {
+        Some(wait) => {
+            format!("{name} was not run, because {why}: try again in {} ms", wait.as_millis().max(1))
+        }
+        None => format!("{name} was not run, because {why}"),
+    };
+    ToolError::refused(reason, message, wait)
+}
+
+/// A tool that waits its turn. See [`Seats`].
+#[derive(Clone, Debug)]
+pub struct Scheduled<T> {
+    tool: T,
+    seats: Seats,
+}
+
+impl<T> Scheduled<T> {
+    /// The tool inside.
+    pub fn into_inner(self) -> T {
+        self.tool
+    }
+}
+
+impl<T: Tool> Scheduled<T> {
+    /// Runs each call of `tool` under one of `seats`.
+    pub fn new(tool: T, seats: Seats) -> Self {
+        let seats = seats.suited_to(tool.spec());
+        Self { tool, seats }
+    }
+}
+
+impl<T: Tool> Tool for Scheduled<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        self.seats.around(call, |call| self.tool.call(call)).await
+    }
+}

@@ -1,0 +1,76 @@
+//! A tool that may block its thread.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError, ToolSpec};
+
+use super::scheduled;
+
+/// A tool whose calls run on threads that may block: the innermost layer of a tool that declares itself blocking.
+///
+/// A call that has started cannot be stopped. When its caller leaves it runs on by itself, and the seat that it was
+/// given by [`Seats`](super::Seats) stays with it until it ends.
+#[derive(Debug)]
+pub struct Threaded<T> {
+    tool: Arc<T>,
+}
+
+impl<T> Threaded<T> {
+    /// Runs each call of `tool` on a thread that may block.
+    pub fn new(tool: T) -> Self {
+        Self { tool: Arc::new(tool) }
+    }
+}
+
+impl<T> Clone for Threaded<T> {
+    fn clone(&self) -> Self {
+        Self { tool: Arc::clone(&self.tool) }
+    }
+}
+
+impl<T: Tool> Tool for Threaded<T> {
+    fn spec(&self) -> &ToolSpec {
+        self.tool.spec()
+    }
+
+    /// # Panics
+    ///
+    /// With the tool's panic, and outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before the tool has started leaves nothing behind; afterwards the tool runs on.
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let tool = Arc::clone(&self.tool);
+        let (runtime, seat) = (Handle::current(), scheduled::seat());
+        let run = move || {
+            let result = runtime.block_on(tool.call(call));
+            drop(seat);
+            result
+        };
+        match Started(spawn_blocking(run)).join().await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_shut_down) => Err(ToolError::with_kind(ErrorKind::Cancelled, "the runtime shut down")),
+            },
+        }
+    }
+}
+
+/// Takes work back that has not started when this is dropped; what has started is not affected.
+struct Started<R>(JoinHandle<R>);
+
+impl<R> Started<R> {
+    async fn join(mut self) -> Result<R, JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<R> Drop for Started<R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

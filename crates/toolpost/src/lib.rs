@@ -1,0 +1,41 @@
+//! A fast, hard-to-kill runtime for MCP tools: the crate you add.
+//!
+//! This crate joins the family's parts. [`ToolExt`] wraps a tool in [layers]; [`Runtime`] applies the
+//! same layers, in one fixed order, from what a tool declares about itself. The rest of this page is
+//! the project's README.
+//!
+#![doc = include_str!("../../../README.md")]
+
+mod categories;
+mod clock;
+mod ext;
+pub mod layers;
+mod lift;
+mod parallel;
+mod peers;
+mod pipeline;
+mod runtime;
+mod settings;
+#[cfg(feature = "tower")]
+pub mod tower;
+mod workflow_tool;
+
+pub use categories::{Categories, Category, SchemaStats, ShortTool};
+pub use ext::ToolExt;
+pub use parallel::{FirstError, Parallel, parallel};
+pub use peers::{Peer, Peers};
+pub use runtime::{BuildError, Runtime, RuntimeBuilder, Surface};
+pub use settings::{
+    BreakerSettings, CacheSettings, PrioritySetting, RetrySettings, Settings, SettingsError, ToolSettings,
+    Without,
+};
+pub use toolpost_breaker as breaker;
+pub use toolpost_cache as cache;
+pub use toolpost_dispatch as dispatch;
+pub use toolpost_protocol as protocol;
+pub use toolpost_scheduler as scheduler;
+#[cfg(feature = "server")]
+pub use toolpost_server as server;
+pub use toolpost_tool as tool;
+pub use toolpost_workflow as workflow;
+pub use workflow_tool::{CallStep, WorkflowTool};

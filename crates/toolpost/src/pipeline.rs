@@ -1,0 +1,193 @@
+//! One tool with its declared policy applied.
+//!
+//! The order is fixed, outermost first:
+//!
+//! ```text
+//! invalidation > cache + single-flight > rate limit > retry > (open breaker?) > seat > breaker > time limit > tool
+//! ```
+//!
+//! (Authorization comes before all of it, in the dispatcher.) So a hit costs no seat and survives an open breaker; each
+//! attempt takes its own seat, and none is held while waiting between attempts; an open breaker refuses before the
+//! queue, and admits only with a seat in hand. Stages that a tool does not declare are not there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolpost_breaker::CountWindow;
+use toolpost_scheduler::Limit;
+use toolpost_scheduler::rt::Gate;
+use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
+
+use crate::layers::{
+    Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, TimeLimit,
+};
+
+/// A tool behind the stages that its policy declares.
+#[derive(Debug)]
+pub(crate) struct Pipeline(Arc<Stages>);
+
+#[derive(Debug)]
+struct Stages {
+    tool: AnyTool,
+    /// As the tool says, but with the policy that is enforced.
+    spec: ToolSpec,
+    invalidation: Option<Invalidation>,
+    caching: Option<Caching>,
+    rates: Option<RateLimit>,
+    retry: Option<Retry>,
+    /// The tool's own, if it bounds its concurrency.
+    own_seats: Option<Seats>,
+    /// Those that all tools share; none for a tool that only calls others.
+    seats: Option<Seats>,
+    guard: Option<Guard<CountWindow>>,
+    time: Option<TimeLimit>,
+    /// Of a call that does not say its own.
+    priority: Option<Priority>,
+}
+
+/// What all tools of one runtime share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) cache: ResultCache,
+    pub(crate) rates: Option<RateLimit>,
+    pub(crate) seats: Seats,
+}
+
+impl Pipeline {
+    /// Puts `tool` behind what `policy` declares.
+    pub(crate) fn new(tool: AnyTool, category: Option<&str>, policy: Policy, shared: &Shared) -> Self {
+        let mut spec = tool.spec().clone();
+        if let (None, Some(category)) = (spec.category(), category) {
+            spec = spec.with_category(category);
+        }
+        *spec.policy_mut() = policy;
+        let policy = spec.policy();
+        let invalidates = !policy.invalidates.is_empty();
+        let guard = policy.breaker.as_ref().map(Guard::declared);
+        let retry = Retry::declared(policy).map(|retry| match &guard {
+            Some(guard) => retry.unless_open(Arc::clone(guard.breaker())),
+            None => retry,
+        });
+        Self(Arc::new(Stages {
+            invalidation: invalidates.then(|| Invalidation::declared(&shared.cache, &spec)),
+            caching: Caching::declared(&shared.cache, &spec).map(|caching| match whole_run(policy) {
+                Some(limit) => caching.limit(limit),
+                None => caching,
+            }),
+            rates: shared.rates.clone(),
+            retry,
+            own_seats: policy.concurrency.map(own_seats).map(|seats| seats.suited_to(&spec)),
+            seats: (!policy.composite).then(|| shared.seats.clone().suited_to(&spec)),
+            guard,
+            time: policy.time_limit.map(TimeLimit::new),
+            priority: policy.priority,
+            tool: if policy.blocking { AnyTool::new(Threaded::new(tool)) } else { tool },
+            spec,
+        }))
+    }
+}
+
+impl Tool for Pipeline {
+    fn spec(&self) -> &ToolSpec {
+        &self.0.spec
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let stages = &self.0;
+        let call = stages.prioritized(call);
+        match &stages.invalidation {
+            Some(invalidation) => invalidation.around(call, |call| Stages::cached(stages, call)).await,
+            None => Stages::cached(stages, call).await,
+        }
+    }
+}
+
+impl Stages {
+    /// The call, at the tool's own priority unless it says another.
+    fn prioritized(&self, call: Call) -> Call {
+        match self.priority {
+            // A call made on behalf of another carries that one's priority, and no `_meta`.
+            Some(own) if call.priority() == Priority::Normal && !says_priority(&call) => {
+                call.with_priority(own.min(Priority::Urgent))
+            }
+            _ => call,
+        }
+    }
+
+    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own.
+    async fn cached(stages: &Arc<Self>, call: Call) -> Result<Output, ToolError> {
+        let Some(caching) = &stages.caching else { return stages.uncached(call).await };
+        if let Some(output) = caching.hit(&call) {
+            return Ok(output);
+        }
+        let run = Arc::clone(stages);
+        caching.around(call, move |call| async move { run.uncached(call).await }).await
+    }
+
+    async fn uncached(&self, call: Call) -> Result<Output, ToolError> {
+        if let Some(rates) = &self.rates {
+            rates.check(&call)?;
+        }
+        match &self.retry {
+            Some(retry) => retry.around(call, |call| self.attempt(call)).await,
+            None => self.attempt(call).await,
+        }
+    }
+
+    async fn attempt(&self, call: Call) -> Result<Output, ToolError> {
+        if let Some(guard) = &self.guard {
+            guard.peek(&call)?;
+        }
+        match &self.own_seats {
+            Some(own) => own.around(call, |call| self.seated(call)).await,
+            None => self.seated(call).await,
+        }
+    }
+
+    async fn seated(&self, call: Call) -> Result<Output, ToolError> {
+        match &self.seats {
+            Some(seats) => seats.around(call, |call| self.guarded(call)).await,
+            None => self.guarded(call).await,
+        }
+    }
+
+    async fn guarded(&self, call: Call) -> Result<Output, ToolError> {
+        match &self.guard {
+            Some(guard) => guard.around(call, |call| self.timed(call)).await,
+            None => self.timed(call).await,
+        }
+    }
+
+    async fn timed(&self, call: Call) -> Result<Output, ToolError> {
+        match &self.time {
+            Some(time) => time.around(call, |call| self.tool.call(call)).await,
+            None => self.tool.call(call).await,
+        }
+    }
+}
+
+/// Seats for a tool that bounds how many of its attempts run at once; zero would be never.
+fn own_seats(concurrency: u32) -> Seats {
+    let seats = (concurrency as usize).clamp(1, Limit::MAX);
+    Seats::new(&Gate::new(Limit::fixed(seats)))
+}
+
+/// The time that all attempts and the waits between them may take together, where one attempt has a limit.
+///
+/// Waiting for a seat is not the attempt's: a run that only had the limit of its attempt would end it early, and its
+/// breaker would never hear of it.
+fn whole_run(policy: &Policy) -> Option<Duration> {
+    const QUEUEING: Duration = Duration::from_secs(60);
+    let (attempts, wait) = match policy.retry.filter(|_| policy.repeatable) {
+        Some(retry) => (retry.attempts, retry.cap),
+        None => (1, Duration::ZERO),
+    };
+    Some(policy.time_limit?.saturating_add(wait).saturating_mul(attempts).saturating_add(QUEUEING))
+}
+
+fn says_priority(call: &Call) -> bool {
+    call.meta().is_some_and(|meta| meta.member(PRIORITY).is_some())
+}
+
+/// The `_meta` member by which a call says its priority.
+const PRIORITY: &str = "dev.toolpost/priority";

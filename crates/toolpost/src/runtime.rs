@@ -1,0 +1,355 @@
+//! Tools, with their declared policy applied, ready to be called.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use toolpost_cache::Bounds;
+use toolpost_dispatch::{
+    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
+    Prompts, RegistrationError, Registry, Request, Resources, Target,
+};
+use toolpost_scheduler::rt::Gate;
+use toolpost_scheduler::{Bounds as Waiting, Fair, Limit};
+use toolpost_tool::{AnyTool, Output, Tool, ToolError};
+
+use crate::Settings;
+use crate::categories::{Categories, Loader, meta_tools};
+use crate::layers::{RateLimit, ResultCache, Seats};
+use crate::pipeline::{Pipeline, Shared};
+
+/// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::Runtime;
+/// use toolpost::tool::{Call, ErrorKind, NoArgs, tool_fn};
+///
+/// let slow = tool_fn("slow", |_: NoArgs, _: Call| std::future::pending::<Result<String, _>>())
+///     .with_spec(|spec| spec.with_time_limit(Duration::from_secs(10)));
+/// let runtime = Runtime::builder().tool(slow).build().unwrap();
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let error = runtime.call("slow", &serde_json::json!({})).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::TimedOut, "a declared policy is an enforced policy");
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// What clients see.
+    dispatcher: Dispatcher,
+    categories: Categories,
+    shared: Shared,
+}
+
+/// What a client sees of the tools.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Surface {
+    /// Every tool that is loaded.
+    #[default]
+    Flat,
+    /// Four tools that list categories, list the tools in one, show a schema, and call a tool. A long list of tools
+    /// costs a model its attention; these cost it four entries, and behind them every policy is enforced.
+    Hierarchical,
+}
+
+impl Runtime {
+    /// Collects tools.
+    #[must_use]
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Calls the tool called `name` as an anonymous principal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dispatcher::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the tool's future.
+    pub async fn call<T: Serialize + ?Sized>(&self, name: &str, arguments: &T) -> Result<Output, ToolError> {
+        self.dispatcher.call(Request::new(name).with_arguments(arguments)?).await
+    }
+
+    /// The dispatcher: what a transport, or a server that already exists, calls.
+    #[must_use]
+    pub const fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    /// The tools by category.
+    #[must_use]
+    pub const fn categories(&self) -> &Categories {
+        &self.categories
+    }
+
+    /// What the runtime remembers.
+    #[must_use]
+    pub const fn cache(&self) -> &ResultCache {
+        &self.shared.cache
+    }
+
+    /// The seats that attempts run under.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        self.shared.seats.gate()
+    }
+
+    /// Calls several tools at once, at most `limit` at a time, as an anonymous principal: the results in the order of
+    /// the calls, whatever order they end in. A failure is a result like any other.
+    ///
+    /// # Panics
+    ///
+    /// When `limit` is zero.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the calls that run, and makes no more.
+    pub async fn call_all<'a, T: Serialize + 'a>(
+        &self,
+        calls: impl IntoIterator<Item = (&'a str, T)>,
+        limit: usize,
+    ) -> Vec<Result<Output, ToolError>> {
+        let calls =
+            calls.into_iter().map(|(name, arguments)| async move { self.call(name, &arguments).await });
+        crate::parallel(calls, limit).all().await
+    }
+
+    /// Replaces all tools and settings at once, while serving: calls that run finish with the tool they found. What the
+    /// runtime shares among its tools (cache, seats, rates) stays; breakers start anew, and lazy categories load again.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuntimeBuilder::build`]; the tools stay as they were.
+    pub fn reload(
+        &self,
+        settings: &Settings,
+        tools: impl IntoIterator<Item = AnyTool>,
+    ) -> Result<(), BuildError> {
+        self.categories.replace(settings, tools)
+    }
+}
+
+/// Collects the tools of a [`Runtime`], and what holds for all of them.
+#[derive(Default)]
+pub struct RuntimeBuilder {
+    tools: Vec<AnyTool>,
+    settings: Settings,
+    cache: Option<ResultCache>,
+    rates: Option<RateLimit>,
+    gate: Option<Gate>,
+    lazy: BTreeMap<String, Loader>,
+    surface: Surface,
+    authorize: Option<Arc<dyn Authorize>>,
+    observe: Option<SetUp>,
+    offers: Vec<SetUp>,
+}
+
+type SetUp = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
+
+impl RuntimeBuilder {
+    /// Adds a tool, under the policy it declares.
+    #[must_use]
+    pub fn tool(self, tool: impl Tool) -> Self {
+        self.any(AnyTool::new(tool))
+    }
+
+    /// Adds a tool whose type is already erased.
+    #[must_use]
+    pub fn any(mut self, tool: AnyTool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Overrides what tools declare.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Remembers results in `cache`; without it, in a memory of 10000 results and 64 MiB. What is remembered, for how
+    /// long and for whom is what the tools declare.
+    #[must_use]
+    pub fn cache(mut self, cache: ResultCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Runs attempts under the seats of `gate`; without it, under 256 seats in front of which 512 may wait, each principal
+    /// having its fair share.
+    #[must_use]
+    pub fn seats(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
+        self
+    }
+
+    /// Limits how often tools may be called.
+    #[must_use]
+    pub fn rates(mut self, rates: RateLimit) -> Self {
+        self.rates = Some(rates);
+        self
+    }
+
+    /// Loads the tools of the category called `name` from `loader` when one of them is first used. The loader runs once,
+    /// however many come at the same time; if it fails, the next use runs it again. Listing never runs it.
+    #[must_use]
+    pub fn lazy_category<F, Fut>(mut self, name: impl Into<String>, loader: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<AnyTool>, ToolError>> + Send + 'static,
+    {
+        self.lazy.insert(name.into(), Box::new(move || Box::pin(loader())));
+        self
+    }
+
+    /// Sets what clients see of the tools.
+    #[must_use]
+    pub const fn surface(mut self, surface: Surface) -> Self {
+        self.surface = surface;
+        self
+    }
+
+    /// Asks `authorize` before listing and before using; without it, everything is allowed.
+    #[must_use]
+    pub fn authorize(mut self, authorize: impl Authorize) -> Self {
+        self.authorize = Some(Arc::new(authorize));
+        self
+    }
+
+    /// Tells `observe` of every call.
+    #[must_use]
+    pub fn observe(mut self, observe: impl Observe) -> Self {
+        self.observe = Some(Box::new(|builder| builder.observe(observe)));
+        self
+    }
+
+    /// Offers resources.
+    #[must_use]
+    pub fn resources(self, resources: impl Resources) -> Self {
+        self.with(|builder| builder.resources(resources))
+    }
+
+    /// Offers prompts.
+    #[must_use]
+    pub fn prompts(self, prompts: impl Prompts) -> Self {
+        self.with(|builder| builder.prompts(prompts))
+    }
+
+    /// Offers completions of arguments.
+    #[must_use]
+    pub fn completions(self, completions: impl Completions) -> Self {
+        self.with(|builder| builder.completions(completions))
+    }
+
+    /// Signals changes of resources and prompts through `changes`.
+    #[must_use]
+    pub fn changes(self, changes: Changes) -> Self {
+        self.with(|builder| builder.changes(changes))
+    }
+
+    /// Checks all tools and settings together.
+    ///
+    /// # Errors
+    ///
+    /// If a name or alias is taken, a schema is not one, or the settings name a tool that does not exist. Every fault is
+    /// reported, not just the first.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observe, offers } = self;
+        let cache = cache.unwrap_or_else(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)));
+        let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
+        let shared = Shared { cache, rates, seats: Seats::new(&gate) };
+        let tools = pipelines(&settings, tools, None, &shared);
+        let mut inner = Dispatcher::builder(Registry::new(catalog(&settings, &tools, lazy.is_empty())?));
+        if let Some(authorize) = &authorize {
+            inner = inner.authorize(rule(authorize, true));
+        }
+        if let Some(observe) = observe {
+            inner = observe(inner);
+        }
+        let offer = |builder| offers.into_iter().fold(builder, |builder, set_up| set_up(builder));
+        let flat = surface == Surface::Flat;
+        let (inner, offer) = if flat { (offer(inner).build(), None) } else { (inner.build(), Some(offer)) };
+        let categories = Categories::new(inner.clone(), shared.clone(), settings, tools, lazy);
+        let Some(offer) = offer else { return Ok(Runtime { dispatcher: inner, categories, shared }) };
+        let mut outer = Dispatcher::builder(Registry::new(catalog(
+            &Settings::default(),
+            &meta_tools(&categories),
+            true,
+        )?));
+        if let Some(authorize) = &authorize {
+            outer = outer.authorize(rule(authorize, false));
+        }
+        Ok(Runtime { dispatcher: offer(outer).build(), categories, shared })
+    }
+
+    fn with(mut self, set_up: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static) -> Self {
+        self.offers.push(Box::new(set_up));
+        self
+    }
+}
+
+impl fmt::Debug for RuntimeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeBuilder").field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+/// The host's rule as one of a dispatcher. The four tools in front of all others are everyone's: what is behind them is
+/// what the host decides about.
+fn rule(authorize: &Arc<dyn Authorize>, tools: bool) -> impl Authorize + use<> {
+    let authorize = Arc::clone(authorize);
+    move |access: &Access<'_>| match access.target {
+        Target::Tool(_) if !tools => Decision::Allow,
+        _ => authorize
+            .authorize(access)
+            .unwrap_or_else(|_| Decision::Deny("no decision could be reached".into())),
+    }
+}
+
+/// Each tool behind its pipeline; `category` is that of tools that name none.
+pub(crate) fn pipelines(
+    settings: &Settings,
+    tools: impl IntoIterator<Item = AnyTool>,
+    category: Option<&str>,
+    shared: &Shared,
+) -> Vec<AnyTool> {
+    let pipeline = |tool: AnyTool| {
+        let policy = settings.apply(tool.spec().name(), tool.spec().policy());
+        AnyTool::new(Pipeline::new(tool, category, policy, shared))
+    };
+    tools.into_iter().map(pipeline).collect()
+}
+
+/// The catalog of these tools. Where `all` there will be are there, settings for another are a fault.
+pub(crate) fn catalog(settings: &Settings, tools: &[AnyTool], all: bool) -> Result<Catalog, BuildError> {
+    let known = |name: &str| !all || tools.iter().any(|tool| tool.spec().name() == name);
+    let unknown: Vec<String> = settings.tools.keys().filter(|name| !known(name)).cloned().collect();
+    match Catalog::new(tools.iter().cloned()) {
+        Ok(catalog) if unknown.is_empty() => Ok(catalog),
+        Ok(_) => Err(BuildError { registration: None, unknown }),
+        Err(error) => Err(BuildError { registration: Some(error), unknown }),
+    }
+}
+
+/// Why a runtime could not be built: every fault.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BuildError {
+    registration: Option<RegistrationError>,
+    unknown: Vec<String>,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown =
+            self.unknown.iter().map(|name| format!("the settings name a tool `{name}`, and there is none"));
+        let faults = self.registration.iter().flat_map(RegistrationError::faults).chain(unknown);
+        f.write_str(&faults.collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl std::error::Error for BuildError {}

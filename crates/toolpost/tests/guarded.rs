@@ -1,0 +1,259 @@
+//! A tool that is left alone while it keeps failing.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, on a paused clock")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, advance, sleep};
+use toolpost::ToolExt;
+use toolpost::breaker::{Backoff, Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State};
+use toolpost::layers::{Guard, Guarded, Verdict};
+use toolpost::tool::{
+    BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
+    tool_fn,
+};
+use toolpost_test::{Script, assert_kind, assert_text, cancel_at_each_await, mock, run};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn call() -> Call {
+    Call::new(&serde_json::json!({})).unwrap()
+}
+
+/// Open for 10 s; closed again after one good probe.
+fn breaker<P: FailurePolicy>(policy: P) -> Arc<Breaker<P>> {
+    let settings =
+        Settings::new(Instant::now().into_std()).open_time(Backoff::fixed(10 * SECOND)).probes(1).ramp(1);
+    Arc::new(Breaker::with(policy, settings))
+}
+
+// Breaker 3
+#[test]
+fn while_open_the_tool_is_not_called() {
+    run(async {
+        let script = Arc::new(Script::new("search").fails(ToolError::unavailable("down")));
+        let tool = Arc::clone(&script).guarded(breaker(Consecutive::new(3)));
+        for _ in 0..3 {
+            assert_kind(&tool.call(call()).await, ErrorKind::Unavailable);
+        }
+        let refused = tool.call(call()).await;
+        assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));
+        let error = refused.unwrap_err();
+        assert_eq!(error.retry_after(), Some(10 * SECOND));
+        assert_eq!(
+            error.to_string(),
+            "this tool keeps failing and is left alone for now: try again in 10 s, or do without it"
+        );
+        assert_eq!(script.calls(), 3);
+    });
+}
+
+// Breaker 5
+#[test]
+fn it_comes_back_by_itself() {
+    run(async {
+        let tool = Script::new("s")
+            .fails(ToolError::new("no"))
+            .times(2)
+            .answers("yes")
+            .guarded(breaker(Consecutive::new(2)));
+        for _ in 0..2 {
+            assert_kind(&tool.call(call()).await, ErrorKind::Failed);
+        }
+        assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::BreakerOpen));
+        advance(10 * SECOND).await;
+        assert_text(&tool.call(call()).await, "yes");
+        assert_text(&tool.call(call()).await, "yes");
+    });
+}
+
+#[test]
+fn what_is_not_the_tools_fault_never_counts() {
+    let errors = [
+        ToolError::invalid_arguments("`limit` must be a number"),
+        ToolError::refused(Refusal::QueueFull, "full", None),
+        ToolError::refused(Refusal::RateLimited, "too often", None),
+        ToolError::with_kind(ErrorKind::Cancelled, "gone"),
+        ToolError::suspended(Suspended::new().asking("ok", InputRequest::roots())),
+        ToolError::protocol(toolpost::protocol::Error::new(toolpost::protocol::Code::INVALID_PARAMS, "no")),
+    ];
+    for error in errors {
+        run(async {
+            let breaker = breaker(CountWindow::new(10, 1).min_calls(1));
+            let tool = Script::new("s").fails(error.clone()).guarded(Arc::clone(&breaker));
+            for _ in 0..100 {
+                assert_kind(&tool.call(call()).await, error.kind());
+            }
+            let window = breaker.snapshot(Instant::now().into_std()).window;
+            assert_eq!((breaker.state(), window.calls), (State::Closed, 0), "{error:?}");
+        });
+    }
+}
+
+#[test]
+fn what_is_the_tools_fault_counts() {
+    let internal = toolpost::protocol::Error::new(toolpost::protocol::Code::INTERNAL_ERROR, "oh");
+    let scripts = [
+        Script::new("s").fails(ToolError::new("failed")),
+        Script::new("s").fails(ToolError::unavailable("down")),
+        Script::new("s").fails(ToolError::timed_out(SECOND)),
+        Script::new("s").fails(ToolError::protocol(internal)),
+        Script::new("s").outputs(Output::text("it failed").into_error()),
+    ];
+    for script in scripts {
+        run(async {
+            let breaker = breaker(Consecutive::new(1));
+            let shown = format!("{script:?}");
+            let _failed = script.guarded(Arc::clone(&breaker)).call(call()).await;
+            assert_eq!(breaker.state(), State::Open, "{shown}");
+        });
+    }
+}
+
+#[test]
+fn what_counts_can_be_chosen() {
+    run(async {
+        let breaker = breaker(Consecutive::new(1));
+        let guard = Guard::new(Arc::clone(&breaker)).failing_if(|verdict, _| verdict == Verdict::Fails);
+        let tool = Guarded::new(Script::new("s").outputs(Output::text("no such file").into_error()), guard);
+        assert!(tool.call(call()).await.unwrap().is_error());
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn a_panic_counts() {
+    run(async {
+        let breaker = breaker(Consecutive::new(1));
+        let tool = Script::new("s").panics().guarded(Arc::clone(&breaker));
+        let mut calls = JoinSet::new();
+        calls.spawn(async move { tool.call(call()).await });
+        assert!(calls.join_next().await.unwrap().unwrap_err().is_panic());
+        assert_eq!(breaker.state(), State::Open);
+    });
+}
+
+#[test]
+fn a_panic_beside_it_does_not_count() {
+    run(async {
+        let breaker = breaker(Consecutive::new(1));
+        let hangs = Script::new("s").hangs().guarded(Arc::clone(&breaker));
+        let panics = Script::new("t").panics();
+        let mut calls = JoinSet::new();
+        calls.spawn(async move { tokio::join!(hangs.call(call()), panics.call(call())) });
+        assert!(calls.join_next().await.unwrap().unwrap_err().is_panic());
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn a_caller_in_a_hurry_says_nothing_about_the_tool() {
+    run(async {
+        let breaker = breaker(Consecutive::new(1));
+        let tool = Script::new("s").hangs().timed(60 * SECOND).guarded(Arc::clone(&breaker));
+        let hurried = call().due_by((Instant::now() + Duration::from_millis(1)).into_std());
+        assert_kind(&tool.call(hurried).await, ErrorKind::TimedOut);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_kind(&tool.call(call()).await, ErrorKind::TimedOut);
+        assert_eq!(breaker.state(), State::Open, "its own limit does");
+    });
+}
+
+// Retry 2
+#[test]
+fn a_wait_that_the_tool_asks_for_is_honored() {
+    run(async {
+        let busy = ToolError::unavailable("busy").with_retry_after(77 * SECOND);
+        let tool = Script::new("s").fails(busy).guarded(breaker(Consecutive::new(1)));
+        let _first = tool.call(call()).await;
+        assert_eq!(tool.call(call()).await.unwrap_err().retry_after(), Some(77 * SECOND));
+    });
+}
+
+/// Callers come every 100 ms; each gives up when the call has become slow. Nobody ever gets an answer or an error.
+#[test]
+fn calls_that_never_return_trip_it() {
+    const SLOW: Duration = Duration::from_secs(2);
+    const WINDOW: u32 = 20;
+    const EVERY: Duration = Duration::from_millis(100);
+    run(async {
+        let breaker = breaker(CountWindow::new(WINDOW, 50).slow(SLOW, 50));
+        let tool = Arc::new(Script::new("s").hangs().guarded(Arc::clone(&breaker)));
+        let start = Instant::now();
+        let mut callers = JoinSet::new();
+        while breaker.state() == State::Closed {
+            let tool = Arc::clone(&tool);
+            // The caller drops the call.
+            callers.spawn(async move { tokio::time::timeout(SLOW, tool.call(call())).await.is_err() });
+            sleep(EVERY).await;
+            assert!(start.elapsed() <= SLOW + WINDOW * EVERY, "not yet open");
+        }
+        assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::BreakerOpen));
+        println!("open after {:?}", start.elapsed());
+    });
+}
+
+// Breaker 9
+#[test]
+fn a_probe_given_up_on_leaves_its_place() {
+    let outcome = |breaker: &Arc<Breaker<Consecutive>>| {
+        let later = (Instant::now() + 1_000 * SECOND).into_std();
+        (breaker.state(), breaker.snapshot(later).probes)
+    };
+    run(async {
+        let breaker = breaker(Consecutive::new(1));
+        let (tool, mut handle) = mock("s");
+        let tool = tool.guarded(Arc::clone(&breaker));
+        let (failed, ()) = tokio::join!(tool.call(call()), async {
+            handle.next().await.fail(ToolError::new("no"));
+        });
+        assert!(failed.is_err());
+        advance(10 * SECOND).await;
+        for _ in 0..3 {
+            let _dropped = tokio::time::timeout(SECOND, tool.call(call())).await.unwrap_err();
+            assert_eq!(outcome(&breaker), (State::HalfOpen, 0));
+        }
+    });
+}
+
+// Breaker 9
+#[test]
+fn a_probe_dropped_at_any_await_leaves_its_place() {
+    run(async {
+        let now = Instant::now().into_std();
+        let breaker = breaker(Consecutive::new(1));
+        breaker.admit(now).unwrap().failure(now);
+        advance(10 * SECOND).await;
+        let tool = tool_fn("s", |_: NoArgs, _| async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            Ok("yes")
+        });
+        let tool = Arc::new(tool.guarded(Arc::clone(&breaker)));
+        let make = || {
+            let tool = Arc::clone(&tool);
+            async move { tool.call(call()).await }
+        };
+        let polls = cancel_at_each_await(make, |_| assert_eq!(breaker.snapshot(now).probes, 0)).await;
+        assert_eq!((polls, breaker.state()), (3, State::Closed));
+    });
+}
+
+#[test]
+fn what_a_tool_declares_becomes_a_guard() {
+    run(async {
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls, policy.failure_rate) = (4, 100, 0.5);
+        let guard = Guard::declared(&policy);
+        let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+        for _ in 0..4 {
+            assert!(guard.peek(&call()).is_ok());
+            let _failed = tool.call(call()).await;
+        }
+        assert_kind(
+            &guard.peek(&call()).map(|()| Output::text("")),
+            ErrorKind::Refused(Refusal::BreakerOpen),
+        );
+    });
+}

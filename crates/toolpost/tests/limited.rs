@@ -1,0 +1,134 @@
+//! A tool that is not called too often.
+#![expect(clippy::disallowed_methods, reason = "a test reads its paused clock")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+use toolpost::ToolExt;
+use toolpost::layers::{Rate, RateLimit};
+use toolpost::tool::{Call, CallParts, ErrorKind, Principal, Refusal, Tool};
+use toolpost_test::{Script, assert_kind, assert_text, run};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn call() -> Call {
+    call_by("ada")
+}
+
+fn call_by(name: &str) -> Call {
+    let mut parts = CallParts::default();
+    parts.principal = Principal::new(name.to_owned());
+    Call::from_parts(parts)
+}
+
+/// How many of so many calls, all at once, get through.
+async fn passed(tool: &impl Tool, calls: usize) -> usize {
+    let mut passed = 0;
+    for _ in 0..calls {
+        passed += usize::from(tool.call(call()).await.is_ok());
+    }
+    passed
+}
+
+// Retry 5
+#[test]
+fn all_windows_hold_for_nine_hundred_calls_at_once() {
+    run(async {
+        let limit = RateLimit::new([Rate::new(20, HOUR), Rate::new(10, MINUTE)]);
+        let script = Arc::new(Script::new("s").answers("ok"));
+        let tool = Arc::clone(&script).limited(limit);
+        assert_eq!(passed(&tool, 900).await, 10, "ten a minute");
+        advance(MINUTE).await;
+        assert_eq!(passed(&tool, 900).await, 10, "and again");
+        advance(MINUTE).await;
+        assert_eq!(
+            passed(&tool, 900).await,
+            0,
+            "twenty an hour; the refused ones have used up nothing of it"
+        );
+        advance(HOUR).await;
+        assert_eq!(passed(&tool, 900).await, 10);
+        assert_eq!(script.calls(), 30);
+    });
+}
+
+// Retry 5
+#[test]
+fn it_says_when_to_come_back() {
+    run(async {
+        let tool = Script::new("s").answers("ok").limited(RateLimit::new([Rate::new(6, MINUTE)]));
+        assert_eq!(passed(&tool, 6).await, 6);
+        advance(4 * SECOND).await;
+        let refused = tool.call(call()).await;
+        assert_kind(&refused, ErrorKind::Refused(Refusal::RateLimited));
+        let error = refused.unwrap_err();
+        assert_eq!(error.retry_after(), Some(6 * SECOND));
+        assert_eq!(error.to_string(), "called too often: try again in 6 s");
+        advance(6 * SECOND).await;
+        assert_text(&tool.call(call()).await, "ok");
+        assert_eq!(passed(&tool, 10).await, 0, "one was refilled, not all");
+    });
+}
+
+// Retry 5
+#[test]
+fn a_burst_can_be_less_than_the_rate() {
+    run(async {
+        let tool = Script::new("s").answers("ok").limited(RateLimit::new([Rate::new(60, MINUTE).burst(3)]));
+        assert_eq!(passed(&tool, 900).await, 3);
+        advance(2 * SECOND).await;
+        assert_eq!(passed(&tool, 900).await, 2);
+    });
+}
+
+// Retry 5
+#[test]
+fn principals_do_not_share_but_tools_may() {
+    run(async {
+        let limit = RateLimit::new([Rate::new(1, MINUTE).per_principal(), Rate::new(3, MINUTE)]);
+        let [search, fetch] =
+            ["search", "fetch"].map(|name| Script::new(name).answers("ok").limited(limit.clone()));
+        assert_text(&search.call(call_by("ada")).await, "ok");
+        assert_kind(&fetch.call(call_by("ada")).await, ErrorKind::Refused(Refusal::RateLimited));
+        assert_text(&fetch.call(call_by("bob")).await, "ok");
+        assert_text(&search.call(call_by("eve")).await, "ok");
+        assert_kind(&fetch.call(call_by("joe")).await, ErrorKind::Refused(Refusal::RateLimited));
+    });
+}
+
+// Retry 5
+#[test]
+fn the_table_of_principals_is_bounded() {
+    run(async {
+        let limit = RateLimit::new([Rate::new(1, MINUTE).for_principals(2)]);
+        let tool = Script::new("s").answers("ok").limited(limit);
+        for name in ["a", "b"] {
+            assert_text(&tool.call(call_by(name)).await, "ok");
+            assert!(tool.call(call_by(name)).await.is_err());
+        }
+        assert_text(&tool.call(call_by("c")).await, "ok");
+        assert!(tool.call(call_by("b")).await.is_err(), "called last: remembered");
+        assert_text(&tool.call(call_by("a")).await, "ok");
+    });
+}
+
+// Retry 7
+#[test]
+fn no_calls_at_all_is_refused() {
+    for make in [|| Rate::new(0, MINUTE), || Rate::new(1, MINUTE).burst(0), || Rate::new(1, Duration::ZERO)] {
+        assert!(std::panic::catch_unwind(make).is_err());
+    }
+}
+
+#[test]
+fn the_clock_is_tokios() {
+    run(async {
+        let before = Instant::now();
+        let tool = Script::new("s").answers("ok").limited(RateLimit::new([Rate::new(1, HOUR)]));
+        assert_eq!(passed(&tool, 5).await, 1);
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    });
+}

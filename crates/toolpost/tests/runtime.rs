@@ -1,0 +1,329 @@
+//! A policy that is declared is enforced.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, on a paused clock")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+use toolpost::tool::{
+    AnyTool, BreakerPolicy, Call, ErrorKind, NoArgs, Output, Refusal, RetryPolicy, Tool, ToolError, ToolSpec,
+    tool_fn,
+};
+use toolpost::{Runtime, Settings};
+use toolpost_test::{Script, assert_kind, assert_text, run};
+
+fn runtime(tool: impl Tool) -> Runtime {
+    Runtime::builder().tool(tool).build().unwrap()
+}
+
+async fn call(runtime: &Runtime, name: &str) -> Result<Output, ToolError> {
+    runtime.call(name, &json!({})).await
+}
+
+#[test]
+fn a_declared_time_limit_is_enforced() {
+    // Dispatch 15
+    run(async {
+        let tool = Script::new("s").hangs().with_spec(|spec| spec.with_time_limit(Duration::from_secs(2)));
+        let start = Instant::now();
+        assert_kind(&call(&runtime(tool), "s").await, ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+    });
+}
+
+#[test]
+fn a_declared_retry_is_enforced_for_what_may_be_repeated() {
+    // Dispatch 16, Dispatch 19
+    run(async {
+        let flaky = || Script::new("s").fails(ToolError::unavailable("later")).times(2).answers("there");
+        let declared = |spec: ToolSpec| spec.with_retry(RetryPolicy::new(3));
+        let repeatable = runtime(flaky().with_spec(|spec| declared(spec).repeatable()));
+        assert_text(&call(&repeatable, "s").await, "there");
+        let writes = runtime(flaky().with_spec(declared));
+        assert_kind(&call(&writes, "s").await, ErrorKind::Unavailable);
+    });
+}
+
+#[test]
+fn a_declared_breaker_is_enforced() {
+    run(async {
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls, policy.failure_rate) = (10, 10, 0.5);
+        let tool =
+            Script::new("s").fails(ToolError::new("broken")).with_spec(|spec| spec.with_breaker(policy));
+        let runtime = runtime(tool);
+        for _ in 0..10 {
+            assert_kind(&call(&runtime, "s").await, ErrorKind::Failed);
+        }
+        let refused = call(&runtime, "s").await;
+        assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));
+        assert!(refused.unwrap_err().retry_after().is_some_and(|wait| !wait.is_zero()));
+    });
+}
+
+#[test]
+fn what_the_caller_does_wrong_opens_no_breaker() {
+    run(async {
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls) = (10, 1);
+        let tool = Script::new("s").answers("fine").with_spec(|spec| {
+            spec.with_breaker(policy).with_input_schema(json!({"type": "object", "required": ["a"]}))
+        });
+        let runtime = runtime(tool);
+        for _ in 0..50 {
+            assert_kind(&call(&runtime, "s").await, ErrorKind::InvalidArguments);
+        }
+        assert_text(&runtime.call("s", &json!({"a": 1})).await, "fine");
+    });
+}
+
+#[test]
+fn settings_fill_in_and_override() {
+    run(async {
+        let settings = Settings::from_json(
+            r#"{"defaults": {"time-limit-ms": 1000}, "tools": {"b": {"time-limit-ms": 5000}, "c": {"without": ["time-limit"]}}}"#,
+        )
+        .unwrap();
+        let hangs = |name: &str| Script::new(name).hangs();
+        let declares = |spec: ToolSpec| spec.with_time_limit(Duration::from_secs(3));
+        let runtime = Runtime::builder()
+            .settings(settings)
+            .tool(hangs("a"))
+            .tool(hangs("a2").with_spec(declares))
+            .tool(hangs("b").with_spec(declares))
+            .tool(hangs("c").with_spec(declares))
+            .build()
+            .unwrap();
+        for (name, seconds) in [("a", 1), ("a2", 3), ("b", 5)] {
+            let start = Instant::now();
+            assert_kind(&call(&runtime, name).await, ErrorKind::TimedOut);
+            assert_eq!(start.elapsed(), Duration::from_secs(seconds), "{name}");
+        }
+        let unlimited = tokio::time::timeout(Duration::from_secs(3_600), call(&runtime, "c")).await;
+        assert!(unlimited.is_err(), "the host has switched the limit off");
+    });
+}
+
+#[test]
+fn a_wrong_key_or_tool_in_the_settings_is_named() {
+    let wrong = Settings::from_json(r#"{"defaults": {"cache": {"ttl-ms": 1, "tll": 2}}}"#).unwrap_err();
+    assert!(wrong.to_string().contains("unknown field `tll`"), "{wrong}");
+    let settings = Settings::from_json(r#"{"tools": {"serach": {}}}"#).unwrap();
+    let tool = tool_fn("search", |_: NoArgs, _| async { Ok("") });
+    let error = Runtime::builder().settings(settings).tool(tool).build().unwrap_err();
+    assert_eq!(error.to_string(), "the settings name a tool `serach`, and there is none");
+    let schema = Settings::schema();
+    assert_eq!(schema["additionalProperties"], json!(false), "the published schema refuses a wrong key too");
+}
+
+#[cfg(feature = "toml")]
+#[test]
+fn settings_are_read_from_toml() {
+    let toml =
+        Settings::from_toml("[tools.search]\ntime-limit-ms = 5\n[tools.search.cache]\nttl-ms = 7\n").unwrap();
+    let json = Settings::from_json(r#"{"tools": {"search": {"time-limit-ms": 5, "cache": {"ttl-ms": 7}}}}"#)
+        .unwrap();
+    assert_eq!(toml, json);
+    let wrong = Settings::from_toml("[defaults]\ntimeout = 5\n").unwrap_err();
+    assert!(wrong.to_string().contains("timeout"), "{wrong}");
+}
+
+#[test]
+fn a_reload_while_serving_loses_no_call() {
+    run(async {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let tool = |ran: &Arc<AtomicUsize>| {
+            let ran = Arc::clone(ran);
+            AnyTool::new(tool_fn("t", move |_: NoArgs, _: Call| {
+                let ran = Arc::clone(&ran);
+                async move {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    ran.fetch_add(1, Ordering::SeqCst);
+                    Ok("done")
+                }
+            }))
+        };
+        let runtime = Runtime::builder().any(tool(&ran)).build().unwrap();
+        let calls: Vec<_> = (0..200)
+            .map(|n| {
+                let runtime = runtime.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(n % 20)).await;
+                    runtime.call("t", &json!({})).await
+                })
+            })
+            .collect();
+        for limit in 0..20_u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let text = format!(r#"{{"tools": {{"t": {{"time-limit-ms": {}}}}}}}"#, 1_000 + limit);
+            runtime.reload(&Settings::from_json(&text).unwrap(), [tool(&ran)]).unwrap();
+        }
+        for call in calls {
+            assert_text(&call.await.unwrap(), "done");
+        }
+        assert_eq!(ran.load(Ordering::SeqCst), 200);
+        assert!(runtime.reload(&Settings::default(), [tool(&ran), tool(&ran)]).is_err());
+        assert!(runtime.call("t", &json!({})).await.is_ok(), "a refused reload changes nothing");
+    });
+}
+
+#[test]
+fn a_declared_cache_is_enforced_and_marks_its_hits() {
+    use toolpost::tool::{CachePolicy, Mark};
+    run(async {
+        let tool = Script::new("s").answers("first").answers("second");
+        let policy = CachePolicy::new(Duration::from_secs(60)).tagged("t");
+        let reads = tool.with_spec(|spec| spec.read_only().with_cache(policy.clone()));
+        let writes = Script::new("w").answers("written").with_spec(|spec| spec.invalidating("t"));
+        let undeclared =
+            Script::new("u").answers("1").answers("2").with_spec(|spec| spec.with_cache(policy.clone()));
+        let runtime = Runtime::builder().tool(reads).tool(writes).tool(undeclared).build().unwrap();
+        let first = call(&runtime, "s").await;
+        assert_text(&first, "first");
+        assert!(!first.unwrap().has_mark(Mark::CacheHit));
+        let hit = call(&runtime, "s").await;
+        assert_text(&hit, "first");
+        assert!(hit.unwrap().has_mark(Mark::CacheHit));
+        assert_text(&call(&runtime, "w").await, "written");
+        assert_text(&call(&runtime, "s").await, "second");
+        assert_text(&call(&runtime, "u").await, "1");
+        assert_text(&call(&runtime, "u").await, "2");
+    });
+}
+
+#[test]
+fn a_stale_answer_flows_while_the_breaker_is_open() {
+    use toolpost::tool::{CachePolicy, Mark};
+    run(async {
+        let mut breaker = BreakerPolicy::default();
+        (breaker.window, breaker.minimum_calls) = (1, 1);
+        let cache = CachePolicy::new(Duration::from_secs(10)).stale_if_error(Duration::from_secs(3_600));
+        let tool = Script::new("s").answers("good").fails(ToolError::new("down"));
+        let tool = tool.with_spec(|spec| spec.read_only().with_cache(cache).with_breaker(breaker));
+        let runtime = runtime(tool);
+        assert_text(&call(&runtime, "s").await, "good");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        for _ in 0..5 {
+            let stale = call(&runtime, "s").await;
+            assert_text(&stale, "good");
+            let stale = stale.unwrap();
+            assert!(stale.has_mark(Mark::CacheStale) && stale.has_mark(Mark::Degraded));
+        }
+        assert_kind(&runtime.call("s", &json!({"other": 1})).await, ErrorKind::Refused(Refusal::BreakerOpen));
+    });
+}
+
+#[test]
+fn a_declared_concurrency_is_enforced_and_results_keep_their_order() {
+    // Dispatch 5, Dispatch 6, Dispatch 9
+    run(async {
+        let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (running, most) = (Arc::clone(&now), Arc::clone(&peak));
+        #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+        struct Nap {
+            ms: u64,
+        }
+        let nap = tool_fn("nap", move |nap: Nap, _: Call| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(nap.ms)).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                if nap.ms.is_multiple_of(7) { Err(ToolError::new("seven")) } else { Ok(nap.ms.to_string()) }
+            }
+        });
+        let runtime = runtime(nap.with_spec(|spec| spec.with_concurrency(4)));
+        let start = Instant::now();
+        let naps: Vec<u64> = (0..16).map(|n| 40 + (n * 5) % 40).collect();
+        let results = runtime.call_all(naps.iter().map(|ms| ("nap", Nap { ms: *ms })), 16).await;
+        for (ms, result) in naps.iter().zip(&results) {
+            match ms % 7 {
+                0 => assert_kind(result, ErrorKind::Failed),
+                _ => assert_text(result, &ms.to_string()),
+            }
+        }
+        assert_eq!(
+            peak.load(Ordering::SeqCst),
+            4,
+            "never more than four, and never fewer while there is work"
+        );
+        let bound = naps.iter().sum::<u64>() / 4 + 80;
+        assert!(start.elapsed() <= Duration::from_millis(bound), "{:?} of {bound} ms", start.elapsed());
+        // Dispatch 8
+        assert!(runtime.call_all(Vec::<(&str, Nap)>::new(), 4).await.is_empty());
+    });
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_blocking_tool_never_stalls_the_loop() {
+    // Dispatch 10: five that block until all five run at once end only if they do.
+    use toolpost::tool::blocking_fn;
+    let all_here = Arc::new(std::sync::Barrier::new(5));
+    let blocks = blocking_fn("blocks", move |_: NoArgs, _: Call| {
+        all_here.wait();
+        Ok("done")
+    });
+    let runtime = Runtime::builder().tool(blocks).build().unwrap();
+    let results = runtime.call_all((0..5).map(|_| ("blocks", json!({}))), 5).await;
+    for result in &results {
+        assert_text(result, "done");
+    }
+}
+
+#[test]
+fn a_declared_priority_is_that_of_calls_that_do_not_say_their_own() {
+    use toolpost::tool::Priority;
+    run(async {
+        let tool = tool_fn("p", |_: NoArgs, call: Call| async move { Ok(call.priority().as_str()) });
+        let runtime = runtime(tool.with_spec(|spec| spec.with_priority(Priority::Background)));
+        assert_text(&call(&runtime, "p").await, "background");
+    });
+}
+
+#[test]
+fn a_deadline_ends_a_call_of_a_tool_that_declares_no_limit() {
+    use toolpost::dispatch::Request as Calling;
+    use toolpost::tool::CallParts;
+    run(async {
+        let runtime = runtime(Script::new("s").hangs());
+        let start = Instant::now();
+        let mut parts = CallParts::default();
+        parts.tool = "s".into();
+        parts.deadline = Some((start + Duration::from_millis(100)).into_std());
+        let result = runtime.dispatcher().call(Calling::from_parts(parts)).await;
+        assert_kind(&result, ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), Duration::from_millis(100));
+        assert_eq!(runtime.gate().in_flight(), 0, "its seat is free again");
+    });
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_blocking_tool_keeps_all_its_seats_until_its_thread_ends() {
+    use toolpost::tool::blocking_fn;
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (started, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let wait = std::sync::Mutex::new(wait);
+    let blocks = blocking_fn("blocks", move |_: NoArgs, _: Call| {
+        let _told = started.send(());
+        let _released = wait.lock().unwrap().recv();
+        Ok("done")
+    });
+    let runtime = runtime(blocks.with_spec(|spec| spec.with_concurrency(1)));
+    let left = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.call("blocks", &json!({})).await }
+    });
+    seen.recv().await.unwrap();
+    left.abort();
+    assert!(left.await.is_err());
+    // Its caller is gone and its thread is not: nobody else may run.
+    let none = json!({});
+    let mut next = std::pin::pin!(runtime.call("blocks", &none));
+    assert!(toolpost_test::poll_once(next.as_mut()).await.is_pending());
+    assert!(seen.try_recv().is_err(), "its own seat is taken, whatever the shared gate has");
+    release.send(()).unwrap();
+    release.send(()).unwrap();
+    assert_text(&next.await, "done");
+}

@@ -1,0 +1,112 @@
+//! Resources, prompts and completions.
+
+use serde_json::json;
+use toolpost::dispatch::{Completing, PromptSet, ResourceSet};
+use toolpost::protocol::model::{
+    BlobResourceContents, ContentBlock, GetPromptResult, Prompt, PromptArgument, PromptMessage, Resource,
+    ResourceTemplate, Role, TextResourceContents,
+};
+use toolpost::tool::{Call, InputRequest, ToolError};
+
+use crate::content::PNG;
+
+pub(crate) fn resources() -> ResourceSet {
+    let resource = |uri: &str, name: &str, description: &str, mime: &str| {
+        let mut resource = Resource::new(uri, name);
+        resource.description = Some(description.into());
+        resource.mime_type = Some(mime.into());
+        resource
+    };
+    let text = resource("test://static-text", "Static Text Resource", "A static text resource", "text/plain");
+    let binary = resource("test://static-binary", "Static Binary Resource", "A static image", "image/png");
+    let watched =
+        resource("test://watched-resource", "Watched Resource", "A resource that changes", "text/plain");
+    let mut png = BlobResourceContents::new("test://static-binary", PNG);
+    png.mime_type = Some("image/png".into());
+    let mut template = ResourceTemplate::new("test://template/{id}/data", "Resource Template");
+    template.description = Some("A resource for any id".into());
+    template.mime_type = Some("application/json".into());
+    ResourceSet::new()
+        .text(text, "This is the content of the static text resource.")
+        .contents(binary, png)
+        .text(watched, "Watched resource content")
+        .template(template, |uri, variables, _| async move {
+            let id = variables.value("id").unwrap_or_default();
+            let data = json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
+            let mut contents = TextResourceContents::new(uri, data.to_string());
+            contents.mime_type = Some("application/json".into());
+            Ok(Some(vec![contents.into()]))
+        })
+}
+
+pub(crate) fn prompts() -> PromptSet {
+    PromptSet::new()
+        .prompt(prompt("test_simple_prompt", "A simple prompt", &[]), |_, _| async {
+            Ok(said(ContentBlock::text("This is a simple prompt for testing.")))
+        })
+        .prompt(
+            prompt("test_prompt_with_arguments", "A prompt with arguments", &["arg1", "arg2"]),
+            |arguments, _| async move {
+                let value = |name| arguments.value(name).unwrap_or_default().to_owned();
+                let text =
+                    format!("Prompt with arguments: arg1='{}', arg2='{}'", value("arg1"), value("arg2"));
+                Ok(said(ContentBlock::text(text)))
+            },
+        )
+        .prompt(
+            prompt("test_prompt_with_embedded_resource", "A prompt with a resource", &["resourceUri"]),
+            |arguments, _| async move {
+                let uri = arguments.value("resourceUri").unwrap_or_default();
+                let resource = json!({ "type": "resource", "resource": {
+                    "uri": uri, "mimeType": "text/plain", "text": "Embedded resource content for testing.",
+                } });
+                let mut prompt = said(serde_json::from_value(resource)?);
+                prompt.messages.push(PromptMessage::new(
+                    Role::User,
+                    ContentBlock::text("Please process the embedded resource above."),
+                ));
+                Ok(prompt)
+            },
+        )
+        .prompt(prompt("test_prompt_with_image", "A prompt with an image", &[]), |_, _| async {
+            let image = json!({ "type": "image", "data": PNG, "mimeType": "image/png" });
+            let mut prompt = said(serde_json::from_value(image)?);
+            prompt
+                .messages
+                .push(PromptMessage::new(Role::User, ContentBlock::text("Please analyze the image above.")));
+            Ok(prompt)
+        })
+        .prompt(
+            prompt("test_input_required_result_prompt", "A prompt that asks first", &[]),
+            |_, call: Call| async move {
+                let schema = json!({ "type": "object", "properties": { "context": { "type": "string" } },
+                    "required": ["context"] });
+                let answer =
+                    call.input("user_context", InputRequest::elicit("What is the context?", &schema))?;
+                Ok(said(ContentBlock::text(format!("Context: {}", answer.raw()))))
+            },
+        )
+}
+
+pub(crate) async fn complete(completing: Completing) -> Result<Vec<String>, ToolError> {
+    let known = ["paris", "park", "party"];
+    let typed = &completing.argument.value;
+    Ok(known.iter().filter(|value| value.starts_with(typed.as_str())).map(ToString::to_string).collect())
+}
+
+fn prompt(name: &str, description: &str, arguments: &[&str]) -> Prompt {
+    let mut prompt = Prompt::new(name);
+    prompt.description = Some(description.into());
+    let required = |name: &&str| {
+        let mut argument = PromptArgument::new(*name);
+        argument.description = Some(format!("The argument {name}"));
+        argument.required = Some(true);
+        argument
+    };
+    prompt.arguments = (!arguments.is_empty()).then(|| arguments.iter().map(required).collect());
+    prompt
+}
+
+fn said(content: ContentBlock) -> GetPromptResult {
+    GetPromptResult::new(vec![PromptMessage::new(Role::User, content)])
+}

@@ -1,0 +1,192 @@
+//! `git_log`: what was done to the checkout, newest first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gix::date::time::format::ISO8601_STRICT;
+use gix::revision::walk::Sorting;
+use gix::traverse::commit::simple::CommitTimeOrder;
+use gix::{Commit, Id, ObjectId, Repository};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolError, blocking_fn};
+
+use super::{head, local, wrong};
+use crate::checkout::Checkout;
+use crate::meter::Meter;
+use crate::root::RelPath;
+
+const LIMIT: usize = 20;
+const LIMIT_MAX: usize = 200;
+
+/// What is shown of one message's body, in bytes.
+const BODY_MAX: usize = 2_000;
+
+/// Bytes of objects kept at hand during one call.
+const OBJECTS_MAX: usize = 8 << 20;
+
+/// Shows the commits of the git checkout at the root, newest first.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GitLog {
+    /// Where to start: HEAD, a branch, a tag, or a full commit id; HEAD if left out.
+    revision: Option<String>,
+    /// Only commits that changed this file or directory, relative to the root.
+    path: Option<String>,
+    /// The most commits to show; 20 if left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Log {
+    /// The branch that is checked out; null if none is.
+    branch: Option<String>,
+    /// Newest first.
+    commits: Vec<Entry>,
+    /// Whether older commits are missing from this checkout.
+    shallow: bool,
+    /// Whether there may be more than was returned.
+    truncated: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Entry {
+    /// The full id.
+    id: String,
+    /// The ids of its parents; more than one for a merge.
+    parents: Vec<String>,
+    author: String,
+    email: String,
+    /// When it was committed, in the committer's own time zone.
+    date: String,
+    /// The first line of the message.
+    subject: String,
+    /// The rest of the message, cut after 2,000 bytes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    body: String,
+}
+
+pub(super) fn tool(checkout: Arc<Checkout>) -> AnyTool {
+    let tool = blocking_fn("git_log", move |args: GitLog, call| run(&checkout, &args, &call).map(Json));
+    AnyTool::new(tool.with_spec(|spec| {
+        local(spec, "Git log", Duration::from_secs(10))
+            .with_category("history")
+            .with_cache(CachePolicy::new(Duration::from_secs(5)).public().tagged("history"))
+    }))
+}
+
+fn run(checkout: &Checkout, args: &GitLog, call: &Call) -> Result<Log, ToolError> {
+    let limit = args.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    let path = match args.path.as_deref() {
+        None => RelPath::root(),
+        Some(path) => RelPath::parse(path).map_err(|refused| refused.answer("path"))?,
+    };
+    let mut repository = checkout.repository()?;
+    repository.object_cache_size_if_unset(OBJECTS_MAX);
+    let tip = tip(&repository, args.revision.as_deref())?;
+    let mut log = Log {
+        branch: repository.head_name().ok().flatten().map(|name| name.shorten().to_string()),
+        commits: Vec::new(),
+        shallow: repository.is_shallow().unwrap_or(false),
+        truncated: false,
+    };
+    let Some(tip) = tip else { return Ok(log) };
+    let mut meter = Meter::new(call, "looked at", "commits");
+    let walk = repository
+        .rev_walk([tip.detach()])
+        .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
+        .all()
+        .map_err(damaged)?;
+    for info in walk {
+        if meter.count().is_break() {
+            log.truncated = true;
+            break;
+        }
+        let commit = info.and_then(|info| info.object()).map_err(damaged)?;
+        if !path.is_root() && !changes(&repository, &commit, path.as_str()).map_err(damaged)? {
+            continue;
+        }
+        if log.commits.len() == limit {
+            log.truncated = true;
+            break;
+        }
+        log.commits.push(entry(&commit).map_err(damaged)?);
+    }
+    if log.commits.is_empty() && !path.is_root() && !log.truncated {
+        return Err(wrong(
+            "path",
+            format_args!("no commit from here on changed `{path}`; list_files shows what exists"),
+        ));
+    }
+    Ok(log)
+}
+
+/// The commit to start from; `None` in a repository without commits.
+fn tip<'r>(repository: &'r Repository, revision: Option<&str>) -> Result<Option<Id<'r>>, ToolError> {
+    let Some(revision) = revision.filter(|revision| *revision != "HEAD") else {
+        return match repository.head() {
+            Ok(head) if head.is_unborn() => Ok(None),
+            _ => repository.head_id().map(Some).map_err(damaged),
+        };
+    };
+    let unknown = || {
+        let shown: String = revision.chars().take(100).flat_map(char::escape_debug).collect();
+        wrong(
+            "revision",
+            format_args!(
+                "`{shown}` is no branch, tag or full commit id of this checkout; leave it out for HEAD"
+            ),
+        )
+    };
+    let id = match ObjectId::from_hex(revision.as_bytes()) {
+        Ok(id) => id,
+        Err(_) => repository
+            .find_reference(revision)
+            .and_then(|reference| reference.into_fully_peeled_id())
+            .map_err(|_| unknown())?
+            .detach(),
+    };
+    match repository.find_commit(id) {
+        Ok(commit) => Ok(Some(commit.id())),
+        Err(_) => Err(unknown()),
+    }
+}
+
+/// Whether what stands at `path` differs from every parent's, as `git log -- path` has it.
+fn changes(repository: &Repository, commit: &Commit<'_>, path: &str) -> gix::Result<bool> {
+    let at = |commit: &Commit<'_>| -> gix::Result<Option<ObjectId>> {
+        Ok(commit.tree()?.lookup_entry_by_path(path)?.map(|entry| entry.object_id()))
+    };
+    let here = at(commit)?;
+    let mut parents = 0;
+    for parent in commit.parent_ids() {
+        // A parent beyond the edge of a shallow checkout is not there.
+        let Ok(parent) = repository.find_commit(parent) else { continue };
+        parents += 1;
+        if at(&parent)? == here {
+            return Ok(false);
+        }
+    }
+    Ok(parents > 0 || here.is_some())
+}
+
+fn entry(commit: &Commit<'_>) -> gix::Result<Entry> {
+    let message = commit.message()?;
+    let author = commit.author()?;
+    let body = message.body.map(ToString::to_string).unwrap_or_default();
+    Ok(Entry {
+        id: commit.id.to_string(),
+        parents: commit.parent_ids().map(|id| id.to_string()).collect(),
+        author: author.name.to_string(),
+        email: author.email.to_string(),
+        date: commit.time()?.format_or_unix(ISO8601_STRICT),
+        subject: message.title.to_string().trim().to_owned(),
+        body: head(&body, BODY_MAX).trim().to_owned(),
+    })
+}
+
+/// What git's own reader says may name paths of this machine, so it stays the source.
+fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> ToolError {
+    ToolError::new("the history of this checkout cannot be read; its .git may be damaged").with_source(error)
+}

@@ -1,0 +1,210 @@
+//! `survey`: the other tools, put together. One call in place of a dozen, and one answer.
+
+use std::cmp::Reverse;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use toolpost::workflow::{Each, Handle, OnFailure, Policy, StepError, Workflow};
+use toolpost::{CallStep as _, Peers, WorkflowTool};
+use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolSpec};
+
+use crate::serve::Failure;
+use crate::tools::local;
+
+/// Files whose history is looked at: the largest.
+const FILES_HOT: usize = 12;
+
+/// How many of them are looked at at once.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+
+/// Lines of the README that are shown.
+const README_LINES: u64 = 12;
+
+/// Surveys a directory in one call: its files, its languages, what its README begins with, which of its
+/// larger files change most often, and which lines are marked TODO or FIXME.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SurveyArgs {
+    /// What to survey, a directory relative to the root; the root itself if left out.
+    path: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Survey {
+    /// How many files were listed, at most 5,000.
+    files: usize,
+    /// By language, most lines first.
+    languages: Vec<Language>,
+    /// All lines together.
+    lines: u64,
+    /// How the README begins; null if there is none.
+    readme: Option<String>,
+    /// The newest commits' subjects; empty outside of a git checkout.
+    recent: Vec<String>,
+    /// Of the larger files, those that changed most often, first; empty outside of a git checkout.
+    hot: Vec<Hot>,
+    /// Lines marked TODO or FIXME, at most 50.
+    todos: Vec<Todo>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+struct Language {
+    language: String,
+    files: u64,
+    lines: u64,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Hot {
+    /// Relative to the root.
+    path: String,
+    /// How many commits changed it; 200 stands for 200 or more.
+    commits: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+struct Todo {
+    /// Relative to the root.
+    path: String,
+    /// From 1.
+    line: u64,
+    text: String,
+}
+
+// What is read of the other tools' results.
+
+#[derive(Deserialize)]
+struct Listed {
+    files: Vec<Listing>,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    path: String,
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    languages: Vec<Language>,
+    total: Total,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    lines: u64,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    matches: Vec<Todo>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    commits: Vec<Commit>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    subject: String,
+}
+
+/// The tool, over those that `peers` will have.
+///
+/// # Errors
+///
+/// If a name in it is no tool name, or the workflow no workflow.
+pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
+    // What a directory need not have: the survey goes on without it.
+    let extra = Policy::new().on_failure(OnFailure::Allow);
+
+    let mut w = Workflow::<Call>::new("survey");
+    let args = w.step("arguments").arguments::<SurveyArgs>();
+    let listed: Handle<Listed> = w.step("list").call_for(
+        peers.tool("list_files")?,
+        args,
+        |args| json!({ "path": args.path, "limit": 5_000 }),
+    );
+    let counted: Handle<Counted> =
+        w.step("count").call_for(peers.tool("count_lines")?, args, |args| json!({ "path": args.path }));
+    let todos: Handle<Found> = w.step("todos").call_for(
+        peers.tool("search_text")?,
+        args,
+        |args| json!({ "path": args.path, "pattern": r"\b(TODO|FIXME)\b", "limit": 50 }),
+    );
+    let readme: Handle<Read> =
+        w.step("readme").policy(extra.clone()).when(listed, |listed| readme(&listed).is_some()).call_for(
+            peers.tool("read_file")?,
+            listed,
+            |listed| json!({ "path": readme(&listed), "start_line": 1, "end_line": README_LINES }),
+        );
+    let recent: Handle<Log> = w.step("recent").policy(extra).call_for(
+        peers.tool("git_log")?,
+        args,
+        |args| json!({ "path": args.path, "limit": 5 }),
+    );
+    let large = w.step("large").compute(listed, |listed| large(&listed));
+    // Where one file has no history, the others may have.
+    let each = Each::new(AT_ONCE).tolerate(FILES_HOT);
+    let logs: Handle<Vec<Result<Log, StepError>>> = w
+        .step("history")
+        .when(recent.optional(), |recent| recent.is_some())
+        .call_for_each(each, peers.tool("git_log")?, large, |path| json!({ "path": path, "limit": 200 }));
+    let hot = w.step("hot").compute((large, logs.optional()), |(large, logs)| {
+        hot(&large, logs.as_deref().map_or(&[], Vec::as_slice))
+    });
+    let survey = w.step("summary").compute(
+        (listed, counted, todos, readme.optional(), recent.optional(), hot),
+        |(listed, counted, todos, readme, recent, hot)| {
+            Json(Survey {
+                files: listed.files.len(),
+                languages: counted.languages.clone(),
+                lines: counted.total.lines,
+                readme: readme.map(|readme| readme.content.clone()),
+                recent: recent
+                    .iter()
+                    .flat_map(|log| &log.commits)
+                    .map(|commit| commit.subject.clone())
+                    .collect(),
+                hot: hot.to_vec(),
+                todos: todos.matches.clone(),
+            })
+        },
+    );
+    let spec = local(ToolSpec::new("survey")?, "Survey", Duration::from_secs(30))
+        .with_cache(CachePolicy::new(Duration::from_secs(5)).public().tagged("files").tagged("history"));
+    Ok(AnyTool::new(WorkflowTool::new(spec, w.finish(survey)?).taking::<SurveyArgs>()))
+}
+
+/// The README nearest to the top.
+fn readme(listed: &Listed) -> Option<&str> {
+    let is_readme =
+        |path: &&str| path.rsplit('/').next().is_some_and(|name| name.to_lowercase().starts_with("readme"));
+    let paths = listed.files.iter().map(|file| file.path.as_str()).filter(is_readme);
+    paths.min_by_key(|path| path.matches('/').count())
+}
+
+fn large(listed: &Listed) -> Vec<String> {
+    let mut files: Vec<&Listing> = listed.files.iter().collect();
+    files.sort_by_key(|file| Reverse(file.bytes));
+    files.into_iter().take(FILES_HOT).map(|file| file.path.clone()).collect()
+}
+
+fn hot(large: &[String], logs: &[Result<Log, StepError>]) -> Vec<Hot> {
+    let of = |(path, log): (&String, &Result<Log, StepError>)| {
+        let commits = log.as_ref().ok()?.commits.len();
+        Some(Hot { path: path.clone(), commits })
+    };
+    let mut hot: Vec<Hot> = large.iter().zip(logs).filter_map(of).collect();
+    hot.sort_by_key(|hot| Reverse(hot.commits));
+    hot
+}

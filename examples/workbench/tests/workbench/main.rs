@@ -1,0 +1,12 @@
+//! The workbench, from the outside.
+
+#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot go on ends here")]
+
+mod commands;
+mod escapes;
+mod fixture;
+mod git;
+mod tools;
+mod wire;
+mod workflow;
+mod wrong_arguments;

@@ -1,0 +1,98 @@
+//! An order in seven steps, looked up in parallel, charged once, finished after a crash:
+//! `cargo run -p workflow_without_mcp`.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "an example prints, and pretends to work"
+)]
+
+use std::error::Error;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+use toolpost_workflow::rt::FileJournal;
+use toolpost_workflow::{Each, InvalidPlan, OnFailure, OnUnknown, Plan, Policy, Retry, StepError, Workflow};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let plan = plan()?;
+    println!("{}", plan.shape().to_mermaid());
+
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("orders");
+
+    // The first life of the run ends after 90 ms: dropping a run is how to cancel it, and as good as a crash.
+    let journal = Arc::new(FileJournal::open(&path)?);
+    let cut_short = timeout(Duration::from_millis(90), plan.start(42).journal(journal, "order 42").run());
+    println!("first life: {}", if cut_short.await.is_err() { "cut short" } else { "finished" });
+
+    // The second runs only what is missing. Whether the card was charged, nobody but its owner can say.
+    let journal = Arc::new(FileJournal::open(&path)?);
+    let (start, mut events) = plan
+        .start(42)
+        .journal(journal, "order 42")
+        .ask(|step| {
+            println!("`{step}` was started before the crash: run it again");
+            OnUnknown::Retry
+        })
+        .events();
+    let report = start.run().await;
+    while let Some(event) = events.next().await {
+        println!("{:>2}/{} {:?}", event.progress.completed, event.progress.total, event.kind);
+    }
+    println!("{}", report.run().timeline(Instant::now()));
+    println!("receipt: {}", report.into_result()?);
+    Ok(())
+}
+
+fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
+    let reads = Policy::new().repeatable().time_limit(Duration::from_secs(1));
+    let tries = NonZeroU32::new(3).expect("three is not zero");
+    let at_once = NonZeroUsize::new(4).expect("four is not zero");
+
+    let mut w = Workflow::<u64>::new("order");
+    let order = w.input();
+    let customer = w.step("customer").policy(reads.clone()).run(order, |order| async move {
+        sleep(Duration::from_millis(40)).await;
+        Ok(format!("customer of order {order}"))
+    });
+    let items = w.step("items").policy(reads.clone()).run(order, |_| async {
+        sleep(Duration::from_millis(20)).await;
+        Ok(vec![3_u64, 5, 8, 13, 21])
+    });
+    // One failure in five is tolerated: four prices are better than none.
+    let prices = w.step("prices").policy(reads.clone()).each(
+        Each::new(at_once).tolerate_share(0.2),
+        items,
+        |item| async move {
+            sleep(Duration::from_millis(10)).await;
+            if item == 13 { Err(StepError::message("item 13 has no price")) } else { Ok(item * 100) }
+        },
+    );
+    let total = w.step("total").compute(prices, |prices| prices.iter().flatten().sum::<u64>());
+    // Not declared repeatable: its start is on disk before it begins, and nobody repeats it unasked.
+    let retry = Policy::new().retry(Retry::new(tries, Duration::from_millis(10)).jitter());
+    let charged = w.step("charge").policy(retry).when(total, |total| 0 < *total).run_with(
+        total,
+        |step, _, total| async move {
+            sleep(Duration::from_millis(100)).await;
+            Ok(format!("{} cents under the key `{}`", total, step.idempotency_key()))
+        },
+    );
+    // A courtesy: the order stands without it.
+    let greeting = w
+        .step("greeting")
+        .policy(reads.on_failure(OnFailure::Allow))
+        .run(customer, |customer| async move { Ok(format!("dear {customer}")) });
+    let receipt = w.step("receipt").compute((greeting.optional(), charged), |(greeting, charged)| {
+        format!("{}: {charged}", greeting.as_deref().map_or("hello", String::as_str))
+    });
+    w.record(customer);
+    w.record(total);
+    w.record(charged);
+    w.record(greeting);
+    w.record(receipt);
+    w.finish(receipt)
+}

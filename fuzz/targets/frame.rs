@@ -1,0 +1,80 @@
+//! From any bytes to an envelope, and to an answer that can be read back with the same id.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use toolpost_protocol::{Error, Frame, Id, Limits, Message, Outcome, reply};
+
+/// A type with something of everything that can go wrong.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "decoding is the point")]
+struct Arguments<'a> {
+    #[serde(borrow)]
+    text: Option<&'a str>,
+    #[serde(borrow)]
+    raw: Option<&'a RawValue>,
+    number: Option<i128>,
+    float: Option<f32>,
+    list: Option<Vec<Self>>,
+    map: Option<BTreeMap<i16, IgnoredAny>>,
+    choice: Option<Choice>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "decoding is the point")]
+enum Choice {
+    Unit,
+    One(char),
+    Two(u8, bool),
+    Named { a: Box<Option<Self>> },
+}
+
+pub(crate) fn run(bytes: &[u8]) {
+    let limits = Limits::new().nodes(1000).depth(32);
+    let mut out = Vec::new();
+    let id = match Frame::parse(bytes.to_vec().into(), &limits) {
+        Ok(frame) => answer(&frame, &mut out),
+        Err(violation) => {
+            reply::error(&mut out, &Id::NULL, &violation.into());
+            Some(Id::NULL)
+        }
+    };
+    let Some(id) = id else { return assert!(out.is_empty()) };
+    let frame = Frame::parse(out.into(), &Limits::new()).expect("an answer is JSON");
+    match Message::read(&frame).expect("an answer is a message") {
+        Message::Response { id: read, .. } => assert_eq!(read.unwrap_or(Id::NULL), id),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers the message in `frame`, if it asks for that; says whom.
+fn answer(frame: &Frame, out: &mut Vec<u8>) -> Option<Id> {
+    match Message::read(frame) {
+        Ok(Message::Request { id, method, params }) => {
+            match params.map(|params| params.decode::<Arguments<'_>>()) {
+                Some(Err(error)) => {
+                    let error = Error::new(toolpost_protocol::Code::INVALID_PARAMS, error.to_string());
+                    reply::error(out, &id, &error);
+                }
+                _ => reply::result(out, &id, |out| reply::string(out, &method)),
+            }
+            Some(id)
+        }
+        Ok(Message::Batch(batch)) => {
+            batch.items().for_each(|item| drop(Message::from_node(item)));
+            None
+        }
+        Ok(Message::Response { outcome: Outcome::Error(error), .. }) => {
+            assert!(error.pointer("/code").is_some());
+            None
+        }
+        Ok(_) => None,
+        Err(malformed) => {
+            let id = malformed.id.unwrap_or(Id::NULL);
+            reply::error(out, &id, &malformed.error);
+            Some(id)
+        }
+    }
+}

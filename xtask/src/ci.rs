@@ -1,0 +1,85 @@
+//! Everything that must hold before a change lands, in the order that fails soonest.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::{Done, bench, conformance, examples, fuzz, models, root, run_in};
+
+/// One step: what it is called, and what runs it.
+type Step = (&'static str, fn(&Path) -> Done);
+
+const STEPS: &[Step] = &[
+    ("fmt", |root| run_in(root, "cargo", &["fmt", "--all", "--check"])),
+    ("readme: demo", |root| {
+        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "demo"])
+    }),
+    ("selftest", |root| {
+        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])
+    }),
+    ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
+    ("examples", |_| examples::run()),
+    ("features", |root| {
+        run_in(
+            root,
+            "cargo",
+            &[
+                "test",
+                "-q",
+                "-p",
+                "toolpost-cache",
+                "-p",
+                "toolpost-scheduler",
+                "-p",
+                "toolpost-workflow",
+                "--all-features",
+            ],
+        )
+    }),
+    ("clippy", |root| {
+        run_in(
+            root,
+            "cargo",
+            &["clippy", "-q", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+        )
+    }),
+    ("docs", docs),
+    ("schema-check", schema_check),
+    ("conformance", |_| conformance::run()),
+    ("loom", |_| models::loom()),
+    ("shuttle", |_| models::shuttle()),
+    ("gate", |_| bench::gate()),
+    ("fuzz", |_| fuzz::run(10)),
+];
+
+/// Runs every step; the first that fails ends it.
+#[expect(clippy::disallowed_methods, reason = "prints how long each step took")]
+pub(crate) fn run() -> Done {
+    let root = root();
+    let begin = Instant::now();
+    for (name, step) in STEPS {
+        let start = Instant::now();
+        println!("== {name}");
+        step(&root).map_err(|error| format!("{name}: {error}"))?;
+        println!("== {name}: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    println!("== all: {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn docs(root: &Path) -> Done {
+    // Changing this process's own environment would be `unsafe`: `env` sets it for the child alone.
+    run_in(
+        root,
+        "env",
+        &["RUSTDOCFLAGS=-Dwarnings", "cargo", "doc", "-q", "--workspace", "--no-deps", "--all-features"],
+    )
+}
+
+fn schema_check(root: &Path) -> Done {
+    let dir = root.join("../shared/data/schema");
+    if !dir.is_dir() {
+        println!("skipped: the published schemas are not beside this checkout");
+        return Ok(());
+    }
+    run_in(root, "cargo", &["xtask", "schema-check", "--dir", &dir.display().to_string()])
+}

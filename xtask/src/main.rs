@@ -1,0 +1,83 @@
+//! Every routine of the workspace. `cargo xtask help` lists them.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+
+mod bench;
+mod ci;
+mod conformance;
+mod examples;
+mod fuzz;
+mod models;
+mod plots;
+mod schema_check;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask <routine>
+
+  tidy                     what rustc cannot check: layering, file sizes, docs, versions in one place
+  ci                       everything .ci/run runs, in its order
+  bench <name>             one bench beside its peers; each goal printed as met or not met
+  conformance              the official suite against examples/conformance, one line per set
+  examples                 every example that ends by itself
+  gate                     the benches whose goals are ratios of instructions; fails on one not met
+  plots                    what the scheduler is worth, drawn from its simulator
+  loom, shuttle            each crate's model-checked tests
+  fuzz [--seconds N]       every fuzz target, 10 s each unless told otherwise
+  schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["ci"] => ci::run(),
+        ["conformance"] => conformance::run(),
+        ["examples"] => examples::run(),
+        ["gate"] => bench::gate(),
+        ["plots"] => plots::run(),
+        ["loom"] => models::loom(),
+        ["shuttle"] => models::shuttle(),
+        ["fuzz"] => fuzz::run(10),
+        ["fuzz", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(seconds),
+            Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
+        },
+        ["bench", name, rest @ ..] => bench::run(name, rest),
+        ["schema-check", "--dir", dir] => schema_check::run(Path::new(dir)),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown routine `{}`\n\n{HELP}", other.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a routine ends with: nothing, or what went wrong.
+type Done = Result<(), String>;
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Runs a command in `dir` and says what it was if it fails.
+fn run_in(dir: &Path, program: &str, args: &[&str]) -> Done {
+    let shown = format!("{program} {}", args.join(" "));
+    match Command::new(program).args(args).current_dir(dir).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` ended with {status}")),
+        Err(error) => Err(format!("`{shown}` did not start: {error}")),
+    }
+}

@@ -1,0 +1,253 @@
+//! What rustc cannot check. Runs under `cargo test`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Done, root};
+
+/// Who may know whom: each crate, and the crates of the family it may depend on.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("toolpost-breaker", &[]),
+    ("toolpost-cache", &[]),
+    ("toolpost-scheduler", &[]),
+    ("toolpost-workflow", &[]),
+    ("toolpost-protocol", &[]),
+    ("toolpost-tool", &["toolpost-protocol"]),
+    ("toolpost-test", &["toolpost-protocol", "toolpost-tool"]),
+    ("toolpost-dispatch", &["toolpost-protocol", "toolpost-tool"]),
+    ("toolpost-server", &["toolpost-dispatch", "toolpost-protocol", "toolpost-tool"]),
+    (
+        "toolpost",
+        &[
+            "toolpost-breaker",
+            "toolpost-cache",
+            "toolpost-dispatch",
+            "toolpost-protocol",
+            "toolpost-scheduler",
+            "toolpost-server",
+            "toolpost-tool",
+            "toolpost-workflow",
+        ],
+    ),
+    ("toolpost-rmcp", &["toolpost", "toolpost-dispatch", "toolpost-protocol", "toolpost-tool"]),
+];
+
+/// The visible names at the top, besides build products.
+const TOP: &[&str] = &[
+    "ARCHITECTURE.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "benches",
+    "crates",
+    "examples",
+    "fuzz",
+    "target",
+    "xtask",
+];
+
+/// Lines a hand-written file may have, its tests not counted.
+const LONGEST: usize = 500;
+
+/// Prints every fault.
+pub(crate) fn run() -> Done {
+    let faults = faults(&root());
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{} faults\n{}", faults.len(), faults.join("\n"))),
+    }
+}
+
+fn faults(root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut files = Vec::new();
+    collect(root, &mut files);
+    for path in &files {
+        let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let Ok(text) = fs::read_to_string(path) else { continue };
+        if name.ends_with("Cargo.toml") {
+            manifest(&name, &text, &mut faults);
+        } else if name.ends_with(".rs") {
+            source(&name, &text, &mut faults);
+        }
+        prose(&name, &text, &mut faults);
+    }
+    top(root, &mut faults);
+    msrv(root, &mut faults);
+    first_screen(root, &mut faults);
+    faults.sort();
+    faults
+}
+
+/// Files that are ours and are text.
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let skipped = ["target", ".git", "corpus", "artifacts", "coverage", "node_modules"];
+        if path.is_dir() {
+            if !skipped.contains(&&*name) {
+                collect(&path, files);
+            }
+        } else if [".rs", ".toml", ".md", ".yml", ".sh"].iter().any(|end| name.ends_with(end))
+            || name == "run"
+        {
+            files.push(path);
+        }
+    }
+}
+
+fn manifest(name: &str, text: &str, faults: &mut Vec<String>) {
+    let krate =
+        text.lines().find_map(|line| line.strip_prefix("name = ")).map(|n| n.trim_matches('"').to_owned());
+    let (Some(krate), true) = (krate, name.starts_with("crates/") || name.starts_with("xtask")) else {
+        return;
+    };
+    if !text.contains("rust-version.workspace = true") {
+        faults.push(format!("{name}: the Rust version is stated once, in the workspace"));
+    }
+    let allowed = LAYERS.iter().find(|(name, _)| *name == krate).map(|(_, allowed)| *allowed);
+    if allowed.is_none() && krate != "xtask" {
+        faults.push(format!("{name}: `{krate}` has no row in the layering table"));
+    }
+    let mut section = "";
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let dependency = key.trim().trim_end_matches(".workspace");
+        if !section.contains("dependencies") {
+            continue;
+        }
+        if value.contains("version") || value.trim().starts_with('"') {
+            faults.push(format!("{name}: the version of `{dependency}` belongs in the workspace"));
+        }
+        let ours = dependency.starts_with("toolpost") && dependency != krate;
+        if section == "[dependencies]"
+            && ours
+            && allowed.is_some_and(|allowed| !allowed.contains(&dependency))
+        {
+            faults.push(format!("{name}: {krate} must not know {dependency}"));
+        }
+    }
+}
+
+fn source(name: &str, text: &str, faults: &mut Vec<String>) {
+    if !text.starts_with("//!") {
+        faults.push(format!("{name}: a file begins by saying what it does (`//!`)"));
+    }
+    let fences = text.lines().filter_map(|line| line.trim_start().trim_start_matches("//").split_once("```"));
+    if fences
+        .into_iter()
+        .any(|(before, tags)| before.len() < 3 && tags.split(',').any(|tag| tag.trim() == "ignore"))
+    {
+        faults.push(format!("{name}: a fence that is ignored is not compiled"));
+    }
+    let in_tests = name.contains("/tests/") || name.ends_with("/tests.rs");
+    let body = text.split("\n#[cfg(test)]").next().unwrap_or(text);
+    let lines = body.lines().count();
+    if LONGEST < lines && !in_tests {
+        faults.push(format!(
+            "{name}: {lines} lines; split it by what it does (at most {LONGEST} without tests)"
+        ));
+    }
+    if name.starts_with("crates/") && !in_tests {
+        cancel_safety(name, body, faults);
+    }
+}
+
+/// Every public async function says what happens when its future is dropped.
+fn cancel_safety(name: &str, body: &str, faults: &mut Vec<String>) {
+    let mut docs = String::new();
+    for line in body.lines().map(str::trim_start) {
+        if line.starts_with("///") {
+            docs.push_str(line);
+        } else if line.starts_with("pub async fn") && !docs.contains("# Cancel safety") {
+            let function = line.split(['(', '<']).next().unwrap_or(line);
+            faults.push(format!("{name}: `{function}` does not say whether it is cancel safe"));
+        } else if !line.starts_with("#[") {
+            docs.clear();
+        }
+    }
+}
+
+/// Text speaks of the project alone.
+fn prose(name: &str, text: &str, faults: &mut Vec<String>) {
+    if name == "xtask/src/tidy.rs" {
+        return;
+    }
+    for (n, line) in text.lines().enumerate() {
+        if line.ends_with(' ') || line.ends_with('\t') {
+            faults.push(format!("{name}:{}: space at the end of the line", n + 1));
+        }
+        if ["/root/", "/work/", "/home/"].iter().any(|path| line.contains(path)) {
+            faults.push(format!("{name}:{}: a path of one machine", n + 1));
+        }
+    }
+}
+
+fn top(root: &Path, faults: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(root) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !TOP.contains(&&*name) {
+            faults.push(format!("{name}: not one of the names at the top"));
+        }
+    }
+}
+
+/// The README promises the Rust version that the workspace states.
+fn msrv(root: &Path, faults: &mut Vec<String>) {
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap_or("?");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap_or_default();
+    if !readme.contains(&format!("Rust {}", stated.trim_matches('"'))) {
+        faults.push(format!("README.md: does not name the workspace's Rust version, {stated}"));
+    }
+}
+
+/// The README's first code is a program that runs: `examples/hello_tool`.
+fn first_screen(root: &Path, faults: &mut Vec<String>) {
+    let readme = fs::read_to_string(root.join("README.md")).unwrap_or_default();
+    let program = fs::read_to_string(root.join("examples/hello_tool/src/main.rs")).unwrap_or_default();
+    let shown = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("?");
+    if !program.ends_with(shown) {
+        faults.push("README.md: its first code differs from examples/hello_tool".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidy() {
+        assert_eq!(faults(&root()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_leaf_that_knows_another_is_a_fault() {
+        let text = "[package]\nname = \"toolpost-cache\"\nrust-version.workspace = true\n\n\
+                    [dependencies]\ntoolpost-breaker.workspace = true\nserde = \"1\"\n";
+        let mut found = Vec::new();
+        manifest("crates/toolpost-cache/Cargo.toml", text, &mut found);
+        assert_eq!(
+            found,
+            [
+                "crates/toolpost-cache/Cargo.toml: toolpost-cache must not know toolpost-breaker",
+                "crates/toolpost-cache/Cargo.toml: the version of `serde` belongs in the workspace",
+            ],
+        );
+    }
+
+    #[test]
+    fn sources_are_checked() {
+        let mut found = Vec::new();
+        source("crates/x/src/a.rs", "pub async fn f() {}\n", &mut found);
+        source("crates/x/src/b.rs", &format!("//! B.\n{}", "fn f() {}\n".repeat(LONGEST)), &mut found);
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}
