@@ -112,6 +112,19 @@ impl<P: FailurePolicy> Breaker<P> {
         }
     }
 
+    /// As [`peek`](Self::peek), and asks for the time only if it matters: not of a closed breaker.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    #[inline]
+    pub fn peek_with(&self, clock: impl FnOnce() -> Instant) -> Result<(), Rejected> {
+        match word::is_closed(self.word.load(Ordering::Acquire)) {
+            true => Ok(()),
+            false => self.peek(clock()),
+        }
+    }
+
     /// The state. An open breaker whose time has come stays so until the next call makes it half-open.
     #[must_use]
     pub fn state(&self) -> State {

@@ -10,16 +10,18 @@
 //! attempt takes its own seat, and none is held while waiting between attempts; an open breaker refuses before the
 //! queue, and admits only with a seat in hand. Stages that a tool does not declare are not there.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toolpost_breaker::CountWindow;
 use toolpost_scheduler::Limit;
-use toolpost_scheduler::rt::Gate;
+use toolpost_scheduler::rt::{Gate, Seat};
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use crate::layers::{
-    Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, TimeLimit,
+    Caching, Guard, Invalidation, Kept, RateLimit, ResultCache, Retry, Seats, Threaded, TimeLimit,
 };
 
 /// A tool behind the stages that its policy declares.
@@ -96,7 +98,9 @@ impl Tool for Pipeline {
         let stages = &self.0;
         let call = stages.prioritized(call);
         match &stages.invalidation {
-            Some(invalidation) => invalidation.around(call, |call| Stages::cached(stages, call)).await,
+            Some(invalidation) => {
+                Box::pin(invalidation.around(call, |call| Stages::cached(stages, call))).await
+            }
             None => Stages::cached(stages, call).await,
         }
     }
@@ -121,7 +125,8 @@ impl Stages {
             return Ok(output);
         }
         let run = Arc::clone(stages);
-        caching.around(call, move |call| async move { run.uncached(call).await }).await
+        // In a box of its own, so that a call of a tool that is not cached has no room for it to carry along.
+        Box::pin(caching.miss(call, move |call| async move { run.uncached(call).await })).await
     }
 
     async fn uncached(&self, call: Call) -> Result<Output, ToolError> {
@@ -134,28 +139,42 @@ impl Stages {
         }
     }
 
+    /// As the layers' own `around`s in the same order, without a future for each.
     async fn attempt(&self, call: Call) -> Result<Output, ToolError> {
         if let Some(guard) = &self.guard {
             guard.peek(&call)?;
         }
-        match &self.own_seats {
-            Some(own) => own.around(call, |call| self.seated(call)).await,
-            None => self.seated(call).await,
+        let mut own = match &self.own_seats {
+            Some(own) => Some(own.take(&call).await?),
+            None => None,
+        };
+        let mut shared = match &self.seats {
+            Some(seats) => Some(seats.take(&call).await?),
+            None => None,
+        };
+        // A tool that blocks may leave a thread behind, with which its seats stay.
+        let kept = self.spec.policy().blocking.then(|| Kept::new([own.take(), shared.take()]));
+        let mut held = match &self.guard {
+            Some(guard) => Some(guard.admit(&call)?),
+            None => None,
+        };
+        let mut future = pin!(self.timed(call));
+        let result = poll_fn(|cx| {
+            let mut poll = || match &mut held {
+                Some(held) => held.polling(|| future.as_mut().poll(cx)),
+                None => future.as_mut().poll(cx),
+            };
+            match &kept {
+                Some(kept) => Kept::during(kept, poll),
+                None => poll(),
+            }
+        })
+        .await;
+        if let Some(held) = held {
+            held.settle(&result);
         }
-    }
-
-    async fn seated(&self, call: Call) -> Result<Output, ToolError> {
-        match &self.seats {
-            Some(seats) => seats.around(call, |call| self.guarded(call)).await,
-            None => self.guarded(call).await,
-        }
-    }
-
-    async fn guarded(&self, call: Call) -> Result<Output, ToolError> {
-        match &self.guard {
-            Some(guard) => guard.around(call, |call| self.timed(call)).await,
-            None => self.timed(call).await,
-        }
+        own.into_iter().chain(shared).for_each(Seat::settle);
+        result
     }
 
     async fn timed(&self, call: Call) -> Result<Output, ToolError> {

@@ -199,7 +199,7 @@ impl Caching {
     }
 
     /// What [`around`](Self::around) does when there is no hit.
-    async fn miss<F>(
+    pub(crate) async fn miss<F>(
         &self,
         call: Call,
         next: impl FnOnce(Call) -> F + Send + 'static,

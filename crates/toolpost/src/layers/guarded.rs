@@ -69,7 +69,7 @@ impl<P: FailurePolicy> Guard<P> {
     ///
     /// [`Refusal::BreakerOpen`].
     pub fn peek(&self, call: &Call) -> Result<(), ToolError> {
-        self.breaker.peek(clock::now()).map_err(|rejected| refusal(call, rejected))
+        self.breaker.peek_with(clock::now).map_err(|rejected| refusal(call, rejected))
     }
 
     /// Runs `next` if the breaker admits it, and tells the breaker how it went.
@@ -86,21 +86,21 @@ impl<P: FailurePolicy> Guard<P> {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let permit = self.breaker.admit_with(clock::now).map_err(|rejected| refusal(&call, rejected))?;
-        let mut held = Held { permit: Some(permit), is_polling: false };
-        let deadline = call.deadline();
+        let mut held = self.admit(&call)?;
         let mut future = pin!(next(call));
-        let result = poll_fn(|cx| {
-            held.is_polling = true;
-            let polled = future.as_mut().poll(cx);
-            held.is_polling = false;
-            polled
-        })
-        .await;
-        if let Some(permit) = held.permit.take() {
-            self.settle(permit, &result, deadline);
-        }
+        let result = poll_fn(|cx| held.polling(|| future.as_mut().poll(cx))).await;
+        held.settle(&result);
         result
+    }
+
+    /// A permit for one call, to be settled with its result.
+    pub(crate) fn admit(&self, call: &Call) -> Result<Held<'_, P>, ToolError> {
+        match self.breaker.admit_with(clock::now) {
+            Ok(permit) => {
+                Ok(Held { guard: self, permit: Some(permit), deadline: call.deadline(), is_polling: false })
+            }
+            Err(rejected) => Err(refusal(call, rejected)),
+        }
     }
 
     fn settle(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>, deadline: Option<Instant>) {
@@ -156,10 +156,29 @@ impl<P: fmt::Debug> fmt::Debug for Guard<P> {
 }
 
 /// A permit that knows how to be dropped: with the time, and as a failure if what it is for panics.
-struct Held<'a, P: FailurePolicy> {
+pub(crate) struct Held<'a, P: FailurePolicy> {
+    guard: &'a Guard<P>,
     permit: Option<Permit<'a, P>>,
+    deadline: Option<Instant>,
     /// Whether a panic would be that of the call itself, not of something beside it in the same task.
     is_polling: bool,
+}
+
+impl<P: FailurePolicy> Held<'_, P> {
+    /// Polls what it is for.
+    pub(crate) fn polling<R>(&mut self, poll: impl FnOnce() -> R) -> R {
+        self.is_polling = true;
+        let polled = poll();
+        self.is_polling = false;
+        polled
+    }
+
+    /// Tells the breaker how it went.
+    pub(crate) fn settle(mut self, result: &Result<Output, ToolError>) {
+        if let Some(permit) = self.permit.take() {
+            self.guard.settle(permit, result, self.deadline);
+        }
+    }
 }
 
 impl<P: FailurePolicy> Drop for Held<'_, P> {

@@ -6,10 +6,10 @@ use toolpost_scheduler::rt::{Gate, Seat};
 use toolpost_scheduler::{Priority, Refusal as Refused, Request, Tenant, Urgency};
 use toolpost_tool::{Call, Output, Principal, Refusal, Tool, ToolError, ToolSpec};
 
-use crate::lift;
+use crate::{clock, lift};
 
 tokio::task_local! {
-    /// The seat a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
+    /// The seats a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
     static SEAT: Arc<Kept>;
 }
 
@@ -59,27 +59,54 @@ impl Seats {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let mut waiting = self.gate.seat(request(&call));
-        if waiting.is_queued()
-            && let Some(lift) = lift::current()
-        {
-            waiting = waiting.lifted_by(&lift);
-        }
-        let seat = waiting.await.map_err(|refused| refusal(&call, refused))?;
+        let seat = self.take(&call).await?;
         if self.kept {
-            let kept = Kept { _seat: seat.into_owned(), _outer: self::seat() };
-            return SEAT.scope(Arc::new(kept), next(call)).await;
+            return SEAT.scope(Kept::new([Some(seat)]), next(call)).await;
         }
         let result = next(call).await;
         seat.settle();
         result
     }
+
+    /// A seat for one call; whoever gives it back says whether the work was done.
+    pub(crate) async fn take(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
+        // A seat that is free needs no request, and no place in a queue.
+        if call.deadline().is_none_or(|deadline| clock::now() < deadline)
+            && let Some(seat) = self.gate.try_seat()
+        {
+            return Ok(seat);
+        }
+        Box::pin(self.queue(call)).await
+    }
+
+    async fn queue(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
+        let mut waiting = self.gate.seat(request(call));
+        if waiting.is_queued()
+            && let Some(lift) = lift::current()
+        {
+            waiting = waiting.lifted_by(&lift);
+        }
+        waiting.await.map_err(|refused| refusal(call, refused))
+    }
 }
 
-/// A seat, and those that the call has of other gates.
-pub(super) struct Kept {
-    _seat: Seat<'static>,
+/// Seats of a call, and those that the call it is made for has.
+pub(crate) struct Kept {
+    _seats: Vec<Seat<'static>>,
     _outer: Option<Arc<Self>>,
+}
+
+impl Kept {
+    /// Keeps these.
+    pub(crate) fn new<'a>(seats: impl IntoIterator<Item = Option<Seat<'a>>>) -> Arc<Self> {
+        let seats = seats.into_iter().flatten().map(Seat::into_owned).collect();
+        Arc::new(Self { _seats: seats, _outer: seat() })
+    }
+
+    /// Polls what runs under them.
+    pub(crate) fn during<R>(kept: &Arc<Self>, poll: impl FnOnce() -> R) -> R {
+        SEAT.sync_scope(Arc::clone(kept), poll)
+    }
 }
 
 /// The seats that the running call has, to be kept for as long as its work goes on.

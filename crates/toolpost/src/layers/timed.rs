@@ -1,7 +1,12 @@
 //! A tool that ends in time.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::unconstrained;
+use tokio::time::sleep_until;
 use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 
 use crate::clock;
@@ -33,10 +38,23 @@ impl TimeLimit {
         let now = clock::now();
         let limit = call.remaining(now).map_or(self.0, |left| left.min(self.0));
         let Some(due) = now.checked_add(limit) else { return next(call).await };
-        match tokio::time::timeout_at(due.into(), next(call.due_by(due))).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(ToolError::timed_out(limit)),
-        }
+        let mut future = pin!(next(call.due_by(due)));
+        // Most calls never wait, and those that do not need no timer.
+        let mut timer = pin!(None);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if timer.is_none() {
+                // Time passes also for a future that has used up what tokio lets a task do in one go.
+                timer.set(Some(unconstrained(sleep_until(due.into()))));
+            }
+            match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Err(ToolError::timed_out(limit))),
+                _ => Poll::Pending,
+            }
+        })
+        .await
     }
 }
 
