@@ -55,7 +55,8 @@ struct Rejection {
 fn refused(refusal: Refusal, error: &ToolError) -> Output {
     let mut text = error.to_string();
     let retry_after_ms = error.retry_after().map(millis);
-    if let Some(wait) = retry_after_ms {
+    // What the runtime refuses says it already; another's refusal may not.
+    if let Some(wait) = retry_after_ms.filter(|_| !text.contains("try again in")) {
         let _infallible = write!(text, "; try again in {wait} ms");
     }
     let output = Output::text(text).into_error();

@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 
-use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion, Tool};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion, RequestMetaObject, Tool};
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::{ClientLifecycleMode, ClientServiceExt};
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use toolpost_tool::Priority;
 
 use crate::serve::Failure;
 
@@ -115,11 +116,32 @@ impl Client {
     ///
     /// Dropping the future cancels the call.
     pub async fn call(&self, tool: &str, arguments: &Value) -> Result<CallToolResult, Failure> {
+        self.call_at(tool, arguments, None).await
+    }
+
+    /// Calls a tool with this priority in the request's `_meta`.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn call_at(
+        &self,
+        tool: &str,
+        arguments: &Value,
+        priority: Option<Priority>,
+    ) -> Result<CallToolResult, Failure> {
         let arguments = arguments.as_object().cloned().unwrap_or_default();
-        Ok(self
-            .service
-            .call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments))
-            .await?)
+        let mut params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        if let Some(priority) = priority {
+            let mut meta = RequestMetaObject::new();
+            meta.0.0.insert("dev.toolpost/priority".into(), priority.as_str().into());
+            params.meta = Some(meta);
+        }
+        Ok(self.service.call_tool(params).await?)
     }
 
     /// Says goodbye; a server that runs for this client alone must end by itself.

@@ -1,9 +1,20 @@
 //! The one clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The time, on tokio's clock so that a paused one works.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Waits for so long.
+#[expect(clippy::disallowed_methods, reason = "the one clock")]
+pub(crate) async fn sleep(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Waits until then.
+pub(crate) async fn sleep_until(then: Instant) {
+    tokio::time::sleep_until(then.into()).await;
 }

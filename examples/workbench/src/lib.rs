@@ -1,8 +1,9 @@
 //! Real tools over a real directory: what toolpost looks like in a server.
 //!
 //! Five tools read what lies below one directory and nothing else: `list_files`, `read_file`,
-//! `search_text`, `count_lines` and `git_log`. A sixth, `survey`, is a workflow of these. None writes, and none touches a network. [`serve`]
-//! offers them on stdio and HTTP, [`demo`] and [`selftest`] drive them with a client that is not ours.
+//! `search_text`, `count_lines` and `git_log`. A sixth, `survey`, is a workflow of these. None writes, and none
+//! touches a network. [`serve`] offers them on stdio and HTTP, [`demo`] and [`selftest`] drive them with a client that
+//! is not ours, and [`load`] with as many calls as there is room for.
 
 pub mod checkout;
 pub mod client;
@@ -10,6 +11,7 @@ mod clock;
 pub mod demo;
 pub mod glob;
 pub mod language;
+pub mod load;
 pub mod meter;
 pub mod plan;
 pub mod report;

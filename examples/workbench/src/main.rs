@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use workbench::report::Form;
-use workbench::{demo, selftest, serve};
+use workbench::serve::Capacity;
+use workbench::{demo, load, selftest, serve};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -27,8 +28,11 @@ enum Command {
         /// Serves Streamable HTTP here instead, such as 127.0.0.1:8080; port 0 takes a free one.
         #[arg(long, value_name = "ADDR")]
         http: Option<SocketAddr>,
+        #[command(flatten)]
+        capacity: Capacity,
     },
-    /// Starts the server on a free port, calls every tool with a real client, and shows what came back.
+    /// Shows the whole over real HTTP, with a real client: every tool, the cache, a breaker that opens and recovers, an
+    /// urgent call that overtakes a batch, a workflow against its single calls.
     Demo {
         /// Writes one JSON document instead of a table.
         #[arg(long)]
@@ -40,15 +44,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Puts a server under load: calls per second, latencies, refusals.
+    Load(load::Options),
 }
 
 fn main() -> ExitCode {
     let Cli { command, root } = Cli::parse();
     let done = match command {
-        Command::Serve { http: None } => serve::stdio(&root).map(|()| true),
-        Command::Serve { http: Some(address) } => serve::http(&root, address).map(|()| true),
+        Command::Serve { http: None, capacity } => serve::stdio(&root, capacity).map(|()| true),
+        Command::Serve { http: Some(address), capacity } => {
+            serve::http(&root, address, capacity).map(|()| true)
+        }
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
+        Command::Load(options) => load::run(&root, &options, Form::of_stdout(options.json)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

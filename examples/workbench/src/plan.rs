@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
+use toolpost_tool::Priority;
 
 use crate::client::Client;
 use crate::clock::now;
@@ -11,6 +12,9 @@ use crate::serve::Failure;
 
 /// Every tool that must be there, in the order in which they are listed.
 pub const TOOLS: [&str; 6] = ["count_lines", "git_log", "list_files", "read_file", "search_text", "survey"];
+
+/// What came of a call whose result has no words of its own.
+const A_RESULT: &str = "a result";
 
 /// A call to make, and what must come of it.
 #[derive(Clone, Debug)]
@@ -50,6 +54,20 @@ pub struct Made {
     pub micros: u128,
     /// The result's size in bytes, as JSON.
     pub bytes: usize,
+    /// How many calls these are.
+    pub calls: usize,
+}
+
+impl Made {
+    /// Says more of what came; unless `ok`, it is not what had to come.
+    pub(crate) fn noting(mut self, ok: bool, note: &str) -> Self {
+        self.ok &= ok;
+        self.outcome = match &*self.outcome {
+            "" | A_RESULT => note.to_owned(),
+            outcome => format!("{note}; {outcome}"),
+        };
+        self
+    }
 }
 
 /// Each tool once, on files that `listed` (a result of `list_files`) shows to be there.
@@ -99,8 +117,25 @@ pub fn refusals() -> Vec<Planned> {
 ///
 /// Dropping the future cancels the call.
 pub async fn make(client: &Client, planned: &Planned) -> Result<(Made, CallToolResult), Failure> {
+    make_at(client, planned, None).await
+}
+
+/// Makes a call of this priority.
+///
+/// # Errors
+///
+/// As [`make`].
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the call.
+pub async fn make_at(
+    client: &Client,
+    planned: &Planned,
+    priority: Option<Priority>,
+) -> Result<(Made, CallToolResult), Failure> {
     let start = now();
-    let result = client.call(planned.tool, &planned.arguments).await?;
+    let result = client.call_at(planned.tool, &planned.arguments, priority).await?;
     let took: Duration = now() - start;
     let (ok, outcome) = judge(planned.tool, planned.expected, &result);
     let made = Made {
@@ -110,6 +145,7 @@ pub async fn make(client: &Client, planned: &Planned) -> Result<(Made, CallToolR
         outcome,
         micros: took.as_micros(),
         bytes: serde_json::to_vec(&result)?.len(),
+        calls: 1,
     };
     Ok((made, result))
 }
@@ -153,7 +189,7 @@ fn summary(tool: &str, value: &Value) -> String {
             count("todos"),
         ),
         "git_log" => format!("{} commits{more}", count("commits")),
-        _ => "a result".into(),
+        _ => A_RESULT.into(),
     }
 }
 

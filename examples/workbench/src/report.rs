@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::plan::Made;
 
@@ -22,10 +22,13 @@ pub enum Form {
     Json,
 }
 
-/// Everything that a command did.
-#[derive(Debug, Default)]
+/// Everything that a command does, shown while it does it: a row for each call, as it ends.
+#[derive(Debug)]
 pub struct Report {
+    form: Form,
     sections: Vec<(String, Vec<Made>)>,
+    /// Counters, by what they are of.
+    counters: Vec<(&'static str, Vec<(&'static str, u64)>)>,
     /// What went wrong outside of a call.
     faults: Vec<String>,
 }
@@ -50,13 +53,14 @@ impl Form {
         }
     }
 
-    fn clear(self) {
+    /// Takes progress away again.
+    pub(crate) fn clear(self) {
         if self == Self::Terminal && io::stderr().is_terminal() {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(crate) fn paint(self, code: &str, text: &str) -> String {
         match self {
             Self::Terminal => format!("\x1b[{code}m{text}\x1b[0m"),
             Self::Plain | Self::Json => text.to_owned(),
@@ -65,9 +69,57 @@ impl Form {
 }
 
 impl Report {
-    /// Adds calls under a title.
-    pub fn section(&mut self, title: impl Into<String>, calls: Vec<Made>) {
-        self.sections.push((title.into(), calls));
+    /// A report of nothing yet.
+    #[must_use]
+    pub const fn new(form: Form) -> Self {
+        Self { form, sections: Vec::new(), counters: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Says what is being done, on a terminal; replaced by the next row.
+    pub fn running(&self, text: &str) {
+        self.form.progress(text);
+    }
+
+    /// Begins a table.
+    ///
+    /// # Errors
+    ///
+    /// If stdout fails.
+    pub fn section(&mut self, title: impl Into<String>) -> io::Result<()> {
+        let title = title.into();
+        if let Some(mut out) = self.out() {
+            let gap = if self.sections.is_empty() { "" } else { "\n" };
+            writeln!(out, "{gap}{}", self.form.paint("1", &title))?;
+            let columns = format!("     {:<12} {:>9} {:>9}  outcome", "call", "time", "bytes");
+            writeln!(out, "{}", self.form.paint("2", &columns))?;
+        }
+        self.sections.push((title, Vec::new()));
+        Ok(())
+    }
+
+    /// Adds a call to the table that was begun last.
+    ///
+    /// # Errors
+    ///
+    /// If stdout fails.
+    pub fn call(&mut self, call: Made) -> io::Result<()> {
+        if let Some(mut out) = self.out() {
+            let mark = if call.ok { self.form.paint("32", "ok  ") } else { self.form.paint("31", "FAIL") };
+            let time = format!("{}.{:03} ms", call.micros / 1_000, call.micros % 1_000);
+            let outcome = shown(&call.outcome, if call.ok { OUTCOME_MAX } else { usize::MAX });
+            writeln!(out, "{mark} {:<12} {time:>9} {:>9}  {outcome}", call.tool, call.bytes)?;
+            out.flush()?;
+        }
+        match self.sections.last_mut() {
+            Some((_, calls)) => calls.push(call),
+            None => self.sections.push((String::new(), vec![call])),
+        }
+        Ok(())
+    }
+
+    /// Adds counters to the summary.
+    pub fn count<const N: usize>(&mut self, of: &'static str, counters: [(&'static str, u64); N]) {
+        self.counters.push((of, counters.into()));
     }
 
     /// Adds something that went wrong outside of a call.
@@ -75,42 +127,52 @@ impl Report {
         self.faults.push(fault.into());
     }
 
-    /// Whether everything went as it had to.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.faults.is_empty() && self.calls().all(|call| call.ok)
-    }
-
-    /// Writes the report to stdout.
+    /// Ends with the summary; says whether everything went as it had to.
     ///
     /// # Errors
     ///
     /// If stdout fails.
-    pub fn show(&self, form: Form, took: Duration) -> io::Result<()> {
-        form.clear();
-        let mut out = io::stdout().lock();
-        match form {
-            Form::Json => self.write_json(&mut out, took)?,
-            Form::Terminal | Form::Plain => self.write_table(&mut out, form, took)?,
+    pub fn finish(self, took: Duration) -> io::Result<bool> {
+        let ok = self.faults.is_empty() && self.calls().all(|call| call.ok);
+        match self.out() {
+            Some(mut out) => self.write_summary(&mut out, ok, took)?,
+            None => self.write_json(&mut io::stdout().lock(), ok, took)?,
         }
-        out.flush()
+        io::stdout().flush()?;
+        Ok(ok)
+    }
+
+    /// Where rows go while it lasts: nowhere, if all is one document.
+    fn out(&self) -> Option<io::StdoutLock<'static>> {
+        self.form.clear();
+        (self.form != Form::Json).then(|| io::stdout().lock())
     }
 
     fn calls(&self) -> impl Iterator<Item = &Made> {
         self.sections.iter().flat_map(|(_, calls)| calls)
     }
 
-    fn write_json(&self, out: &mut impl Write, took: Duration) -> io::Result<()> {
+    fn totals(&self) -> (usize, usize) {
+        (self.calls().map(|call| call.calls).sum(), self.calls().map(|call| call.bytes).sum())
+    }
+
+    fn write_json(&self, out: &mut impl Write, ok: bool, took: Duration) -> io::Result<()> {
         let sections: Vec<_> =
             self.sections.iter().map(|(title, calls)| json!({ "title": title, "calls": calls })).collect();
+        let counters = self.counters.iter().map(|(of, counters)| {
+            let counters = counters.iter().map(|(name, count)| ((*name).to_owned(), (*count).into()));
+            ((*of).to_owned(), Value::Object(counters.collect()))
+        });
+        let (calls, bytes) = self.totals();
         let document = json!({
-            "ok": self.is_ok(),
+            "ok": ok,
             "sections": sections,
+            "counters": Value::Object(counters.collect()),
             "faults": self.faults,
             "total": {
-                "calls": self.calls().count(),
+                "calls": calls,
                 "failed": self.calls().filter(|call| !call.ok).count(),
-                "bytes": self.calls().map(|call| call.bytes).sum::<usize>(),
+                "bytes": bytes,
                 "micros": took.as_micros(),
             },
         });
@@ -118,31 +180,20 @@ impl Report {
         writeln!(out)
     }
 
-    fn write_table(&self, out: &mut impl Write, form: Form, took: Duration) -> io::Result<()> {
-        for (title, calls) in &self.sections {
-            writeln!(out, "{}", form.paint("1", title))?;
-            writeln!(
-                out,
-                "{}",
-                form.paint("2", &format!("     {:<12} {:>9} {:>9}  outcome", "call", "time", "bytes"))
-            )?;
-            for call in calls {
-                let mark = if call.ok { form.paint("32", "ok  ") } else { form.paint("31", "FAIL") };
-                let time = format!("{}.{:03} ms", call.micros / 1_000, call.micros % 1_000);
-                let outcome = shown(&call.outcome, if call.ok { OUTCOME_MAX } else { usize::MAX });
-                writeln!(out, "{mark} {:<12} {time:>9} {:>9}  {outcome}", call.tool, call.bytes)?;
-            }
-            writeln!(out)?;
+    fn write_summary(&self, out: &mut impl Write, ok: bool, took: Duration) -> io::Result<()> {
+        writeln!(out)?;
+        for (of, counters) in &self.counters {
+            let counters: Vec<_> = counters.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            writeln!(out, "{of:<8} {}", counters.join(", "))?;
         }
         for fault in &self.faults {
-            writeln!(out, "{} {}", form.paint("31", "FAIL"), shown(fault, usize::MAX))?;
+            writeln!(out, "{} {}", self.form.paint("31", "FAIL"), shown(fault, usize::MAX))?;
         }
-        let (calls, bytes) = (self.calls().count(), self.calls().map(|call| call.bytes).sum::<usize>());
+        let (calls, bytes) = self.totals();
         let failed = self.calls().filter(|call| !call.ok).count() + self.faults.len();
-        let verdict = if self.is_ok() {
-            form.paint("32", "all as it should be")
-        } else {
-            form.paint("31", &format!("{failed} failed"))
+        let verdict = match ok {
+            true => self.form.paint("32", "all as it should be"),
+            false => self.form.paint("31", &format!("{failed} failed")),
         };
         writeln!(out, "{calls} calls, {bytes} bytes, {:.1} ms: {verdict}", took.as_secs_f64() * 1_000.0)
     }

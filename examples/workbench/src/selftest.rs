@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 
 use crate::client::{Client, Era};
 use crate::clock::now;
-use crate::plan::{self, Expected, Made, Planned};
+use crate::plan::{self, Expected, Planned};
 use crate::report::{Form, Report};
-use crate::serve::{Failure, executor, server, url};
+use crate::serve::{Failure, executor, runtime, server, url};
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -25,42 +25,41 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub fn run(root: &Path, form: Form) -> Result<bool, Failure> {
     let start = now();
     let step = Step::default();
-    let mut report = Report::default();
+    let mut report = Report::new(form);
     let executor = executor()?;
-    let done = executor.block_on(async { tokio::time::timeout(DEADLINE, check(root, form, &step)).await });
+    let done = executor
+        .block_on(async { tokio::time::timeout(DEADLINE, check(root, form, &step, &mut report)).await });
     match done {
-        Ok(Ok(sections)) => sections.into_iter().for_each(|(title, calls)| report.section(title, calls)),
+        Ok(Ok(())) => {}
         Ok(Err(error)) => report.fault(format!("{}: {error}", step.now())),
         Err(_) => report.fault(format!("not done within {DEADLINE:?}; the last step was: {}", step.now())),
     }
     // A blocking call that is still under way must not hold up the verdict.
     executor.shutdown_background();
-    report.show(form, now() - start)?;
-    Ok(report.is_ok())
+    Ok(report.finish(now() - start)?)
 }
 
-async fn check(root: &Path, form: Form, step: &Step) -> Result<Vec<(String, Vec<Made>)>, Failure> {
+async fn check(root: &Path, form: Form, step: &Step, report: &mut Report) -> Result<(), Failure> {
     step.set(form, "opening the root".into());
-    let server = server(root)?;
+    let server = server(&runtime(root, |builder| builder)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = url(listener.local_addr()?);
     let program = std::env::current_exe()?;
     let driven = async {
-        let mut sections = Vec::new();
         for wire in [Wire::Http(url), Wire::Stdio(program, root.to_owned())] {
             for era in Era::ALL {
                 let title = format!("{}, revision {}", wire.name(), era.revision());
                 step.set(form, format!("{title}: handshake"));
-                let calls = exercise(&wire, era, &title, form, step).await?;
-                sections.push((title, calls));
+                report.section(&*title)?;
+                exercise(&wire, era, &title, form, step, report).await?;
             }
         }
         server.stop();
-        Ok(sections)
+        Ok(())
     };
     tokio::select! {
         ended = server.serve(listener) => Err(format!("the server ended early: {ended:?}").into()),
-        sections = driven => sections,
+        done = driven => done,
     }
 }
 
@@ -79,7 +78,14 @@ impl Wire {
     }
 }
 
-async fn exercise(wire: &Wire, era: Era, title: &str, form: Form, step: &Step) -> Result<Vec<Made>, Failure> {
+async fn exercise(
+    wire: &Wire,
+    era: Era,
+    title: &str,
+    form: Form,
+    step: &Step,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let client = match wire {
         Wire::Http(url) => Client::over_http(url, era).await?,
         Wire::Stdio(program, root) => Client::over_stdio(program, root, era).await?,
@@ -91,18 +97,16 @@ async fn exercise(wire: &Wire, era: Era, title: &str, form: Form, step: &Step) -
             return Err(format!("the tool {name} is missing from the list").into());
         }
     }
-    let mut calls = Vec::new();
     step.set(form, format!("{title}: list_files"));
     let first =
         Planned { tool: "list_files", arguments: json!({ "limit": 1_000 }), expected: Expected::Result };
     let (_, result) = plan::make(&client, &first).await?;
     for planned in plan::each_tool(&result.structured_content.unwrap_or(Value::Null)) {
         step.set(form, format!("{title}: {}", planned.tool));
-        calls.push(plan::make(&client, &planned).await?.0);
+        report.call(plan::make(&client, &planned).await?.0)?;
     }
     step.set(form, format!("{title}: goodbye"));
-    client.close().await?;
-    Ok(calls)
+    client.close().await
 }
 
 /// What is being done, for the reason of a failure.

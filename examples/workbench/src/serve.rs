@@ -5,33 +5,69 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use clap::value_parser;
 use tokio::net::TcpListener;
+use toolpost::scheduler::rt::Gate;
+use toolpost::scheduler::{Bounds, Fair, Limit};
 use toolpost::server::{Server, terminated};
-use toolpost::{Peers, Runtime};
+use toolpost::{Peers, Runtime, RuntimeBuilder};
 
 use crate::{tools, workflow};
 
 /// What ends a command before it has a result.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A server of every tool over the directory `root`.
+/// What a server takes on.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Capacity {
+    /// Calls that run at once.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub seats: u32,
+    /// Calls that may wait for a seat; whatever comes beyond them is refused.
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(..=100_000))]
+    pub queue: u32,
+    /// Adds two tools that only wait, for tests of load and shutdown: `sleep`, and `hold`, which waits until
+    /// stdin is closed.
+    #[arg(long, requires = "http")]
+    pub with_sleep: bool,
+}
+
+impl Capacity {
+    fn set_up(self, builder: RuntimeBuilder) -> RuntimeBuilder {
+        let gate =
+            Gate::with(Limit::fixed(self.seats as usize), Fair::default(), Bounds::new(self.queue as usize));
+        let extra = if self.with_sleep { tools::wait::all() } else { Vec::new() };
+        extra.into_iter().fold(builder.seats(&gate), RuntimeBuilder::any)
+    }
+}
+
+/// Every tool over the directory `root`, each under the policy it declares, and whatever `set_up` adds.
 ///
 /// # Errors
 ///
 /// If `root` is no readable directory.
-pub fn server(root: &Path) -> Result<Server, Failure> {
+pub fn runtime(
+    root: &Path,
+    set_up: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder,
+) -> Result<Runtime, Failure> {
     let tools =
         tools::all(root).map_err(|error| format!("cannot open the root {}: {error}", root.display()))?;
     let peers = Peers::new();
-    let builder = tools.into_iter().fold(Runtime::builder(), |builder, tool| builder.tool(tool));
-    let runtime = builder.tool(workflow::tool(&peers)?).build()?;
+    let builder = tools.into_iter().fold(Runtime::builder(), RuntimeBuilder::any);
+    let runtime = set_up(builder.any(workflow::tool(&peers)?)).build()?;
     let _first = peers.bind(&runtime);
-    Ok(Server::builder(runtime.dispatcher().clone())
+    Ok(runtime)
+}
+
+/// A server of these tools.
+#[must_use]
+pub fn server(runtime: &Runtime) -> Server {
+    Server::builder(runtime.dispatcher().clone())
         .name("workbench")
         .version(env!("CARGO_PKG_VERSION"))
         .title("toolpost workbench")
         .instructions("Reads one directory. Paths are relative to its root; start with survey or list_files.")
-        .build())
+        .build()
 }
 
 /// Serves stdin and stdout until the client goes away.
@@ -39,18 +75,20 @@ pub fn server(root: &Path) -> Result<Server, Failure> {
 /// # Errors
 ///
 /// If `root` is no readable directory, or stdin or stdout fails.
-pub fn stdio(root: &Path) -> Result<(), Failure> {
-    let server = server(root)?;
-    Ok(executor()?.block_on(server.stdio())?)
+pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
+    let runtime = runtime(root, |builder| capacity.set_up(builder))?;
+    Ok(executor()?.block_on(server(&runtime).stdio())?)
 }
 
-/// Serves Streamable HTTP on `address` until the process is asked to end. Says on stderr where.
+/// Serves Streamable HTTP on `address` until the process is asked to end; calls that run then are answered. Says on
+/// stderr where.
 ///
 /// # Errors
 ///
 /// If `root` is no readable directory, or `address` cannot be served.
-pub fn http(root: &Path, address: SocketAddr) -> Result<(), Failure> {
-    let server = server(root)?;
+pub fn http(root: &Path, address: SocketAddr, capacity: Capacity) -> Result<(), Failure> {
+    let runtime = runtime(root, |builder| capacity.set_up(builder))?;
+    let server = server(&runtime);
     executor()?.block_on(async {
         let listener = TcpListener::bind(address).await?;
         writeln!(io::stderr(), "workbench: serving {}", url(listener.local_addr()?))?;

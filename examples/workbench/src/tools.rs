@@ -5,6 +5,7 @@ mod git_log;
 mod list_files;
 mod read_file;
 mod search_text;
+pub(crate) mod wait;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,13 +15,19 @@ use crate::serve::Failure;
 use crate::tools::local;
 
 /// Files whose history is looked at: the largest.
-const FILES_HOT: usize = 12;
+pub(crate) const FILES_HOT: usize = 12;
 
 /// How many of them are looked at at once.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// Lines of the README that are shown.
-const README_LINES: u64 = 12;
+pub(crate) const README_LINES: u64 = 12;
+
+/// What marks work to be done.
+pub(crate) const TODOS: &str = r"\b(TODO|FIXME)\b";
+
+/// The most of it that is shown.
+pub(crate) const TODOS_MAX: usize = 50;
 
 /// Surveys a directory in one call: its files, its languages, what its README begins with, which of its
 /// larger files change most often, and which lines are marked TODO or FIXME.
@@ -139,20 +145,20 @@ pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
     let todos: Handle<Found> = w.step("todos").call_for(
         peers.tool("search_text")?,
         args,
-        |args| json!({ "path": args.path, "pattern": r"\b(TODO|FIXME)\b", "limit": 50 }),
+        |args| json!({ "path": args.path, "pattern": TODOS, "limit": TODOS_MAX }),
     );
     let readme: Handle<Read> =
-        w.step("readme").policy(extra.clone()).when(listed, |listed| readme(&listed).is_some()).call_for(
+        w.step("readme").policy(extra.clone()).when(listed, |listed| listed.readme().is_some()).call_for(
             peers.tool("read_file")?,
             listed,
-            |listed| json!({ "path": readme(&listed), "start_line": 1, "end_line": README_LINES }),
+            |listed| json!({ "path": listed.readme(), "start_line": 1, "end_line": README_LINES }),
         );
     let recent: Handle<Log> = w.step("recent").policy(extra).call_for(
         peers.tool("git_log")?,
         args,
         |args| json!({ "path": args.path, "limit": 5 }),
     );
-    let large = w.step("large").compute(listed, |listed| large(&listed));
+    let large = w.step("large").compute(listed, |listed| listed.large());
     // Where one file has no history, the others may have.
     let each = Each::new(AT_ONCE).tolerate(FILES_HOT);
     let logs: Handle<Vec<Result<Log, StepError>>> = w
@@ -186,17 +192,26 @@ pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
 }
 
 /// The README nearest to the top.
-fn readme(listed: &Listed) -> Option<&str> {
+pub(crate) fn readme<'a>(paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let is_readme =
         |path: &&str| path.rsplit('/').next().is_some_and(|name| name.to_lowercase().starts_with("readme"));
-    let paths = listed.files.iter().map(|file| file.path.as_str()).filter(is_readme);
-    paths.min_by_key(|path| path.matches('/').count())
+    paths.filter(is_readme).min_by_key(|path| path.matches('/').count())
 }
 
-fn large(listed: &Listed) -> Vec<String> {
-    let mut files: Vec<&Listing> = listed.files.iter().collect();
-    files.sort_by_key(|file| Reverse(file.bytes));
-    files.into_iter().take(FILES_HOT).map(|file| file.path.clone()).collect()
+/// The paths of the `most` largest files, of paths and sizes.
+pub(crate) fn largest(mut files: Vec<(&str, u64)>, most: usize) -> Vec<String> {
+    files.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    files.into_iter().take(most).map(|(path, _)| path.to_owned()).collect()
+}
+
+impl Listed {
+    fn readme(&self) -> Option<&str> {
+        readme(self.files.iter().map(|file| file.path.as_str()))
+    }
+
+    fn large(&self) -> Vec<String> {
+        largest(self.files.iter().map(|file| (file.path.as_str(), file.bytes)).collect(), FILES_HOT)
+    }
 }
 
 fn hot(large: &[String], logs: &[Result<Log, StepError>]) -> Vec<Hot> {

@@ -18,7 +18,8 @@ const CONTENT_MAX: usize = 256 << 10;
 /// How far into a file lines are counted, in bytes.
 const LINES_MAX: u64 = 64 << 20;
 
-/// Reads a text file, whole or a range of its lines or bytes. At most 256 KiB come back at once.
+/// Reads a text file, whole or a range of its lines or bytes. At most 256 KiB come back at once; what is left is
+/// read from `next_offset`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReadFile {

@@ -27,6 +27,17 @@ fn demo_calls_every_tool_and_ends_well() {
     for tool in workbench::plan::TOOLS {
         assert!(text.contains(&format!("ok   {tool}")), "{tool} is not in {text}");
     }
+    for shown in [
+        "from the cache",
+        "stale: failure 1 is covered",
+        "stale: the breaker is open, nobody was asked",
+        "no answer to fall back on, come back in",
+        "fresh again",
+        "run as number 2 of 9",
+        "1 call in place of 5",
+    ] {
+        assert!(text.contains(shown), "`{shown}` is not in {text}");
+    }
     assert!(text.trim_end().ends_with("all as it should be"), "{text}");
     assert!(!text.contains('\x1b'), "no color where there is no terminal");
 }
@@ -44,7 +55,13 @@ fn demo_speaks_json() {
     let output = workbench(&place.root(), &["demo", "--json"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&document["ok"], &document["total"]["failed"]), (&Value::from(true), &Value::from(0)));
-    assert_eq!(document["total"]["calls"], 11);
+    let tables = document["sections"].as_array().unwrap().iter();
+    let rows: Vec<_> = tables.map(|table| table["calls"].as_array().unwrap().len()).collect();
+    assert_eq!((rows.len(), &rows[0], &rows[2]), (6, &7, &4), "every part is shown");
+    let counters = &document["counters"];
+    assert!(counters["cache"]["hits"].as_u64() >= Some(4), "{counters}");
+    assert!(counters["breaker"]["opened"].as_u64() >= Some(1), "{counters}");
+    assert_eq!(counters["queue"]["got it"], 8, "all but the one that found the seat free: {counters}");
 }
 
 #[test]

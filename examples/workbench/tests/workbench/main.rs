@@ -6,6 +6,9 @@ mod commands;
 mod escapes;
 mod fixture;
 mod git;
+mod load;
+#[cfg(unix)]
+mod shutdown;
 mod tools;
 mod wire;
 mod workflow;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use workbench::client::{Client, Era};
 use workbench::plan::{self, TOOLS};
-use workbench::serve::{executor, server, url};
+use workbench::serve::{executor, runtime, server, url};
 
 use crate::fixture::{Place, SECRET};
 
@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_workbench");
 /// Runs `drive` with a client over HTTP and with one over stdio, in each era.
 fn on_every_wire(root: &Path, drive: impl AsyncFn(&Client)) {
     executor().unwrap().block_on(async {
-        let server = server(root).unwrap();
+        let server = server(&runtime(root, |builder| builder).unwrap());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = url(listener.local_addr().unwrap());
         let driven = async {

@@ -1,0 +1,58 @@
+//! Tools that only wait: for tests of load and of shutdown, and served only when asked for.
+
+use std::io::Read as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::watch;
+use toolpost_tool::{AnyTool, Call, NoArgs, tool_fn};
+
+use super::local;
+use crate::clock;
+
+/// Waits so long, and does nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Sleep {
+    /// How long, in milliseconds.
+    #[schemars(range(max = 10_000))]
+    ms: u64,
+}
+
+/// `sleep`, and `hold`, which says that it has started and waits until the process's stdin is closed.
+pub(crate) fn all() -> Vec<AnyTool> {
+    let sleep = tool_fn("sleep", |args: Sleep, _| async move {
+        clock::sleep(Duration::from_millis(args.ms)).await;
+        Ok(format!("slept {} ms", args.ms))
+    });
+    let stdin = Arc::new(OnceLock::new());
+    let hold = tool_fn("hold", move |_: NoArgs, call: Call| {
+        let mut closed = stdin.get_or_init(closing).clone();
+        async move {
+            call.progress(0.0, None, Some("holding"));
+            closed.wait_for(|closed| *closed).await?;
+            Ok("released")
+        }
+    });
+    vec![
+        AnyTool::new(sleep.with_spec(|spec| local(spec, "Sleep", Duration::from_secs(15)))),
+        AnyTool::new(hold.with_spec(|spec| {
+            local(spec, "Hold", Duration::from_secs(60))
+                .with_description("Waits until the server's stdin is closed.")
+        })),
+    ]
+}
+
+/// Turns true when stdin is closed.
+fn closing() -> watch::Receiver<bool> {
+    let (told, closed) = watch::channel(false);
+    // A thread of its own, which a process that ends does not wait for.
+    #[expect(clippy::disallowed_methods, reason = "ends with stdin, or with the process")]
+    std::thread::spawn(move || {
+        let _read = std::io::stdin().read_to_end(&mut Vec::new());
+        told.send_replace(true);
+    });
+    closed
+}
