@@ -24,8 +24,8 @@ fn main() {
     let figures = Cases::new()
         .batch("chain 100, toolpost", each(&one, || async { drop(chain_plan.run(0).await) }))
         .batch(
-            "chain 100, toolpost untimed",
-            each(&one, || async { drop(chain_plan.start(0).untimed().run().await) }),
+            "chain 100, toolpost timed",
+            each(&one, || async { drop(chain_plan.start(0).timed().run().await) }),
         )
         .batch("chain 100, dagx inline", each(&one, || peers::dagx_inline(&chain)))
         .batch("chain 100, dagrs", each(&many, || peers::dagrs(&chain)))
@@ -66,7 +66,7 @@ fn main() {
     println!();
     for (what, ns) in [
         ("chain, toolpost", ours),
-        ("chain, toolpost untimed", per_step("chain 100, toolpost untimed", 100.0)),
+        ("chain, toolpost timed", per_step("chain 100, toolpost timed", 100.0)),
         ("chain, dagx inline", per_step("chain 100, dagx inline", 100.0)),
         ("chain, dagrs", per_step("chain 100, dagrs", 100.0)),
         ("fan, toolpost", fan_ours),

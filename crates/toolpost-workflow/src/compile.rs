@@ -7,6 +7,7 @@ use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Fault;
+use crate::memory::Spare;
 use crate::policy::{OnFailure, OnUnknown, Policy, nanos};
 use crate::shape::{Cell, Link, Need, Rows, Shape};
 use crate::state::State;
@@ -102,6 +103,7 @@ pub(crate) fn compile(
         critical_path: ranks.iter().copied().max().unwrap_or(0),
         is_timed,
         ids,
+        spare: Spare::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::error::StepError;
-use crate::pool::Pool;
+use crate::pool::{Begun, Pool};
 
 /// Items started or finished in one poll before the others get their turn.
 const BUDGET: usize = 256;
@@ -134,8 +134,8 @@ where
     fn start(&mut self) -> Option<(usize, std::thread::Result<Result<U, StepError>>)> {
         let item = self.next;
         self.next += 1;
-        let future = Box::pin((self.function)(self.items[item].clone()));
-        match self.pool.start(item, future) {
+        let (function, items) = (&self.function, &self.items);
+        match self.pool.start(item, |context| Begun::polled(function(items[item].clone()), context)) {
             Ok(result) => Some((item, result)),
             Err(_) => {
                 self.running += 1;

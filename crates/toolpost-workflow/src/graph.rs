@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::task::Context;
 
 use crate::compile::{Edge, Node, compile, number};
 use crate::error::{Fault, InvalidPlan, StepError};
@@ -42,7 +43,7 @@ struct Named<I, V> {
     begin: GraphBody<I, V>,
 }
 
-type GraphBody<I, V> = Box<dyn Fn(Inputs<I, V>) -> Begun + Send + Sync>;
+type GraphBody<I, V> = Box<dyn Fn(Inputs<I, V>, Option<&mut Context<'_>>) -> Begun + Send + Sync>;
 type GraphCondition<I, V> = Box<dyn Fn(&Inputs<I, V>) -> bool + Send + Sync>;
 /// The dependencies of a step: the name and the number of each.
 type Names = Arc<[(Arc<str>, u32)]>;
@@ -182,13 +183,13 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
         F: Fn(Inputs<I, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<V, StepError>> + Send + 'static,
     {
-        self.add(Box::new(move |inputs| later(function(inputs))));
+        self.add(Box::new(move |inputs, context| later(function(inputs), context)));
     }
 
     /// Computes a value at once and without failing. Safe to repeat.
     pub fn compute(mut self, function: impl Fn(Inputs<I, V>) -> V + Send + Sync + 'static) {
         self.policy = self.policy.repeatable();
-        self.add(Box::new(move |inputs| Begun::Done(Ok(Arc::new(function(inputs))))));
+        self.add(Box::new(move |inputs, _| Begun::Done(Ok(Arc::new(function(inputs))))));
     }
 
     fn link<S: Into<String>>(mut self, steps: impl IntoIterator<Item = S>, need: Need) -> Self {
@@ -291,8 +292,8 @@ where
 }
 
 fn body<I: Send + Sync + 'static, V: Send + Sync + 'static>(names: Names, begin: GraphBody<I, V>) -> Body {
-    Arc::new(move |beginning: &Beginning<'_>| match inputs(&names, &beginning.values, beginning.context()) {
-        Some(inputs) => begin(inputs),
+    Arc::new(move |beginning, context| match inputs(&names, &beginning.values(), beginning.context()) {
+        Some(inputs) => begin(inputs, context),
         None => Begun::Done(Err(StepError::message("the run's input is of another type").permanent())),
     })
 }
@@ -302,6 +303,6 @@ fn checked<I: Send + Sync + 'static, V: Send + Sync + 'static>(
     condition: GraphCondition<I, V>,
 ) -> Condition {
     Arc::new(move |beginning: &Beginning<'_>| {
-        inputs(&names, &beginning.values, beginning.context()).is_some_and(|inputs| condition(&inputs))
+        inputs(&names, &beginning.values(), beginning.context()).is_some_and(|inputs| condition(&inputs))
     })
 }

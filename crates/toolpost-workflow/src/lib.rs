@@ -49,6 +49,7 @@ mod error;
 mod event;
 mod graph;
 mod journal;
+mod memory;
 mod needs;
 mod plan;
 mod policy;

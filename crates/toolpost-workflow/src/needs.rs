@@ -133,7 +133,11 @@ pub(crate) mod sealed {
         }
 
         fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
-            self.0.iter().map(|h| values.fetch(h.slot)).collect()
+            let mut taken = Vec::with_capacity(self.0.len());
+            for handle in &self.0 {
+                taken.push(values.fetch(handle.slot)?);
+            }
+            Some(taken)
         }
     }
 

@@ -33,6 +33,13 @@ pub(crate) struct Work {
     pub(crate) spawned: bool,
 }
 
+impl Inner {
+    /// Where a step finds its values.
+    pub(crate) fn frame(&self, work: &Work) -> Frame {
+        self.frames[work.frame as usize]
+    }
+}
+
 impl<I, O> Plan<I, O> {
     /// The structure: names, edges, version, drawings.
     #[must_use]

@@ -17,6 +17,27 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 
 type Pending<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
+/// What beginning something came to.
+pub(crate) enum Begun<R> {
+    Done(R),
+    Later(Pending<R>),
+}
+
+impl<R> Begun<R> {
+    /// Polls a future once. Here its type is known: of one that never waits, the compiler sees that it
+    /// needs no place on the heap.
+    pub(crate) fn polled(
+        future: impl Future<Output = R> + Send + 'static,
+        context: &mut Context<'_>,
+    ) -> Self {
+        let mut future = Box::pin(future);
+        match future.as_mut().poll(context) {
+            Poll::Ready(result) => Self::Done(result),
+            Poll::Pending => Self::Later(future),
+        }
+    }
+}
+
 /// A set of futures that polls each once before it keeps it.
 ///
 /// The waker of a free place serves every future that ends at its first poll, so a ready future
@@ -88,21 +109,25 @@ impl<K: Copy, R> Pool<K, R> {
         }
     }
 
-    /// Polls a new future; keeps it, and says where, if it is not ready. A panic is a result.
-    pub(crate) fn start(&mut self, key: K, future: Pending<R>) -> Result<std::thread::Result<R>, u32> {
-        let at = match self.free.pop() {
-            Some(at) => at,
+    /// Begins something; keeps it, and says where, if it is not done. A panic is a result.
+    pub(crate) fn start(
+        &mut self,
+        key: K,
+        begin: impl FnOnce(&mut Context<'_>) -> Begun<R>,
+    ) -> Result<std::thread::Result<R>, u32> {
+        let at = match self.free.last() {
+            Some(at) => *at,
             None => self.build_place(),
         };
-        match poll(&self.places[at as usize], future) {
-            Ok(result) => {
-                self.free.push(at);
-                Ok(result)
-            }
-            Err(future) => {
-                self.places[at as usize].tenant = Some((key, future));
+        let place = &mut self.places[at as usize];
+        match place.call(begin) {
+            Ok(Begun::Done(result)) => Ok(Ok(result)),
+            Ok(Begun::Later(future)) => {
+                place.tenant = Some((key, future));
+                self.free.pop();
                 Err(at)
             }
+            Err(panic) => Ok(Err(panic)),
         }
     }
 
@@ -121,17 +146,20 @@ impl<K: Copy, R> Pool<K, R> {
                 continue;
             };
             let place = &mut self.places[at as usize];
-            let Some((key, future)) = place.tenant.take() else {
+            let Some((key, mut future)) = place.tenant.take() else {
                 place.bell.rung.swap(false, Ordering::AcqRel);
                 continue;
             };
-            match poll(place, future) {
-                Ok(result) => {
-                    self.free.push(at);
-                    return Some((key, result));
+            let result = match place.call(|context| future.as_mut().poll(context)) {
+                Ok(Poll::Pending) => {
+                    place.tenant = Some((key, future));
+                    continue;
                 }
-                Err(future) => place.tenant = Some((key, future)),
-            }
+                Ok(Poll::Ready(result)) => Ok(result),
+                Err(panic) => Err(panic),
+            };
+            self.free.push(at);
+            return Some((key, result));
         }
     }
 
@@ -150,23 +178,27 @@ impl<K: Copy, R> Pool<K, R> {
         }
     }
 
+    /// A new place, free.
     fn build_place(&mut self) -> u32 {
         let place = self.places.len() as u32;
         let bell = Arc::new(Bell { place, rung: AtomicBool::new(false), wakes: Arc::clone(&self.wakes) });
         let waker = Waker::from(Arc::clone(&bell));
         self.places.push(Place { tenant: None, bell, waker });
+        self.free.push(place);
         place
     }
 }
 
-fn poll<K, R>(place: &Place<K, R>, mut future: Pending<R>) -> Result<std::thread::Result<R>, Pending<R>> {
-    // Before the poll: a wake-up during it must count. A swap, because it must see what came before
-    // every wake-up that found the bell rung and did no more.
-    place.bell.rung.swap(false, Ordering::AcqRel);
-    let mut context = Context::from_waker(&place.waker);
-    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))) {
-        Ok(Poll::Ready(value)) => Ok(Ok(value)),
-        Ok(Poll::Pending) => Err(future),
-        Err(panic) => Ok(Err(panic)),
+impl<K, R> Place<K, R> {
+    /// Calls something that polls with this place's waker; catches its panic.
+    fn call<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> T) -> std::thread::Result<T> {
+        // Before the poll: a wake-up during it must count. A swap where it is rung, because it must see
+        // what came before every wake-up that found the bell rung and did no more; where it is not,
+        // the last swap has seen them all.
+        if self.bell.rung.load(Ordering::Acquire) {
+            self.bell.rung.swap(false, Ordering::AcqRel);
+        }
+        let mut context = Context::from_waker(&self.waker);
+        catch_unwind(AssertUnwindSafe(|| poll(&mut context)))
     }
 }

@@ -64,19 +64,29 @@ impl Ready {
         }
     }
 
-    pub(crate) fn first(&self) -> Option<u32> {
+    /// Takes out the smallest.
+    pub(crate) fn pop(&mut self) -> Option<u32> {
         if self.only.is_some() {
-            return self.only;
+            return self.only.take();
         }
         let mut at = 0;
-        for level in (0..self.depth).rev() {
+        for level in (1..self.depth).rev() {
             let word = self.words[self.levels[level] as usize + at];
             if word == 0 {
                 return None;
             }
             at = at * 64 + word.trailing_zeros() as usize;
         }
-        Some(at as u32)
+        let leaf = &mut self.words[at];
+        if *leaf == 0 {
+            return None;
+        }
+        let number = at as u32 * 64 + leaf.trailing_zeros();
+        *leaf &= *leaf - 1;
+        if *leaf == 0 {
+            self.clear(1, at);
+        }
+        Some(number)
     }
 
     pub(crate) fn remove(&mut self, number: u32) {
@@ -84,8 +94,12 @@ impl Ready {
             self.only = self.only.filter(|&only| only != number);
             return;
         }
-        let mut at = number as usize;
-        for level in 0..self.depth {
+        self.clear(0, number as usize);
+    }
+
+    /// Clears a bit of a level, and above it that of a word that is zero now.
+    fn clear(&mut self, from: usize, mut at: usize) {
+        for level in from..self.depth {
             let word = &mut self.words[self.levels[level] as usize + at / 64];
             *word &= !(1 << (at % 64));
             if *word != 0 {
@@ -107,21 +121,28 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn is_an_ordered_set(bound in 1_usize..10_000, ops in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200)) {
+        fn is_an_ordered_set(bound in 1_usize..10_000, ops in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 0..300)) {
             let mut ready = Ready::new(bound);
             let mut model = BTreeSet::new();
-            for (insert, index) in ops {
+            for (op, index) in ops {
                 let number = index.index(bound) as u32;
-                if insert {
-                    ready.insert(number);
-                    model.insert(number);
-                } else {
-                    ready.remove(number);
-                    model.remove(&number);
+                match op {
+                    0 | 1 => {
+                        ready.insert(number);
+                        model.insert(number);
+                    }
+                    2 => {
+                        ready.remove(number);
+                        model.remove(&number);
+                    }
+                    _ => prop_assert_eq!(ready.pop(), model.pop_first()),
                 }
-                prop_assert_eq!(ready.first(), model.first().copied());
                 prop_assert_eq!(ready.is_empty(), model.is_empty());
             }
+            while let Some(number) = model.pop_first() {
+                prop_assert_eq!(ready.pop(), Some(number));
+            }
+            prop_assert_eq!(ready.pop(), None);
         }
     }
 }

@@ -6,11 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::memory::Memory;
 use crate::policy::OnFailure;
 use crate::ready::Ready;
 use crate::rules::Rules;
 use crate::shape::{Cell, Need, Shape, StepId};
 use crate::state::{Cause, Failure, Outcome, Past, Progress, State};
+use crate::value::Value;
 
 /// The state of one run.
 ///
@@ -21,7 +23,7 @@ use crate::state::{Cause, Failure, Outcome, Past, Progress, State};
 pub struct Run {
     shape: Arc<Shape>,
     rules: Rules,
-    cells: Box<[Cell]>,
+    memory: Memory,
     ready: Ready,
     running: usize,
     /// Why each step that ended without a value did.
@@ -83,8 +85,10 @@ impl Run {
     #[must_use]
     pub fn new(shape: Arc<Shape>, rules: Rules) -> Self {
         let mut ready = Ready::new(shape.len());
-        let mut cells = shape.initial.clone();
-        for (cell, &place) in cells.iter_mut().zip(&shape.place) {
+        let mut memory = shape.spare.take();
+        memory.cells.clear();
+        memory.cells.extend_from_slice(&shape.initial);
+        for (cell, &place) in memory.cells.iter_mut().zip(&shape.place) {
             if cell.waiting == 0 {
                 cell.state = State::Ready;
                 ready.insert(place);
@@ -95,7 +99,7 @@ impl Run {
             ended: Vec::with_capacity(shape.len()),
             shape,
             rules,
-            cells,
+            memory,
             ready,
             running: 0,
             causes: HashMap::new(),
@@ -111,10 +115,9 @@ impl Run {
         if self.paused || self.rules.limit.is_some_and(|limit| limit.get() <= self.running) {
             return None;
         }
-        let place = self.ready.first()?;
-        self.ready.remove(place);
+        let place = self.ready.pop()?;
         let step = self.shape.order[place as usize];
-        let cell = &mut self.cells[step as usize];
+        let cell = &mut self.memory.cells[step as usize];
         cell.state = State::Running;
         cell.attempts += 1;
         self.running += 1;
@@ -130,14 +133,14 @@ impl Run {
             && let Some(at) = now.checked_add(limit)
             && self.state(step) == State::Running
         {
-            self.cells[step.index()].armed = true;
+            self.memory.cells[step.index()].armed = true;
             self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
         }
     }
 
     /// Stops the time limit of a running step: its attempt is over, and only its record is awaited.
     pub fn land(&mut self, step: StepId) {
-        self.cells[step.index()].armed = false;
+        self.memory.cells[step.index()].armed = false;
     }
 
     /// Ends a running step with a value, and readies what waited for it.
@@ -172,8 +175,8 @@ impl Run {
 
     /// Ends everything that has not ended, with `cause`. Drop every attempt under way.
     pub fn cancel(&mut self, cause: &Cause, now: Instant) {
-        for step in 0..self.cells.len() as u32 {
-            if !self.cells[step as usize].state.is_end() {
+        for step in 0..self.memory.cells.len() as u32 {
+            if !self.memory.cells[step as usize].state.is_end() {
                 self.causes.insert(step, cause.clone());
                 self.end(step, State::Cancelled, now);
             }
@@ -238,7 +241,7 @@ impl Run {
     /// Ends a step as it ended in an earlier life of this run, after `failed` failed attempts; to be
     /// called before anything starts. A step that already ended is left alone, and `false` returned.
     pub fn restore(&mut self, step: StepId, past: Past, failed: u32, now: Instant) -> bool {
-        let cell = &mut self.cells[step.index()];
+        let cell = &mut self.memory.cells[step.index()];
         if !matches!(cell.state, State::Ready | State::Waiting) {
             return false;
         }
@@ -277,13 +280,13 @@ impl Run {
     /// Where a step stands.
     #[must_use]
     pub fn state(&self, step: StepId) -> State {
-        self.cells[step.index()].state
+        self.memory.cells[step.index()].state
     }
 
     /// How many attempts of a step have begun.
     #[must_use]
     pub fn attempts(&self, step: StepId) -> u32 {
-        self.cells[step.index()].attempts
+        self.memory.cells[step.index()].attempts
     }
 
     /// When a step ran; empty unless the rules say `timed`.
@@ -327,13 +330,13 @@ impl Run {
     /// Completed of total.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress { completed: self.ended.len(), total: self.cells.len() }
+        Progress { completed: self.ended.len(), total: self.memory.cells.len() }
     }
 
     /// Whether every step has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.ended.len() == self.cells.len()
+        self.ended.len() == self.memory.cells.len()
     }
 
     /// How the run ended, once it has.
@@ -353,15 +356,29 @@ impl Run {
         &self.rules
     }
 
+    /// The values kept so far, by step; empty before the first.
+    pub(crate) fn values(&self) -> &[Option<Value>] {
+        &self.memory.values
+    }
+
+    /// Keeps the value of a step.
+    pub(crate) fn keep(&mut self, step: StepId, value: Value) {
+        let values = &mut self.memory.values;
+        if values.is_empty() {
+            values.resize(self.shape.len(), None);
+        }
+        values[step.index()] = Some(value);
+    }
+
     fn is_current(&self, timer: Timer) -> bool {
-        let cell = &self.cells[timer.step as usize];
+        let cell = &self.memory.cells[timer.step as usize];
         let armed = cell.armed && cell.state == State::Running;
         cell.attempts == timer.attempt && (armed || cell.state == State::Delayed)
     }
 
     /// Takes a step out of `Running`; `false` when it was not there.
     fn leave(&mut self, step: StepId) -> bool {
-        let cell = &mut self.cells[step.index()];
+        let cell = &mut self.memory.cells[step.index()];
         let was = cell.state == State::Running;
         cell.armed = false;
         self.running -= usize::from(was);
@@ -369,7 +386,7 @@ impl Run {
     }
 
     fn make_ready(&mut self, step: u32) {
-        self.cells[step as usize].state = State::Ready;
+        self.memory.cells[step as usize].state = State::Ready;
         self.ready.insert(self.shape.place[step as usize]);
     }
 
@@ -380,7 +397,7 @@ impl Run {
         if let Some(wait) = self.next_delay(step, retriable)
             && let Some(at) = now.checked_add(wait)
         {
-            self.cells[step.index()].state = State::Delayed;
+            self.memory.cells[step.index()].state = State::Delayed;
             self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
             return Verdict::Retry(at);
         }
@@ -407,7 +424,7 @@ impl Run {
     }
 
     fn end(&mut self, step: u32, state: State, now: Instant) {
-        self.cells[step as usize].state = state;
+        self.memory.cells[step as usize].state = state;
         self.ended.push(StepId(step));
         match state {
             State::Cancelled => self.tally.cancelled += 1,
@@ -425,7 +442,7 @@ impl Run {
         let mut told = self.ended.len();
         let mut from = ended;
         loop {
-            let succeeded = self.cells[from as usize].state == State::Succeeded;
+            let succeeded = self.memory.cells[from as usize].state == State::Succeeded;
             for at in self.shape.successors.range(from) {
                 let link = self.shape.successors.link(at);
                 self.tell(link.step, link.need, succeeded, from, now);
@@ -440,7 +457,7 @@ impl Run {
 
     /// Tells `step`, which waits for `from` in the manner of `need`, that it has ended.
     fn tell(&mut self, step: u32, need: Need, succeeded: bool, from: u32, now: Instant) {
-        let cell = &mut self.cells[step as usize];
+        let cell = &mut self.memory.cells[step as usize];
         if cell.state != State::Waiting {
             return;
         }
@@ -470,6 +487,12 @@ impl Run {
             cell.state = State::Ready;
             self.ready.insert(self.shape.place[step as usize]);
         }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shape.spare.put(std::mem::take(&mut self.memory));
     }
 }
 

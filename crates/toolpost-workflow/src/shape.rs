@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::memory::Spare;
 use crate::policy::Policy;
 
 /// The number of a step in its plan, in the order of declaration.
@@ -38,7 +39,8 @@ pub(crate) struct Link {
     pub(crate) need: Need,
 }
 
-/// The immutable structure of a plan, shared by all of its runs.
+/// The immutable structure of a plan, shared by all of its runs. It keeps the memory of one run that is
+/// over for the next, some 32 bytes a step.
 ///
 /// Successors and dependencies lie in compressed sparse rows, and each step has a fixed place in the
 /// order in which ready steps start: longest remaining path first, then order of declaration.
@@ -58,6 +60,7 @@ pub struct Shape {
     /// Whether any policy has to do with time.
     pub(crate) is_timed: bool,
     pub(crate) ids: HashMap<Arc<str>, u32>,
+    pub(crate) spare: Spare,
 }
 
 impl Shape {

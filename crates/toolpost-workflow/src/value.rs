@@ -4,9 +4,13 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Instant;
 
 use crate::error::StepError;
+use crate::pool;
+use crate::run::Run;
+use crate::shape::StepId;
 
 /// What a step produced: shared, because several steps may use it.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
@@ -14,14 +18,11 @@ pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 /// An attempt under way.
 pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Value, StepError>> + Send>>;
 
-/// What beginning a step gave.
-pub(crate) enum Begun {
-    Done(Result<Value, StepError>),
-    Later(Attempt),
-}
+/// What beginning a step came to.
+pub(crate) type Begun = pool::Begun<Result<Value, StepError>>;
 
-/// Begins one attempt of a step.
-pub(crate) type Body = Arc<dyn Fn(&Beginning<'_>) -> Begun + Send + Sync>;
+/// Begins one attempt of a step, and polls it once if there is something to poll it with.
+pub(crate) type Body = Arc<dyn Fn(&Beginning<'_>, Option<&mut Context<'_>>) -> Begun + Send + Sync>;
 
 /// Decides whether a step runs at all.
 pub(crate) type Condition = Arc<dyn Fn(&Beginning<'_>) -> bool + Send + Sync>;
@@ -168,20 +169,28 @@ impl std::fmt::Debug for Values<'_> {
 
 /// What an attempt begins with.
 pub(crate) struct Beginning<'a> {
-    pub(crate) values: Values<'a>,
-    pub(crate) run: &'a Arc<str>,
-    pub(crate) step: &'a Arc<str>,
-    pub(crate) attempt: u32,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) run: &'a Run,
+    pub(crate) input: &'a Value,
+    pub(crate) frame: Frame,
+    /// The run's name.
+    pub(crate) name: &'a Arc<str>,
+    pub(crate) step: StepId,
+    pub(crate) now: Instant,
 }
 
 impl Beginning<'_> {
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values { slots: self.run.values(), input: self.input, frame: self.frame }
+    }
+
     pub(crate) fn context(&self) -> StepContext {
+        let shape = self.run.shape();
+        let limit = shape.policy(self.step.0).limit().and_then(|limit| self.now.checked_add(limit));
         StepContext {
-            run: Arc::clone(self.run),
-            step: Arc::clone(self.step),
-            attempt: self.attempt,
-            deadline: self.deadline,
+            run: Arc::clone(self.name),
+            step: Arc::clone(&shape.names[self.step.index()]),
+            attempt: self.run.attempts(self.step),
+            deadline: limit.into_iter().chain(self.run.rules().deadline).min(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Context;
 
 use crate::compile::{Edge, Node, compile, number};
 use crate::each::{Each, each};
@@ -205,7 +206,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     ) -> Self {
         needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
         self.condition =
-            Some(Arc::new(move |at: &Beginning<'_>| needs.take(&at.values).is_some_and(&condition)));
+            Some(Arc::new(move |at: &Beginning<'_>| needs.take(&at.values()).is_some_and(&condition)));
         self
     }
 
@@ -217,7 +218,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         F: Fn(N::Item) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, StepError>> + Send + 'static,
     {
-        self.add(needs, move |_, item| later(function(item)))
+        self.add(needs, move |_, item, context| later(function(item), context))
     }
 
     /// Runs an async function of these values, which is also given the run's input, and told which
@@ -229,8 +230,8 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         F: Fn(StepContext, Arc<I>, N::Item) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, StepError>> + Send + 'static,
     {
-        self.add(needs, move |beginning, item| match beginning.values.fetch(INPUT) {
-            Some(input) => later(function(beginning.context(), input, item)),
+        self.add(needs, move |beginning, item, context| match beginning.values().fetch(INPUT) {
+            Some(input) => later(function(beginning.context(), input, item), context),
             None => missing(),
         })
     }
@@ -243,7 +244,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         F: Fn(N::Item) -> T + Send + Sync + 'static,
     {
         self.policy = self.policy.repeatable();
-        self.add(needs, move |_, item| Begun::Done(Ok(Arc::new(function(item)))))
+        self.add(needs, move |_, item, _| Begun::Done(Ok(Arc::new(function(item)))))
     }
 
     /// Runs an async function for every item of a list, whose length only the run knows. The value
@@ -286,14 +287,14 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     fn add<N, T>(
         mut self,
         needs: N,
-        begin: impl Fn(&Beginning<'_>, N::Item) -> Begun + Send + Sync + 'static,
+        begin: impl Fn(&Beginning<'_>, N::Item, Option<&mut Context<'_>>) -> Begun + Send + Sync + 'static,
     ) -> Handle<T>
     where
         N: Needs,
     {
         needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
-        let body: Body = Arc::new(move |beginning| match needs.take(&beginning.values) {
-            Some(item) => begin(beginning, item),
+        let body: Body = Arc::new(move |beginning, context| match needs.take(&beginning.values()) {
+            Some(item) => begin(beginning, item, context),
             None => missing(),
         });
         let workflow = self.workflow;
@@ -331,6 +332,11 @@ fn missing() -> Begun {
 /// An attempt whose value is erased once it is there.
 pub(crate) fn later<T: Send + Sync + 'static>(
     attempt: impl Future<Output = Result<T, StepError>> + Send + 'static,
+    context: Option<&mut Context<'_>>,
 ) -> Begun {
-    Begun::Later(Box::pin(async move { attempt.await.map(|value| Arc::new(value) as Value) }))
+    let attempt = async move { attempt.await.map(|value| Arc::new(value) as Value) };
+    match context {
+        Some(context) => Begun::polled(attempt, context),
+        None => Begun::Later(Box::pin(attempt)),
+    }
 }

@@ -374,7 +374,7 @@ async fn drawings_show_nodes_edges_and_the_run() {
     assert!(mermaid.starts_with("flowchart LR\n    s0[\"a\"]\n    s1[\"&quot;b&quot;\"]\n"), "{mermaid}");
     assert!(mermaid.contains("s0 --> s1\n    s0 -.-> s2\n    s1 -- any --> s2"), "{mermaid}");
     assert!(plan.shape().to_dot().contains("s1 [label=\"\\\"b\\\"\""));
-    let report = plan.run(()).await;
+    let report = plan.start(()).timed().run().await;
     assert!(
         report.run().to_mermaid().contains("late<br/>succeeded, 0ns, 2 attempts\"]:::succeeded"),
         "{}",
@@ -409,7 +409,7 @@ async fn time_limits_and_retries_with_backoff() {
     });
     w.step("never").policy(policy).run((), |()| async { Err::<(), _>(StepError::message("always")) });
     let start = Instant::now();
-    let report = w.finish(third).unwrap().run(()).await;
+    let report = w.finish(third).unwrap().start(()).timed().run().await;
     assert_eq!(report.output().as_deref(), Some(&3));
     let run = report.run();
     let never = run.shape().find("never").unwrap();
@@ -533,6 +533,31 @@ async fn a_hundred_runs_of_one_plan_share_nothing() {
     let runs: Vec<_> = (0..100).map(|i| (i, tokio::spawn(plan.run(i)))).collect();
     for (i, run) in runs {
         assert_eq!(*run.await.unwrap().into_result().unwrap(), 3 * i);
+    }
+}
+
+/// The memory of a run is handed on; what was in it is not.
+#[tokio::test]
+async fn a_run_finds_nothing_of_the_one_before() {
+    let mut w = Workflow::<bool>::new("w");
+    let input = w.input();
+    let first = w.step("first").run(input, |fails| async move {
+        if *fails { Err(StepError::message("told to")) } else { Ok(String::from("a value")) }
+    });
+    let then = w.step("then").compute(first, |first| first.len());
+    let plan = w.finish(then).unwrap();
+    let value = Arc::downgrade(&plan.run(false).await.value(first).unwrap());
+    assert!(value.upgrade().is_none(), "the values went with the report");
+    for _ in 0..3 {
+        let good = plan.run(false).await;
+        assert_eq!((good.outcome(), good.output().as_deref()), (Outcome::Succeeded, Some(&7)));
+        drop(good);
+        let bad = plan.run(true).await;
+        assert_eq!((bad.outcome(), bad.value(first), bad.output()), (Outcome::Failed, None, None));
+        assert_eq!(
+            (state(&bad, "then"), bad.run().attempts(bad.run().shape().find("then").unwrap())),
+            (State::Skipped, 0)
+        );
     }
 }
 

@@ -159,7 +159,7 @@ proptest! {
         let watch = Arc::new(Watch::default());
         let plan = plan(&steps, &edges, &watch);
         let report = paused().block_on(async {
-            let start = plan.start(());
+            let start = plan.start(()).timed();
             match limit.and_then(NonZeroUsize::new) {
                 Some(limit) => start.limit(limit).run().await,
                 None => start.run().await,
@@ -172,6 +172,7 @@ proptest! {
 
         // Every edge was respected, and every step ended once.
         for step in plan.shape().steps() {
+            prop_assert_eq!(run.span(step).started.is_some(), 0 < run.attempts(step));
             let Some(started) = run.span(step).started else { continue };
             for (from, need) in plan.shape().dependencies(step) {
                 if need != Need::AnySuccess {

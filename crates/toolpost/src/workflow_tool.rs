@@ -104,7 +104,7 @@ impl<O: IntoOutput + Clone + Sync + 'static> Tool for WorkflowTool<O> {
     }
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let mut start = self.plan.start(call.clone()).on_failure(self.on_failure).untimed();
+        let mut start = self.plan.start(call.clone()).on_failure(self.on_failure);
         if let Some(limit) = self.limit {
             start = start.limit(limit);
         }

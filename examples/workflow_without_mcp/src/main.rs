@@ -32,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let journal = Arc::new(FileJournal::open(&path)?);
     let (start, mut events) = plan
         .start(42)
+        .timed()
         .journal(journal, "order 42")
         .ask(|step| {
             println!("`{step}` was started before the crash: run it again");

@@ -23,19 +23,30 @@ use crate::pool::Pool;
 use crate::run::{Due, Run, Verdict};
 use crate::shape::StepId;
 use crate::state::{Cause, Failure};
-use crate::value::{Attempt, Beginning, Begun, Value, Values};
+use crate::value::{Attempt, Beginning, Begun, Frame, INPUT, Value};
 
 /// Steps begun in one poll before the runtime gets its turn.
 const BUDGET: usize = 256;
 
 type Ended = std::thread::Result<Result<Value, StepError>>;
 
-pub(super) struct Driver {
-    pub(super) inner: Arc<Inner>,
-    pub(super) input: Value,
-    pub(super) run: Run,
-    pub(super) values: Vec<Option<Value>>,
+/// What the steps of a run are given beside the values of others.
+struct Given {
+    input: Value,
+    /// The run's name.
     name: Arc<str>,
+}
+
+impl Given {
+    fn beginning<'a>(&'a self, frame: Frame, run: &'a Run, step: StepId, now: Instant) -> Beginning<'a> {
+        Beginning { run, input: &self.input, frame, name: &self.name, step, now }
+    }
+}
+
+pub(super) struct Driver {
+    pub(super) run: Run,
+    inner: Arc<Inner>,
+    given: Given,
     now: Instant,
     /// Whether `now` must be fresh at every step.
     ticking: bool,
@@ -49,7 +60,6 @@ pub(super) struct Driver {
     /// How many of the ended steps the listeners know.
     told: usize,
     control: Option<Arc<Shared>>,
-    finished: bool,
 }
 
 impl Driver {
@@ -66,10 +76,11 @@ impl Driver {
         let ticking =
             rules.timed || rules.deadline.is_some() || inner.shape.is_timed || !listeners.is_empty();
         Self {
-            values: vec![None; inner.shape.len()],
-            name: journaling.as_ref().map_or_else(|| Arc::from(""), |j| Arc::clone(&j.name)),
+            given: Given {
+                input,
+                name: journaling.as_ref().map_or_else(|| Arc::from(""), |j| Arc::clone(&j.name)),
+            },
             inner,
-            input,
             run,
             now: now(),
             ticking,
@@ -81,7 +92,6 @@ impl Driver {
             listeners,
             told: 0,
             control,
-            finished: false,
         }
     }
 
@@ -123,9 +133,20 @@ impl Driver {
         }
     }
 
-    pub(super) fn into_run(mut self) -> Run {
-        let empty = Run::new(Arc::clone(self.run.shape()), crate::rules::Rules::default());
-        std::mem::replace(&mut self.run, empty)
+    /// The run at its end, and the plan's output.
+    pub(super) fn into_parts(self) -> (Run, Option<Value>) {
+        let output = match self.inner.output {
+            INPUT => Some(self.given.input),
+            step => self.run.values().get(step as usize).cloned().flatten(),
+        };
+        (self.run, output)
+    }
+
+    /// Drops what is under way, and cancels the rest.
+    pub(super) fn abandon(&mut self) {
+        self.drop_attempts();
+        self.run.cancel(&Cause::Dropped, self.now);
+        self.finish();
     }
 
     /// Begins ready steps until there are none, or no seats, or the budget is spent.
@@ -181,24 +202,24 @@ impl Driver {
 
     /// What the step's condition says, if it has one.
     fn judge(&self, step: StepId) -> Option<std::thread::Result<bool>> {
-        let condition = self.inner.works[step.index()].condition.as_ref()?;
-        Some(catch_unwind(AssertUnwindSafe(|| condition(&self.beginning(step)))))
+        let work = &self.inner.works[step.index()];
+        let condition = work.condition.as_ref()?;
+        let beginning = self.given.beginning(self.inner.frame(work), &self.run, step, self.now);
+        Some(catch_unwind(AssertUnwindSafe(|| condition(&beginning))))
     }
 
     /// Polls the step's function once, and keeps it if it is not ready.
     fn attempt(&mut self, step: StepId) {
         let work = &self.inner.works[step.index()];
-        let begun = catch_unwind(AssertUnwindSafe(|| (work.body)(&self.beginning(step))));
-        let future = match begun {
-            Ok(Begun::Done(result)) => {
-                self.tick();
-                return self.settle(step, Ok(result));
-            }
-            Ok(Begun::Later(future)) if work.spawned => spawned(future),
-            Ok(Begun::Later(future)) => future,
-            Err(panic) => return self.settle(step, Err(panic)),
-        };
-        match self.pool.start(step.0, future) {
+        let beginning = self.given.beginning(self.inner.frame(work), &self.run, step, self.now);
+        let begun = self.pool.start(step.0, |context| match work.spawned {
+            false => (work.body)(&beginning, Some(context)),
+            true => match (work.body)(&beginning, None) {
+                Begun::Later(attempt) => Begun::polled(spawned(attempt), context),
+                done => done,
+            },
+        });
+        match begun {
             Ok(result) => {
                 self.tick();
                 self.settle(step, result);
@@ -239,7 +260,7 @@ impl Driver {
     }
 
     fn succeed(&mut self, step: StepId, value: Value) {
-        self.values[step.index()] = Some(value);
+        self.run.keep(step, value);
         self.run.succeed(step, self.now);
         self.leave(step);
     }
@@ -299,7 +320,7 @@ impl Driver {
     /// Reads the journal before anything else, and puts the run where it was.
     fn open(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(mut journaling) = self.journaling.take() else { return Poll::Ready(()) };
-        let opened = journaling.open(context, &self.inner, &mut self.run, &mut self.values, self.now);
+        let opened = journaling.open(context, &self.inner, &mut self.run, self.now);
         self.journaling = Some(journaling);
         match opened {
             Poll::Ready(Err(error)) => {
@@ -380,27 +401,6 @@ impl Driver {
         self.run.has_ready() && free && self.seats.as_ref().is_none_or(|seats| !seats.is_queued())
     }
 
-    fn beginning(&self, step: StepId) -> Beginning<'_> {
-        let work = &self.inner.works[step.index()];
-        let values =
-            Values { slots: &self.values, input: &self.input, frame: self.inner.frames[work.frame as usize] };
-        let limit = match self.inner.shape.is_timed {
-            true => self.inner.shape.policy(step.0).limit().and_then(|limit| self.now.checked_add(limit)),
-            false => None,
-        };
-        let deadline = match (limit, self.run.rules().deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Beginning {
-            values,
-            run: &self.name,
-            step: &self.inner.shape.names[step.index()],
-            attempt: self.run.attempts(step),
-            deadline,
-        }
-    }
-
     fn tick(&mut self) {
         if self.ticking {
             self.now = now();
@@ -437,7 +437,6 @@ impl Driver {
     }
 
     fn finish(&mut self) {
-        self.finished = true;
         self.announce();
         if let Some(outcome) = self.run.outcome() {
             self.tell(EventKind::Finished(outcome));
@@ -445,18 +444,8 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.drop_attempts();
-            self.run.cancel(&Cause::Dropped, self.now);
-            self.finish();
-        }
-    }
-}
-
 /// A task of its own, aborted when this future is dropped.
-fn spawned(attempt: Attempt) -> Attempt {
+fn spawned(attempt: Attempt) -> impl Future<Output = Result<Value, StepError>> + Send + 'static {
     struct Task(tokio::task::JoinHandle<Result<Value, StepError>>);
     impl Drop for Task {
         fn drop(&mut self) {
@@ -465,7 +454,7 @@ fn spawned(attempt: Attempt) -> Attempt {
     }
     #[expect(clippy::disallowed_methods, reason = "the step's policy asks for a task; the future owns it")]
     let mut task = Task(tokio::task::spawn(attempt));
-    Box::pin(async move {
+    async move {
         match (&mut task.0).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
@@ -473,7 +462,7 @@ fn spawned(attempt: Attempt) -> Attempt {
                 Err(error) => Err(StepError::from(error)),
             },
         }
-    })
+    }
 }
 
 fn message(panic: &(dyn Any + Send)) -> Arc<str> {

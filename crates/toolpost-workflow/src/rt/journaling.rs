@@ -53,14 +53,13 @@ impl Journaling {
         context: &mut Context<'_>,
         inner: &Inner,
         run: &mut Run,
-        values: &mut [Option<Value>],
         now: Instant,
     ) -> Poll<Result<(), StepError>> {
         let Some(loading) = &mut self.loading else { return Poll::Ready(Ok(())) };
         let loaded = std::task::ready!(loading.as_mut().poll(context));
         self.loading = None;
         Poll::Ready(match loaded {
-            Ok(entries) => self.restore(entries, inner, run, values, now),
+            Ok(entries) => self.restore(entries, inner, run, now),
             Err(error) => Err(StepError::from(error)),
         })
     }
@@ -136,7 +135,6 @@ impl Journaling {
         entries: Vec<Entry>,
         inner: &Inner,
         run: &mut Run,
-        values: &mut [Option<Value>],
         now: Instant,
     ) -> Result<(), StepError> {
         let shape = &inner.shape;
@@ -192,7 +190,7 @@ impl Journaling {
                             step.0
                         )));
                     };
-                    values[step.index()] = Some(value);
+                    run.keep(step, value);
                     (step, Past::Succeeded)
                 }
                 Entry::Failed { step, error } => (step, Past::Failed(StepError::message(error))),

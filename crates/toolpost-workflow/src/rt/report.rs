@@ -10,25 +10,19 @@ use crate::needs::Handle;
 use crate::run::Run;
 use crate::shape::StepId;
 use crate::state::{Cause, Outcome, State};
-use crate::value::{INPUT, Value};
+use crate::value::Value;
 
 /// How a run ended: its state at the end, and every value that was computed on the way.
 pub struct Report<O> {
     run: Run,
-    values: Vec<Option<Value>>,
     output: Option<Value>,
     types: PhantomData<fn() -> O>,
 }
 
 impl<O: Send + Sync + 'static> Report<O> {
-    pub(super) fn new(mut driver: Driver) -> Self {
-        let output = driver.inner.output;
-        let values = std::mem::take(&mut driver.values);
-        let output = match output {
-            INPUT => Some(Arc::clone(&driver.input)),
-            step => values[step as usize].clone(),
-        };
-        Self { run: driver.into_run(), values, output, types: PhantomData }
+    pub(super) fn new(driver: Driver) -> Self {
+        let (run, output) = driver.into_parts();
+        Self { run, output, types: PhantomData }
     }
 
     /// How the run ended.
@@ -46,14 +40,14 @@ impl<O: Send + Sync + 'static> Report<O> {
     /// The value of one step, if it succeeded.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(&self, step: Handle<T>) -> Option<Arc<T>> {
-        self.values.get(step.slot as usize)?.clone()?.downcast().ok()
+        self.run.values().get(step.slot as usize)?.clone()?.downcast().ok()
     }
 
     /// The value of one step, by name and of this type.
     #[must_use]
     pub fn value_of<T: Send + Sync + 'static>(&self, step: &str) -> Option<Arc<T>> {
         let step = self.run.shape().find(step)?;
-        self.values[step.index()].clone()?.downcast().ok()
+        self.run.values().get(step.index())?.clone()?.downcast().ok()
     }
 
     /// The final state of the run: every step's end, cause, attempts and times.

@@ -33,7 +33,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
         Start {
             plan: self.clone(),
             input,
-            rules: Rules { timed: true, ..Rules::default() },
+            rules: Rules::default(),
             limit: None,
             journal: None,
             ask: None,
@@ -90,9 +90,10 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
         self
     }
 
-    /// Keeps no times: no timeline, and one reading of the clock less per step.
-    pub const fn untimed(mut self) -> Self {
-        self.rules.timed = false;
+    /// Keeps when each step started and ended, for the [`timeline`](Run::timeline): one reading of the
+    /// clock more per step.
+    pub const fn timed(mut self) -> Self {
+        self.rules.timed = true;
         self
     }
 
@@ -197,6 +198,14 @@ impl<O: Send + Sync + 'static> Future for Running<O> {
                 let driver = self.driver.take().expect("it was there a moment ago");
                 Poll::Ready(Report::new(*driver))
             }
+        }
+    }
+}
+
+impl<O> Drop for Running<O> {
+    fn drop(&mut self) {
+        if let Some(driver) = &mut self.driver {
+            driver.abandon();
         }
     }
 }
