@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toolpost_tool::{AnyTool, Tool, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};
-use crate::validate::{InvalidSchema, Schema};
+use crate::validate::{Compiler, InvalidSchema, Schema};
 
 /// An immutable set of tools, in the order of their names.
 pub struct Catalog {
@@ -37,8 +37,9 @@ impl Catalog {
     pub fn new(tools: impl IntoIterator<Item = AnyTool>) -> Result<Self, RegistrationError> {
         let mut faults = Vec::new();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
+        let mut compiler = Compiler::default();
         for tool in tools {
-            match Entry::new(tool) {
+            match Entry::new(tool, &mut compiler) {
                 Ok(entry) => entries.push(Arc::new(entry)),
                 Err(fault) => faults.push(fault),
             }
@@ -111,7 +112,7 @@ impl fmt::Debug for Catalog {
 }
 
 impl Entry {
-    fn new(tool: AnyTool) -> Result<Self, Fault> {
+    fn new(tool: AnyTool, compiler: &mut Compiler) -> Result<Self, Fault> {
         let spec = tool.spec();
         let fault = |which: &'static str| {
             let tool = spec.name().to_owned();
@@ -121,8 +122,12 @@ impl Entry {
             let error = InvalidSchema::not_an_object();
             return Err(fault("input")(error));
         }
-        let input = Schema::compile(spec.input_schema()).map_err(fault("input"))?;
-        let output = spec.output_schema().map(Schema::compile).transpose().map_err(fault("output"))?;
+        let input = compiler.compile(spec.input_schema()).map_err(fault("input"))?;
+        let output = spec
+            .output_schema()
+            .map(|schema| compiler.compile(schema))
+            .transpose()
+            .map_err(fault("output"))?;
         let mirrored = mirrored::collect(spec.input_schema())
             .map_err(|why| Fault::Header { tool: spec.name().to_owned(), why })?;
         Ok(Self { tool, input, output, mirrored })

@@ -4,7 +4,9 @@
 //! left behind. Only a failure is described from built values.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -15,7 +17,7 @@ mod indexed;
 
 use indexed::{At, Indexed};
 
-/// A compiled JSON Schema.
+/// A compiled JSON Schema. Cheap to clone; clones are the same compilation.
 ///
 /// ```
 /// use serde_json::json;
@@ -35,7 +37,10 @@ use indexed::{At, Indexed};
 ///      arguments: unknown argument `page` (it takes `limit`)",
 /// );
 /// ```
-pub struct Schema {
+#[derive(Clone)]
+pub struct Schema(Arc<Compiled>);
+
+struct Compiled {
     validator: Validator<Indexed>,
     /// The properties at the root, for the answer to an unknown one.
     properties: Vec<String>,
@@ -57,13 +62,13 @@ impl Schema {
             .map_err(|error| InvalidSchema { reason: format!("is not valid: {error}") })?;
         let properties = schema.get("properties").and_then(Value::as_object);
         let properties = properties.map_or_else(Vec::new, |known| known.keys().cloned().collect());
-        Ok(Self { validator, properties })
+        Ok(Self(Arc::new(Compiled { validator, properties })))
     }
 
     /// Whether `node` fits.
     #[must_use]
     pub fn fits(&self, node: Node<'_>) -> bool {
-        self.validator.is_valid(At::node(node))
+        self.0.validator.is_valid(At::node(node))
     }
 
     /// Checks `node`, called `name` in the answer.
@@ -78,13 +83,33 @@ impl Schema {
 
     #[cold]
     fn describe(&self, node: Node<'_>, name: &str) -> String {
-        describe::faults(self.validator.iter_errors(At::node(node)), name, &self.properties)
+        describe::faults(self.0.validator.iter_errors(At::node(node)), name, &self.0.properties)
     }
 }
 
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Schema")
+    }
+}
+
+/// The schemas compiled so far: equal ones are compiled once, and share what was compiled.
+///
+/// Thousands of tools often have a handful of schemas between them. What all of them share stays in the
+/// processor's cache, whichever is called.
+#[derive(Default)]
+pub(crate) struct Compiler {
+    known: HashMap<Value, Schema>,
+}
+
+impl Compiler {
+    pub(crate) fn compile(&mut self, schema: &Value) -> Result<Schema, InvalidSchema> {
+        if let Some(known) = self.known.get(schema) {
+            return Ok(known.clone());
+        }
+        let compiled = Schema::compile(schema)?;
+        self.known.insert(schema.clone(), compiled.clone());
+        Ok(compiled)
     }
 }
 

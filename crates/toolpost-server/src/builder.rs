@@ -17,7 +17,7 @@ use crate::service::Service;
 use crate::service::catalog::ToolList;
 use crate::service::identity::{Identity, Implementation};
 use crate::service::keys::Keys;
-use crate::{Authenticate, Server, StdioLimits};
+use crate::{Authenticate, ListenLimits, Server, StdioLimits};
 
 /// Sets a [`Server`] up; made by [`Server::builder`].
 pub struct ServerBuilder {
@@ -33,6 +33,7 @@ pub struct ServerBuilder {
     grace: Duration,
     http: HttpLimits,
     stdio: StdioLimits,
+    listen: ListenLimits,
     gate: Gate,
     path: String,
     authenticate: Option<Box<dyn Authenticate>>,
@@ -60,6 +61,7 @@ impl ServerBuilder {
             grace: Duration::from_secs(30),
             http: HttpLimits::default(),
             stdio: StdioLimits::default(),
+            listen: ListenLimits::default(),
             gate: Gate::default(),
             path: "/mcp".into(),
             authenticate: None,
@@ -176,6 +178,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Changes what those who listen for changes may cost.
+    #[must_use]
+    pub fn listen_limits(mut self, change: impl FnOnce(&mut ListenLimits)) -> Self {
+        change(&mut self.listen);
+        self
+    }
+
     /// Sets the path that [`Server::serve`] serves. Default: `/mcp`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
@@ -234,6 +243,7 @@ impl ServerBuilder {
             page_size: self.page_size,
             keys: Keys::new(self.state_key),
             listeners: Default::default(),
+            listen_limits: self.listen,
             stop: stop.clone(),
             limits: self.limits.bytes(self.message_limit),
             response_limit: self.response_limit,

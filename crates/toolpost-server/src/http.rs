@@ -23,6 +23,7 @@ mod respond;
 mod sessions;
 
 pub use body::Body;
+pub(crate) use connection::serve as serve_connection;
 pub(crate) use gate::Gate;
 pub use limits::HttpLimits;
 pub(crate) use listen::listen;

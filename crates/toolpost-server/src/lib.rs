@@ -48,6 +48,7 @@ pub use builder::ServerBuilder;
 pub use error::ServeError;
 pub use http::{Body, HttpLimits, HttpService};
 pub use server::Server;
+pub use service::listen::ListenLimits;
 pub use service::origin::Origin;
 pub use service::reply::Reply;
 pub use shutdown::terminated;

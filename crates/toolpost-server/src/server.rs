@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Frame;
 
-use crate::http::{Http, HttpService, listen};
+use crate::http::{Http, HttpService, listen, serve_connection};
 use crate::service::Service;
 use crate::shutdown::terminated;
 use crate::stdio::{Connection, StdioLimits, stdin, stdout};
@@ -112,6 +112,21 @@ impl Server {
             return Err(ServeError::Public(address));
         }
         listen(Arc::clone(&self.0.http), listener, self.0.grace).await
+    }
+
+    /// Serves Streamable HTTP on one connection that you have accepted (over TLS, say, or a Unix
+    /// socket), until it ends or the server stops and its last request is answered.
+    ///
+    /// How many connections there are, who may connect, and the grace are yours to decide about.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection, and the calls it carries.
+    pub async fn serve_connection<I>(&self, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        serve_connection(Arc::clone(&self.0.http), io).await;
     }
 
     /// The HTTP endpoint, to be mounted in an application.

@@ -43,7 +43,7 @@ use crate::{Origin, Reply};
 use catalog::ToolList;
 use identity::Identity;
 use keys::Keys;
-use listen::Listeners;
+use listen::{ListenLimits, Listeners};
 use meta::Meta;
 
 /// Lowers the priority a principal asks for to what the host grants it.
@@ -58,6 +58,7 @@ pub(crate) struct Service {
     pub(crate) page_size: usize,
     pub(crate) keys: Keys,
     pub(crate) listeners: Listeners,
+    pub(crate) listen_limits: ListenLimits,
     /// Cancelled when nothing new is taken any more.
     pub(crate) stop: CancellationToken,
     /// Bounds on one received message.

@@ -20,20 +20,31 @@ async fn send(wire: &mut Wire, message: &Value) {
 }
 
 // Dispatch 21
-#[tokio::test]
-async fn a_modern_client_that_vanishes_drops_its_call() {
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_over_http_drops_the_call_within_100_ms() {
     let watch = Arc::new(Watch::default());
-    let served = serve(&builder(&watch).build()).await;
+    let server = builder(&watch).build();
     for round in 1..=3 {
-        let mut wire = Wire::to(served.address).await;
+        let (mut wire, _served) = Wire::within(&server);
         send(&mut wire, &call(1, "wait", json!({}))).await;
         watch.reach(|watch| &watch.started, round).await;
-        let vanished = std::time::Instant::now();
+        let vanished = tokio::time::Instant::now();
         drop(wire);
         watch.reach(|watch| &watch.dropped, round).await;
         assert!(vanished.elapsed() < Duration::from_millis(100), "{:?}", vanished.elapsed());
     }
-    assert_eq!(served.server.dispatcher().running(), 0);
+    assert_eq!(server.dispatcher().running(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_from_a_socket_drops_its_call() {
+    let watch = Arc::new(Watch::default());
+    let served = serve(&builder(&watch).build()).await;
+    let mut wire = Wire::to(served.address).await;
+    send(&mut wire, &call(1, "wait", json!({}))).await;
+    watch.reach(|watch| &watch.started, 1).await;
+    drop(wire);
+    watch.reach(|watch| &watch.dropped, 1).await;
 }
 
 #[tokio::test]
@@ -99,12 +110,10 @@ async fn a_legacy_client_that_vanishes_has_not_taken_its_call_back() {
 
 /// What a client sees that sends `bytes` and then nothing: how long until the server hangs up.
 async fn hung_up_after(server: &Server, bytes: &[u8]) -> Duration {
-    let served = serve(server).await;
-    let mut stream = TcpStream::connect(served.address).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
+    let (mut wire, served) = Wire::within(server);
+    wire.write(bytes).await;
     let start = tokio::time::Instant::now();
-    let mut rest = Vec::new();
-    let _reset = stream.read_to_end(&mut rest).await;
+    served.await.unwrap();
     start.elapsed()
 }
 
@@ -131,22 +140,37 @@ async fn slowloris() {
     assert!(Duration::from_secs(20) <= took && took < Duration::from_secs(35), "{took:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_is_dropped() {
-    let watch = Arc::new(Watch::default());
-    let impatient = builder(&watch).http_limits(|limits| limits.write_timeout = Duration::from_millis(200));
-    let server = impatient.response_limit(usize::MAX).build();
-    let served = serve(&server).await;
-    let mut wire = Wire::to(served.address).await;
-    // More than the sockets hold between them; nothing of it is read.
-    send(&mut wire, &call(1, "large", json!({"bytes": 100 << 20}))).await;
-    let mut closed = false;
-    while !closed {
-        // Writing fails once the server has hung up.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        closed = wire.0.get_mut().write_all(b"POST").await.is_err();
+    let server = builder(&Arc::new(Watch::default())).build();
+    let (mut wire, served) = Wire::within(&server);
+    // More than the connection holds; nothing of it is read.
+    send(&mut wire, &call(1, "large", json!({"bytes": 1 << 20}))).await;
+    let start = tokio::time::Instant::now();
+    served.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 30);
+    let (mut next, _served) = Wire::within(&server);
+    assert_eq!(next.ask(&call(1, "echo", json!({"text": "x"}))).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_its_whole_answer() {
+    let server = builder(&Arc::new(Watch::default())).build();
+    let (mut wire, _served) = Wire::with_buffer(&server, 4 << 10);
+    send(&mut wire, &call(1, "large", json!({"bytes": 64 << 10}))).await;
+    let start = tokio::time::Instant::now();
+    let mut received = Vec::new();
+    while received.len() < 64 << 10 {
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        let mut some = vec![0; 4 << 10];
+        let read = wire.0.read(&mut some).await.unwrap();
+        assert_ne!(read, 0, "dropped after {:?} and {} bytes", start.elapsed(), received.len());
+        received.extend_from_slice(&some[..read]);
     }
-    assert_eq!(Wire::to(served.address).await.ask(&call(1, "echo", json!({"text": "x"}))).await.status, 200);
+    assert!(
+        Duration::from_secs(120) < start.elapsed(),
+        "longer than any patience with one who does not read"
+    );
 }
 
 #[tokio::test]
@@ -206,10 +230,12 @@ async fn stopping_loses_no_call_that_was_admitted() {
 async fn a_grace_that_is_over_says_what_was_lost() {
     let watch = Arc::new(Watch::default());
     let Served { server, address, served } =
-        serve(&builder(&watch).grace(Duration::from_millis(50)).build()).await;
+        serve(&builder(&watch).grace(Duration::from_secs(50)).build()).await;
     let mut wire = Wire::to(address).await;
     send(&mut wire, &call(1, "wait", json!({}))).await;
     watch.reach(|watch| &watch.started, 1).await;
+    // From here on nothing comes over the socket that a paused clock could overtake.
+    tokio::time::pause();
     server.stop();
     let error = served.await.unwrap().unwrap_err();
     assert!(matches!(error, ServeError::Unfinished { remaining: 1 }), "{error}");

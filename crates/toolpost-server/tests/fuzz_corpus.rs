@@ -7,6 +7,8 @@ mod cursor;
 mod headers;
 #[path = "../../../fuzz/targets/request_state.rs"]
 mod request_state;
+#[path = "../../../fuzz/targets/sse.rs"]
+mod sse;
 
 use std::fs;
 use std::path::Path;
@@ -49,4 +51,10 @@ fn cursor_corpus() {
 #[test]
 fn request_state_corpus() {
     replay("request_state", request_state::run);
+}
+
+// Protocol 14
+#[test]
+fn sse_corpus() {
+    replay("sse", sse::run);
 }

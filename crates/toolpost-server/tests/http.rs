@@ -20,8 +20,8 @@ async fn served() -> Served {
     serve(&builder(&Arc::new(Watch::default())).build()).await
 }
 
-async fn wire() -> Wire {
-    Wire::to(served().await.address).await
+fn wire() -> Wire {
+    Wire::within(&builder(&Arc::new(Watch::default())).build()).0
 }
 
 fn code(answer: &Answer) -> Option<i64> {
@@ -43,7 +43,7 @@ async fn row(
 
 #[tokio::test]
 async fn status_of_each_outcome_in_the_modern_era() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     let list = modern(1, "tools/list", json!({}));
     row(wire, &[MODERN], &list, (200, None)).await;
     // What is wrong with the request as such.
@@ -126,7 +126,7 @@ async fn other_verbs_and_paths() {
 
 #[tokio::test]
 async fn modern_results_say_that_they_are_complete_and_who_made_them() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     let info = json!({ "name": "tests", "version": "1.2.3" });
     let requests = [
         modern(1, "server/discover", json!({})),
@@ -157,7 +157,7 @@ async fn modern_results_say_that_they_are_complete_and_who_made_them() {
 // Protocol 3
 #[tokio::test]
 async fn ids_are_echoed_exactly() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     for id in
         ["0", "-1", "9007199254740993", "123456789012345678901234567890", r#""1""#, r#""""#, r#""\u00e9\n""#]
     {
@@ -223,9 +223,9 @@ async fn a_response_over_the_limit_is_an_error_with_size_limit_and_a_hint() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_speaks_is_a_stream_of_events() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     let observed = |meta: Value| modern(1, "tools/call", json!({ "name": "talk", "_meta": meta }));
     let answer = wire.ask(&observed(json!({ "progressToken": 7 }))).await;
     assert_eq!(answer.header("x-accel-buffering"), Some("no"));
@@ -274,9 +274,9 @@ async fn initialize(wire: &mut Wire, version: &str) -> (String, Value) {
     (answer.header("mcp-session-id").unwrap().to_owned(), answer.json()["result"].take())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_legacy_session_from_its_first_to_its_last_request() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     let (id, result) = initialize(wire, "2025-11-25").await;
     assert_eq!(result["protocolVersion"], "2025-11-25");
     assert_eq!(result["serverInfo"]["name"], "tests");
@@ -330,7 +330,7 @@ async fn a_legacy_session_from_its_first_to_its_last_request() {
 
 #[tokio::test]
 async fn legacy_revisions_are_agreed_on_and_written_for() {
-    let wire = &mut wire().await;
+    let wire = &mut wire();
     for (asked, agreed, structured) in [
         ("2025-11-25", "2025-11-25", true),
         ("2025-06-18", "2025-06-18", true),

@@ -12,13 +12,22 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
+use toolpost_server::Server;
 
-async fn connect(address: std::net::SocketAddr) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+async fn connect(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> SendRequest<Full<Bytes>> {
+    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// A connection in memory, which a paused clock cannot overtake.
+fn within(server: &Server) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let server = server.clone();
+    tokio::spawn(async move { server.serve_connection(theirs).await });
+    ours
 }
 
 fn request(host: &str, message: &Value) -> Request<Full<Bytes>> {
@@ -34,7 +43,7 @@ fn request(host: &str, message: &Value) -> Request<Full<Bytes>> {
 #[tokio::test]
 async fn many_streams_of_one_connection_each_get_their_own_answer() {
     let served = serve(&builder(&Arc::new(Watch::default())).build()).await;
-    let client = connect(served.address).await;
+    let client = connect(TcpStream::connect(served.address).await.unwrap()).await;
     let mut answers = tokio::task::JoinSet::new();
     for id in 0..300 {
         let mut client = client.clone();
@@ -63,15 +72,15 @@ async fn many_streams_of_one_connection_each_get_their_own_answer() {
     served.served.await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn h2_rapid_reset() {
     let watch = Arc::new(Watch::default());
-    let served = serve(&builder(&watch).build()).await;
-    let mut client = connect(served.address).await;
+    let server = builder(&watch).build();
+    let mut client = connect(within(&server)).await;
     for round in 0..200 {
         let Ok(()) = client.ready().await else {
             // The server may also hang up on such a client.
-            client = connect(served.address).await;
+            client = connect(within(&server)).await;
             continue;
         };
         let answer = client.send_request(request("localhost", &call(round, "wait", json!({}))));
@@ -80,10 +89,10 @@ async fn h2_rapid_reset() {
     }
     drop(client);
     // Every call that was begun is dropped, and the next client is served.
-    while 0 < served.server.dispatcher().running() {
+    while 0 < server.dispatcher().running() {
         tokio::task::yield_now().await;
     }
-    let mut client = connect(served.address).await;
+    let mut client = connect(within(&server)).await;
     let response =
         client.send_request(request("localhost", &call(1, "echo", json!({"text": "x"})))).await.unwrap();
     assert_eq!(response.status(), 200);

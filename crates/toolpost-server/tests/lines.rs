@@ -165,21 +165,36 @@ async fn at_the_end_of_input_nothing_is_waited_for_longer_than_the_grace() {
     assert_eq!(watch.dropped.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
-async fn a_client_that_goes_away_drops_its_calls() {
-    let watch = Arc::new(Watch::default());
-    let mut lines = Lines::to(&builder(&watch).grace(Duration::from_millis(50)).build());
+// Dispatch 21
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_on_lines_drops_the_call_within_100_ms() {
+    let (watch, mut lines) = lines();
     lines.send(&call(1, "wait", json!({}))).await;
-    lines.send(&call(2, "echo", json!({"text": "x"}))).await;
     watch.reach(|watch| &watch.started, 1).await;
+    let vanished = tokio::time::Instant::now();
     let Lines { reader, writer, served } = lines;
     drop((reader, writer));
-    // Nobody is left to read; whether that shows in a write or only in the grace.
-    let _broken = served.await.unwrap();
     watch.reach(|watch| &watch.dropped, 1).await;
+    assert!(vanished.elapsed() < Duration::from_millis(100), "{:?}", vanished.elapsed());
+    assert!(served.await.unwrap().is_err(), "nobody was left to read the answer");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_after_its_last_request_drops_its_call_too() {
+    let (watch, mut lines) = lines();
+    lines.send(&call(1, "wait", json!({}))).await;
+    watch.reach(|watch| &watch.started, 1).await;
+    lines.writer.shutdown().await.unwrap();
+    // It may still read, so the call goes on.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(watch.dropped.load(Ordering::SeqCst), 0);
+    let vanished = tokio::time::Instant::now();
+    drop((lines.reader, lines.writer));
+    watch.reach(|watch| &watch.dropped, 1).await;
+    assert!(vanished.elapsed() < Duration::from_millis(100), "{:?}", vanished.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_stops_being_read() {
     let watch = Arc::new(Watch::default());
     let server =

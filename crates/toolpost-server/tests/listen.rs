@@ -1,6 +1,11 @@
 //! Streams of changes.
 
-#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    clippy::disallowed_methods,
+    reason = "a test; its clock is paused"
+)]
 
 mod common;
 
@@ -86,11 +91,7 @@ async fn a_stream_over_http_ends_gracefully_with_the_server() {
     // Another request shows that the stream is open by the time the change comes.
     let other = &mut Wire::to(served.address).await;
     while other.ask(&modern(1, "server/discover", json!({}))).await.status != 200 {}
-    tokio::time::timeout(Duration::from_secs(5), async {
-        tokio::io::AsyncBufReadExt::fill_buf(&mut wire.0).await.unwrap();
-    })
-    .await
-    .unwrap();
+    tokio::io::AsyncBufReadExt::fill_buf(&mut wire.0).await.unwrap();
     changes.resource_updated("test://a");
     tokio::task::yield_now().await;
     other.ask(&modern(2, "server/discover", json!({}))).await;
@@ -164,4 +165,147 @@ async fn a_session_hears_of_changes_and_of_what_it_subscribed_to() {
     lines.ask(&legacy("resources/unsubscribe", json!({ "uri": "test://a" }))).await;
     changes.resource_updated("test://a");
     assert_eq!(lines.ask(&legacy("ping", json!({}))).await["result"], json!({}));
+}
+
+/// A session over HTTP, and its name.
+async fn session(server: &Server) -> (Wire, String) {
+    let (mut wire, _served) = Wire::within(server);
+    let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    let answer = wire.post(&[], hello.to_string().as_bytes()).await;
+    let id = answer.header("mcp-session-id").unwrap().to_owned();
+    (wire, id)
+}
+
+/// Opens the stream of changes of a session.
+async fn stream(server: &Server, id: &str) -> Wire {
+    let (mut wire, _served) = Wire::within(server);
+    wire.request("GET", &[("Mcp-Session-Id", id), ("Accept", "text/event-stream")], b"").await;
+    let head = wire.head().await;
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+    wire
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_legacy_get_stream_tells_of_changes_until_another_takes_its_place_or_the_session_ends() {
+    let (builder, changes, _) = offering();
+    let server = builder.build();
+    let (mut wire, id) = session(&server).await;
+    let named = [("Mcp-Session-Id", &*id)];
+    for (headers, status) in [
+        (vec![("Accept", "text/event-stream")], 405),
+        (vec![("Mcp-Session-Id", "0123456789abcdef0123456789abcdef")], 404),
+        (vec![named[0], ("Accept", "application/json")], 406),
+    ] {
+        wire.request("GET", &headers, b"").await;
+        assert_eq!(wire.answer().await.status, status, "{headers:?}");
+    }
+    let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": { "uri": "test://a" } });
+    wire.post(&named, subscribe.to_string().as_bytes()).await;
+
+    let mut first = stream(&server, &id).await;
+    changes.resource_updated("test://b");
+    changes.resource_updated("test://a");
+    let told = first.event().await.unwrap();
+    assert_eq!(
+        (&told["method"], &told["params"]),
+        (&json!("notifications/resources/updated"), &json!({ "uri": "test://a" }))
+    );
+    let mut second = stream(&server, &id).await;
+    assert_eq!(first.event().await, None, "a session has one stream, and the newest is it");
+    reload(&server);
+    assert_eq!(second.event().await.unwrap()["method"], "notifications/tools/list_changed");
+    // Silence is broken by comments, which keep proxies from closing the stream.
+    let start = tokio::time::Instant::now();
+    assert_eq!(second.chunk().await.unwrap(), b": still working\n\n");
+    assert_eq!(start.elapsed().as_secs(), 15);
+    wire.request("DELETE", &named, b"").await;
+    assert_eq!(wire.answer().await.status, 204);
+    assert_eq!(second.event().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_missed_changes_is_told_of_all_that_it_named() {
+    let (builder, changes, _) = offering();
+    let server = builder.build();
+    let lines = &mut Lines::to(&server);
+    let wanted = json!({ "promptsListChanged": true, "resourceSubscriptions": ["test://a", "test://page"] });
+    lines.ask(&listen(1, wanted)).await;
+    lines.ask(&listen(2, json!({ "resourcesListChanged": true }))).await;
+    // More at once than is kept for anyone who falls behind; none of it is what they named.
+    for n in 0..10_000 {
+        changes.resource_updated(&format!("test://other/{n}"));
+    }
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let news = lines.receive().await;
+        let method = news["method"].as_str().unwrap().trim_start_matches("notifications/").to_owned();
+        let uri = news["params"]["uri"].as_str().unwrap_or_default().to_owned();
+        told.push((news["params"]["_meta"][TAG].as_i64().unwrap(), method, uri));
+    }
+    told.sort();
+    let expected = [
+        (1, "prompts/list_changed", ""),
+        (1, "resources/updated", "test://a"),
+        (1, "resources/updated", "test://page"),
+        (2, "resources/list_changed", ""),
+    ];
+    assert_eq!(told, expected.map(|(id, method, uri)| (id, method.to_owned(), uri.to_owned())));
+    assert_eq!(lines.ask(&modern(3, "server/discover", json!({}))).await["id"], 3, "and of nothing else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_on_lines_that_reads_nothing_for_30_s_is_dropped() {
+    for (waits, dropped) in [(29, false), (31, true)] {
+        let (builder, changes, _) = offering();
+        let server = builder.stdio_limits(|limits| limits.unread = 256).build();
+        let lines = &mut Lines::with_buffer(&server, 256);
+        lines.ask(&listen(1, json!({ "promptsListChanged": true }))).await;
+        // More than the stream and the listener hold; the client reads nothing of it.
+        for _ in 0..200 {
+            changes.prompts_changed();
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_secs(waits)).await;
+        // The stream itself goes on, and so does all else on it.
+        lines.send(&modern(2, "server/discover", json!({}))).await;
+        let mut end = None;
+        loop {
+            let news = lines.receive().await;
+            match news["id"].as_i64() {
+                Some(1) => end = Some(news["error"]["code"].clone()),
+                Some(_) => break,
+                None => assert_eq!(news["method"], "notifications/prompts/list_changed"),
+            }
+        }
+        assert_eq!(end.is_some(), dropped, "after {waits} s: {end:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_over_http_that_reads_nothing_for_30_s_is_dropped() {
+    let (builder, changes, _) = offering();
+    let server = builder.build();
+    let (mut wire, served) = Wire::with_buffer(&server, 256);
+    let body = listen(7, json!({ "promptsListChanged": true })).to_string();
+    wire.request("POST", &[("MCP-Protocol-Version", "2026-07-28")], body.as_bytes()).await;
+    let start = tokio::time::Instant::now();
+    for _ in 0..200 {
+        changes.prompts_changed();
+        tokio::task::yield_now().await;
+    }
+    served.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
+#[tokio::test]
+async fn limits_on_listening_are_the_hosts_to_set() {
+    let (builder, ..) = offering();
+    let server = builder.listen_limits(|limits| (limits.streams, limits.resources) = (1, 2)).build();
+    let lines = &mut Lines::to(&server);
+    let naming =
+        |id: i64, many: usize| listen(id, json!({ "resourceSubscriptions": vec!["test://a"; many] }));
+    assert_eq!(lines.ask(&naming(1, 3)).await["error"]["code"], -32602);
+    assert_eq!(lines.ask(&naming(1, 2)).await["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(lines.ask(&naming(2, 1)).await["error"]["code"], -32600);
 }

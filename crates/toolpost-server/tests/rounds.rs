@@ -190,9 +190,15 @@ async fn a_session_is_asked_in_the_middle_of_its_call_on_lines() {
     lines
         .send(&json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": "ask" } }))
         .await;
-    lines.receive().await;
+    let question = lines.receive().await;
     lines
         .send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 3 } }))
         .await;
+    // Nor is the question open any longer.
+    let taken_back = lines.receive().await;
+    assert_eq!(
+        (&taken_back["method"], &taken_back["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &question["id"])
+    );
     assert_eq!(lines.ask(&json!({ "jsonrpc": "2.0", "id": 4, "method": "ping" })).await["id"], 4);
 }

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -15,16 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::guarded::Guarded;
+use super::guarded::{Ahead, Guarded};
 use super::respond::{empty, refusal};
 use super::{Body, Http};
 
-/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// Serves the requests of one connection until it ends, or until the server stops and the last of
 /// them is answered.
-pub(super) async fn serve<I>(http: Arc<Http>, mut io: I)
+pub(crate) async fn serve<I>(http: Arc<Http>, mut io: I)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -34,7 +30,7 @@ where
         () = http.stop.cancelled() => return,
     };
     let Ok(Ok(ahead)) = begun else { return };
-    let modern = ahead.starts_with(PREFACE);
+    let modern = ahead.is_preface();
     let io = Guarded::new(io, ahead, limits.write_timeout);
     let answer = {
         let http = Arc::clone(&http);
@@ -81,14 +77,16 @@ where
 }
 
 /// Reads until it is clear which version of HTTP the client speaks.
-async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Bytes> {
-    let mut ahead = BytesMut::with_capacity(8 << 10);
-    while PREFACE.starts_with(&ahead) && ahead.len() < PREFACE.len() {
-        if io.read_buf(&mut ahead).await? == 0 {
+async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Ahead> {
+    let mut ahead = Ahead::default();
+    while ahead.may_become_preface() {
+        let read = io.read(ahead.room()).await?;
+        if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
+        ahead.fill(read);
     }
-    Ok(ahead.freeze())
+    Ok(ahead)
 }
 
 impl Http {

@@ -115,7 +115,7 @@ impl Http {
         if accept.events && intake.wants_events(&origin) {
             return self.observed(intake, origin).await;
         }
-        whole(self.service.answer(intake, origin, None).await)
+        whole(self.answering(intake, origin, None).await)
     }
 
     async fn legacy(
@@ -140,7 +140,7 @@ impl Http {
             }
         }
         if !intake.method.runs() {
-            return Ok(whole(self.service.answer(intake, origin, None).await));
+            return Ok(whole(self.answering(intake, origin, None).await));
         }
         // Here a client that disconnects has not taken its call back.
         if accept.events && intake.wants_events(&origin) {
@@ -152,7 +152,7 @@ impl Http {
     async fn initialize(&self, intake: Intake, mut origin: Origin) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), origin.principal.clone()));
         origin.session = Some(Arc::clone(&session));
-        let reply = self.service.answer(intake, origin, None).await;
+        let reply = self.answering(intake, origin, None).await;
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
@@ -200,6 +200,8 @@ impl Http {
         events(EventStream::new(telling, outbox, self.limits.keep_alive))
     }
 
+    /// The call, in a box: hyper keeps the space of a request's future for as long as the connection
+    /// lives, and most of that time nothing is asked.
     fn answering(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Answering {
         let service = Arc::clone(&self.service);
         Box::pin(async move { service.answer(intake, origin, outbox).await })

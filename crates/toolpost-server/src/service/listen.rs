@@ -16,13 +16,25 @@ use super::session::Session;
 use super::{Era, Intake, Outbox, Service};
 use crate::{Origin, Reply, clock};
 
-/// One principal (over a stream of lines: one stream) may listen this often at once.
-const MOST: usize = 16;
-/// One listener may name this many resources.
-pub(crate) const MOST_RESOURCES: usize = 1024;
-/// This many messages of one listener wait for a client that does not read, and this long.
-const BUFFER: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Bounds on what those who listen for changes may cost.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ListenLimits {
+    /// Streams of changes at once, for one principal over HTTP, and for one stream of lines. Default: 16.
+    pub streams: usize,
+    /// Resources that one stream, or one legacy session, may name. Default: 1,024.
+    pub resources: usize,
+    /// Messages of one stream that wait for a client that does not read. Default: 64.
+    pub buffer: usize,
+    /// How long so many wait before the stream is ended. Default: 30 s.
+    pub read_timeout: Duration,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self { streams: 16, resources: 1_024, buffer: 64, read_timeout: Duration::from_secs(30) }
+    }
+}
 
 /// Answers `subscriptions/listen`: says what it will tell, tells it, and ends with the server.
 pub(crate) async fn answer(
@@ -40,12 +52,15 @@ pub(crate) async fn answer(
         return Reply::error(StatusCode::NOT_ACCEPTABLE, id, &error);
     };
     let params = intake.params.and_then(|at| intake.frame.node(at).member("notifications"));
-    let wanted = match params.ok_or("params.notifications is missing").and_then(Wanted::read) {
+    let most = service.listen_limits.resources;
+    let wanted = params.ok_or_else(|| "params.notifications is missing".to_owned());
+    let wanted = match wanted.and_then(|params| Wanted::read(params, most)) {
         Ok(wanted) => wanted.offered(service, &origin.principal),
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
-    let Some(place) = service.listeners.enter(origin, id) else {
-        let why = format!("{MOST} streams of changes are open already; end one first");
+    let most = service.listen_limits.streams;
+    let Some(place) = service.listeners.enter(origin, id, most) else {
+        let why = format!("{most} streams of changes are open already; end one first");
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &Error::new(Code::INVALID_REQUEST, why));
     };
     // Listens before it says so, so that no change is missed in between.
@@ -118,9 +133,10 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(node: Node<'_>) -> Result<Self, &'static str> {
+    /// Reads what is wanted; `most` resources may be named.
+    fn read(node: Node<'_>, most: usize) -> Result<Self, String> {
         if node.kind() != Kind::Object {
-            return Err("params.notifications must be an object");
+            return Err("params.notifications must be an object".into());
         }
         let mut wanted = Self::default();
         for (key, value) in node.members() {
@@ -132,10 +148,10 @@ impl Wanted {
                 "resourceSubscriptions" => {
                     let uris: Option<BTreeSet<String>> =
                         value.items().map(|uri| uri.as_str().map(|uri| uri.into_owned())).collect();
-                    let uris = uris.filter(|_| value.kind() == Kind::Array && value.len() <= MOST_RESOURCES);
-                    wanted.uris = Some(
-                        uris.ok_or("params.notifications.resourceSubscriptions must be at most 1024 URIs")?,
-                    );
+                    let uris = uris.filter(|_| value.kind() == Kind::Array && value.len() <= most);
+                    let why =
+                        || format!("params.notifications.resourceSubscriptions must be at most {most} URIs");
+                    wanted.uris = Some(uris.ok_or_else(why)?);
                     continue;
                 }
                 _ => continue,
@@ -298,8 +314,9 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// Waits until fewer than [`BUFFER`] messages wait; false if they have waited too long.
+    /// Waits until few enough messages wait; false if they have waited too long.
     async fn room(&mut self) -> bool {
+        let ListenLimits { buffer, read_timeout, .. } = self.service.listen_limits;
         loop {
             let drained = self.outbox.drained().notified();
             tokio::pin!(drained);
@@ -308,12 +325,12 @@ impl<'a> Listener<'a> {
             while self.untaken.front().is_some_and(|at| *at <= taken) {
                 self.untaken.pop_front();
             }
-            if self.untaken.len() < BUFFER {
+            if self.untaken.len() < buffer.max(1) {
                 return true;
             }
             tokio::select! {
                 () = drained => {}
-                () = clock::sleep(PATIENCE) => return false,
+                () = clock::sleep(read_timeout) => return false,
             }
         }
     }
@@ -336,7 +353,7 @@ struct Open {
 }
 
 impl Listeners {
-    fn enter(&self, origin: &Origin, id: &Id) -> Option<Place<'_>> {
+    fn enter(&self, origin: &Origin, id: &Id, most: usize) -> Option<Place<'_>> {
         let who = (origin.principal.clone(), origin.connection);
         let key = origin.call_key(id.clone());
         let cancelled = CancellationToken::new();
@@ -344,11 +361,10 @@ impl Listeners {
         if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {
             return None;
         }
-        let count = open.counts.entry(who.clone()).or_default();
-        if MOST <= *count {
+        if most <= open.counts.get(&who).copied().unwrap_or(0) {
             return None;
         }
-        *count += 1;
+        *open.counts.entry(who.clone()).or_default() += 1;
         if let Some(key) = &key {
             open.keyed.insert(key.clone(), cancelled.clone());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 use toolpost_protocol::{Id, reply};
@@ -34,7 +34,7 @@ impl Questions {
 
     pub(crate) fn ask(
         &self,
-        outbox: &Outbox,
+        outbox: &Arc<Outbox>,
         within: &Id,
         request: &InputRequest,
     ) -> Result<Asked<'_>, ToolError> {
@@ -47,13 +47,13 @@ impl Questions {
             }
             waiting.insert(id.clone(), Waiting { within: within.clone(), answer });
         }
-        let asked = Asked { questions: self, id, answered };
-        let sent = outbox.push(|out| {
+        let mut asked = Asked { questions: self, id, outbox: Arc::clone(outbox), open: false, answered };
+        asked.open = outbox.push(|out| {
             reply::request(out, &asked.id, request.method(), |out| {
                 out.extend_from_slice(request.params().unwrap_or("{}").as_bytes());
             });
         });
-        match sent {
+        match asked.open {
             true => Ok(asked),
             false => Err(ToolError::new("the client does not read what it is sent, so it cannot be asked")),
         }
@@ -78,18 +78,24 @@ impl Questions {
     }
 }
 
-/// A question that was asked. Dropping it forgets the question.
+/// A question that was asked. Dropped unanswered, it is taken back: the client is told so, and its
+/// answer is not waited for.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     questions: &'a Questions,
     id: Id,
+    outbox: Arc<Outbox>,
+    /// Whether the client has it before it, as far as is known.
+    open: bool,
     answered: oneshot::Receiver<Result<String, String>>,
 }
 
 impl Asked<'_> {
     /// The client's answer, as JSON.
     pub(crate) async fn answer(mut self) -> Result<String, ToolError> {
-        match (&mut self.answered).await {
+        let answer = (&mut self.answered).await;
+        self.open = answer.is_err();
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(why)) => {
                 Err(ToolError::new(format!("the client was asked for input, and refused: {why}")))
@@ -102,5 +108,14 @@ impl Asked<'_> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.questions.lock().remove(&self.id);
+        if self.open {
+            self.outbox.push(|out| {
+                reply::notification(out, "notifications/cancelled", |out| {
+                    out.extend_from_slice(br#"{"requestId":"#);
+                    out.extend_from_slice(self.id.raw().as_bytes());
+                    out.extend_from_slice(br#","reason":"the answer is no longer needed"}"#);
+                });
+            });
+        }
     }
 }

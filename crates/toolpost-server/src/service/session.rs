@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use http::HeaderValue;
@@ -12,7 +12,7 @@ use toolpost_protocol::{Id, Version};
 use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
 
 use super::Outbox;
-use super::listen::{MOST_RESOURCES, covers};
+use super::listen::covers;
 pub(crate) use super::questions::Asked;
 use super::questions::Questions;
 
@@ -65,10 +65,10 @@ impl Session {
         }
     }
 
-    /// Subscribes to a resource; false if there are too many already.
-    pub(crate) fn subscribe(&self, uri: &str) -> bool {
+    /// Subscribes to a resource; false if there are `most` already.
+    pub(crate) fn subscribe(&self, uri: &str, most: usize) -> bool {
         let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = resources.len() < MOST_RESOURCES || resources.contains(uri);
+        let room = resources.len() < most || resources.contains(uri);
         if room {
             resources.insert(uri.to_owned());
         }
@@ -100,7 +100,7 @@ impl Session {
     /// Asks the client for input to its own request `for_request`.
     pub(crate) fn ask(
         &self,
-        outbox: &Outbox,
+        outbox: &Arc<Outbox>,
         for_request: &Id,
         request: &InputRequest,
     ) -> Result<Asked<'_>, ToolError> {

@@ -27,6 +27,9 @@ use crate::service::session::Session;
 use crate::service::{Incoming, Intake, Outbox, Service, listen};
 use crate::{Origin, Reply};
 
+/// After the end of the input, this often it is asked whether the client still reads.
+const PROBE: Duration = Duration::from_millis(50);
+
 /// Replies are written once there are this many bytes of them, or nothing else to do.
 const BATCH: usize = 64 << 10;
 
@@ -56,8 +59,13 @@ pub(crate) struct Connection<R, W> {
 
 enum State {
     Reading,
-    /// Nothing more is read; what runs may finish until the time is up.
-    Draining(Pin<Box<Sleep>>),
+    /// Nothing more is read; what runs may finish until the time is up, if anyone reads the answers.
+    Draining(Drain),
+}
+
+struct Drain {
+    grace: Pin<Box<Sleep>>,
+    probe: Pin<Box<Sleep>>,
 }
 
 impl<R, W> Connection<R, W>
@@ -119,16 +127,17 @@ where
             if wrote.is_ready() && !self.outbox.is_empty() {
                 continue;
             }
-            let State::Draining(grace) = &mut self.state else {
+            let State::Draining(drain) = &mut self.state else {
                 match read.is_ready() || wrote.is_ready() && !self.waiting.is_empty() && self.has_room() {
                     true => continue,
                     false => return Poll::Pending,
                 }
             };
             let idle = self.running.is_empty() && self.waiting.is_empty();
-            if idle && wrote.is_ready() || grace.as_mut().poll(cx).is_ready() {
+            if idle && wrote.is_ready() || drain.grace.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
+            self.probe(cx)?;
             if wrote.is_ready() && !self.waiting.is_empty() && self.has_room() {
                 continue;
             }
@@ -260,10 +269,23 @@ where
         Ok(Poll::Ready(()))
     }
 
+    /// Fails if nobody reads the answers any more. A write of nothing asks; pipes are made to answer it.
+    fn probe(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let State::Draining(drain) = &mut self.state else { return Ok(()) };
+        while drain.probe.as_mut().poll(cx).is_ready() {
+            drain.probe.as_mut().reset((clock::now() + PROBE).into());
+            if let Poll::Ready(asked) = Pin::new(&mut self.writer).poll_write(cx, &[]) {
+                asked?;
+            }
+        }
+        Ok(())
+    }
+
     fn end(&mut self) {
         if let Some(session) = &self.origin.session {
             session.closed.cancel();
         }
-        self.state = State::Draining(Box::pin(clock::sleep(self.grace)));
+        let (grace, probe) = (Box::pin(clock::sleep(self.grace)), Box::pin(clock::sleep(Duration::ZERO)));
+        self.state = State::Draining(Drain { grace, probe });
     }
 }

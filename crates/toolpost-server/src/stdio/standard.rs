@@ -32,8 +32,11 @@ mod unix {
     use std::io;
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::fs::FileTypeExt as _;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
-    use tokio::io::{AsyncRead, AsyncWrite};
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncRead, AsyncWrite, Interest};
     use tokio::net::UnixStream;
     use tokio::net::unix::pipe;
 
@@ -47,9 +50,36 @@ mod unix {
 
     pub(super) fn writer() -> Option<Box<dyn AsyncWrite + Send + Unpin>> {
         match Stream::of(io::stdout()).ok()? {
-            Stream::Pipe(fd) => Some(Box::new(pipe::Sender::from_owned_fd(fd).ok()?)),
+            Stream::Pipe(fd) => Some(Box::new(Pipe(pipe::Sender::from_owned_fd(fd).ok()?))),
             Stream::Socket(socket) => Some(Box::new(socket)),
             Stream::Other => None,
+        }
+    }
+
+    /// A pipe to which even a write of nothing fails once nobody reads it. (The system's would not.)
+    struct Pipe(pipe::Sender);
+
+    impl Pipe {
+        fn is_closed(&self) -> bool {
+            let ready = self.0.ready(Interest::WRITABLE).now_or_never();
+            ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_write_closed()))
+        }
+    }
+
+    impl AsyncWrite for Pipe {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            if buf.is_empty() && self.is_closed() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
         }
     }
 

@@ -15,7 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+    DuplexStream,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -233,11 +236,28 @@ impl Answer {
 }
 
 /// One connection over HTTP/1.1, written and read by hand.
-pub struct Wire(pub BufReader<TcpStream>);
+pub struct Wire(pub BufReader<Box<dyn Stream>>);
+
+/// What a connection runs over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
 
 impl Wire {
     pub async fn to(address: SocketAddr) -> Self {
-        Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
+        Self(BufReader::new(Box::new(TcpStream::connect(address).await.unwrap())))
+    }
+
+    /// A connection in memory, which a paused clock cannot overtake; and the task that serves it.
+    pub fn within(server: &Server) -> (Self, JoinHandle<()>) {
+        Self::with_buffer(server, 64 << 10)
+    }
+
+    pub fn with_buffer(server: &Server, buffer: usize) -> (Self, JoinHandle<()>) {
+        let (ours, theirs) = tokio::io::duplex(buffer);
+        let server = server.clone();
+        let served = tokio::spawn(async move { server.serve_connection(theirs).await });
+        (Self(BufReader::new(Box::new(ours))), served)
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -266,7 +286,31 @@ impl Wire {
         self.write(&[head.as_bytes(), body].concat()).await;
     }
 
+    /// The next message of an event stream whose head has been read; `None` at its end.
+    pub async fn event(&mut self) -> Option<Value> {
+        loop {
+            let chunk = String::from_utf8(self.chunk().await?).unwrap();
+            if let Some(data) = chunk.lines().find_map(|line| line.strip_prefix("data: ")) {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+    }
+
     pub async fn answer(&mut self) -> Answer {
+        let mut answer = self.head().await;
+        if answer.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk().await {
+                answer.body.extend(chunk);
+            }
+        } else if let Some(length) = answer.header("content-length") {
+            answer.body = vec![0; length.parse().unwrap()];
+            self.0.read_exact(&mut answer.body).await.unwrap();
+        }
+        answer
+    }
+
+    /// An answer up to its body.
+    pub async fn head(&mut self) -> Answer {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
@@ -282,19 +326,10 @@ impl Wire {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        if answer.header("transfer-encoding") == Some("chunked") {
-            while let Some(chunk) = self.chunk().await {
-                answer.body.extend(chunk);
-            }
-        } else if let Some(length) = answer.header("content-length") {
-            answer.body = vec![0; length.parse().unwrap()];
-            self.0.read_exact(&mut answer.body).await.unwrap();
-        }
-        answer
+        Answer { status, headers, body: Vec::new() }
     }
 
-    async fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut size = String::new();
         self.0.read_line(&mut size).await.unwrap();
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
