@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::{Done, root, run_in};
+use crate::{Done, build_binaries, root, run_in};
 
 const SUITE: &str = "@modelcontextprotocol/conformance@0.2.0-alpha.12";
 /// The suite needs a newer node than many machines have; the package brings it.
@@ -26,7 +26,7 @@ pub(crate) fn run() -> Done {
         println!("skipped: the conformance suite cannot be installed ({reason})");
         return Ok(());
     }
-    run_in(&root, "cargo", &["build", "--release", "--quiet", "-p", "conformance"])?;
+    build_binaries(&root)?;
     let server = Server::start(&root)?;
     let mut failed = Vec::new();
     for (set, required) in SETS {
@@ -66,7 +66,7 @@ struct Server {
 
 impl Server {
     fn start(root: &Path) -> Result<Self, String> {
-        let mut child = Command::new(root.join("target/release/conformance"))
+        let mut child = Command::new(root.join("target/debug/conformance"))
             .arg("127.0.0.1:0")
             .stderr(Stdio::piped())
             .spawn()

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{Done, root};
+use crate::{Done, build_binaries, root};
 
 /// Examples that end by themselves; servers are run by the tests that need them.
 const EXAMPLES: &[&str] = &[
@@ -22,6 +22,7 @@ const LONGEST: usize = 100;
 /// Runs every example; fails if one fails, prints nothing, or has grown long.
 pub(crate) fn run() -> Done {
     let root = root();
+    build_binaries(&root)?;
     for name in EXAMPLES {
         let source = root.join("examples").join(name).join("src/main.rs");
         let text =
@@ -33,8 +34,7 @@ pub(crate) fn run() -> Done {
         if !text.contains("cargo run") {
             return Err(format!("example {name} does not say how to run it"));
         }
-        let out = Command::new("cargo")
-            .args(["run", "--quiet", "-p", name])
+        let out = Command::new(root.join("target/debug").join(name))
             .current_dir(&root)
             .output()
             .map_err(|error| format!("{name}: {error}"))?;

@@ -72,6 +72,12 @@ fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
+/// Builds every binary of the workspace at once: one by one, each would rebuild its dependencies with the
+/// features that it alone asks for.
+fn build_binaries(root: &Path) -> Done {
+    run_in(root, "cargo", &["build", "--quiet", "--workspace", "--bins"])
+}
+
 /// Runs a command in `dir` and says what it was if it fails.
 fn run_in(dir: &Path, program: &str, args: &[&str]) -> Done {
     let shown = format!("{program} {}", args.join(" "));
