@@ -8,6 +8,7 @@ use toolpost_protocol::{Code, Error, Node};
 use toolpost_tool::{Call, CallParts, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
 
 use crate::clock;
+use crate::ending::{Asked, Ending, Made};
 use crate::in_flight::{Barred, Flight, InFlight};
 use crate::nearest::nearest;
 use crate::offered::Offered;
@@ -63,13 +64,17 @@ impl Dispatcher {
     ///
     /// Dropping the future drops the tool's future, counts the call out, and reports it as cancelled.
     pub fn call(&self, request: Request) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
-        let (parts, key) = request.split();
-        let inner = Arc::clone(&self.0);
-        let flight = inner.in_flight.enter(key);
+        let (mut parts, key) = request.split();
+        if parts.arrived.is_none() && self.0.observe.is_some() {
+            parts.arrived = Some(clock::now());
+        }
+        let flight = self.0.in_flight.enter(key);
+        let mut made =
+            Made { inner: Arc::clone(&self.0), arrived: parts.arrived, call: Some((parts, flight)) };
         async move {
-            match flight {
-                Ok(flight) => inner.call(parts, flight).await,
-                Err(barred) => Err(barred.into()),
+            match made.begin() {
+                Ok((parts, flight)) => made.inner.call(parts, flight).await,
+                Err(error) => Err(error),
             }
         }
     }
@@ -91,9 +96,13 @@ impl Dispatcher {
         &self,
         call: Call,
     ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
-        let inner = Arc::clone(&self.0);
-        let flight = inner.in_flight.enter_within();
-        async move { inner.call_within(call, flight).await }
+        let flight = Ok(self.0.in_flight.enter_within());
+        let arrived = self.0.observe.is_some().then(clock::now);
+        let mut made = Made { inner: Arc::clone(&self.0), arrived, call: Some((call, flight)) };
+        async move {
+            let (call, flight) = made.begin()?;
+            made.inner.call_within(call, flight, arrived).await
+        }
     }
 
     /// A handle that does not keep the dispatcher alive: for a tool that is in it and calls others.
@@ -184,13 +193,17 @@ impl fmt::Debug for WeakDispatcher {
 }
 
 impl Inner {
-    async fn call_within(&self, call: Call, flight: Flight) -> Result<Output, ToolError> {
+    async fn call_within(
+        &self,
+        call: Call,
+        flight: Flight,
+        arrived: Option<Instant>,
+    ) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
         let principal = call.principal().clone();
         let Some(entry) = catalog.find(call.tool()) else {
             return Err(self.unknown(&catalog, call.tool(), &principal));
         };
-        let arrived = self.observe.is_some().then(clock::now);
         let mut ending =
             Ending { observe: self.observe.as_deref(), tool: entry.spec(), principal: &principal, arrived };
         if let Err(error) = self.admit(entry, call.arguments(), &principal) {
@@ -203,14 +216,18 @@ impl Inner {
         ending.report(in_time(&mut run, deadline).await)
     }
 
-    async fn call(&self, mut parts: CallParts, flight: Flight) -> Result<Output, ToolError> {
+    async fn call(&self, parts: CallParts, flight: Flight) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
         let Some(entry) = catalog.find(&parts.tool) else {
             return Err(self.unknown(&catalog, &parts.tool, &parts.principal));
         };
-        let spec = entry.spec();
         let principal = parts.principal.clone();
-        let mut ending = Ending::new(self.observe.as_deref(), spec, &principal, &mut parts);
+        let mut ending = Ending {
+            observe: self.observe.as_deref(),
+            tool: entry.spec(),
+            principal: &principal,
+            arrived: parts.arrived,
+        };
         if let Err(error) = self.admit(entry, parts.arguments(), &principal) {
             return ending.report(Err(error));
         }
@@ -218,6 +235,19 @@ impl Inner {
         let deadline = parts.deadline;
         let mut run = Run::new(flight, || entry.tool().call_boxed(Call::from_parts(parts)));
         ending.report(in_time(&mut run, deadline).await)
+    }
+
+    /// Reports the end of a call that never came as far as its tool's description.
+    pub(crate) fn report_unrun(&self, call: &impl Asked, arrived: Option<Instant>, outcome: Outcome) {
+        let Some(observe) = self.observe.as_deref() else { return };
+        let (name, principal) = (call.tool_name(), call.asked_by());
+        match self.registry.catalog().find(name) {
+            None => observe.on(&Event::UnknownTool { name, principal }),
+            Some(entry) => {
+                let mut ending = Ending { observe: Some(observe), tool: entry.spec(), principal, arrived };
+                ending.finish(outcome);
+            }
+        }
     }
 
     fn admit(&self, entry: &Entry, arguments: Node<'_>, principal: &Principal) -> Result<(), ToolError> {
@@ -274,53 +304,6 @@ impl From<Barred> for ToolError {
                 Self::protocol(Error::new(Code::INVALID_REQUEST, message))
             }
         }
-    }
-}
-
-/// Reports the end of one call, exactly once: dropped unreported, it reports a cancelled call.
-struct Ending<'a> {
-    observe: Option<&'a dyn Observe>,
-    tool: &'a ToolSpec,
-    principal: &'a Principal,
-    arrived: Option<Instant>,
-}
-
-impl<'a> Ending<'a> {
-    fn new(
-        observe: Option<&'a dyn Observe>,
-        tool: &'a ToolSpec,
-        principal: &'a Principal,
-        parts: &mut CallParts,
-    ) -> Self {
-        if parts.arrived.is_none() && observe.is_some() {
-            parts.arrived = Some(clock::now());
-        }
-        Self { observe, tool, principal, arrived: parts.arrived }
-    }
-
-    fn start(&self) {
-        let Self { observe: Some(observe), tool, principal, .. } = *self else { return };
-        if let Some(message) = tool.deprecated() {
-            observe.on(&Event::Deprecated { tool, message });
-        }
-        observe.on(&Event::Started { tool, principal });
-    }
-
-    fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
-        self.finish(Outcome::of(&result));
-        result
-    }
-
-    fn finish(&mut self, outcome: Outcome) {
-        let Some(observe) = self.observe.take() else { return };
-        let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
-        observe.on(&Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
-    }
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.finish(Outcome::Cancelled);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use dashmap::DashMap;
@@ -30,11 +30,15 @@ impl CallKey {
 /// Counts every running call, and knows those that can be cancelled by key.
 #[derive(Default)]
 pub(crate) struct InFlight {
-    running: AtomicUsize,
-    draining: AtomicBool,
+    /// How many calls run, and in the highest bit whether new ones are refused: one word, so that a call that is
+    /// refused is never counted, and a drain that has begun misses none.
+    state: AtomicUsize,
     idle: Notify,
     keyed: DashMap<CallKey, Slot>,
 }
+
+/// The bit that says that no call may start.
+const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// Where a keyed call can be reached.
 #[derive(Default)]
@@ -53,26 +57,32 @@ pub(crate) enum Barred {
 impl InFlight {
     /// Counts a call in; it is counted out when the flight is dropped.
     pub(crate) fn enter(self: &Arc<Self>, key: Option<CallKey>) -> Result<Flight, Barred> {
-        // Count first, look second: whoever drains sets the flag first and counts second, so one of
-        // the two sees the other.
-        self.running.fetch_add(1, Ordering::SeqCst);
-        let mut flight = Flight { table: Arc::clone(self), key: None };
-        if self.draining.load(Ordering::SeqCst) {
-            return Err(Barred::Draining);
+        let Some(key) = key else {
+            self.count_in()?;
+            return Ok(Flight { table: Arc::clone(self), key: None });
+        };
+        match self.keyed.entry(key.clone()) {
+            Entry::Occupied(_) => return Err(Barred::KeyInUse),
+            Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
         }
-        if let Some(key) = key {
-            match self.keyed.entry(key.clone()) {
-                Entry::Occupied(_) => return Err(Barred::KeyInUse),
-                Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
-            }
-            flight.key = Some(key);
+        if let Err(barred) = self.count_in() {
+            self.keyed.remove(&key);
+            return Err(barred);
         }
-        Ok(flight)
+        Ok(Flight { table: Arc::clone(self), key: Some(key) })
+    }
+
+    fn count_in(&self) -> Result<(), Barred> {
+        let open = |state: usize| (state & CLOSED == 0).then_some(state + 1);
+        match self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, open) {
+            Ok(_) => Ok(()),
+            Err(_closed) => Err(Barred::Draining),
+        }
     }
 
     /// Counts in a call made by a call that is counted already, and so not to be barred.
     pub(crate) fn enter_within(self: &Arc<Self>) -> Flight {
-        self.running.fetch_add(1, Ordering::SeqCst);
+        self.state.fetch_add(1, Ordering::SeqCst);
         Flight { table: Arc::clone(self), key: None }
     }
 
@@ -89,16 +99,16 @@ impl InFlight {
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.running.load(Ordering::SeqCst)
+        self.state.load(Ordering::SeqCst) & !CLOSED
     }
 
     /// From now on no call may start.
     pub(crate) fn close(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.state.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        self.state.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// Resolves when nothing runs. Cancel safe.
@@ -149,7 +159,7 @@ impl Drop for Flight {
         if let Some(key) = &self.key {
             self.table.keyed.remove(key);
         }
-        if self.table.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.table.state.fetch_sub(1, Ordering::SeqCst) & !CLOSED == 1 {
             self.table.idle.notify_waiters();
         }
     }

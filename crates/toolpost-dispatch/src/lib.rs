@@ -37,6 +37,7 @@ mod catalog;
 mod clock;
 mod dispatcher;
 mod drain;
+mod ending;
 mod in_flight;
 mod mirrored;
 mod nearest;

@@ -14,7 +14,7 @@ pub trait Observe: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A call named a tool that does not exist.
+    /// A call named a tool that does not exist, which is how it ended.
     UnknownTool {
         /// The name it gave: hostile input, never a metric label.
         name: &'a str,
@@ -35,7 +35,8 @@ pub enum Event<'a> {
         /// Who called.
         principal: &'a Principal,
     },
-    /// A call ended; reported exactly once for every call of a tool that exists.
+    /// A call ended; reported exactly once for every call of a tool that exists, those included that were refused
+    /// because of a drain or dropped before they were polled.
     Finished {
         /// The tool.
         tool: &'a ToolSpec,
@@ -81,16 +82,20 @@ impl Outcome {
         match result {
             Ok(output) if output.is_error() => Self::ToolError,
             Ok(_) => Self::Completed,
-            Err(error) => match error.kind() {
-                ErrorKind::Cancelled => Self::Cancelled,
-                ErrorKind::InvalidArguments => Self::InvalidArguments,
-                ErrorKind::Panicked => Self::Panicked,
-                ErrorKind::Protocol => Self::Protocol,
-                ErrorKind::Refused(refusal) => Self::Refused(refusal),
-                ErrorKind::Suspended => Self::Suspended,
-                ErrorKind::TimedOut => Self::Expired,
-                _ => Self::Failed,
-            },
+            Err(error) => Self::of_error(error),
+        }
+    }
+
+    pub(crate) fn of_error(error: &ToolError) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::InvalidArguments => Self::InvalidArguments,
+            ErrorKind::Panicked => Self::Panicked,
+            ErrorKind::Protocol => Self::Protocol,
+            ErrorKind::Refused(refusal) => Self::Refused(refusal),
+            ErrorKind::Suspended => Self::Suspended,
+            ErrorKind::TimedOut => Self::Expired,
+            _ => Self::Failed,
         }
     }
 

@@ -30,6 +30,9 @@ use crate::violation::{Violation, ViolationKind};
 /// assert_eq!(jaws.decode::<Vec<u8>>()?, [3, 4]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A clone shares the text and copies the index; the [`NodeId`]s of one name the nodes of the other.
+#[derive(Clone)]
 pub struct Frame {
     text: ByteString,
     /// Never empty: entry 0 is the root.

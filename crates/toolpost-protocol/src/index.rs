@@ -168,6 +168,16 @@ impl Index {
     }
 }
 
+impl Clone for Index {
+    fn clone(&self) -> Self {
+        let mut copy = Self::take();
+        copy.slots.clear();
+        copy.slots.extend_from_slice(&self.slots[..self.used as usize]);
+        copy.used = self.used;
+        copy
+    }
+}
+
 impl Drop for Index {
     fn drop(&mut self) {
         if self.slots.is_empty() || LARGEST_SPARE < self.slots.len() {

@@ -71,8 +71,16 @@ struct Waiting<T> {
     job: T,
     entry: Entry,
     since: u64,
-    expected: Option<u64>,
+    needs: Needs,
     urgency: Urgency,
+}
+
+/// How long a job will hold its seat, as far as it says.
+#[derive(Clone, Copy, Debug)]
+struct Needs {
+    expected: Option<u64>,
+    /// In ordinary jobs.
+    cost: u64,
 }
 
 /// The time of the first call is the queue's zero; and the deadlines of all that wait, the earliest first.
@@ -136,7 +144,7 @@ impl<T, D: Discipline> Queue<T, D> {
     pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
-        let expected = request.expected_time().map(nanos);
+        let needs = Needs { expected: request.expected_time().map(nanos), cost: request.cost_in_jobs() };
         let time = self.deadlines.nanos(now);
         let entry = Entry {
             slot: Slot(0),
@@ -145,12 +153,12 @@ impl<T, D: Discipline> Queue<T, D> {
             priority: urgency.priority,
             deadline: self.deadlines.of(urgency),
         };
-        if let Some(refusal) = self.refusal(&entry, expected, time) {
+        if let Some(refusal) = self.refusal(&entry, needs, time) {
             self.stats.refuse(refusal);
             return Err(Refused { refusal, job });
         }
         self.arrivals += 1;
-        let id = self.jobs.insert(Waiting { job, entry, since: time, expected, urgency });
+        let id = self.jobs.insert(Waiting { job, entry, since: time, needs, urgency });
         let entry = Entry { slot: Slot(id.slot), ..entry };
         if let Some(waiting) = self.jobs.value_mut(id) {
             waiting.entry = entry;
@@ -313,7 +321,7 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Why an entry is not let in.
-    fn refusal(&self, entry: &Entry, expected: Option<u64>, now: u64) -> Option<Refusal> {
+    fn refusal(&self, entry: &Entry, needs: Needs, now: u64) -> Option<Refusal> {
         if entry.deadline <= now {
             return Some(Refusal::Expired);
         }
@@ -323,7 +331,7 @@ impl<T, D: Discipline> Queue<T, D> {
         // A seat that nobody else wants is not refused for a guess at how long it will be needed.
         if entry.deadline != NO_DEADLINE && !self.is_empty() {
             let wait = self.wait(self.discipline.ahead(entry) + 1);
-            let needed = wait.saturating_add(expected.unwrap_or_else(|| self.service.most()));
+            let needed = wait.saturating_add(self.needed(needs));
             let allowed = entry.deadline - now;
             if allowed < needed {
                 return Some(Refusal::Late { retry_after: soon(needed - allowed) });
@@ -338,7 +346,7 @@ impl<T, D: Discipline> Queue<T, D> {
         if deadline <= now {
             return Some(Refusal::Expired);
         }
-        let needed = waiting.expected.unwrap_or_else(|| self.service.most());
+        let needed = self.needed(waiting.needs);
         if deadline != NO_DEADLINE && deadline - now < needed && !self.is_empty() {
             return Some(Refusal::Late { retry_after: soon(needed - (deadline - now)) });
         }
@@ -350,6 +358,10 @@ impl<T, D: Discipline> Queue<T, D> {
         let sheds = self.delays[account].sheds(bound, now.saturating_sub(waiting.since), now);
         let retry_after = soon(self.wait(self.len()));
         (sheds && waiting.entry.priority < Priority::System).then_some(Refusal::Overloaded { retry_after })
+    }
+
+    fn needed(&self, needs: Needs) -> u64 {
+        needs.expected.unwrap_or_else(|| self.service.most().saturating_mul(needs.cost))
     }
 
     /// The time in which that many jobs get a seat, while all seats are taken.

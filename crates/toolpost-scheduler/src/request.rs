@@ -38,12 +38,14 @@ pub struct Request {
     tenant: Tenant,
     urgency: Urgency,
     expected: Option<Duration>,
+    /// One less than the cost, so that the default is one ordinary job.
+    extra: u32,
 }
 
 impl Request {
     /// A request of [`Priority::Normal`] without a deadline.
     pub const fn new(tenant: Tenant) -> Self {
-        Self { tenant, urgency: Urgency::new(Priority::Normal), expected: None }
+        Self { tenant, urgency: Urgency::new(Priority::Normal), expected: None, extra: 0 }
     }
 
     /// Sets the priority.
@@ -70,6 +72,13 @@ impl Request {
         self
     }
 
+    /// Sets how many ordinary jobs it costs, for a first estimate: without an [expected](Self::expected) time it is
+    /// taken to hold its seat for so many times the measured one. Zero counts as one.
+    pub const fn cost(mut self, jobs: u32) -> Self {
+        self.extra = jobs.saturating_sub(1);
+        self
+    }
+
     /// Whose work it is.
     #[must_use]
     pub const fn of(&self) -> Tenant {
@@ -84,5 +93,9 @@ impl Request {
 
     pub(crate) const fn expected_time(&self) -> Option<Duration> {
         self.expected
+    }
+
+    pub(crate) const fn cost_in_jobs(&self) -> u64 {
+        self.extra as u64 + 1
     }
 }

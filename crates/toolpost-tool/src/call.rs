@@ -123,33 +123,42 @@ impl Call {
         Ok(Self::from_parts(parts.with_arguments(arguments)?))
     }
 
-    /// This call, of another tool with other arguments: same principal, client, answers, trace and
-    /// progress. For a tool that stands in front of others.
+    /// This call, of another tool, with a part of its own arguments as the arguments: everything else is the same,
+    /// `_meta`, answers and progress included. For a tool that stands in front of others.
+    ///
+    /// `arguments` is [where](Node::id) that part is in the frame of this call; without it the other tool gets an empty
+    /// object. Nothing is encoded anew.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
-    pub fn redirected<T: Serialize + ?Sized>(
+    /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments) if that part is no object.
+    pub fn redirected(
         &self,
         tool: impl Into<ByteString>,
-        arguments: &T,
+        arguments: Option<NodeId>,
     ) -> Result<Self, ToolError> {
+        let shared = &self.shared;
         let parts = CallParts {
+            frame: shared.frame.clone(),
+            arguments,
+            meta: shared.meta,
             tool: tool.into(),
-            request_id: self.shared.request_id.clone(),
-            principal: self.shared.principal.clone(),
+            request_id: shared.request_id.clone(),
+            principal: shared.principal.clone(),
             priority: self.priority,
             deadline: self.deadline,
-            arrived: self.shared.arrived,
-            trace: self.shared.trace.clone(),
-            client: self.shared.client,
-            answers: self.shared.answers.clone(),
-            carried: self.shared.carried.clone(),
-            state: self.shared.state.clone(),
+            arrived: shared.arrived,
+            trace: shared.trace.clone(),
+            client: shared.client,
+            answers: shared.answers.clone(),
+            state: shared.state.clone(),
             sink: self.sink().cloned(),
-            ..CallParts::default()
+            carried: shared.carried.clone(),
         };
-        Ok(Self::from_parts(parts.with_arguments(arguments)?))
+        if parts.arguments().kind() != Kind::Object {
+            return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
+        }
+        Ok(Self::from_parts(parts))
     }
 
     /// Decodes the arguments.

@@ -75,8 +75,6 @@ pub enum Refusal {
     QueueFull,
     /// The principal called too often.
     RateLimited,
-    /// The retry budget is spent.
-    RetryBudget,
 }
 
 impl Refusal {
@@ -90,7 +88,6 @@ impl Refusal {
             Self::Draining => "draining",
             Self::QueueFull => "queue_full",
             Self::RateLimited => "rate_limited",
-            Self::RetryBudget => "retry_budget",
         }
     }
 }
@@ -194,6 +191,13 @@ impl ToolError {
     #[must_use]
     pub fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.edit().kind = kind;
+        self
+    }
+
+    /// Sets what is said, and keeps everything else: kind, cause, when to try again.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.edit().message = message.into();
         self
     }
 

@@ -176,7 +176,7 @@ pub struct BreakerPolicy {
     pub minimum_calls: u32,
     /// A call that takes longer counts as slow; `None` counts no call as slow.
     pub slow_call: Option<Duration>,
-    /// How long the breaker stays open the first time.
+    /// How long the breaker stays open the first time, at the least; at the most three times that, drawn at random.
     pub open_for: Duration,
 }
 
@@ -219,6 +219,7 @@ pub struct Policy {
     /// Whether the tool's work is done by other tools, which take seats of their own: it takes none of
     /// those that all tools share, for holding one while its parts wait for one could end all work.
     pub composite: bool,
-    /// The expected cost of one call in units of an ordinary one; `None` means 1.
+    /// The cost of one call in ordinary calls; `None` means 1, and so does 0. Rate limits charge it (at most a full
+    /// bucket), and a queue reckons with it as long as it has measured nothing better.
     pub cost: Option<u32>,
 }

@@ -294,7 +294,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares the expected cost of one call in units of an ordinary one.
+    /// Declares the cost of one call in ordinary calls; see [`Policy::cost`].
     #[must_use]
     pub fn with_cost(mut self, cost: u32) -> Self {
         self.policy.cost = Some(cost);

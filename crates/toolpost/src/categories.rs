@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use toolpost_dispatch::{Dispatcher, Entry};
-use toolpost_tool::{AnyTool, ErrorKind, Principal, Tool as _, ToolError};
+use toolpost_tool::{AnyTool, Principal, Tool as _, ToolError};
 
 use lazy::Lazy;
 pub(crate) use lazy::Loader;
@@ -18,8 +18,9 @@ pub(crate) use meta::meta_tools;
 pub use schemas::SchemaStats;
 use schemas::Schemas;
 
+use crate::inventory::Inventory;
 use crate::pipeline::Shared;
-use crate::{Settings, runtime};
+use crate::{BuildError, Settings};
 
 /// The tools of a [`Runtime`](crate::Runtime) by category, in the order of their names. Cheap to clone.
 ///
@@ -32,8 +33,9 @@ struct Inner {
     dispatcher: Dispatcher,
     shared: Shared,
     lazy: BTreeMap<String, Lazy>,
-    /// Every tool registered by now, behind its pipeline, and the settings they were registered under.
-    registered: Mutex<(Settings, Vec<AnyTool>)>,
+    /// What is registered by now. Held while the registry is replaced, so that a reload and the load of a category
+    /// follow each other.
+    registered: Mutex<Inventory>,
     schemas: Schemas,
 }
 
@@ -66,15 +68,14 @@ impl Categories {
     pub(crate) fn new(
         dispatcher: Dispatcher,
         shared: Shared,
-        settings: Settings,
-        tools: Vec<AnyTool>,
+        registered: Inventory,
         lazy: BTreeMap<String, Loader>,
     ) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
             shared,
             lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
-            registered: Mutex::new((settings, tools)),
+            registered: Mutex::new(registered),
             schemas: Schemas::default(),
         }))
     }
@@ -151,7 +152,8 @@ impl Categories {
     ///
     /// # Errors
     ///
-    /// If its loader fails, or its tools cannot be registered. The next use tries again.
+    /// If its loader fails; if its tools cannot be registered; or if it is the last category to be loaded, and the
+    /// settings name a tool that no category has. The next use tries again.
     ///
     /// # Cancel safety
     ///
@@ -167,34 +169,31 @@ impl Categories {
         &self.0.dispatcher
     }
 
-    /// Replaces what is registered, lazy categories that are loaded included: they load again on next use.
-    pub(crate) fn replace(
-        &self,
-        settings: &Settings,
-        tools: impl IntoIterator<Item = AnyTool>,
-    ) -> Result<(), runtime::BuildError> {
-        let tools = runtime::pipelines(settings, tools, None, &self.0.shared);
+    /// Replaces the settings, and the tools that were there from the start; `None` keeps the tools. Categories that are
+    /// loaded stay loaded.
+    pub(crate) fn replace(&self, settings: &Settings, tools: Option<Vec<AnyTool>>) -> Result<(), BuildError> {
         let mut registered = self.registered();
-        let catalog = runtime::catalog(settings, &tools, self.0.lazy.is_empty())?;
+        let tools = tools.unwrap_or_else(|| registered.eager().to_vec());
+        let all = self.0.lazy.values().all(Lazy::is_loaded);
+        let (next, catalog) = registered.replaced(settings, tools, all, &self.0.shared)?;
         self.0.dispatcher.registry().replace(catalog);
-        *registered = (settings.clone(), tools);
-        self.0.lazy.values().for_each(Lazy::forget);
+        *registered = next;
         Ok(())
     }
 
     /// Adds the tools of a category that has just been loaded.
     fn register(&self, name: &str, loaded: Vec<AnyTool>) -> Result<(), ToolError> {
         let mut registered = self.registered();
-        let mut tools = registered.1.clone();
-        tools.extend(runtime::pipelines(&registered.0, loaded, Some(name), &self.0.shared));
-        let catalog = runtime::catalog(&registered.0, &tools, false).map_err(|error| {
-            ToolError::with_kind(
-                ErrorKind::Failed,
-                format!("category `{name}` cannot be registered: {error}"),
-            )
-        })?;
+        let all = self.0.lazy.iter().all(|(other, lazy)| other == name || lazy.is_loaded());
+        let (next, catalog) = registered
+            .joined(name, loaded, all, &self.0.shared)
+            .map_err(|error| ToolError::new(format!("category `{name}` cannot be registered: {error}")))?;
         self.0.dispatcher.registry().replace(catalog);
-        registered.1 = tools;
+        *registered = next;
+        // Before the lock is given up: a reload that comes next knows that its tools are here.
+        if let Some(lazy) = self.0.lazy.get(name) {
+            lazy.set_loaded();
+        }
         Ok(())
     }
 
@@ -203,7 +202,7 @@ impl Categories {
     }
 
     /// Nothing panics while this is held; a poisoned lock holds what it held.
-    fn registered(&self) -> std::sync::MutexGuard<'_, (Settings, Vec<AnyTool>)> {
+    fn registered(&self) -> std::sync::MutexGuard<'_, Inventory> {
         self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,15 @@
 //! The clock of this crate: tokio's, so that a paused one works.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The time now.
 #[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The time after `wait`; in thirty years, if that cannot be told.
+pub(crate) fn after(wait: Duration) -> Instant {
+    let now = now();
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }

@@ -30,5 +30,6 @@ pub use retried::{Retried, Retry};
 pub(crate) use scheduled::{Kept, class, urgency};
 pub use scheduled::{Scheduled, Seats};
 pub use threaded::Threaded;
+pub(crate) use threaded::Threads;
 pub use timed::{TimeLimit, Timed};
 pub use verdict::Verdict;

@@ -9,8 +9,10 @@
 mod categories;
 mod clock;
 mod ext;
+mod inventory;
 pub mod layers;
 mod lift;
+pub mod observers;
 mod parallel;
 mod peers;
 mod pipeline;
@@ -24,7 +26,7 @@ pub use categories::{Categories, Category, SchemaStats, ShortTool};
 pub use ext::ToolExt;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use runtime::{BuildError, Runtime, RuntimeBuilder, Surface};
+pub use runtime::{BuildError, Remaining, Runtime, RuntimeBuilder, Surface};
 pub use settings::{
     BreakerSettings, CacheSettings, PrioritySetting, RetrySettings, Settings, SettingsError, ToolSettings,
     Without,

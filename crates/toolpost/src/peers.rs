@@ -28,7 +28,8 @@ impl Peers {
     /// Says which runtime. The first one stays; answers whether this was it.
     #[must_use = "false means that the peers are another runtime's"]
     pub fn bind(&self, runtime: &Runtime) -> bool {
-        self.dispatcher.set(runtime.dispatcher().downgrade()).is_ok()
+        // All its tools, whatever its clients see of them.
+        self.dispatcher.set(runtime.categories().dispatcher().downgrade()).is_ok()
     }
 
     /// The tool called `name`, which need not exist before it is called.

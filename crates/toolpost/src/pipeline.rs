@@ -21,11 +21,11 @@ use toolpost_scheduler::rt::{Gate, Seat};
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use crate::layers::{
-    Caching, Guard, Invalidation, Kept, RateLimit, ResultCache, Retry, Seats, Threaded, TimeLimit,
+    Caching, Guard, Invalidation, Kept, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
 };
 
 /// A tool behind the stages that its policy declares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pipeline(Arc<Stages>);
 
 #[derive(Debug)]
@@ -53,37 +53,63 @@ pub(crate) struct Shared {
     pub(crate) cache: ResultCache,
     pub(crate) rates: Option<RateLimit>,
     pub(crate) seats: Seats,
+    pub(crate) threads: Threads,
 }
 
 impl Pipeline {
     /// Puts `tool` behind what `policy` declares.
-    pub(crate) fn new(tool: AnyTool, category: Option<&str>, policy: Policy, shared: &Shared) -> Self {
+    ///
+    /// What the `former` tool of this name remembers (its breaker's calls, its retries, its taken seats) stays, as far
+    /// as what was declared about it is the same.
+    pub(crate) fn new(
+        tool: AnyTool,
+        category: Option<&str>,
+        policy: Policy,
+        shared: &Shared,
+        former: Option<&Self>,
+    ) -> Self {
         let mut spec = tool.spec().clone();
         if let (None, Some(category)) = (spec.category(), category) {
             spec = spec.with_category(category);
         }
         *spec.policy_mut() = policy;
         let policy = spec.policy();
-        let invalidates = !policy.invalidates.is_empty();
-        let guard = policy.breaker.as_ref().map(Guard::declared);
+        let former = former.map(|former| (&*former.0, former.0.spec.policy()));
+        let kept = former.filter(|(_, before)| before.breaker == policy.breaker);
+        let guard = kept
+            .and_then(|(stages, _)| stages.guard.clone())
+            .or_else(|| policy.breaker.as_ref().map(Guard::declared));
+        let kept = former.filter(|(_, before)| before.concurrency == policy.concurrency);
+        let own_seats = kept
+            .and_then(|(stages, _)| stages.own_seats.clone())
+            .or_else(|| policy.concurrency.map(own_seats));
         let retry = Retry::declared(policy).map(|retry| match &guard {
             Some(guard) => retry.unless_open(Arc::clone(guard.breaker())),
             None => retry,
         });
+        let retry = retry.map(|retry| match former.and_then(|(stages, _)| stages.retry.as_ref()) {
+            Some(former) => retry.paid_like(former),
+            None => retry,
+        });
         Self(Arc::new(Stages {
-            invalidation: invalidates.then(|| Invalidation::declared(&shared.cache, &spec)),
+            invalidation: (!policy.invalidates.is_empty())
+                .then(|| Invalidation::declared(&shared.cache, &spec)),
             caching: Caching::declared(&shared.cache, &spec).map(|caching| match whole_run(policy) {
                 Some(limit) => caching.limit(limit),
                 None => caching,
             }),
-            rates: shared.rates.clone(),
+            rates: shared.rates.clone().map(|rates| rates.suited_to(&spec)),
             retry,
-            own_seats: policy.concurrency.map(own_seats).map(|seats| seats.suited_to(&spec)),
+            own_seats: own_seats.map(|seats| seats.suited_to(&spec)),
             seats: (!policy.composite).then(|| shared.seats.clone().suited_to(&spec)),
             guard,
             time: policy.time_limit.map(TimeLimit::new),
             priority: policy.priority,
-            tool: if policy.blocking { AnyTool::new(Threaded::new(tool)) } else { tool },
+            tool: if policy.blocking {
+                AnyTool::new(Threaded::new(tool).counted_among(&shared.threads))
+            } else {
+                tool
+            },
             spec,
         }))
     }

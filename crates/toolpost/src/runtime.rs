@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join;
 use serde::Serialize;
 use toolpost_cache::Bounds;
 use toolpost_dispatch::{
-    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
-    Prompts, RegistrationError, Registry, Request, Resources, Target,
+    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Event,
+    Observe, Prompts, Registry, Request, Resources, Target,
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Bounds as Waiting, Fair, Limit};
 use toolpost_tool::{AnyTool, Output, Tool, ToolError};
 
-use crate::Settings;
 use crate::categories::{Categories, Loader, meta_tools};
-use crate::layers::{RateLimit, ResultCache, Seats};
-use crate::pipeline::{Pipeline, Shared};
+use crate::inventory::Inventory;
+use crate::layers::{RateLimit, ResultCache, Seats, Threads};
+use crate::pipeline::Shared;
+use crate::{Settings, clock};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
 ///
@@ -119,20 +122,89 @@ impl Runtime {
         crate::parallel(calls, limit).all().await
     }
 
-    /// Replaces all tools and settings at once, while serving: calls that run finish with the tool they found. What the
-    /// runtime shares among its tools (cache, seats, rates) stays; breakers start anew, and lazy categories load again.
+    /// Replaces settings and tools at once, while serving: calls that run finish with the tool they found.
+    ///
+    /// `tools` take the place of those that were there from the start; lazy categories that are loaded stay loaded, under
+    /// the new settings. What the runtime remembers stays: results, seats and rates, and for each tool whose breaker or
+    /// concurrency is declared as before, what its breaker has seen and the seats that are taken.
     ///
     /// # Errors
     ///
-    /// As [`RuntimeBuilder::build`]; the tools stay as they were.
+    /// As [`RuntimeBuilder::build`]; tools and settings stay as they were.
     pub fn reload(
         &self,
         settings: &Settings,
         tools: impl IntoIterator<Item = AnyTool>,
     ) -> Result<(), BuildError> {
-        self.categories.replace(settings, tools)
+        self.categories.replace(settings, Some(tools.into_iter().collect()))
+    }
+
+    /// Replaces the settings while serving, and keeps the tools; otherwise as [`reload`](Self::reload).
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    pub fn reconfigure(&self, settings: &Settings) -> Result<(), BuildError> {
+        self.categories.replace(settings, None)
+    }
+
+    /// Takes no more calls, for good, and waits for what was begun: calls (those that queue for a seat included), the
+    /// refreshes of expired results, and threads that cannot be stopped. For at most `grace`.
+    ///
+    /// A server that serves this runtime drains its calls by itself when it stops; call this afterwards for the rest. A
+    /// cache that several runtimes share starts no more refreshes for any of them.
+    ///
+    /// # Errors
+    ///
+    /// What remains when the grace is over. It goes on as long as its tokio runtime does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting; new calls stay refused.
+    pub async fn drain(&self, grace: Duration) -> Result<(), Remaining> {
+        let end = clock::after(grace);
+        // Behind four tools there are two dispatchers: what runs in the inner one for a refresh is in no outer call.
+        let calls = join(self.dispatcher.drain(end), self.categories.dispatcher().drain(end));
+        let rest = join(self.shared.cache.drain(), self.shared.threads.idle());
+        let _done = join(calls, tokio::time::timeout_at(end.into(), rest)).await;
+        let remaining = Remaining {
+            calls: self.dispatcher.running(),
+            queued: self.gate().waiting(),
+            refreshes: self.shared.cache.refreshing(),
+            threads: self.shared.threads.busy(),
+        };
+        match remaining {
+            Remaining { calls: 0, refreshes: 0, threads: 0, .. } => Ok(()),
+            remaining => Err(remaining),
+        }
     }
 }
+
+/// What had not ended when the grace of a [drain](Runtime::drain) was over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Remaining {
+    /// Calls that have not ended.
+    pub calls: usize,
+    /// How many wait for a seat, calls and refreshes alike; of everyone, where the gate is shared.
+    pub queued: usize,
+    /// Refreshes of expired results, behind calls that were answered.
+    pub refreshes: usize,
+    /// Threads with calls that cannot be stopped, whether or not anyone waits for them.
+    pub threads: usize,
+}
+
+impl fmt::Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, queued, refreshes, threads } = self;
+        write!(
+            f,
+            "{calls} calls, {refreshes} refreshes and {threads} threads had not ended; {queued} waited for a seat"
+        )
+    }
+}
+
+impl std::error::Error for Remaining {}
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]
@@ -145,7 +217,7 @@ pub struct RuntimeBuilder {
     lazy: BTreeMap<String, Loader>,
     surface: Surface,
     authorize: Option<Arc<dyn Authorize>>,
-    observe: Option<SetUp>,
+    observers: Vec<Box<dyn Observe>>,
     offers: Vec<SetUp>,
 }
 
@@ -221,10 +293,11 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Tells `observe` of every call.
+    /// Tells `observe` of every call, beside those that are told already. Behind four tools, a call of one of them and
+    /// the call that it makes are two.
     #[must_use]
     pub fn observe(mut self, observe: impl Observe) -> Self {
-        self.observe = Some(Box::new(|builder| builder.observe(observe)));
+        self.observers.push(Box::new(observe));
         self
     }
 
@@ -256,35 +329,41 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If a name or alias is taken, a schema is not one, or the settings name a tool that does not exist. Every fault is
-    /// reported, not just the first.
+    /// If a name or alias is taken, a schema is not one, a setting makes no sense, or the settings name a tool that does
+    /// not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
+    /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observe, offers } = self;
+        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, offers } = self;
         let cache = cache.unwrap_or_else(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)));
         let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
-        let shared = Shared { cache, rates, seats: Seats::new(&gate) };
-        let tools = pipelines(&settings, tools, None, &shared);
-        let mut inner = Dispatcher::builder(Registry::new(catalog(&settings, &tools, lazy.is_empty())?));
-        if let Some(authorize) = &authorize {
-            inner = inner.authorize(rule(authorize, true));
+        let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
+        let (registered, catalog) =
+            Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared)?;
+        let observers: Arc<[Box<dyn Observe>]> = observers.into();
+        let dispatcher = |catalog, tools| {
+            let mut builder = Dispatcher::builder(Registry::new(catalog));
+            if let Some(authorize) = &authorize {
+                builder = builder.authorize(rule(authorize, tools));
+            }
+            if !observers.is_empty() {
+                let observers = Arc::clone(&observers);
+                builder = builder.observe(move |event: &Event<'_>| {
+                    observers.iter().for_each(|observer| observer.on(event));
+                });
+            }
+            builder
+        };
+        let offer = |builder| offers.into_iter().fold(builder, |builder, set_up: SetUp| set_up(builder));
+        let inner = dispatcher(catalog, true);
+        if surface == Surface::Flat {
+            let inner = offer(inner).build();
+            let categories = Categories::new(inner.clone(), shared.clone(), registered, lazy);
+            return Ok(Runtime { dispatcher: inner, categories, shared });
         }
-        if let Some(observe) = observe {
-            inner = observe(inner);
-        }
-        let offer = |builder| offers.into_iter().fold(builder, |builder, set_up| set_up(builder));
-        let flat = surface == Surface::Flat;
-        let (inner, offer) = if flat { (offer(inner).build(), None) } else { (inner.build(), Some(offer)) };
-        let categories = Categories::new(inner.clone(), shared.clone(), settings, tools, lazy);
-        let Some(offer) = offer else { return Ok(Runtime { dispatcher: inner, categories, shared }) };
-        let mut outer = Dispatcher::builder(Registry::new(catalog(
-            &Settings::default(),
-            &meta_tools(&categories),
-            true,
-        )?));
-        if let Some(authorize) = &authorize {
-            outer = outer.authorize(rule(authorize, false));
-        }
-        Ok(Runtime { dispatcher: offer(outer).build(), categories, shared })
+        let categories = Categories::new(inner.build(), shared.clone(), registered, lazy);
+        let in_front = Catalog::new(meta_tools(&categories))
+            .map_err(|error| BuildError::new(error.faults().collect()))?;
+        Ok(Runtime { dispatcher: offer(dispatcher(in_front, false)).build(), categories, shared })
     }
 
     fn with(mut self, set_up: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static) -> Self {
@@ -311,44 +390,26 @@ fn rule(authorize: &Arc<dyn Authorize>, tools: bool) -> impl Authorize + use<> {
     }
 }
 
-/// Each tool behind its pipeline; `category` is that of tools that name none.
-pub(crate) fn pipelines(
-    settings: &Settings,
-    tools: impl IntoIterator<Item = AnyTool>,
-    category: Option<&str>,
-    shared: &Shared,
-) -> Vec<AnyTool> {
-    let pipeline = |tool: AnyTool| {
-        let policy = settings.apply(tool.spec().name(), tool.spec().policy());
-        AnyTool::new(Pipeline::new(tool, category, policy, shared))
-    };
-    tools.into_iter().map(pipeline).collect()
-}
-
-/// The catalog of these tools. Where `all` there will be are there, settings for another are a fault.
-pub(crate) fn catalog(settings: &Settings, tools: &[AnyTool], all: bool) -> Result<Catalog, BuildError> {
-    let known = |name: &str| !all || tools.iter().any(|tool| tool.spec().name() == name);
-    let unknown: Vec<String> = settings.tools.keys().filter(|name| !known(name)).cloned().collect();
-    match Catalog::new(tools.iter().cloned()) {
-        Ok(catalog) if unknown.is_empty() => Ok(catalog),
-        Ok(_) => Err(BuildError { registration: None, unknown }),
-        Err(error) => Err(BuildError { registration: Some(error), unknown }),
-    }
-}
-
 /// Why a runtime could not be built: every fault.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BuildError {
-    registration: Option<RegistrationError>,
-    unknown: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl BuildError {
+    pub(crate) const fn new(faults: Vec<String>) -> Self {
+        Self { faults }
+    }
+
+    /// One line per fault.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(String::as_str)
+    }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unknown =
-            self.unknown.iter().map(|name| format!("the settings name a tool `{name}`, and there is none"));
-        let faults = self.registration.iter().flat_map(RegistrationError::faults).chain(unknown);
-        f.write_str(&faults.collect::<Vec<_>>().join("; "))
+        f.write_str(&self.faults.join("; "))
     }
 }
 

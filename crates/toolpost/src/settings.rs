@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use toolpost_tool::{BreakerPolicy, CachePolicy, Policy, Priority, RetryPolicy};
+use toolpost_tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy, ToolSpec};
 
 /// What a host overrides in the policies that its tools declare, from a TOML or JSON file.
 ///
 /// `defaults` fills in what a tool leaves undeclared; a tool's own section under `tools` replaces what
-/// it declares. A key that does not exist is an error that names it, and so is a section for a tool
-/// that does not exist. The JSON Schema of the file is [`Settings::schema`].
+/// it declares, key by key: what a section leaves out stays. A key that does not exist is an error that
+/// names it, and so is a section for a tool that does not exist. The JSON Schema of the file is
+/// [`Settings::schema`], and is published as `docs/settings.schema.json` in this crate.
 ///
 /// ```
 /// use toolpost::Settings;
@@ -28,6 +29,7 @@ use toolpost_tool::{BreakerPolicy, CachePolicy, Policy, Priority, RetryPolicy};
 /// ```
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[schemars(description = "What a host overrides in the policies that its tools declare.")]
 #[non_exhaustive]
 pub struct Settings {
     /// What holds for every tool that does not declare it.
@@ -54,53 +56,60 @@ pub struct ToolSettings {
     /// The most attempts that may run at once.
     #[schemars(range(min = 1))]
     pub concurrency: Option<u32>,
+    /// What one call costs in ordinary ones.
+    #[schemars(range(min = 1))]
+    pub cost: Option<u32>,
     /// Policies that the tool declares and the host switches off.
     pub without: Vec<Without>,
 }
 
-/// How results are remembered.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// How results are remembered. What is left out stays as the tool declares it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[non_exhaustive]
 pub struct CacheSettings {
-    /// How long a result is fresh, in milliseconds.
-    pub ttl_ms: u64,
+    /// How long a result is fresh, in milliseconds. Needed where the tool declares no cache.
+    pub ttl_ms: Option<u64>,
     /// How long after that it is served while one refresh runs, in milliseconds.
-    #[serde(default)]
-    pub stale_ms: u64,
+    pub stale_ms: Option<u64>,
     /// How long after `ttl-ms` it is served when the tool cannot answer, in milliseconds.
-    #[serde(default)]
-    pub stale_if_error_ms: u64,
+    pub stale_if_error_ms: Option<u64>,
     /// Whether all callers share a result, rather than each principal having its own.
-    #[serde(default)]
-    pub public: bool,
+    pub public: Option<bool>,
 }
 
-/// How often a failed call is made again.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// How often a failed call is made again. What is left out stays as the tool declares it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[non_exhaustive]
 pub struct RetrySettings {
-    /// Attempts in all, the first included.
+    /// Attempts in all, the first included. Needed where the tool declares no retry.
     #[schemars(range(min = 2))]
-    pub attempts: u32,
+    pub attempts: Option<u32>,
+    /// The bound of the first wait, in milliseconds; 100 where nobody says otherwise.
+    pub base_ms: Option<u64>,
+    /// The bound of every wait, in milliseconds; 10000 where nobody says otherwise.
+    pub cap_ms: Option<u64>,
 }
 
-/// When to stop calling.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+/// When to stop calling. What is left out stays as the tool declares it, or is toolpost's default.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[non_exhaustive]
 pub struct BreakerSettings {
     /// Calls the judgement looks back on.
-    pub window: u32,
+    #[schemars(range(min = 1))]
+    pub window: Option<u32>,
     /// Share of failures, from 0 to 1, that opens the breaker.
-    pub failure_rate: f64,
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub failure_rate: Option<f64>,
     /// Calls needed before judging.
-    pub minimum_calls: u32,
+    #[schemars(range(min = 1))]
+    pub minimum_calls: Option<u32>,
     /// A call that takes longer counts as slow, in milliseconds.
     pub slow_call_ms: Option<u64>,
-    /// How long the breaker stays open the first time, in milliseconds.
-    pub open_for_ms: u64,
+    /// How long the breaker stays open the first time, at the least, in milliseconds.
+    pub open_for_ms: Option<u64>,
 }
 
 /// Urgency of a call.
@@ -136,9 +145,9 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If the text is not JSON, has a key that does not exist, or a value of the wrong type.
+    /// If the text is not JSON, has a key that does not exist, or a value of the wrong type or out of its range.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
-        serde_json::from_str(text).map_err(SettingsError::of)
+        serde_json::from_str(text).map_err(SettingsError::of).and_then(Self::checked)
     }
 
     /// Reads settings from TOML.
@@ -148,7 +157,7 @@ impl Settings {
     /// As [`from_json`](Self::from_json), for TOML.
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        toml::from_str(text).map_err(SettingsError::of)
+        toml::from_str(text).map_err(SettingsError::of).and_then(Self::checked)
     }
 
     /// The JSON Schema of the file, for editors and for checks before deployment.
@@ -157,14 +166,49 @@ impl Settings {
         schemars::SchemaGenerator::default().into_root_schema_for::<Self>().to_value()
     }
 
-    /// The policy of the tool called `name` that declares `declared`.
-    pub(crate) fn apply(&self, name: &str, declared: &Policy) -> Policy {
+    /// The policy of the tool called `name` that declares `declared`. What makes no sense together with what is
+    /// declared is added to `faults`.
+    pub(crate) fn apply(&self, name: &str, declared: &Policy, faults: &mut Vec<String>) -> Policy {
         let mut policy = declared.clone();
         self.defaults.fill(&mut policy);
         if let Some(own) = self.tools.get(name) {
+            own.needs(&policy, &format!("tools.{name}"), faults);
             own.replace(&mut policy);
         }
         policy
+    }
+
+    /// What makes no sense, whatever the tools declare.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        self.defaults.needs(&Policy::default(), "defaults", &mut faults);
+        self.defaults.ranges("defaults", &mut faults);
+        self.tools.iter().for_each(|(name, own)| own.ranges(&format!("tools.{name}"), &mut faults));
+        faults
+    }
+
+    /// The faults of sections for tools that are not among `tools`, where `all` there will ever be are.
+    pub(crate) fn strangers(&self, all: bool, tools: &[&ToolSpec]) -> Vec<String> {
+        let fault = |name: &String| {
+            if tools.iter().any(|tool| tool.name() == name) {
+                return None;
+            }
+            match tools.iter().find(|tool| tool.aliases().contains(name)) {
+                Some(tool) => {
+                    let tool = tool.name();
+                    Some(format!("the settings name a tool `{name}`, which is another name of `{tool}`"))
+                }
+                None => all.then(|| format!("the settings name a tool `{name}`, and there is none")),
+            }
+        };
+        self.tools.keys().filter_map(fault).collect()
+    }
+
+    fn checked(self) -> Result<Self, SettingsError> {
+        match self.faults() {
+            faults if faults.is_empty() => Ok(self),
+            faults => Err(SettingsError::of(faults.join("; "))),
+        }
     }
 }
 
@@ -179,37 +223,29 @@ impl ToolSettings {
         policy.breaker = policy.breaker.or(all.breaker);
         policy.priority = policy.priority.or(all.priority);
         policy.concurrency = policy.concurrency.or(all.concurrency);
+        policy.cost = policy.cost.or(all.cost);
         self.switch_off(policy);
     }
 
-    /// Replaces what is declared.
+    /// Replaces what is declared, by as much as is said.
     fn replace(&self, policy: &mut Policy) {
-        let ms = Duration::from_millis;
         if let Some(limit) = self.time_limit_ms {
-            policy.time_limit = Some(ms(limit));
+            policy.time_limit = Some(Duration::from_millis(limit));
         }
         if let Some(cache) = &self.cache {
-            let own = policy.cache.take().unwrap_or_default();
-            let mut new = CachePolicy::new(ms(cache.ttl_ms)).stale_for(ms(cache.stale_ms));
-            new = new.stale_if_error(ms(cache.stale_if_error_ms));
-            new = if cache.public { new.public() } else { new };
-            (new.tags, new.vary) = (own.tags, own.vary);
-            policy.cache = Some(new);
+            cache.replace(policy.cache.get_or_insert_default());
         }
         if let Some(retry) = &self.retry {
-            let mut new = policy.retry.unwrap_or(RetryPolicy::new(retry.attempts));
-            new.attempts = retry.attempts;
-            policy.retry = Some(new);
+            retry.replace(policy.retry.get_or_insert(RetryPolicy::new(1)));
         }
         if let Some(breaker) = &self.breaker {
-            policy.breaker = Some(breaker.policy());
+            breaker.replace(policy.breaker.get_or_insert_default());
         }
         if let Some(priority) = self.priority {
             policy.priority = Some(priority.into());
         }
-        if let Some(concurrency) = self.concurrency {
-            policy.concurrency = Some(concurrency);
-        }
+        policy.concurrency = self.concurrency.or(policy.concurrency);
+        policy.cost = self.cost.or(policy.cost);
         self.switch_off(policy);
     }
 
@@ -223,30 +259,65 @@ impl ToolSettings {
             }
         }
     }
-}
 
-impl BreakerSettings {
-    fn policy(&self) -> BreakerPolicy {
-        let mut policy = BreakerPolicy::default();
-        policy.window = self.window;
-        policy.failure_rate = self.failure_rate;
-        policy.minimum_calls = self.minimum_calls;
-        policy.slow_call = self.slow_call_ms.map(Duration::from_millis);
-        policy.open_for = Duration::from_millis(self.open_for_ms);
-        policy
+    /// What must be said here because `declared` does not say it.
+    fn needs(&self, declared: &Policy, at: &str, faults: &mut Vec<String>) {
+        let cache = self.cache.as_ref().is_some_and(|cache| cache.ttl_ms.is_none());
+        if cache && declared.cache.is_none() {
+            faults.push(format!("`{at}.cache` needs `ttl-ms`, for nothing else declares it"));
+        }
+        let retry = self.retry.as_ref().is_some_and(|retry| retry.attempts.is_none());
+        if retry && declared.retry.is_none() {
+            faults.push(format!("`{at}.retry` needs `attempts`, for nothing else declares it"));
+        }
+    }
+
+    fn ranges(&self, at: &str, faults: &mut Vec<String>) {
+        let mut least = |key: &str, value: Option<u32>, least: u32| {
+            if let Some(value) = value.filter(|value| *value < least) {
+                faults.push(format!("`{at}.{key}` is {value}, and must be {least} at least"));
+            }
+        };
+        least("concurrency", self.concurrency, 1);
+        least("cost", self.cost, 1);
+        least("retry.attempts", self.retry.as_ref().and_then(|retry| retry.attempts), 2);
+        let Some(breaker) = &self.breaker else { return };
+        least("breaker.window", breaker.window, 1);
+        least("breaker.minimum-calls", breaker.minimum_calls, 1);
+        if let Some(rate) = breaker.failure_rate.filter(|rate| !(0.0..=1.0).contains(rate)) {
+            faults.push(format!("`{at}.breaker.failure-rate` is {rate}, and must be from 0 to 1"));
+        }
     }
 }
 
-impl Default for BreakerSettings {
-    fn default() -> Self {
-        let policy = BreakerPolicy::default();
-        Self {
-            window: policy.window,
-            failure_rate: policy.failure_rate,
-            minimum_calls: policy.minimum_calls,
-            slow_call_ms: None,
-            open_for_ms: u64::try_from(policy.open_for.as_millis()).unwrap_or(u64::MAX),
-        }
+impl CacheSettings {
+    fn replace(&self, policy: &mut CachePolicy) {
+        policy.ttl = self.ttl_ms.map_or(policy.ttl, Duration::from_millis);
+        policy.stale = self.stale_ms.map_or(policy.stale, Duration::from_millis);
+        policy.stale_if_error = self.stale_if_error_ms.map_or(policy.stale_if_error, Duration::from_millis);
+        policy.scope = match self.public {
+            Some(true) => CacheScope::Public,
+            Some(false) => CacheScope::Principal,
+            None => policy.scope,
+        };
+    }
+}
+
+impl RetrySettings {
+    fn replace(&self, policy: &mut RetryPolicy) {
+        policy.attempts = self.attempts.unwrap_or(policy.attempts);
+        policy.base = self.base_ms.map_or(policy.base, Duration::from_millis);
+        policy.cap = self.cap_ms.map_or(policy.cap, Duration::from_millis);
+    }
+}
+
+impl BreakerSettings {
+    fn replace(&self, policy: &mut BreakerPolicy) {
+        policy.window = self.window.unwrap_or(policy.window);
+        policy.failure_rate = self.failure_rate.unwrap_or(policy.failure_rate);
+        policy.minimum_calls = self.minimum_calls.unwrap_or(policy.minimum_calls);
+        policy.slow_call = self.slow_call_ms.map(Duration::from_millis).or(policy.slow_call);
+        policy.open_for = self.open_for_ms.map_or(policy.open_for, Duration::from_millis);
     }
 }
 

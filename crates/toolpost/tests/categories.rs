@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolpost::dispatch::{Access, Decision, Request, Target};
-use toolpost::tool::{AnyTool, ErrorKind, NoArgs, Principal, RetryPolicy, ToolError, tool_fn};
-use toolpost::{Runtime, RuntimeBuilder, Surface};
+use toolpost::dispatch::{Access, Decision, Event, Request, Target};
+use toolpost::protocol::{Frame, Limits};
+use toolpost::tool::{
+    AnyTool, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _, ToolError,
+    tool_fn,
+};
+use toolpost::{Peers, Runtime, RuntimeBuilder, Settings, Surface};
 use toolpost_test::{Script, assert_kind, assert_text, run};
 
 fn tool(name: &str, category: &str) -> AnyTool {
@@ -195,5 +199,183 @@ fn four_tools_stand_in_front_and_every_policy_is_enforced_behind_them() {
         assert_eq!(unknown.kind(), ErrorKind::InvalidArguments);
         assert_eq!(unknown.to_string(), "unknown tool `lits`; did you mean `list`?");
         assert!(call("list", json!({})).await.is_err(), "what is behind is not called past the four");
+    });
+}
+
+/// What a call of this runtime sees of its context: priority, deadline, trace, a member of `_meta`.
+#[test]
+fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
+    run(async {
+        let sees = tool_fn("sees", |args: Word, call: Call| async move {
+            let locale =
+                call.meta().and_then(|meta| meta.member("x/locale")?.as_str().map(|text| text.into_owned()));
+            let trace = call.trace().parent.as_deref().map(str::to_owned);
+            Ok(format!(
+                "{} {locale:?} {:?} {:?} {trace:?}",
+                args.word,
+                call.priority(),
+                call.deadline().is_some()
+            ))
+        });
+        let cached = tool_fn("cached", |_: NoArgs, call: Call| async move {
+            Ok(call
+                .meta()
+                .and_then(|meta| Some(meta.member("x/locale")?.raw().to_owned()))
+                .unwrap_or_default())
+        });
+        let policy = toolpost::tool::CachePolicy::new(Duration::from_secs(60)).vary_by("x/locale");
+        let runtime = Runtime::builder()
+            .tool(sees.with_spec(|spec| spec.with_priority(Priority::Background)))
+            .tool(cached.with_spec(|spec| spec.read_only().with_cache(policy)))
+            .surface(Surface::Hierarchical)
+            .build()
+            .unwrap();
+        let call = async |arguments: Value, locale: &'static str| {
+            let meta = json!({"x/locale": locale, "dev.toolpost/priority": "normal"});
+            let text = json!({"arguments": arguments, "_meta": meta}).to_string();
+            let frame = Frame::from_text(text, &Limits::new()).unwrap();
+            let mut parts = CallParts::default();
+            parts.tool = "tools_dispatch".into();
+            parts.arguments = Some(frame.root().member("arguments").unwrap().id());
+            parts.meta = Some(frame.root().member("_meta").unwrap().id());
+            parts.frame = Some(frame);
+            parts.deadline = Some((tokio::time::Instant::now() + Duration::from_secs(5)).into_std());
+            parts.trace.parent = Some("00-1-2-01".into());
+            runtime.dispatcher().call(Request::from_parts(parts)).await
+        };
+        let seen = call(json!({"tool": "sees", "arguments": {"word": "hello"}}), "de").await;
+        // The tool's own priority is for calls that do not say theirs; this one says so.
+        assert_text(&seen, r#"hello Some("de") Normal true Some("00-1-2-01")"#);
+        for (locale, found) in [("de", r#""de""#), ("fr", r#""fr""#), ("de", r#""de""#)] {
+            assert_text(&call(json!({"tool": "cached"}), locale).await, found);
+        }
+        let wrong = call(json!({"tool": "sees", "arguments": 7}), "de").await;
+        assert_kind(&wrong, ErrorKind::InvalidArguments);
+    });
+}
+
+/// One word.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Word {
+    word: String,
+}
+
+#[test]
+fn every_call_through_the_four_tools_is_observed() {
+    run(async {
+        let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = Arc::clone(&ended);
+        let runtime = builder(&Arc::default(), 0)
+            .surface(Surface::Hierarchical)
+            .observe(move |event: &Event<'_>| match event {
+                Event::Finished { tool, outcome, .. } => {
+                    told.lock().unwrap().push(format!("{} {}", tool.name(), outcome.as_str()));
+                }
+                Event::UnknownTool { name, .. } => told.lock().unwrap().push(format!("{name} unknown")),
+                _ => {}
+            })
+            .build()
+            .unwrap();
+        let call = async |tool: &'static str, arguments: Value| {
+            runtime.dispatcher().call(Request::new(tool).with_arguments(&arguments).unwrap()).await
+        };
+        assert!(call("tools_dispatch", json!({"tool": "list"})).await.is_ok());
+        assert!(call("tools_dispatch", json!({"tool": "nothing"})).await.is_err());
+        assert!(call("list", json!({})).await.is_err());
+        assert!(call("tools_list_tools", json!({})).await.is_err());
+        runtime.drain(Duration::from_secs(1)).await.unwrap();
+        assert!(call("tools_dispatch", json!({"tool": "list"})).await.is_err());
+        let expected = [
+            "list completed",
+            "tools_dispatch completed",
+            "nothing unknown",
+            "tools_dispatch invalid_arguments",
+            "list unknown",
+            "tools_list_tools invalid_arguments",
+            "tools_dispatch draining",
+        ];
+        assert_eq!(*ended.lock().unwrap(), expected);
+    });
+}
+
+#[test]
+fn peers_are_the_tools_behind_the_four() {
+    run(async {
+        let peers = Peers::new();
+        let peer = peers.tool("add").unwrap();
+        let calls = tool_fn("calls", move |_: NoArgs, call: Call| {
+            let peer = peer.clone();
+            async move { peer.call(call.child("add", &json!({}))?).await }
+        });
+        let runtime = builder(&Arc::default(), 0).tool(calls).surface(Surface::Hierarchical).build().unwrap();
+        assert!(peers.bind(&runtime));
+        assert_text(&runtime.call("tools_dispatch", &json!({"tool": "calls"})).await, "add answers");
+    });
+}
+
+#[test]
+fn a_loaded_category_stays_loaded_when_everything_is_reloaded() {
+    run(async {
+        let loads = Arc::default();
+        let runtime = builder(&loads, 0).build().unwrap();
+        runtime.categories().load("web").await.unwrap();
+        let settings = Settings::from_json(r#"{"tools": {"fetch": {"time-limit-ms": 7000}}}"#).unwrap();
+        runtime.reload(&settings, [tool("add", "math")]).unwrap();
+        assert_text(&runtime.call("fetch", &json!({})).await, "fetched");
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        assert!(runtime.call("zip", &json!({})).await.is_err(), "it is not among the new tools");
+        let limit = || {
+            let catalog = runtime.dispatcher().registry().catalog();
+            catalog.find("fetch").unwrap().spec().policy().time_limit
+        };
+        assert_eq!(limit(), Some(Duration::from_secs(7)), "it is under the new settings");
+        runtime.reconfigure(&Settings::default()).unwrap();
+        assert_eq!(limit(), None);
+        assert_text(&runtime.call("add", &json!({})).await, "add answers");
+    });
+}
+
+#[test]
+fn a_reload_while_a_category_loads_loses_neither() {
+    run(async {
+        let loads = Arc::default();
+        let runtime = builder(&loads, 0).build().unwrap();
+        let loading = tokio::spawn({
+            let runtime = runtime.clone();
+            async move { runtime.categories().load("web").await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let settings = Settings::from_json(r#"{"defaults": {"time-limit-ms": 7000}}"#).unwrap();
+        runtime.reload(&settings, [tool("sub", "math")]).unwrap();
+        loading.await.unwrap().unwrap();
+        for (name, answer) in [("fetch", "fetched"), ("sub", "sub answers")] {
+            assert_text(&runtime.call(name, &json!({})).await, answer);
+            let catalog = runtime.dispatcher().registry().catalog();
+            assert_eq!(catalog.find(name).unwrap().spec().policy().time_limit, Some(Duration::from_secs(7)));
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        assert_eq!(runtime.categories().list(&nobody()).iter().filter(|category| category.lazy).count(), 0);
+    });
+}
+
+#[test]
+fn a_misspelt_tool_in_the_settings_is_named_when_the_last_category_is_loaded() {
+    run(async {
+        let settings = Settings::from_json(r#"{"tools": {"fetsh": {}, "fetch": {}}}"#).unwrap();
+        let runtime = builder(&Arc::default(), 0)
+            .lazy_category("more", || async { Ok(vec![tool("last", "more")]) })
+            .settings(settings)
+            .build()
+            .unwrap();
+        runtime.categories().load("more").await.unwrap();
+        let error = runtime.categories().load("web").await.unwrap_err();
+        let expected =
+            "category `web` cannot be registered: the settings name a tool `fetsh`, and there is none";
+        assert_eq!(error.to_string(), expected);
+        runtime.reconfigure(&Settings::from_json(r#"{"tools": {"fetch": {}}}"#).unwrap()).unwrap();
+        runtime.categories().load("web").await.unwrap();
+        let misspelt = Settings::from_json(r#"{"tools": {"fetsh": {}}}"#).unwrap();
+        let error = runtime.reconfigure(&misspelt).unwrap_err();
+        assert_eq!(error.to_string(), "the settings name a tool `fetsh`, and there is none");
     });
 }

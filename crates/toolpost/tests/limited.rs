@@ -132,3 +132,17 @@ fn the_clock_is_tokios() {
         assert_eq!(before.elapsed(), Duration::ZERO);
     });
 }
+
+#[test]
+fn a_dear_tool_takes_as_much_as_so_many_ordinary_calls() {
+    run(async {
+        let limit = RateLimit::new([Rate::new(10, MINUTE)]);
+        let dear =
+            Script::new("dear").with_spec(|spec| spec.with_cost(4)).answers("ok").limited(limit.clone());
+        let cheap = Script::new("cheap").answers("ok").limited(limit);
+        assert_text(&dear.call(call()).await, "ok");
+        assert_eq!(passed(&cheap, 3).await, 3);
+        assert_kind(&dear.call(call()).await, ErrorKind::Refused(Refusal::RateLimited));
+        assert_eq!(passed(&cheap, 5).await, 3, "what a refused call asked for was not taken");
+    });
+}

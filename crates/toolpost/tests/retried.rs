@@ -286,3 +286,20 @@ fn less_than_two_attempts_are_refused() {
         assert!(std::panic::catch_unwind(|| Retry::new(attempts)).is_err());
     }
 }
+
+#[test]
+fn a_time_too_long_to_be_told_is_no_limit_and_a_wait_too_long_is_not_begun() {
+    run(async {
+        let script = Arc::new(script().fails(down()).times(2).answers("ok"));
+        let tool = Arc::clone(&script).retried(plain(3).within(Duration::MAX));
+        assert_text(&tool.call(call()).await, "ok");
+        let tool = script_that_asks_for(Duration::MAX).retried(plain(3));
+        let start = Instant::now();
+        assert_kind(&tool.call(call()).await, ErrorKind::Unavailable);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
+
+fn script_that_asks_for(wait: Duration) -> Script {
+    script().fails(down().with_retry_after(wait))
+}

@@ -327,3 +327,110 @@ async fn a_blocking_tool_keeps_all_its_seats_until_its_thread_ends() {
     release.send(()).unwrap();
     assert_text(&next.await, "done");
 }
+
+#[test]
+fn breakers_keep_their_memory_over_a_reload_that_does_not_change_them() {
+    run(async {
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls, policy.open_for) = (1, 1, Duration::from_secs(60));
+        let broken = || {
+            AnyTool::new(
+                Script::new("s").fails(ToolError::new("no")).with_spec(|spec| spec.with_breaker(policy)),
+            )
+        };
+        let runtime = Runtime::builder().any(broken()).build().unwrap();
+        assert_kind(&call(&runtime, "s").await, ErrorKind::Failed);
+        let settings = Settings::from_json(r#"{"defaults": {"time-limit-ms": 1000}}"#).unwrap();
+        runtime.reload(&settings, [broken()]).unwrap();
+        assert_kind(&call(&runtime, "s").await, ErrorKind::Refused(Refusal::BreakerOpen));
+        let settings = Settings::from_json(r#"{"tools": {"s": {"breaker": {"window": 2}}}}"#).unwrap();
+        runtime.reload(&settings, [broken()]).unwrap();
+        assert_kind(&call(&runtime, "s").await, ErrorKind::Failed);
+    });
+}
+
+#[test]
+fn a_bounded_tool_stays_bounded_over_a_reload() {
+    run(async {
+        let hangs = || AnyTool::new(Script::new("s").hangs().with_spec(|spec| spec.with_concurrency(1)));
+        let runtime = Runtime::builder().any(hangs()).build().unwrap();
+        let none = json!({});
+        let mut first = std::pin::pin!(runtime.call("s", &none));
+        assert!(toolpost_test::poll_once(first.as_mut()).await.is_pending());
+        assert_eq!(runtime.gate().in_flight(), 1);
+        runtime.reload(&Settings::default(), [hangs()]).unwrap();
+        let mut second = std::pin::pin!(runtime.call("s", &none));
+        assert!(toolpost_test::poll_once(second.as_mut()).await.is_pending());
+        assert_eq!(runtime.gate().in_flight(), 1, "the one seat of its own is taken by the call from before");
+    });
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_drain_waits_for_threads_whose_callers_have_left() {
+    use toolpost::tool::blocking_fn;
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (started, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let wait = std::sync::Mutex::new(wait);
+    let blocks = blocking_fn("blocks", move |_: NoArgs, _: Call| {
+        let _told = started.send(());
+        let _released = wait.lock().unwrap().recv();
+        Ok("done")
+    });
+    let runtime = runtime(blocks);
+    let left = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.call("blocks", &json!({})).await }
+    });
+    seen.recv().await.unwrap();
+    left.abort();
+    assert!(left.await.is_err());
+    let remaining = runtime.drain(Duration::ZERO).await.unwrap_err();
+    assert_eq!((remaining.calls, remaining.threads, remaining.refreshes), (0, 1, 0));
+    assert_eq!(
+        remaining.to_string(),
+        "0 calls, 0 refreshes and 1 threads had not ended; 0 waited for a seat"
+    );
+    assert_kind(&call(&runtime, "blocks").await, ErrorKind::Refused(Refusal::Draining));
+    release.send(()).unwrap();
+    runtime.drain(Duration::MAX).await.unwrap();
+}
+
+#[test]
+fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
+    use toolpost::scheduler::rt::Gate;
+    use toolpost::scheduler::{Bounds, Fair, Limit};
+    use toolpost::tool::CachePolicy;
+    run(async {
+        let nap = || async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok("done")
+        };
+        let plain = tool_fn("plain", move |_: NoArgs, _: Call| nap());
+        let policy = CachePolicy::new(Duration::from_secs(10)).stale_for(Duration::from_secs(60));
+        let cached = tool_fn("cached", move |_: NoArgs, _: Call| nap())
+            .with_spec(|spec| spec.read_only().with_cache(policy));
+        let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10));
+        let runtime = Runtime::builder().tool(plain).tool(cached).seats(&gate).build().unwrap();
+        assert_text(&call(&runtime, "cached").await, "done");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        let calls: Vec<_> = (0..2)
+            .map(|_| {
+                let runtime = runtime.clone();
+                tokio::spawn(async move { runtime.call("plain", &json!({})).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_text(&call(&runtime, "cached").await, "done");
+        tokio::task::yield_now().await;
+        let start = Instant::now();
+        let remaining = runtime.drain(Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        assert_eq!((remaining.calls, remaining.queued, remaining.refreshes, remaining.threads), (2, 2, 1, 0));
+        runtime.drain(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(6), "three naps, one after the other");
+        for call in calls {
+            assert_text(&call.await.unwrap(), "done");
+        }
+        assert_kind(&call(&runtime, "plain").await, ErrorKind::Refused(Refusal::Draining));
+    });
+}

@@ -10,7 +10,7 @@ pub(crate) type Loader = Box<dyn Fn() -> BoxFuture<'static, Result<Vec<AnyTool>,
 
 pub(crate) struct Lazy {
     loader: Loader,
-    /// Written only with the lock held, so that a hundred first uses load once.
+    /// Written only while loading, so that a hundred first uses load once.
     loaded: AtomicBool,
     loading: Mutex<()>,
 }
@@ -24,13 +24,13 @@ impl Lazy {
         self.loaded.load(Ordering::Acquire)
     }
 
-    /// The next use loads again.
-    pub(crate) fn forget(&self) {
-        self.loaded.store(false, Ordering::Release);
+    /// Its tools are registered.
+    pub(crate) fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
     }
 
-    /// Loads the tools once and hands them to `register`. Whoever comes while that runs waits for it; if it fails or is
-    /// dropped, the next one loads.
+    /// Loads the tools once and hands them to `register`, which says so by [`set_loaded`](Self::set_loaded). Whoever
+    /// comes while that runs waits for it; if it fails or is dropped, the next one loads.
     pub(crate) async fn load(
         &self,
         register: impl FnOnce(Vec<AnyTool>) -> Result<(), ToolError>,
@@ -42,8 +42,6 @@ impl Lazy {
         if self.is_loaded() {
             return Ok(());
         }
-        register((self.loader)().await?)?;
-        self.loaded.store(true, Ordering::Release);
-        Ok(())
+        register((self.loader)().await?)
     }
 }

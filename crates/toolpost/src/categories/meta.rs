@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
+use toolpost_protocol::Node;
 use toolpost_tool::{AnyTool, Call, NoArgs, Output, ToolError, tool_fn};
 
 use super::Categories;
@@ -34,8 +36,10 @@ struct Dispatch {
     /// Its category; needed if nothing of the category was used before.
     category: Option<String>,
     /// Its arguments, as its schema from `tools_get_schema` describes them.
-    #[serde(default)]
-    arguments: Map<String, Value>,
+    // Read in place: they are checked against the schema of the tool itself.
+    #[serde(default, rename = "arguments")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    _arguments: Option<IgnoredAny>,
 }
 
 /// The four tools that stand in front of all others. Behind them every policy is enforced.
@@ -65,7 +69,8 @@ pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
         let all = all.clone();
         async move {
             all.load(args.category.as_deref().unwrap_or_default()).await?;
-            let call = call.redirected(args.tool, &args.arguments)?;
+            let arguments = call.arguments().member("arguments").filter(|given| !given.is_null());
+            let call = call.redirected(args.tool, arguments.map(Node::id))?;
             all.dispatcher().call_within(call).await.map_err(in_band)
         }
     });

@@ -92,6 +92,11 @@ impl ResultCache {
         self.front.cache().stats()
     }
 
+    /// How many refreshes run.
+    pub(crate) fn refreshing(&self) -> usize {
+        self.front.in_background()
+    }
+
     /// Starts no more refreshes, and waits for those that run.
     ///
     /// # Cancel safety

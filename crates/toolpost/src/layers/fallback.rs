@@ -112,7 +112,10 @@ impl Fallback {
             Source::Function(function) => match next(call.clone()).await {
                 Err(error) if is_worth_it(&error) => match function(call, error.clone()).await {
                     Ok(output) => Ok(output.marked(Mark::Degraded)),
-                    Err(second) => Err(both(&error, &second)),
+                    Err(second) => {
+                        let message = format!("{error}; the fallback failed too: {second}");
+                        Err(error.with_message(message))
+                    }
                 },
                 result => result,
             },
@@ -131,21 +134,10 @@ impl fmt::Debug for Fallback {
 
 fn is_worth_it(error: &ToolError) -> bool {
     match error.kind() {
-        ErrorKind::Refused(refusal) => matches!(
-            refusal,
-            Refusal::BreakerOpen | Refusal::QueueFull | Refusal::DeadlineUnmet | Refusal::RetryBudget
-        ),
+        ErrorKind::Refused(refusal) => {
+            matches!(refusal, Refusal::BreakerOpen | Refusal::QueueFull | Refusal::DeadlineUnmet)
+        }
         _ => matches!(Verdict::of(&Err(error.clone())), Verdict::Fails | Verdict::TimesOut),
-    }
-}
-
-/// The error of the tool, which also says that falling back failed.
-fn both(error: &ToolError, second: &ToolError) -> ToolError {
-    let message = format!("{error}; the fallback failed too: {second}");
-    let told = ToolError::with_kind(error.kind(), message);
-    match error.retry_after() {
-        Some(wait) => told.with_retry_after(wait),
-        None => told,
     }
 }
 

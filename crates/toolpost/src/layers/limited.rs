@@ -16,6 +16,10 @@ use crate::clock;
 
 /// So many calls in so much time, for everyone together or for each principal.
 ///
+/// What is counted is ordinary calls: a tool that declares a [cost](toolpost_tool::Policy::cost) of five takes as much as
+/// five calls of a tool that declares none. A call never takes more than a full bucket, so that a dear one is rare and not
+/// impossible.
+///
 /// A token bucket (as GCRA): it starts full, so that many calls may come at once; then it refills evenly, one call's
 /// worth at a time.
 ///
@@ -99,7 +103,11 @@ impl Rate {
 /// let search = search.limited(limit);
 /// ```
 #[derive(Clone)]
-pub struct RateLimit(Arc<[Rule]>);
+pub struct RateLimit {
+    rules: Arc<[Rule]>,
+    /// What one call takes, in ordinary calls.
+    cost: NonZeroU32,
+}
 
 impl RateLimit {
     /// All of these rates at once.
@@ -108,16 +116,23 @@ impl RateLimit {
         let mut rates: Vec<Rate> = rates.into_iter().collect();
         // The shortest window first: a call it refuses must not use up a longer one.
         rates.sort_by_key(|rate| rate.per);
-        Self(rates.into_iter().map(Rule::new).collect())
+        Self { rules: rates.into_iter().map(Rule::new).collect(), cost: NonZeroU32::MIN }
     }
 
-    /// Takes one call out of every bucket.
+    /// The same rates, charged with what `spec` declares that a call costs; a cost of zero counts as one.
+    #[must_use]
+    pub fn suited_to(mut self, spec: &ToolSpec) -> Self {
+        self.cost = spec.policy().cost.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Takes what one call costs out of every bucket.
     ///
     /// # Errors
     ///
     /// [`Refusal::RateLimited`] with the time to come back. The shorter windows may have counted the call then.
     pub fn check(&self, call: &Call) -> Result<(), ToolError> {
-        self.0.iter().try_for_each(|rule| rule.check(call.principal())).map_err(|wait| {
+        self.rules.iter().try_for_each(|rule| rule.check(call.principal(), self.cost)).map_err(|wait| {
             let seconds = wait.as_millis().div_ceil(1_000);
             let message = format!("called too often: try again in {seconds} s");
             ToolError::refused(Refusal::RateLimited, message, Some(wait))
@@ -144,7 +159,7 @@ impl RateLimit {
 
 impl fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|rule| rule.rate)).finish()
+        f.debug_list().entries(self.rules.iter().map(|rule| rule.rate)).finish()
     }
 }
 
@@ -170,21 +185,28 @@ impl Rule {
         Self { rate, buckets }
     }
 
-    /// Takes one call, or tells how long to wait.
-    fn check(&self, principal: &Principal) -> Result<(), Duration> {
+    /// Takes what a call costs, or tells how long to wait.
+    fn check(&self, principal: &Principal, cost: NonZeroU32) -> Result<(), Duration> {
+        let cost = cost.min(self.rate.burst);
         match &self.buckets {
-            Buckets::One(bucket) => take(bucket),
+            Buckets::One(bucket) => take(bucket, cost),
             Buckets::Each(buckets) => {
                 // No panic can leave the table half changed.
                 let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-                take(buckets.get_or_insert_ref(principal, || self.rate.bucket()))
+                take(buckets.get_or_insert_ref(principal, || self.rate.bucket()), cost)
             }
         }
     }
 }
 
-fn take(bucket: &Bucket) -> Result<(), Duration> {
-    bucket.check().map_err(|refused| refused.wait_time_from(clock::now()).max(Duration::from_millis(1)))
+fn take(bucket: &Bucket, cost: NonZeroU32) -> Result<(), Duration> {
+    match bucket.check_n(cost) {
+        Ok(taken) => {
+            taken.map_err(|refused| refused.wait_time_from(clock::now()).max(Duration::from_millis(1)))
+        }
+        // No cost is more than the burst that the bucket was made for.
+        Err(_insufficient) => Ok(()),
+    }
 }
 
 /// This crate's clock, as governor wants it.
@@ -207,14 +229,17 @@ pub struct Limited<T> {
 }
 
 impl<T> Limited<T> {
-    /// Limits how often `tool` is called.
-    pub const fn new(tool: T, limit: RateLimit) -> Self {
-        Self { tool, limit }
-    }
-
     /// The tool inside.
     pub fn into_inner(self) -> T {
         self.tool
+    }
+}
+
+impl<T: Tool> Limited<T> {
+    /// Limits how often `tool` is called.
+    pub fn new(tool: T, limit: RateLimit) -> Self {
+        let limit = limit.suited_to(tool.spec());
+        Self { tool, limit }
     }
 }
 

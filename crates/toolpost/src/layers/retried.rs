@@ -22,8 +22,8 @@ use crate::clock;
 /// Calls that end well pay for retries, a tenth of one each, and ten are there to begin with: so an outage soon ends
 /// retries altogether, and what the tool is asked to bear grows by a tenth at the most.
 ///
-/// When attempts, budget or time run out, the last error is the answer. There is no wait after the last attempt, and
-/// nothing is held while waiting: whatever lies inside this layer (seat, permit) is taken anew by each attempt.
+/// When attempts, budget or time run out, the last error is the answer; where it was the budget, its text says so.
+/// (It stays the tool's error, and is no refusal: the tool ran.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer (seat, permit) is taken anew by each attempt.
 ///
 /// Clones share the budget.
 ///
@@ -110,6 +110,11 @@ impl Retry {
         self
     }
 
+    /// Sets what retries are paid from to what those of `other` are paid from.
+    pub(crate) fn paid_like(self, other: &Self) -> Self {
+        self.budget(Arc::clone(&other.budget))
+    }
+
     /// Replaces what is worth another attempt.
     #[must_use]
     pub fn retrying_if(mut self, is_worth_it: fn(&ToolError) -> bool) -> Self {
@@ -156,7 +161,11 @@ impl Retry {
         F: Future<Output = Result<Output, ToolError>>,
     {
         let call = match self.within {
-            Some(within) => call.due_by(clock::now() + within),
+            // A time that is too long to be told is no limit.
+            Some(within) => match clock::now().checked_add(within) {
+                Some(due) => call.due_by(due),
+                None => call,
+            },
             None => call,
         };
         let mut attempt = 1;
@@ -175,10 +184,14 @@ impl Retry {
             let wait = self.wait(attempt).max(error.retry_after().unwrap_or_default());
             let now = clock::now();
             let in_time = call.remaining(now).is_none_or(|left| wait < left);
-            if !in_time || !self.budget.withdraw() {
-                return Err(error);
+            let Some(due) = now.checked_add(wait).filter(|_| in_time) else { return Err(error) };
+            if !self.budget.withdraw() {
+                let message = format!(
+                    "{error}; not tried again, because too many calls fail (the retry budget is spent)"
+                );
+                return Err(error.with_message(message));
             }
-            tokio::time::sleep_until((now + wait).into()).await;
+            tokio::time::sleep_until(due.into()).await;
             attempt += 1;
         }
     }

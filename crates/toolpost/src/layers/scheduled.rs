@@ -22,13 +22,15 @@ pub struct Seats {
     gate: Gate,
     /// Whether the tool inside may leave a thread behind, which the seat then stays with.
     kept: bool,
+    /// What one call costs, in ordinary calls.
+    cost: u32,
 }
 
 impl Seats {
     /// Seats of `gate`.
     #[must_use]
     pub fn new(gate: &Gate) -> Self {
-        Self { gate: gate.clone(), kept: false }
+        Self { gate: gate.clone(), kept: false, cost: 1 }
     }
 
     /// The gate.
@@ -37,10 +39,13 @@ impl Seats {
         &self.gate
     }
 
-    /// Seats as `spec` needs them: a tool that declares itself blocking keeps its seat for as long as its thread.
+    /// Seats as `spec` needs them: a tool that declares itself blocking keeps its seat for as long as its thread, and one
+    /// that declares a cost is expected to hold its seat for so many times as long as others, when it is asked whether it
+    /// can meet its deadline.
     #[must_use]
     pub fn suited_to(mut self, spec: &ToolSpec) -> Self {
         self.kept = spec.policy().blocking;
+        self.cost = spec.policy().cost.unwrap_or(1);
         self
     }
 
@@ -80,7 +85,7 @@ impl Seats {
     }
 
     async fn queue(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
-        let mut waiting = self.gate.seat(request(call));
+        let mut waiting = self.gate.seat(request(call).cost(self.cost));
         if waiting.is_queued()
             && let Some(lift) = lift::current()
         {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
@@ -15,18 +16,25 @@ use super::scheduled;
 #[derive(Debug)]
 pub struct Threaded<T> {
     tool: Arc<T>,
+    threads: Threads,
 }
 
 impl<T> Threaded<T> {
     /// Runs each call of `tool` on a thread that may block.
     pub fn new(tool: T) -> Self {
-        Self { tool: Arc::new(tool) }
+        Self { tool: Arc::new(tool), threads: Threads::default() }
+    }
+
+    /// Counts its threads among those of others.
+    pub(crate) fn counted_among(mut self, threads: &Threads) -> Self {
+        self.threads = threads.clone();
+        self
     }
 }
 
 impl<T> Clone for Threaded<T> {
     fn clone(&self) -> Self {
-        Self { tool: Arc::clone(&self.tool) }
+        Self { tool: Arc::clone(&self.tool), threads: self.threads.clone() }
     }
 }
 
@@ -44,10 +52,10 @@ impl<T: Tool> Tool for Threaded<T> {
     /// Dropping the future before the tool has started leaves nothing behind; afterwards the tool runs on.
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let tool = Arc::clone(&self.tool);
-        let (runtime, seat) = (Handle::current(), scheduled::seat());
+        let (runtime, seat, counted) = (Handle::current(), scheduled::seat(), self.threads.count_in());
         let run = move || {
             let result = runtime.block_on(tool.call(call));
-            drop(seat);
+            drop((seat, counted));
             result
         };
         match Started(spawn_blocking(run)).join().await {
@@ -57,6 +65,43 @@ impl<T: Tool> Tool for Threaded<T> {
                 Err(_shut_down) => Err(ToolError::with_kind(ErrorKind::Cancelled, "the runtime shut down")),
             },
         }
+    }
+}
+
+/// How many calls have a thread, or wait for one. They are counted until the thread is done, whether or not anyone
+/// still waits for the result.
+#[derive(Clone, Debug)]
+pub(crate) struct Threads(Arc<watch::Sender<usize>>);
+
+impl Threads {
+    pub(crate) fn busy(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Resolves when there is none. Cancel safe.
+    pub(crate) async fn idle(&self) {
+        let mut watched = self.0.subscribe();
+        // The sender is here, so the wait can end in one way only.
+        let _idle = watched.wait_for(|busy| *busy == 0).await;
+    }
+
+    fn count_in(&self) -> Counted {
+        self.0.send_modify(|busy| *busy += 1);
+        Counted(self.clone())
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+struct Counted(Threads);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|busy| *busy -= 1);
     }
 }
 

@@ -1,0 +1,110 @@
+//! How the end of each call is reported, exactly once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use toolpost_tool::{Call, CallParts, Output, Principal, ToolError, ToolSpec};
+
+use crate::clock;
+use crate::dispatcher::Inner;
+use crate::in_flight::{Barred, Flight};
+use crate::{Event, Observe, Outcome};
+
+/// A call that was made and not polled yet. Dropped like this it is reported: as refused if it was barred, else as
+/// cancelled.
+pub(crate) struct Made<T: Asked> {
+    pub(crate) inner: Arc<Inner>,
+    /// When it was made, if anyone watches.
+    pub(crate) arrived: Option<Instant>,
+    /// `None` from the first poll on.
+    pub(crate) call: Option<(T, Result<Flight, Barred>)>,
+}
+
+impl<T: Asked> Made<T> {
+    /// The call, which from now on reports its own end; one that was barred ends here.
+    pub(crate) fn begin(&mut self) -> Result<(T, Flight), ToolError> {
+        match self.call.take() {
+            Some((call, Ok(flight))) => Ok((call, flight)),
+            Some((call, Err(barred))) => Err(self.bar(&call, barred)),
+            None => Err(ToolError::new("the call was polled after its end")),
+        }
+    }
+
+    fn bar(&self, call: &T, barred: Barred) -> ToolError {
+        let error = ToolError::from(barred);
+        self.inner.report_unrun(call, self.arrived, Outcome::of_error(&error));
+        error
+    }
+}
+
+impl<T: Asked> Drop for Made<T> {
+    fn drop(&mut self) {
+        match self.call.take() {
+            // In flight until its end is reported, like any other.
+            Some((call, Ok(_flight))) => self.inner.report_unrun(&call, self.arrived, Outcome::Cancelled),
+            Some((call, Err(barred))) => drop(self.bar(&call, barred)),
+            None => {}
+        }
+    }
+}
+
+/// What a report says about a call that has no tool yet.
+pub(crate) trait Asked {
+    fn tool_name(&self) -> &str;
+    fn asked_by(&self) -> &Principal;
+}
+
+impl Asked for CallParts {
+    fn tool_name(&self) -> &str {
+        &self.tool
+    }
+
+    fn asked_by(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Asked for Call {
+    fn tool_name(&self) -> &str {
+        self.tool()
+    }
+
+    fn asked_by(&self) -> &Principal {
+        self.principal()
+    }
+}
+
+/// Reports the end of one call, exactly once: dropped unreported, it reports a cancelled call.
+pub(crate) struct Ending<'a> {
+    pub(crate) observe: Option<&'a dyn Observe>,
+    pub(crate) tool: &'a ToolSpec,
+    pub(crate) principal: &'a Principal,
+    pub(crate) arrived: Option<Instant>,
+}
+
+impl Ending<'_> {
+    pub(crate) fn start(&self) {
+        let Self { observe: Some(observe), tool, principal, .. } = *self else { return };
+        if let Some(message) = tool.deprecated() {
+            observe.on(&Event::Deprecated { tool, message });
+        }
+        observe.on(&Event::Started { tool, principal });
+    }
+
+    pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
+        self.finish(Outcome::of(&result));
+        result
+    }
+
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        let Some(observe) = self.observe.take() else { return };
+        let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
+        observe.on(&Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.finish(Outcome::Cancelled);
+    }
+}

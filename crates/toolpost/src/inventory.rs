@@ -1,0 +1,81 @@
+//! The tools of a runtime as they were given, and the settings they run under.
+
+use std::collections::HashMap;
+
+use toolpost_dispatch::Catalog;
+use toolpost_tool::{AnyTool, Tool as _, ToolSpec};
+
+use crate::pipeline::{Pipeline, Shared};
+use crate::{BuildError, Settings};
+
+/// What is registered. It is never changed: what follows it is made from it, whole or not at all, and takes over what
+/// the tools of the same names remember.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inventory {
+    settings: Settings,
+    /// Those that were there from the start.
+    eager: Vec<AnyTool>,
+    /// Those of the lazy categories that are loaded, in the order of loading.
+    loaded: Vec<(String, Vec<AnyTool>)>,
+    pipelines: HashMap<String, Pipeline>,
+}
+
+impl Inventory {
+    /// With these settings and these tools in place of those that were there from the start. Where `all` tools there
+    /// will ever be are there, settings for another are a fault.
+    pub(crate) fn replaced(
+        &self,
+        settings: &Settings,
+        eager: Vec<AnyTool>,
+        all: bool,
+        shared: &Shared,
+    ) -> Result<(Self, Catalog), BuildError> {
+        let next = Self { settings: settings.clone(), eager, ..self.clone() };
+        next.registered(all, shared)
+    }
+
+    /// With the tools of one more category.
+    pub(crate) fn joined(
+        &self,
+        category: &str,
+        tools: Vec<AnyTool>,
+        all: bool,
+        shared: &Shared,
+    ) -> Result<(Self, Catalog), BuildError> {
+        let mut next = self.clone();
+        next.loaded.push((category.to_owned(), tools));
+        next.registered(all, shared)
+    }
+
+    pub(crate) fn eager(&self) -> &[AnyTool] {
+        &self.eager
+    }
+
+    /// Every tool behind a pipeline of its own; `self.pipelines` are still those from before.
+    fn registered(mut self, all: bool, shared: &Shared) -> Result<(Self, Catalog), BuildError> {
+        let mut faults = self.settings.faults();
+        let of_categories = self.loaded.iter().map(|(category, tools)| (Some(category.as_str()), tools));
+        let given = std::iter::once((None, &self.eager)).chain(of_categories);
+        let mut tools = Vec::new();
+        for (category, tool) in
+            given.flat_map(|(category, tools)| tools.iter().map(move |tool| (category, tool)))
+        {
+            let spec = tool.spec();
+            let policy = self.settings.apply(spec.name(), spec.policy(), &mut faults);
+            let former = self.pipelines.get(spec.name());
+            tools.push(Pipeline::new(tool.clone(), category, policy, shared, former));
+        }
+        let specs: Vec<&ToolSpec> = tools.iter().map(Pipeline::spec).collect();
+        faults.extend(self.settings.strangers(all, &specs));
+        let catalog = Catalog::new(tools.iter().cloned().map(AnyTool::new));
+        match catalog {
+            Ok(catalog) if faults.is_empty() => {
+                self.pipelines =
+                    tools.into_iter().map(|tool| (tool.spec().name().to_owned(), tool)).collect();
+                Ok((self, catalog))
+            }
+            Ok(_) => Err(BuildError::new(faults)),
+            Err(error) => Err(BuildError::new(error.faults().chain(faults).collect())),
+        }
+    }
+}

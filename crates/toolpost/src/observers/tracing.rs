@@ -1,0 +1,59 @@
+//! Calls as tracing events.
+
+use toolpost_dispatch::{Event, Observe, Outcome};
+
+/// The longest part of a stranger's text that is written, in characters.
+const SHOWN: usize = 80;
+
+/// Writes calls as `tracing` events, with the target `toolpost`.
+///
+/// A call that ended well, or that its caller took back, is written at the level `DEBUG`; one that the runtime refused, or
+/// that was the caller's fault, at `INFO`; one that failed, and a deprecated or unknown tool, at `WARN`. Fields: `tool`,
+/// `principal`, `outcome`, `took_us` (whole microseconds since the call arrived; 0 if that was not recorded). Arguments
+/// and results are never written.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Tracing;
+
+impl Tracing {
+    /// An observer that writes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Observe for Tracing {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::UnknownTool { name, principal } => {
+                let name: String = name.chars().take(SHOWN).collect();
+                let principal = principal.as_str();
+                tracing::warn!(target: "toolpost", ?name, principal, "unknown tool");
+            }
+            Event::Deprecated { tool, message } => {
+                tracing::warn!(target: "toolpost", tool = tool.name(), instead = message, "deprecated tool called");
+            }
+            Event::Started { tool, principal } => {
+                let (tool, principal) = (tool.name(), principal.as_str());
+                tracing::trace!(target: "toolpost", tool, principal, "call started");
+            }
+            Event::Finished { tool, principal, outcome, took } => {
+                let took_us = u64::try_from(took.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
+                let (tool, principal, ended) = (tool.name(), principal.as_str(), outcome.as_str());
+                match outcome {
+                    Outcome::Completed | Outcome::Suspended | Outcome::Cancelled => {
+                        tracing::debug!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                    }
+                    Outcome::Refused(_) | Outcome::InvalidArguments | Outcome::Protocol => {
+                        tracing::info!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                    }
+                    _ => {
+                        tracing::warn!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

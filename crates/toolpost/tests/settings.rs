@@ -1,0 +1,151 @@
+//! What a host overrides: section by section, key by key; and what is wrong with it is named.
+#![expect(clippy::unwrap_used, reason = "a test unwraps")]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use toolpost::dispatch::Schema;
+use toolpost::protocol::Frame;
+use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RetryPolicy, ToolSpec};
+use toolpost::{Runtime, Settings};
+use toolpost_test::Script;
+
+/// The policy that is enforced for a tool with this one.
+fn enforced(settings: &Value, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Result<Policy, String> {
+    let settings = Settings::from_json(&settings.to_string()).map_err(|error| error.to_string())?;
+    let tool = Script::new("s").with_spec(change).answers("");
+    let runtime =
+        Runtime::builder().settings(settings).tool(tool).build().map_err(|error| error.to_string())?;
+    let catalog = runtime.dispatcher().registry().catalog();
+    Ok(catalog.find("s").unwrap().spec().policy().clone())
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn a_partial_cache_section_leaves_the_rest_as_declared() {
+    let declared =
+        CachePolicy::new(ms(1)).stale_for(ms(2)).stale_if_error(ms(3)).public().tagged("t").vary_by("v");
+    let with = |section: Value| {
+        let settings = json!({"tools": {"s": {"cache": section}}});
+        enforced(&settings, |spec| spec.read_only().with_cache(declared.clone())).unwrap().cache.unwrap()
+    };
+    assert_eq!(with(json!({})), declared);
+    assert_eq!(with(json!({"stale-ms": 20})), declared.clone().stale_for(ms(20)));
+    assert_eq!(with(json!({"stale-if-error-ms": 30})), declared.clone().stale_if_error(ms(30)));
+    let ttl = with(json!({"ttl-ms": 10, "public": false}));
+    assert_eq!((ttl.ttl, ttl.stale, ttl.scope), (ms(10), ms(2), CacheScope::Principal));
+}
+
+#[test]
+fn a_partial_breaker_section_leaves_the_rest_as_declared() {
+    let mut declared = BreakerPolicy::default();
+    (declared.window, declared.failure_rate, declared.minimum_calls) = (7, 0.25, 3);
+    (declared.slow_call, declared.open_for) = (Some(ms(5)), ms(6));
+    let with = |section: Value| {
+        let settings = json!({"tools": {"s": {"breaker": section}}});
+        enforced(&settings, |spec| spec.with_breaker(declared)).unwrap().breaker.unwrap()
+    };
+    assert_eq!(with(json!({})), declared);
+    let mut changed = declared;
+    changed.window = 9;
+    assert_eq!(with(json!({"window": 9})), changed);
+    (changed.failure_rate, changed.minimum_calls) = (0.75, 4);
+    (changed.slow_call, changed.open_for) = (Some(ms(50)), ms(60));
+    let all =
+        json!({"window": 9, "failure-rate": 0.75, "minimum-calls": 4, "slow-call-ms": 50, "open-for-ms": 60});
+    assert_eq!(with(all), changed);
+}
+
+#[test]
+fn a_partial_retry_section_leaves_the_rest_as_declared() {
+    let mut declared = RetryPolicy::new(3);
+    (declared.base, declared.cap) = (ms(5), ms(6));
+    let settings = json!({"tools": {"s": {"retry": {"cap-ms": 60}}}});
+    let retry = enforced(&settings, |spec| spec.repeatable().with_retry(declared)).unwrap().retry.unwrap();
+    assert_eq!((retry.attempts, retry.base, retry.cap), (3, ms(5), ms(60)));
+}
+
+#[test]
+fn a_tools_section_overlays_the_defaults_and_what_is_declared_wins_over_them() {
+    let settings = json!({
+        "defaults": {"cache": {"ttl-ms": 100, "stale-ms": 7}, "cost": 2},
+        "tools": {"s": {"cache": {"stale-if-error-ms": 9}}}
+    });
+    let policy = enforced(&settings, |spec| spec).unwrap();
+    let cache = policy.cache.unwrap();
+    assert_eq!((cache.ttl, cache.stale, cache.stale_if_error), (ms(100), ms(7), ms(9)));
+    assert_eq!(policy.cost, Some(2));
+    let policy = enforced(&settings, |spec| spec.with_cost(5).with_cache(CachePolicy::new(ms(1)))).unwrap();
+    let cache = policy.cache.unwrap();
+    assert_eq!((cache.ttl, cache.stale, cache.stale_if_error), (ms(1), ms(0), ms(9)));
+    assert_eq!(policy.cost, Some(5));
+}
+
+#[test]
+fn what_a_section_needs_and_nobody_declares_is_named() {
+    let plain = |settings: Value| enforced(&settings, |spec| spec).unwrap_err();
+    assert_eq!(
+        plain(json!({"tools": {"s": {"cache": {"stale-ms": 1}}}})),
+        "`tools.s.cache` needs `ttl-ms`, for nothing else declares it"
+    );
+    assert_eq!(
+        plain(json!({"defaults": {"retry": {"cap-ms": 1}, "cache": {"public": true}}})),
+        "`defaults.cache` needs `ttl-ms`, for nothing else declares it; \
+         `defaults.retry` needs `attempts`, for nothing else declares it"
+    );
+}
+
+#[test]
+fn an_alias_is_not_a_tools_name() {
+    let error = enforced(&json!({"tools": {"t": {}}}), |spec| spec.with_alias("t").unwrap()).unwrap_err();
+    assert_eq!(error, "the settings name a tool `t`, which is another name of `s`");
+}
+
+#[test]
+fn the_published_schema_is_the_one_there_is() {
+    let published: Value = serde_json::from_str(include_str!("../docs/settings.schema.json")).unwrap();
+    assert_eq!(published, Settings::schema(), "write `Settings::schema()` to docs/settings.schema.json");
+}
+
+/// Whatever is read is valid, and whatever is not valid is not read, with the key in the error.
+#[test]
+fn schema_and_reader_agree() {
+    let schema = Schema::compile(&Settings::schema()).unwrap();
+    let is_valid =
+        |settings: &Value| schema.check(Frame::from_serialize(settings).unwrap().root(), "settings").is_ok();
+    let everything = json!({
+        "time-limit-ms": 1,
+        "cache": {"ttl-ms": 1, "stale-ms": 1, "stale-if-error-ms": 1, "public": true},
+        "retry": {"attempts": 2, "base-ms": 1, "cap-ms": 1},
+        "breaker": {"window": 1, "failure-rate": 0.5, "minimum-calls": 1, "slow-call-ms": 1, "open-for-ms": 1},
+        "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "retry", "time-limit"]
+    });
+    let whole = json!({"defaults": everything, "tools": {"s": everything}});
+    assert!(is_valid(&whole));
+    assert!(Settings::from_json(&whole.to_string()).is_ok());
+    // Each with what its error must name.
+    let wrong = [
+        (json!({"default": {}}), "default"),
+        (json!({"defaults": {"timeout": 1}}), "timeout"),
+        (json!({"tools": {"s": {"cache": {"ttl": 1}}}}), "ttl"),
+        (json!({"tools": {"s": {"retry": {"attempt": 2}}}}), "attempt"),
+        (json!({"tools": {"s": {"breaker": {"windows": 2}}}}), "windows"),
+        (json!({"tools": {"s": {"breaker": {"window": 0}}}}), "tools.s.breaker.window"),
+        (json!({"tools": {"s": {"breaker": {"minimum-calls": 0}}}}), "tools.s.breaker.minimum-calls"),
+        (json!({"tools": {"s": {"breaker": {"failure-rate": 1.5}}}}), "tools.s.breaker.failure-rate"),
+        (json!({"tools": {"s": {"retry": {"attempts": 1}}}}), "tools.s.retry.attempts"),
+        (json!({"tools": {"s": {"concurrency": 0}}}), "tools.s.concurrency"),
+        (json!({"defaults": {"cost": 0}}), "defaults.cost"),
+        (json!({"defaults": {"priority": "asap"}}), "asap"),
+        (json!({"defaults": {"without": ["tools"]}}), "tools"),
+        (json!({"defaults": {"time-limit-ms": -1}}), "-1"),
+    ];
+    for (settings, named) in wrong {
+        assert!(!is_valid(&settings), "{settings}");
+        let error = Settings::from_json(&settings.to_string()).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+}
