@@ -13,6 +13,7 @@ const EXAMPLES: &[&str] = &[
     "inside_rmcp",
     "inside_axum",
     "breaker_without_mcp",
+    "workflow",
     "workflow_without_mcp",
 ];
 
