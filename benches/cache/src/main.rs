@@ -17,7 +17,7 @@ use harness::{Cases, Counting, Goals};
 use toolpost::ToolExt as _;
 use toolpost::cache::{Bounds, Cache, Key, KeyWriter, Look, Memory, Terms};
 use toolpost::layers::ResultCache;
-use toolpost::protocol::{Frame, Kind, Limits, Node, NodeId};
+use toolpost::protocol::{Frame, Limits, NodeId};
 use toolpost::tool::{Call, CallParts, NoArgs, Output, Principal, Tool, tool_fn};
 
 #[global_allocator]
@@ -97,14 +97,14 @@ fn main() {
         .case("parse, to_vec, tower-resilience-cache", || peers.tower_resilience())
         .case("key: our walk of the index", || {
             KeyWriter::with(|writer| {
-                walk(writer, frame.root());
+                writer.encoded(|bytes| frame.root().write_canonical(bytes));
                 writer.bytes().len()
             })
         })
         .case("key: guard and our walk", || {
             let frame = Frame::from_text(RAW, &Limits::new()).expect("JSON");
             KeyWriter::with(|writer| {
-                walk(writer, frame.root());
+                writer.encoded(|bytes| frame.root().write_canonical(bytes));
                 writer.bytes().len()
             })
         })
@@ -164,29 +164,6 @@ fn call(arguments: &str) -> Call {
     parts.arguments = Some(NodeId::ROOT);
     parts.principal = Principal::new("ada@example.org");
     Call::from_parts(parts)
-}
-
-/// What the cached layer does with arguments.
-fn walk(writer: &mut KeyWriter, value: Node<'_>) {
-    match value.kind() {
-        Kind::Null => _ = writer.null(),
-        Kind::Bool => _ = writer.bool(value.as_bool() == Some(true)),
-        Kind::Number => _ = writer.number(value.raw()),
-        Kind::String => _ = writer.text(&value.as_str().unwrap_or_default()),
-        Kind::Array => {
-            writer.open_array();
-            value.items().for_each(|item| walk(writer, item));
-            writer.close();
-        }
-        Kind::Object => {
-            writer.open_object();
-            for (name, value) in value.members() {
-                writer.name(&name.name());
-                walk(writer, value);
-            }
-            writer.close();
-        }
-    }
 }
 
 /// Nanoseconds to invalidate a tag that a million entries carry, the best of some.

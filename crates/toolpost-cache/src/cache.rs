@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::alias::{Alias, Aliases};
 use crate::counters::{Count, Counters, Stats};
 use crate::entry::Entry;
 use crate::generations::{Epoch, Generations};
 use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
-use crate::store::Store;
+use crate::store::{Seeded, Store};
 
 /// Remembers answers of type `V` in a [`Store`], and says what each may be used for at a given time.
 ///
@@ -21,6 +22,7 @@ pub struct Cache<V>(Arc<Inner<V>>);
 
 struct Inner<V> {
     store: Box<dyn Store<V>>,
+    aliases: Aliases<V>,
     generations: Arc<Generations>,
     counters: Counters,
     /// Counts entries, to spread their jitter.
@@ -58,6 +60,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn new(store: impl Store<V>) -> Self {
         Self(Arc::new(Inner {
             store: Box::new(store),
+            aliases: Aliases::new(Seeded::default()),
             generations: Arc::new(Generations::new()),
             counters: Counters::default(),
             spread: AtomicU64::new(0),
@@ -91,6 +94,28 @@ impl<V: Send + Sync + 'static> Cache<V> {
                 Look::Miss
             }
         }
+    }
+
+    /// Remembers that whoever asks in these very words means `key`, for [`look_as`](Self::look_as).
+    ///
+    /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
+    /// way when there are many.
+    pub fn remember(&self, alias: Alias<'_>, key: &Key) {
+        self.0.aliases.remember(alias, key, &self.0.generations);
+    }
+
+    /// Finds what is fresh at `now` for a question in words that were [remembered](Self::remember), and counts the
+    /// hit.
+    ///
+    /// This finds nothing that a [`look`](Self::look) for the key would not find, and costs a fraction of writing the
+    /// key. `None` says only that it is to be asked by its key. Allocates nothing, and never waits.
+    #[must_use]
+    pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Option<Arc<Entry<V>>> {
+        let inner = &*self.0;
+        let puts = inner.spread.load(Ordering::Relaxed);
+        let entry = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now)?;
+        self.count(Count::FreshHit);
+        Some(entry)
     }
 
     /// The moment a load begins, for [`put`](Self::put): take it before the load reads anything.
@@ -130,18 +155,19 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if windows.state(now) == State::Dead {
             return Err(NotKept::NoLifetime);
         }
-        let weight = terms.weight.saturating_add(key.as_bytes().len());
-        let entry = Entry::new(value, windows, weight, terms, epoch, &inner.generations, now);
-        if !entry.is_current(key.as_bytes()) {
+        let entry = Entry::new(value, key.as_bytes(), windows, terms, epoch, &inner.generations, now);
+        if !entry.is_current() {
             return Err(NotKept::Outdated);
         }
         let entry = Arc::new(entry);
-        if inner.store.put(key, &entry).is_err() {
+        let put = inner.store.put(key, &entry);
+        inner.generations.changed(entry.place());
+        if put.is_err() {
             self.count(Count::Refused);
             return Err(NotKept::Oversized);
         }
         // An invalidation between the check and the store would otherwise be overtaken.
-        if !entry.is_current(key.as_bytes()) {
+        if !entry.is_current() {
             self.bury(key.as_bytes(), &entry);
             return Err(NotKept::Outdated);
         }
@@ -153,6 +179,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn remove(&self, key: &[u8]) -> bool {
         self.0.generations.remove(key);
         let removed = self.0.store.remove(key);
+        self.0.generations.changed(self.0.generations.place(key));
         if removed {
             self.count(Count::Invalidated);
         }
@@ -173,6 +200,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn clear(&self) -> usize {
         self.0.generations.clear();
         let cleared = self.0.store.clear();
+        self.0.generations.changed_everywhere();
         self.0.counters.add(Count::Invalidated, cleared as u64);
         cleared
     }
@@ -203,7 +231,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Drops an entry found dead, and counts the cause once.
     fn bury(&self, key: &[u8], entry: &Arc<Entry<V>>) {
         if self.0.store.remove_entry(key, entry) {
-            self.count(if entry.is_current(key) { Count::Expired } else { Count::Invalidated });
+            self.count(if entry.is_current() { Count::Expired } else { Count::Invalidated });
         }
     }
 }

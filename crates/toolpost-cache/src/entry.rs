@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::generations::{Epoch, Generations, Tag};
+use crate::generations::{Epoch, Generations, Place, Tag};
 use crate::lifetime::{State, Terms, Windows};
 
 /// A stored answer with what decides whether it may be served.
@@ -18,6 +18,7 @@ pub struct Entry<V> {
     born: Epoch,
     tags: Box<[Arc<Tag>]>,
     generations: Arc<Generations>,
+    place: Place,
     /// Nanoseconds after `stored` before which nobody else refreshes.
     refresh_after: AtomicU64,
 }
@@ -25,8 +26,8 @@ pub struct Entry<V> {
 impl<V> Entry<V> {
     pub(crate) fn new(
         value: V,
+        key: &[u8],
         windows: Windows,
-        weight: usize,
         terms: &Terms,
         born: Epoch,
         generations: &Arc<Generations>,
@@ -37,10 +38,11 @@ impl<V> Entry<V> {
             value,
             windows,
             stored: now,
-            weight,
+            weight: terms.weight.saturating_add(key.len()),
             born,
             tags,
             generations: Arc::clone(generations),
+            place: generations.place(key),
             refresh_after: AtomicU64::new(0),
         }
     }
@@ -62,13 +64,18 @@ impl<V> Entry<V> {
         self.tags.iter().any(|tag| tag.is_after(self.born))
     }
 
-    /// Whether neither its tags nor `key` nor the whole cache has been invalidated since its load began.
+    /// Whether neither its tags nor its key nor the whole cache has been invalidated since its load began.
     ///
     /// A slow store asks this inside its write transaction, so that an answer overtaken by an
     /// invalidation is not written behind it.
     #[must_use]
-    pub fn is_current(&self, key: &[u8]) -> bool {
-        !self.is_invalidated() && self.generations.since(key, &[]) <= self.born
+    pub fn is_current(&self) -> bool {
+        !self.is_invalidated() && self.generations.since_at(self.place) <= self.born
+    }
+
+    /// Where the removals of its key are remembered.
+    pub(crate) const fn place(&self) -> Place {
+        self.place
     }
 
     /// When it stops being fresh, stale and of use.

@@ -30,6 +30,10 @@ impl Tag {
 /// Removals of single keys are remembered by hash: a collision costs one answer not kept.
 const KEYS: usize = 1024;
 
+/// Where the removals of a key are remembered, and of those that share its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(usize);
+
 #[derive(Debug)]
 pub(crate) struct Generations {
     /// The number of invalidations so far.
@@ -37,6 +41,8 @@ pub(crate) struct Generations {
     /// Everything that began before this is gone.
     cleared: AtomicU64,
     keys: Box<[AtomicU64]>,
+    /// How often what the store keeps under the keys of each hash has changed.
+    versions: Box<[AtomicU64]>,
     hash: RandomState,
     tags: RwLock<Tags>,
 }
@@ -56,6 +62,7 @@ impl Generations {
             clock: AtomicU64::new(0),
             cleared: AtomicU64::new(0),
             keys: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
+            versions: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
             hash: RandomState::new(),
             tags: RwLock::new(Tags { sweep_at: 256, ..Tags::default() }),
         }
@@ -75,7 +82,7 @@ impl Generations {
 
     pub(crate) fn remove(&self, key: &[u8]) {
         let tick = self.tick();
-        self.slot(key).fetch_max(tick, Ordering::AcqRel);
+        self.keys[self.place(key).0].fetch_max(tick, Ordering::AcqRel);
     }
 
     pub(crate) fn clear(&self) {
@@ -85,7 +92,7 @@ impl Generations {
 
     /// The earliest epoch at which a load of `key` may have begun to be of use still.
     pub(crate) fn since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
-        let own = self.slot(key).load(Ordering::Acquire).max(self.cleared.load(Ordering::Acquire));
+        let Epoch(own) = self.since_at(self.place(key));
         if tags.is_empty() {
             return Epoch(own);
         }
@@ -111,12 +118,33 @@ impl Generations {
         Arc::clone(known.by_name.entry(name.into()).or_insert_with(tag))
     }
 
-    fn tick(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::AcqRel) + 1
+    /// Where the removals of `key` are remembered.
+    pub(crate) fn place(&self, key: &[u8]) -> Place {
+        Place(self.hash.hash_one(key) as usize % KEYS)
     }
 
-    fn slot(&self, key: &[u8]) -> &AtomicU64 {
-        &self.keys[self.hash.hash_one(key) as usize % KEYS]
+    /// The earliest epoch at which a load of a key there may have begun to be of use still.
+    pub(crate) fn since_at(&self, place: Place) -> Epoch {
+        Epoch(self.keys[place.0].load(Ordering::Acquire).max(self.cleared.load(Ordering::Acquire)))
+    }
+
+    /// Says that the store keeps something else under a key there, after it does.
+    pub(crate) fn changed(&self, place: Place) {
+        self.versions[place.0].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Says that the store keeps nothing of what it kept.
+    pub(crate) fn changed_everywhere(&self) {
+        (0..KEYS).for_each(|place| self.changed(Place(place)));
+    }
+
+    /// As long as this stays the same, a look-up of a key there would find what it found before, or nothing.
+    pub(crate) fn version(&self, place: Place) -> u64 {
+        self.versions[place.0].load(Ordering::Acquire)
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::AcqRel) + 1
     }
 }
 

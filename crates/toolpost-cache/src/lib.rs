@@ -35,6 +35,7 @@
 #![cfg_attr(feature = "tokio", doc = "")]
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]
 
+mod alias;
 mod cache;
 mod counters;
 mod entry;
@@ -47,6 +48,7 @@ pub mod rt;
 mod store;
 mod sync;
 
+pub use alias::Alias;
 pub use cache::{Cache, Look, NotKept};
 pub use counters::Stats;
 pub use entry::Entry;

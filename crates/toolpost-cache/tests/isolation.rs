@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use support::{OneBit, start};
-use toolpost_cache::{Bounds, Cache, KeyWriter, Lifetime, Look, Memory, Terms};
+use toolpost_cache::{Alias, Bounds, Cache, KeyWriter, Lifetime, Look, Memory, Terms};
 
 const PRINCIPALS: u64 = 5;
 const TOOLS: u64 = 3;
@@ -32,6 +33,18 @@ type Question = (u64, u64, u64);
 
 /// Runs `operations`; returns how many looks found anything, and how many of those somebody else's.
 fn run(operations: u64, write: impl Fn(&mut KeyWriter, Question)) -> (u64, u64) {
+    run_as(operations, write, |(principal, tool, arguments), ask| {
+        let (asker, words) = (principal.to_le_bytes(), arguments.to_le_bytes());
+        ask(Alias { of: tool, asker: &asker, words: &words });
+    })
+}
+
+/// As [`run`], with aliases of one's own.
+fn run_as(
+    operations: u64,
+    write: impl Fn(&mut KeyWriter, Question),
+    alias: impl Fn(Question, &mut dyn FnMut(Alias<'_>)),
+) -> (u64, u64) {
     let cache: Cache<Question> = Cache::new(Memory::with_hasher(Bounds::entries(64), OneBit));
     let mut stream = Stream(1);
     let mut now = start();
@@ -41,7 +54,15 @@ fn run(operations: u64, write: impl Fn(&mut KeyWriter, Question)) -> (u64, u64) 
         KeyWriter::with(|writer| {
             write(writer, question);
             match stream.below(16) {
-                0..=9 => match cache.look(writer.bytes(), now) {
+                0..=3 => alias(question, &mut |alias| {
+                    if let Some(entry) = cache.look_as(alias, now) {
+                        hits += 1;
+                        let by_key = cache.peek(writer.bytes(), now);
+                        let same = matches!(by_key, Look::Fresh(kept) if Arc::ptr_eq(&kept, &entry));
+                        foreign += u64::from(*entry.value() != question || !same);
+                    }
+                }),
+                4..=9 => match cache.look(writer.bytes(), now) {
                     Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry) => {
                         hits += 1;
                         foreign += u64::from(*entry.value() != question);
@@ -52,7 +73,9 @@ fn run(operations: u64, write: impl Fn(&mut KeyWriter, Question)) -> (u64, u64) 
                     let lifetime =
                         Lifetime::new(Duration::from_secs(stream.below(20))).stale(Duration::from_secs(5));
                     let terms = Terms::new(lifetime).tagged([question.1.to_string()]);
-                    let _kept = cache.put(&writer.key(), question, &terms, cache.epoch(), now);
+                    let key = writer.key();
+                    alias(question, &mut |alias| cache.remember(alias, &key));
+                    let _kept = cache.put(&key, question, &terms, cache.epoch(), now);
                 }
                 14 => now += Duration::from_millis(stream.below(1_000)),
                 _ if stream.below(8) == 0 => drop(cache.invalidate(&question.1.to_string())),
@@ -101,4 +124,17 @@ fn the_same_run_catches_a_key_whose_fields_run_together() {
         writer.uint(together);
     });
     assert!(hits / 2 < foreign, "{foreign} of {hits}");
+}
+
+// Cache 11
+#[test]
+fn the_same_run_catches_an_alias_that_leaves_the_principal_out() {
+    let (hits, foreign) = run_as(
+        CONTROL,
+        |writer, (principal, tool, arguments)| {
+            writer.uint(principal).uint(tool).uint(arguments);
+        },
+        |(_, tool, arguments), ask| ask(Alias { of: tool, asker: b"", words: &arguments.to_le_bytes() }),
+    );
+    assert!(0 < foreign && foreign < hits, "{foreign} of {hits}");
 }

@@ -114,6 +114,12 @@ impl Frame {
         &self.text
     }
 
+    /// The entries, and maybe some that are left over.
+    #[inline(always)]
+    pub(crate) fn slots(&self) -> &[Entry] {
+        self.index.slots()
+    }
+
     #[inline(always)]
     pub(crate) fn entry(&self, at: u32) -> Entry {
         self.index.slots()[at as usize]

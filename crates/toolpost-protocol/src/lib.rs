@@ -24,6 +24,7 @@
 //!
 //! It does no I/O, and knows neither tools nor sessions.
 
+mod canonical;
 mod decode;
 mod decode_error;
 mod decode_key;

@@ -1,6 +1,6 @@
 //! Writes typed values, token by token, as canonical bytes.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
@@ -23,6 +23,7 @@ const NAME: u8 = 13;
 const CLOSE: u8 = 14;
 const BIG_NEGATIVE: u8 = 15;
 const BIG_NEGATIVE_DECIMAL: u8 = 16;
+const ENCODED: u8 = 17;
 
 /// Writes a sequence of typed values as bytes that are equal exactly when the values are.
 ///
@@ -98,13 +99,16 @@ impl KeyWriter {
     /// Lends this thread's writer, empty, so that its buffers are reused from key to key.
     pub fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
         thread_local! {
-            static WRITER: Cell<Option<KeyWriter>> = const { Cell::new(None) };
+            static WRITER: RefCell<KeyWriter> = const { RefCell::new(KeyWriter::new()) };
         }
-        let mut writer = WRITER.take().unwrap_or_default();
-        writer.clear();
-        let result = use_it(&mut writer);
-        WRITER.set(Some(writer));
-        result
+        WRITER.with(|writer| match writer.try_borrow_mut() {
+            Ok(mut writer) => {
+                writer.clear();
+                use_it(&mut writer)
+            }
+            // Lent already, further up.
+            Err(_) => use_it(&mut Self::new()),
+        })
     }
 
     /// The bytes written so far.
@@ -225,6 +229,23 @@ impl KeyWriter {
     /// If they are longer than 4 GiB.
     pub fn blob(&mut self, value: &[u8]) -> &mut Self {
         self.sized(BYTES, &[value]);
+        self
+    }
+
+    /// Writes a value in a form of the caller's own, which `encode` appends to the bytes it is given; it equals no value
+    /// written otherwise.
+    ///
+    /// Two values must have the same form exactly when they are equal: only the caller can know that.
+    ///
+    /// # Panics
+    ///
+    /// If the form is longer than 4 GiB, or `encode` removes bytes.
+    pub fn encoded(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
+        self.bytes.extend_from_slice(&[ENCODED, 0, 0, 0, 0]);
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        let prefix = length_prefix(self.bytes.len() - start);
+        self.bytes[start - 4..start].copy_from_slice(&prefix);
         self
     }
 

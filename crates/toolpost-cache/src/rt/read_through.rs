@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::tasks::Tasks;
+use crate::alias::Alias;
 use crate::cache::{Cache, Look};
 use crate::counters::Count;
 use crate::entry::Entry;
@@ -268,6 +269,13 @@ where
         let value = entry.value().as_ref().ok()?;
         self.cache().count(Count::FreshHit);
         Some(value.clone())
+    }
+
+    /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
+    #[must_use]
+    pub fn hit_as(&self, alias: Alias<'_>) -> Option<V> {
+        let entry = self.cache().look_as(alias, now())?;
+        entry.value().as_ref().ok().cloned()
     }
 
     /// How many background refreshes and writes are running.

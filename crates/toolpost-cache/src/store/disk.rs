@@ -253,7 +253,7 @@ impl File {
         self.write(|tables| {
             let mut tables = tables.open()?;
             // Inside the transaction: an invalidation is then either before this or in line behind it.
-            if !entry.is_current(key) {
+            if !entry.is_current() {
                 return Ok(());
             }
             let written = tables.tick()?;

@@ -8,12 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use toolpost_cache::rt::{Answer, LoadError, Outcome, Purpose, ReadThrough, Request, Source};
-use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
+use toolpost_cache::{Bounds, Cache, Key, Lifetime, Memory, Stats, Terms, Tiered};
 use toolpost_tool::{
     CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
 };
 
-use super::question::{Questions, Seen};
+use super::question::Questions;
 use super::{Lifted, Verdict};
 use crate::clock;
 
@@ -46,7 +46,6 @@ use crate::clock;
 #[derive(Clone)]
 pub struct ResultCache {
     front: ReadThrough<Output, ToolError, Priority>,
-    seen: Arc<Seen>,
     server: Arc<str>,
 }
 
@@ -60,7 +59,7 @@ impl ResultCache {
     /// A cache over a store of one's own, or over a memory and something slower below it.
     #[must_use]
     pub fn over(cache: impl Into<Tiered<Result<Output, ToolError>>>) -> Self {
-        Self { front: ReadThrough::new(cache), seen: Arc::new(Seen::new()), server: "".into() }
+        Self { front: ReadThrough::new(cache), server: "".into() }
     }
 
     /// Sets the name of the server whose tools these are, where several share a store.
@@ -147,7 +146,7 @@ impl Caching {
             Lifetime::new(policy.ttl).stale(policy.stale).stale_if_error(policy.stale_if_error).jitter(0.1);
         Self {
             cache: cache.clone(),
-            questions: Arc::new(Questions::new(&cache.seen, &cache.server, policy, spec)),
+            questions: Arc::new(Questions::new(&cache.server, policy, spec)),
             terms: Terms::new(lifetime).tagged(policy.tags.iter().map(String::as_str)),
             limit: spec.policy().time_limit.unwrap_or(LIMIT),
         }
@@ -199,7 +198,10 @@ impl Caching {
         if call.is_resumed() {
             return None;
         }
-        let found = self.questions.with_key(call, |key| self.cache.front.hit(key));
+        let (front, questions) = (&self.cache.front, &self.questions);
+        let found = questions
+            .with_alias(call, |alias| front.hit_as(alias))
+            .or_else(|| questions.with_key(call, |key| front.hit(key)));
         found.map(|output| marked(output, Source::Fresh))
     }
 
@@ -252,9 +254,10 @@ impl Caching {
         self.questions.with_key(&asked, |key| {
             let request =
                 Request::new(key).limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
+            let (known, remembering) = (Key::from(key), front.clone());
             front.get(request, move |loading| {
                 // Here and not before: whoever finds an answer allocates nothing.
-                questions.remember(&call);
+                questions.with_alias(&call, |alias| remembering.cache().remember(alias, &known));
                 let call = match loading.purpose {
                     Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
                     // Each caller leaves at its own deadline; the run has a limit of its own.
