@@ -10,11 +10,12 @@
 //! attempt takes its own seat, and none is held while waiting between attempts; an open breaker refuses before the
 //! queue, and admits only with a seat in hand. Stages that a tool does not declare are not there.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use toolpost_breaker::CountWindow;
 use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::{Gate, Seat};
@@ -120,14 +121,14 @@ impl Tool for Pipeline {
         &self.0.spec
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+    fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
         let stages = &self.0;
         let call = stages.prioritized(call);
         match &stages.invalidation {
             Some(invalidation) => {
-                Box::pin(invalidation.around(call, |call| Stages::cached(stages, call))).await
+                Either::Left(Box::pin(invalidation.around(call, |call| Stages::cached(stages, call))))
             }
-            None => Stages::cached(stages, call).await,
+            None => Either::Right(Stages::cached(stages, call)),
         }
     }
 }
@@ -144,25 +145,26 @@ impl Stages {
         }
     }
 
-    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own.
-    async fn cached(stages: &Arc<Self>, call: Call) -> Result<Output, ToolError> {
-        let Some(caching) = &stages.caching else { return stages.uncached(call).await };
+    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own, and it has a box
+    /// of its own: a call of a tool that is not cached carries no room for it along.
+    fn cached(stages: &Arc<Self>, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
+        let Some(caching) = &stages.caching else { return Either::Left(stages.uncached(call)) };
         if let Some(output) = caching.hit(&call) {
-            return Ok(output);
+            return Either::Right(Either::Left(ready(Ok(output))));
         }
         let run = Arc::clone(stages);
-        // In a box of its own, so that a call of a tool that is not cached has no room for it to carry along.
-        Box::pin(caching.miss(call, move |call| async move { run.uncached(call).await })).await
+        let miss = caching.miss(call, move |call| async move { run.uncached(call).await });
+        Either::Right(Either::Right(Box::pin(miss)))
     }
 
-    async fn uncached(&self, call: Call) -> Result<Output, ToolError> {
-        if let Some(rates) = &self.rates {
-            rates.check(&call)?;
+    fn uncached(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
+        if let Some(Err(refused)) = self.rates.as_ref().map(|rates| rates.check(&call)) {
+            return Either::Left(ready(Err(refused)));
         }
-        match &self.retry {
-            Some(retry) => retry.around(call, |call| self.attempt(call)).await,
-            None => self.attempt(call).await,
-        }
+        Either::Right(match &self.retry {
+            Some(retry) => Either::Left(retry.around(call, |call| self.attempt(call))),
+            None => Either::Right(self.attempt(call)),
+        })
     }
 
     /// As the layers' own `around`s in the same order, without a future for each.
@@ -203,10 +205,10 @@ impl Stages {
         result
     }
 
-    async fn timed(&self, call: Call) -> Result<Output, ToolError> {
+    fn timed(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
         match &self.time {
-            Some(time) => time.around(call, |call| self.tool.call(call)).await,
-            None => self.tool.call(call).await,
+            Some(time) => Either::Left(time.around(call, |call| self.tool.call(call))),
+            None => Either::Right(self.tool.call(call)),
         }
     }
 }
