@@ -461,6 +461,11 @@ async fn a_refusal_says_why_and_when_to_come_back() {
     let mut meta = Vec::new();
     assert!(output.write_meta(&mut meta));
     assert_eq!(meta, br#""dev.toolpost/rejection":{"reason":"breaker_open","retryAfterMs":2}"#);
+
+    let text = "left alone for now: try again in 2 s, or do without it";
+    let error = ToolError::refused(Refusal::BreakerOpen, text, Some(Duration::from_secs(2)));
+    let Answer::Result(output) = Answer::of(Err(error)) else { panic!("a refusal is a result") };
+    assert_eq!(output.as_text(), Some(text), "what is said already is not said again");
 }
 
 /// Polls a future once.
