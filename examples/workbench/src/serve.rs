@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::value_parser;
 use tokio::net::TcpListener;
@@ -16,6 +17,9 @@ use crate::{tools, workflow};
 
 /// What ends a command before it has a result.
 pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// The longest that a server which has answered its calls waits for what goes on behind them.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a server takes on.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -77,7 +81,10 @@ pub fn server(runtime: &Runtime) -> Server {
 /// If `root` is no readable directory, or stdin or stdout fails.
 pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
     let runtime = runtime(root, |builder| capacity.set_up(builder))?;
-    Ok(executor()?.block_on(server(&runtime).stdio())?)
+    executor()?.block_on(async {
+        server(&runtime).stdio().await?;
+        Ok(runtime.drain(GRACE).await?)
+    })
 }
 
 /// Serves Streamable HTTP on `address` until the process is asked to end; calls that run then are answered. Says on
@@ -98,7 +105,8 @@ pub fn http(root: &Path, address: SocketAddr, capacity: Capacity) -> Result<(), 
             ended = &mut serving => return Ok(ended?),
             () = terminated() => server.stop(),
         }
-        Ok(serving.await?)
+        serving.await?;
+        Ok(runtime.drain(GRACE).await?)
     })
 }
 
