@@ -23,6 +23,10 @@ use toolpost_workflow::{
 /// while its steps take theirs. Do not put it behind a gate that its steps pass too: enough of them at
 /// once would leave no seat to any step.
 ///
+/// It keeps no journal: a call that is dropped is gone, and the next one starts anew, where cached steps
+/// are hits. For a run that shall go on after a crash, start the plan by hand inside of a tool, with
+/// [`Start::journal`](toolpost_workflow::rt::Start::journal) and a name that the caller chooses.
+///
 /// ```
 /// use toolpost::tool::{Call, Json, NoArgs, ToolSpec, tool_fn};
 /// use toolpost::workflow::{Handle, Workflow};
