@@ -35,6 +35,10 @@ const STEPS: &[Step] = &[
             ],
         )
     }),
+    // Unoptimized it runs a fiftieth of the schedules that its goal asks for.
+    ("bound", |root| {
+        run_in(root, "cargo", &["test", "--release", "-q", "-p", "toolpost-scheduler", "--test", "bound"])
+    }),
     ("clippy", |root| {
         run_in(
             root,

@@ -20,14 +20,31 @@ const LENGTH: f64 = 200.0;
 pub(crate) fn run() -> Done {
     let dir = root().join("crates/toolpost-scheduler/docs");
     std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut references = String::new();
     for (name, picture) in [
         ("delay", delay_by_class()),
         ("flood", fairness_under_flood()),
         ("overload", goodput_under_overload()),
     ] {
-        write(&dir.join(format!("{name}.svg")), &picture.svg())?;
+        let svg = picture.svg();
+        _ = writeln!(references, "[{name}]: {}", data_uri(&svg));
+        write(&dir.join(format!("{name}.svg")), &svg)?;
     }
-    Ok(())
+    write(&dir.join("pictures.md"), &references)
+}
+
+/// A picture as a link that holds all of it: rendered documentation has no files beside it.
+fn data_uri(svg: &str) -> String {
+    let mut uri = String::from("data:image/svg+xml,");
+    for byte in svg.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'/' | b':' | b'=' | b',' => {
+                uri.push(char::from(byte));
+            }
+            _ => _ = write!(uri, "%{byte:02X}"),
+        }
+    }
+    uri
 }
 
 fn write(path: &Path, text: &str) -> Done {

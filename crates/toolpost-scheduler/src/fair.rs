@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::arrivals::{Arrivals, Links};
+use crate::delay::nanos;
 use crate::discipline::{Charge, Discipline, Entry, Slot};
 use crate::flows::Flows;
-use crate::heap::Positions;
+use crate::jobs::{BY_CLASS, Jobs, List};
 use crate::priority::Priority;
 
 const CLASSES: usize = Priority::ALL.len();
@@ -17,6 +17,7 @@ const CLASSES: usize = Priority::ALL.len();
 /// 1. **Class.** The most urgent class that waits is served, unless a less urgent one is owed a start: a class that
 ///    waits gets at least its guaranteed share of the starts ([`Shares`]). A share nobody needs is lent to the most
 ///    urgent, and is back with its owner at once when it waits again.
+///    Shares count starts, not cost: a bound on waiting that holds whatever jobs cost can be stated in nothing else.
 /// 2. **Tenant.** Within the class, start-time fair queueing by virtual time: every start charges its tenant the
 ///    *measured* cost (in advance, the tenant's own mean; corrected when the job settles), and the tenant that has
 ///    been charged least goes first. A flood of one tenant delays that tenant alone.
@@ -34,30 +35,23 @@ const CLASSES: usize = Priority::ALL.len();
 #[derive(Debug)]
 pub struct Fair {
     classes: [Class; CLASSES],
-    /// By slot: where each job sits in its tenant's queue, and in its class by arrival.
-    positions: Positions,
-    links: Links,
-    cells: Vec<Cell>,
+    jobs: Jobs,
+    /// By class, while it waits: the number of the start that is owed to it. Otherwise never.
+    due: [u64; CLASSES],
     /// Starts so far, of all classes.
     starts: u64,
 }
 
+const NEVER: u64 = u64::MAX;
+
 #[derive(Debug)]
 struct Class {
     flows: Flows,
-    arrivals: Arrivals,
+    arrivals: List<BY_CLASS>,
     /// The class gets at least one start in so many, while it waits.
     period: u64,
-    /// The number of the start that is owed to it, while it waits.
-    due: u64,
     /// Its own starts so far.
     starts: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    class: u8,
-    flow: u32,
 }
 
 impl Fair {
@@ -77,24 +71,18 @@ impl Fair {
     ///
     /// # Panics
     ///
-    /// When `shards` is zero.
+    /// When `shards` is zero, or both together exceed 16,777,215.
     #[must_use]
     pub fn with_tenants(shares: Shares, exact: usize, shards: usize) -> Self {
         assert!(0 < shards, "tenants beyond the exact ones need a shard");
+        assert!(exact.saturating_add(shards) <= Flows::MAX, "queues are numbered by 24 bits");
         let class = |priority: Priority| Class {
             flows: Flows::new(exact, shards),
-            arrivals: Arrivals::default(),
+            arrivals: List::default(),
             period: shares.period(priority),
-            due: 0,
             starts: 0,
         };
-        Self {
-            classes: Priority::ALL.map(class),
-            positions: Positions::default(),
-            links: Links::default(),
-            cells: Vec::new(),
-            starts: 0,
-        }
+        Self { classes: Priority::ALL.map(class), jobs: Jobs::default(), due: [NEVER; CLASSES], starts: 0 }
     }
 
     /// The most starts that can go by until a job starts which found `older` jobs waiting in its class.
@@ -110,9 +98,21 @@ impl Fair {
 
     /// Chooses the class of the next start: one that is owed it, else the most urgent that waits.
     fn class(&self) -> Option<usize> {
-        let waiting = || (0..CLASSES).rev().filter(|&class| !self.classes[class].arrivals.is_empty());
-        let owed = waiting().filter(|&class| self.classes[class].due <= self.starts + 1);
-        owed.min_by_key(|&class| self.classes[class].due).or_else(|| waiting().next())
+        let mut first = CLASSES - 1;
+        for class in (0..CLASSES - 1).rev() {
+            if self.due[class] < self.due[first] {
+                first = class;
+            }
+        }
+        if self.due[first] <= self.starts + 1 {
+            return Some(first);
+        }
+        (0..CLASSES).rev().find(|&class| self.due[class] != NEVER)
+    }
+
+    /// Says that a job of the class has left, and what the class is owed next.
+    fn left(&mut self, class: usize, due: u64) {
+        self.due[class] = if self.classes[class].arrivals.is_empty() { NEVER } else { due };
     }
 }
 
@@ -130,54 +130,54 @@ impl Class {
 
 impl Discipline for Fair {
     fn push(&mut self, entry: Entry) {
-        let slot = entry.slot.0;
-        let class = &mut self.classes[entry.priority.index()];
+        let (slot, index) = (entry.slot.0, entry.priority.index());
+        let class = &mut self.classes[index];
         if class.arrivals.is_empty() {
-            class.due = self.starts + class.period;
+            self.due[index] = self.starts + class.period;
         }
-        class.arrivals.push(&mut self.links, slot);
-        let flow = class.flows.push(&mut self.positions, &entry);
-        if self.cells.len() <= entry.slot.index() {
-            self.cells.resize(entry.slot.index() + 1, Cell::default());
-        }
-        self.cells[entry.slot.index()] = Cell { class: entry.priority.index() as u8, flow };
+        self.jobs.enter(&entry);
+        class.arrivals.push(&mut self.jobs, slot);
+        let flow = class.flows.push(&mut self.jobs, &entry);
+        self.jobs.set_account(slot, account(index, flow));
     }
 
     fn pop(&mut self) -> Option<(Slot, Charge)> {
         let index = self.class()?;
         let class = &mut self.classes[index];
-        let aged = class.is_aged_start();
-        self.starts += 1;
-        class.starts += 1;
-        class.due = self.starts + class.period;
-        let (slot, flow, advance) = match class.arrivals.first().filter(|_| aged) {
+        let aged = class.arrivals.first().filter(|_| class.is_aged_start());
+        let (slot, flow, advance) = match aged {
             Some(slot) => {
-                let flow = self.cells[slot as usize].flow;
-                (slot, flow, class.flows.take(&mut self.positions, flow, slot))
+                let (_, flow) = parts(self.jobs.account(slot));
+                (slot, flow, class.flows.take(&mut self.jobs, flow, slot))
             }
-            None => class.flows.pop(&mut self.positions)?,
+            None => class.flows.pop(&mut self.jobs)?,
         };
-        class.arrivals.remove(&mut self.links, slot);
-        Some((Slot(slot), Charge { account: flow * CLASSES as u32 + index as u32, advance }))
+        class.arrivals.remove(&mut self.jobs, slot);
+        class.starts += 1;
+        self.starts += 1;
+        let due = self.starts + class.period;
+        self.left(index, due);
+        Some((Slot(slot), Charge { account: account(index, flow), advance }))
     }
 
     fn peek(&self) -> Option<Slot> {
         let class = &self.classes[self.class()?];
         let aged = class.arrivals.first().filter(|_| class.is_aged_start());
-        aged.or_else(|| class.flows.peek()).map(Slot)
+        aged.or_else(|| class.flows.peek(&self.jobs)).map(Slot)
     }
 
     fn remove(&mut self, slot: Slot) {
-        let Cell { class, flow } = self.cells[slot.index()];
-        let class = &mut self.classes[class as usize];
-        class.arrivals.remove(&mut self.links, slot.0);
-        class.flows.remove(&mut self.positions, flow, slot.0);
+        let (index, flow) = parts(self.jobs.account(slot.0));
+        let class = &mut self.classes[index];
+        class.arrivals.remove(&mut self.jobs, slot.0);
+        class.flows.remove(&mut self.jobs, flow, slot.0);
+        self.left(index, self.due[index]);
     }
 
     fn update(&mut self, entry: Entry) {
-        let Cell { class, flow } = self.cells[entry.slot.index()];
-        if class as usize == entry.priority.index() {
-            self.classes[class as usize].flows.change(&mut self.positions, flow, &entry);
+        let (index, flow) = parts(self.jobs.account(entry.slot.0));
+        if index == entry.priority.index() {
+            self.classes[index].flows.change(&mut self.jobs, flow, &entry);
         } else {
             self.remove(entry.slot);
             self.push(entry);
@@ -195,19 +195,29 @@ impl Discipline for Fair {
 
     fn list(&self, limit: usize) -> Vec<Slot> {
         let classes = self.classes.iter().rev();
-        classes.flat_map(|class| class.arrivals.iter(&self.links)).map(Slot).take(limit).collect()
+        classes.flat_map(|class| class.arrivals.iter(&self.jobs)).map(Slot).take(limit).collect()
     }
 
     fn settle(&mut self, charge: Charge, cost: Option<Duration>) {
-        let class = &mut self.classes[charge.account as usize % CLASSES];
-        let cost = cost.map(|cost| u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX));
-        class.flows.settle(charge.account / CLASSES as u32, charge.advance, cost);
+        let (class, flow) = parts(charge.account);
+        self.classes[class].flows.settle(flow, charge.advance, cost.map(nanos));
     }
 
     fn allows(&self, entry: &Entry, free: usize) -> bool {
-        let queued = self.classes[entry.priority.index()].flows.queued(entry.tenant);
-        0 < free && queued < free.saturating_mul(Self::GREED)
+        let Class { flows, arrivals, .. } = &self.classes[entry.priority.index()];
+        let most = free.saturating_mul(Self::GREED);
+        // A class with fewer jobs than that has no tenant with more, and the tenant need not be looked up.
+        0 < free && (arrivals.len() < most || flows.queued(entry.tenant) < most)
     }
+}
+
+/// One number for a class and a flow in it.
+const fn account(class: usize, flow: u32) -> u32 {
+    flow * CLASSES as u32 + class as u32
+}
+
+const fn parts(account: u32) -> (usize, u32) {
+    (account as usize % CLASSES, account / CLASSES as u32)
 }
 
 /// The share of starts, in percent, that each class is guaranteed while it waits.

@@ -1,22 +1,25 @@
 //! The tenants of one class: start-time fair queueing on virtual time, charged with measured cost.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::discipline::Entry;
-use crate::heap::{Heap, Positions, pair};
+use crate::heap::{Heap, pair};
+use crate::jobs::{BY_TENANT, Jobs, List};
 use crate::request::Tenant;
+use crate::turns::{Turn, Turns};
 
 /// What a job is assumed to cost, in nanoseconds, until one has been measured.
 const UNMEASURED: u64 = 1_000_000;
 
+const NO_DEADLINE: u64 = u64::MAX;
+
 #[derive(Debug)]
 pub(crate) struct Flows {
-    named: HashMap<u64, u32, BuildHasherDefault<Mix>>,
+    named: HashMap<u64, u32, Keyed>,
     flows: Vec<Flow>,
     /// Flows that have jobs waiting, by virtual start time, then by turn: round robin among equals.
-    active: Heap<u128>,
-    positions: Positions,
+    active: Turns,
     turn: u64,
     /// The virtual start time of the latest start: what a tenant that comes back begins with.
     now: u64,
@@ -25,8 +28,9 @@ pub(crate) struct Flows {
     room: Room,
 }
 
-/// One tenant, or one shard of tenants.
+/// One tenant, or one shard of tenants: what a start needs of it is one cache line.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Flow {
     /// Who owns it; none for a shard.
     tenant: Option<u64>,
@@ -35,8 +39,10 @@ struct Flow {
     mean: Mean,
     /// Started and not settled: while positive the flow is not forgotten.
     running: u32,
-    /// By deadline, then by arrival.
-    jobs: Heap<u128>,
+    /// Those without a deadline, as they came.
+    plain: List<BY_TENANT>,
+    /// All others, by deadline, then by arrival; none until there is one.
+    timed: Option<Box<Heap<(u128, u32)>>>,
 }
 
 /// How many tenants get a flow of their own, and where the others go.
@@ -49,12 +55,14 @@ struct Room {
 }
 
 impl Flows {
+    /// The most flows there can be: their numbers are a part of a [`Turn`].
+    pub(crate) const MAX: usize = (1 << Turn::FLOW) - 1;
+
     pub(crate) fn new(exact: usize, shards: usize) -> Self {
         Self {
             named: HashMap::default(),
             flows: Vec::new(),
-            active: Heap::default(),
-            positions: Positions::default(),
+            active: Turns::default(),
             turn: 0,
             now: 0,
             mean: Mean::default(),
@@ -63,48 +71,51 @@ impl Flows {
     }
 
     /// Puts a job into its tenant's flow, and says which that is.
-    pub(crate) fn push(&mut self, jobs: &mut Positions, entry: &Entry) -> u32 {
+    pub(crate) fn push(&mut self, jobs: &mut Jobs, entry: &Entry) -> u32 {
         let id = self.flow_of(entry.tenant);
         let flow = &mut self.flows[id as usize];
-        flow.jobs.push(jobs, pair(entry.deadline, entry.arrival), entry.slot.0);
-        if flow.jobs.len() == 1 {
+        let was_idle = flow.is_idle();
+        flow.push(jobs, entry);
+        if was_idle {
             flow.tag = flow.tag.max(self.now);
             self.turn += 1;
-            self.active.push(&mut self.positions, pair(flow.tag, self.turn), id);
+            self.active.push(Turn::new(flow.tag, self.turn, id));
         }
         id
     }
 
     /// Takes the next job of the flow that has been charged least: its slot, its flow, its charge in advance.
-    pub(crate) fn pop(&mut self, jobs: &mut Positions) -> Option<(u32, u32, u64)> {
-        let (_, id) = self.active.first()?;
-        self.now = self.now.max(self.flows[id as usize].tag);
-        let (_, slot) = self.flows[id as usize].jobs.pop(jobs)?;
+    pub(crate) fn pop(&mut self, jobs: &mut Jobs) -> Option<(u32, u32, u64)> {
+        let id = self.active.first()?;
+        let flow = &mut self.flows[id as usize];
+        self.now = self.now.max(flow.tag);
+        let slot = flow.first(jobs)?;
+        flow.remove(jobs, slot);
         Some((slot, id, self.charge(id)))
     }
 
     /// Takes a given job out of turn, and charges its flow as if it had been its turn.
-    pub(crate) fn take(&mut self, jobs: &mut Positions, id: u32, slot: u32) -> u64 {
-        self.flows[id as usize].jobs.remove(jobs, slot);
+    pub(crate) fn take(&mut self, jobs: &mut Jobs, id: u32, slot: u32) -> u64 {
+        self.flows[id as usize].remove(jobs, slot);
         self.charge(id)
     }
 
-    pub(crate) fn peek(&self) -> Option<u32> {
-        let (_, id) = self.active.first()?;
-        self.flows[id as usize].jobs.first().map(|(_, slot)| slot)
+    pub(crate) fn peek(&self, jobs: &Jobs) -> Option<u32> {
+        self.flows[self.active.first()? as usize].first(jobs)
     }
 
-    pub(crate) fn remove(&mut self, jobs: &mut Positions, id: u32, slot: u32) {
+    pub(crate) fn remove(&mut self, jobs: &mut Jobs, id: u32, slot: u32) {
         let flow = &mut self.flows[id as usize];
-        flow.jobs.remove(jobs, slot);
-        if flow.jobs.is_empty() {
-            flow.jobs.shrink();
-            self.active.remove(&mut self.positions, id);
+        flow.remove(jobs, slot);
+        if flow.is_idle() {
+            self.active.remove(id);
         }
     }
 
-    pub(crate) fn change(&mut self, jobs: &mut Positions, id: u32, entry: &Entry) {
-        self.flows[id as usize].jobs.change(jobs, entry.slot.0, pair(entry.deadline, entry.arrival));
+    pub(crate) fn change(&mut self, jobs: &mut Jobs, id: u32, entry: &Entry) {
+        let flow = &mut self.flows[id as usize];
+        flow.remove(jobs, entry.slot.0);
+        flow.push(jobs, entry);
     }
 
     /// Replaces what was charged in advance by what was measured; by nothing when the job never ran.
@@ -116,24 +127,24 @@ impl Flows {
             self.mean.learn(cost);
         }
         flow.tag = flow.tag.saturating_add(cost.unwrap_or(0)).saturating_sub(advance);
-        if !flow.jobs.is_empty() {
+        if !flow.is_idle() {
             flow.tag = flow.tag.max(self.now);
             self.turn += 1;
-            self.active.change(&mut self.positions, id, pair(flow.tag, self.turn));
+            self.active.change(Turn::new(flow.tag, self.turn, id));
         }
     }
 
     /// Every other flow that waits is served once before each of the tenant's jobs, and once before this one.
     pub(crate) fn ahead(&self, entry: &Entry) -> usize {
-        let own = self.find(entry.tenant).map(|id| &self.flows[id as usize].jobs);
-        let own_ahead = own.map_or(0, |jobs| jobs.below(pair(entry.deadline, entry.arrival)));
-        let others = self.active.len() - usize::from(own.is_some_and(|jobs| !jobs.is_empty()));
+        let own = self.find(entry.tenant).map(|id| &self.flows[id as usize]);
+        let own_ahead = own.map_or(0, |flow| flow.ahead(entry));
+        let others = self.active.len() - usize::from(own.is_some_and(|flow| !flow.is_idle()));
         own_ahead.saturating_add(others.saturating_mul(own_ahead + 1))
     }
 
     /// How many jobs of this tenant wait.
     pub(crate) fn queued(&self, tenant: Tenant) -> usize {
-        self.find(tenant).map_or(0, |id| self.flows[id as usize].jobs.len())
+        self.find(tenant).map_or(0, |id| self.flows[id as usize].len())
     }
 
     /// Charges a flow that a job was taken from, and moves it behind those that have been charged less.
@@ -142,12 +153,11 @@ impl Flows {
         let advance = flow.mean.or(self.mean.or(UNMEASURED));
         flow.tag = flow.tag.saturating_add(advance);
         flow.running += 1;
-        if flow.jobs.is_empty() {
-            flow.jobs.shrink();
-            self.active.remove(&mut self.positions, id);
+        if flow.is_idle() {
+            self.active.remove(id);
         } else {
             self.turn += 1;
-            self.active.change(&mut self.positions, id, pair(flow.tag, self.turn));
+            self.active.change(Turn::new(flow.tag, self.turn, id));
         }
         advance
     }
@@ -200,7 +210,7 @@ impl Flows {
             self.room.hand = (self.room.hand + 1) % self.flows.len();
             let flow = &self.flows[self.room.hand];
             if let Some(tenant) = flow.tenant
-                && flow.jobs.is_empty()
+                && flow.is_idle()
                 && flow.running == 0
                 && flow.tag <= self.now
             {
@@ -216,32 +226,102 @@ impl Flows {
         let (high, low) = ((mix(tenant.id()) >> 32) as usize, mix(tenant.id()) as u32 as usize);
         let one = high % self.room.shards.len();
         let two = low % self.room.shards.len();
-        let length =
-            |shard: usize| self.room.shards[shard].map_or(0, |id| self.flows[id as usize].jobs.len());
+        let length = |shard: usize| self.room.shards[shard].map_or(0, |id| self.flows[id as usize].len());
         let shorter = if length(two) < length(one) { two } else { one };
         (shorter, self.room.shards[shorter])
     }
 }
 
-/// A moving mean of costs: an eighth of each new one.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean(Option<u64>);
-
-impl Mean {
-    fn learn(&mut self, cost: u64) {
-        self.0 = Some(match self.0 {
-            Some(mean) => mean - mean / 8 + cost / 8,
-            None => cost,
-        });
+impl Flow {
+    fn len(&self) -> usize {
+        self.plain.len() + self.timed.as_ref().map_or(0, |timed| timed.len())
     }
 
-    fn or(self, other: u64) -> u64 {
-        self.0.unwrap_or(other)
+    /// Whether no job waits.
+    fn is_idle(&self) -> bool {
+        self.plain.is_empty() && self.timed.as_ref().is_none_or(|timed| timed.is_empty())
+    }
+
+    /// Jobs without a deadline need no heap as long as they come in order; one that lost its deadline may not.
+    fn push(&mut self, jobs: &mut Jobs, entry: &Entry) {
+        let slot = entry.slot.0;
+        let in_order = || self.plain.last().is_none_or(|last| jobs.arrival(last) < entry.arrival);
+        if entry.deadline == NO_DEADLINE && in_order() {
+            self.plain.push(jobs, slot);
+        } else {
+            let timed = self.timed.get_or_insert_default();
+            timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), slot));
+        }
+    }
+
+    /// The earliest deadline, and without one the earliest arrival.
+    fn first(&self, jobs: &Jobs) -> Option<u32> {
+        let plain = self.plain.first();
+        let Some((key, timed)) = self.timed.as_ref().and_then(|timed| timed.first()) else { return plain };
+        plain.filter(|&slot| pair(NO_DEADLINE, jobs.arrival(slot)) < key).or(Some(timed))
+    }
+
+    fn remove(&mut self, jobs: &mut Jobs, slot: u32) {
+        match &mut self.timed {
+            Some(timed) if jobs.timed.contains(slot) => {
+                timed.remove(&mut jobs.timed, slot);
+                timed.shrink();
+            }
+            _ => self.plain.remove(jobs, slot),
+        }
+    }
+
+    /// How many of its jobs are served before one that comes now.
+    fn ahead(&self, entry: &Entry) -> usize {
+        let plain = if entry.deadline == NO_DEADLINE { self.plain.len() } else { 0 };
+        let key = (pair(entry.deadline, entry.arrival), entry.slot.0);
+        plain + self.timed.as_ref().map_or(0, |timed| timed.before(key))
     }
 }
 
-/// Hashes a tenant's number, which is a hash already or the host's own choice.
-#[derive(Clone, Copy, Debug, Default)]
+/// A moving mean of costs: an eighth of each new one. The greatest number stands for none.
+#[derive(Clone, Copy, Debug)]
+struct Mean(u64);
+
+impl Default for Mean {
+    fn default() -> Self {
+        Self(u64::MAX)
+    }
+}
+
+impl Mean {
+    fn learn(&mut self, cost: u64) {
+        self.0 = match self.0 {
+            u64::MAX => cost.min(u64::MAX - 1),
+            mean => mean - mean / 8 + cost / 8,
+        };
+    }
+
+    const fn or(self, other: u64) -> u64 {
+        if self.0 == u64::MAX { other } else { self.0 }
+    }
+}
+
+/// Hashes tenants' numbers by a key of its own, so that nobody can choose names that meet in one place of the table.
+#[derive(Clone, Copy, Debug)]
+struct Keyed(u64);
+
+impl Default for Keyed {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0_u64))
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Mix;
+
+    fn build_hasher(&self) -> Mix {
+        Mix(self.0)
+    }
+}
+
+/// Hashes one number, which is a hash already or the host's own choice.
+#[derive(Clone, Copy, Debug)]
 struct Mix(u64);
 
 impl Hasher for Mix {

@@ -6,11 +6,28 @@ const ARITY: usize = 4;
 const ABSENT: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Heap<K> {
-    items: Vec<(K, u32)>,
+pub(crate) struct Heap<I> {
+    items: Vec<I>,
 }
 
-impl<K> Default for Heap<K> {
+/// A member with its key.
+pub(crate) trait Item: Copy {
+    fn member(self) -> u32;
+
+    fn is_before(self, other: Self) -> bool;
+}
+
+impl<K: Ord + Copy> Item for (K, u32) {
+    fn member(self) -> u32 {
+        self.1
+    }
+
+    fn is_before(self, other: Self) -> bool {
+        self.0 < other.0
+    }
+}
+
+impl<I> Default for Heap<I> {
     fn default() -> Self {
         Self { items: Vec::new() }
     }
@@ -36,7 +53,7 @@ impl Positions {
     }
 }
 
-impl<K: Ord + Copy> Heap<K> {
+impl<I: Item> Heap<I> {
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
@@ -45,18 +62,18 @@ impl<K: Ord + Copy> Heap<K> {
         self.items.is_empty()
     }
 
-    pub(crate) fn first(&self) -> Option<(K, u32)> {
+    pub(crate) fn first(&self) -> Option<I> {
         self.items.first().copied()
     }
 
-    pub(crate) fn push(&mut self, positions: &mut Positions, key: K, id: u32) {
-        positions.make_room(id);
-        debug_assert!(!positions.contains(id), "a member is in one heap, once");
-        self.items.push((key, id));
+    pub(crate) fn push(&mut self, positions: &mut Positions, item: I) {
+        positions.make_room(item.member());
+        debug_assert!(!positions.contains(item.member()), "a member is in one heap, once");
+        self.items.push(item);
         self.rise(positions, self.items.len() - 1);
     }
 
-    pub(crate) fn pop(&mut self, positions: &mut Positions) -> Option<(K, u32)> {
+    pub(crate) fn pop(&mut self, positions: &mut Positions) -> Option<I> {
         let first = self.first()?;
         self.remove_at(positions, 0);
         Some(first)
@@ -65,33 +82,33 @@ impl<K: Ord + Copy> Heap<K> {
     /// Removes a member that is in this very heap.
     pub(crate) fn remove(&mut self, positions: &mut Positions, id: u32) {
         let at = positions.0[id as usize] as usize;
-        debug_assert_eq!(self.items[at].1, id, "the member is in this heap");
+        debug_assert_eq!(self.items[at].member(), id, "the member is in this heap");
         self.remove_at(positions, at);
     }
 
     /// Gives a member of this very heap another key.
-    pub(crate) fn change(&mut self, positions: &mut Positions, id: u32, key: K) {
-        let at = positions.0[id as usize] as usize;
-        debug_assert_eq!(self.items[at].1, id, "the member is in this heap");
-        self.items[at].0 = key;
+    pub(crate) fn change(&mut self, positions: &mut Positions, item: I) {
+        let at = positions.0[item.member() as usize] as usize;
+        debug_assert_eq!(self.items[at].member(), item.member(), "the member is in this heap");
+        self.items[at] = item;
         let at = self.rise(positions, at);
         self.sink(positions, at);
     }
 
-    /// Estimates how many members have a key below `key`: exact up to 32 members, an even sample of 32 above.
-    pub(crate) fn below(&self, key: K) -> usize {
+    /// Estimates how many members are before `item`: exact up to 32 members, an even sample of 32 above.
+    pub(crate) fn before(&self, item: I) -> usize {
         const SAMPLE: usize = 32;
         let stride = self.items.len().div_ceil(SAMPLE).max(1);
-        let below = self.items.iter().step_by(stride).filter(|item| item.0 < key).count();
-        (below * stride).min(self.items.len())
+        let before = self.items.iter().step_by(stride).filter(|other| other.is_before(item)).count();
+        (before * stride).min(self.items.len())
     }
 
-    /// Counts the members with a key at or below `key`, in time proportional to that count.
-    pub(crate) fn count_until(&self, key: K) -> usize {
+    /// Counts the members that are not after `item`, in time proportional to that count.
+    pub(crate) fn count_until(&self, item: I) -> usize {
         let mut open = vec![0];
         let mut count = 0;
         while let Some(at) = open.pop() {
-            if self.items.get(at).is_some_and(|item| item.0 <= key) {
+            if self.items.get(at).is_some_and(|other| !item.is_before(*other)) {
                 count += 1;
                 open.extend(at * ARITY + 1..=at * ARITY + ARITY);
             }
@@ -100,15 +117,18 @@ impl<K: Ord + Copy> Heap<K> {
     }
 
     /// Lists the first `limit` members in order, without removing any, in O(limit log limit).
-    pub(crate) fn smallest(&self, limit: usize) -> Vec<u32> {
+    pub(crate) fn smallest(&self, limit: usize) -> Vec<u32>
+    where
+        I: Ord,
+    {
         let mut open = std::collections::BTreeSet::new();
         let mut listed = Vec::with_capacity(limit.min(self.items.len()));
-        open.extend(self.items.first().map(|item| (item.0, 0)));
+        open.extend(self.items.first().map(|item| (*item, 0)));
         while listed.len() < limit {
             let Some((_, at)) = open.pop_first() else { break };
-            listed.push(self.items[at].1);
+            listed.push(self.items[at].member());
             let children = at * ARITY + 1..(at * ARITY + ARITY + 1).min(self.items.len());
-            open.extend(children.map(|child| (self.items[child].0, child)));
+            open.extend(children.map(|child| (self.items[child], child)));
         }
         listed
     }
@@ -121,8 +141,8 @@ impl<K: Ord + Copy> Heap<K> {
     }
 
     fn remove_at(&mut self, positions: &mut Positions, at: usize) {
-        let (_, id) = self.items.swap_remove(at);
-        positions.0[id as usize] = ABSENT;
+        let item = self.items.swap_remove(at);
+        positions.0[item.member() as usize] = ABSENT;
         if at < self.items.len() {
             let at = if at == 0 { at } else { self.rise(positions, at) };
             self.sink(positions, at);
@@ -133,15 +153,15 @@ impl<K: Ord + Copy> Heap<K> {
         let item = self.items[at];
         while 0 < at {
             let parent = (at - 1) / ARITY;
-            if self.items[parent].0 <= item.0 {
+            if !item.is_before(self.items[parent]) {
                 break;
             }
             self.items[at] = self.items[parent];
-            positions.set(self.items[at].1, at);
+            positions.set(self.items[at].member(), at);
             at = parent;
         }
         self.items[at] = item;
-        positions.set(item.1, at);
+        positions.set(item.member(), at);
         at
     }
 
@@ -152,29 +172,30 @@ impl<K: Ord + Copy> Heap<K> {
             let offset = match self.items.get(first..) {
                 // A tournament of all four, without a loop: most of the time of a deep queue is spent here.
                 Some([a, b, c, d, ..]) => {
-                    let (left, one) = if b.0 < a.0 { (1, b.0) } else { (0, a.0) };
-                    let (right, two) = if d.0 < c.0 { (3, d.0) } else { (2, c.0) };
-                    if two < one { right } else { left }
+                    let (left, one) = if b.is_before(*a) { (1, b) } else { (0, a) };
+                    let (right, two) = if d.is_before(*c) { (3, d) } else { (2, c) };
+                    if two.is_before(*one) { right } else { left }
                 }
                 Some([a, rest @ ..]) => {
-                    let smaller = |(best, key), (at, item): (usize, &(K, u32))| match item.0 < key {
-                        true => (at + 1, item.0),
-                        false => (best, key),
-                    };
-                    rest.iter().enumerate().fold((0, a.0), smaller).0
+                    let smaller =
+                        |(best, first): (usize, I), (at, item): (usize, &I)| match item.is_before(first) {
+                            true => (at + 1, *item),
+                            false => (best, first),
+                        };
+                    rest.iter().enumerate().fold((0, *a), smaller).0
                 }
                 Some([]) | None => break,
             };
             let child = self.items[first + offset];
-            if item.0 <= child.0 {
+            if !child.is_before(item) {
                 break;
             }
             self.items[at] = child;
-            positions.set(child.1, at);
+            positions.set(child.member(), at);
             at = first + offset;
         }
         self.items[at] = item;
-        positions.set(item.1, at);
+        positions.set(item.member(), at);
     }
 }
 

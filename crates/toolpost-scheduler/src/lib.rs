@@ -31,14 +31,18 @@
 //!
 //! It does not know what a job is, nor what anybody may do: it knows whose a job is, how urgent, by when, and what
 //! the like of it has cost.
+#![cfg_attr(feature = "tokio", doc = "")]
+// The pictures first: where a reference is defined twice, the first counts.
+#![cfg_attr(feature = "tokio", doc = include_str!("../docs/pictures.md"))]
+#![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]
 
-mod arrivals;
 mod delay;
 mod discipline;
 mod fair;
 mod flows;
 mod heap;
 mod inherit;
+mod jobs;
 mod limit;
 mod ordered;
 mod priority;
@@ -51,6 +55,7 @@ mod scheduler;
 mod service;
 mod slots;
 mod stats;
+mod turns;
 
 pub use self::discipline::{Charge, Discipline, Entry, Slot};
 pub use self::fair::{Fair, Shares};

@@ -13,6 +13,8 @@ pub struct Limit {
     least: usize,
     most: usize,
     now: f64,
+    /// The whole part of `now`.
+    seats: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +43,7 @@ impl Limit {
     #[must_use]
     pub const fn fixed(seats: usize) -> Self {
         assert!(0 < seats && seats <= Self::MAX, "a limit is between one and two billion");
-        Self { rule: Rule::Fixed, least: seats, most: seats, now: seats as f64 }
+        Self { rule: Rule::Fixed, least: seats, most: seats, now: seats as f64, seats }
     }
 
     /// Follows the ratio of the long-run mean time to the latest time (Gradient2), within `seats`.
@@ -67,7 +69,7 @@ impl Limit {
     /// How many jobs may run at once now.
     #[must_use]
     pub const fn seats(&self) -> usize {
-        self.now as usize
+        self.seats
     }
 
     /// Whether it follows measured times.
@@ -112,17 +114,14 @@ impl Limit {
         };
         if wanted < self.now || self.now < 2.0 * in_flight as f64 {
             self.now = wanted.clamp(self.least as f64, self.most as f64);
+            self.seats = self.now as usize;
         }
     }
 
     fn adaptive(rule: Rule, seats: &RangeInclusive<usize>) -> Self {
         let (least, most) = (*seats.start(), *seats.end());
         assert!(0 < least && least <= most && most <= Self::MAX, "a limit is between one and two billion");
-        Self {
-            rule,
-            least,
-            most,
-            now: (least as f64 * 2.0).clamp(20.0, 100.0).clamp(least as f64, most as f64),
-        }
+        let now = (least as f64 * 2.0).clamp(20.0, 100.0).clamp(least as f64, most as f64);
+        Self { rule, least, most, now, seats: now as usize }
     }
 }

@@ -79,7 +79,7 @@ impl Order for ByPriorityThenDeadline {
 /// Serves in one total order, whoever the tenant.
 #[derive(Debug)]
 pub struct Ordered<O: Order> {
-    waiting: Heap<O::Key>,
+    waiting: Heap<(O::Key, u32)>,
     positions: Positions,
 }
 
@@ -99,7 +99,7 @@ impl<O: Order> Default for Ordered<O> {
 
 impl<O: Order> Discipline for Ordered<O> {
     fn push(&mut self, entry: Entry) {
-        self.waiting.push(&mut self.positions, O::key(&entry), entry.slot.0);
+        self.waiting.push(&mut self.positions, (O::key(&entry), entry.slot.0));
     }
 
     fn pop(&mut self) -> Option<(Slot, Charge)> {
@@ -116,11 +116,11 @@ impl<O: Order> Discipline for Ordered<O> {
     }
 
     fn update(&mut self, entry: Entry) {
-        self.waiting.change(&mut self.positions, entry.slot.0, O::key(&entry));
+        self.waiting.change(&mut self.positions, (O::key(&entry), entry.slot.0));
     }
 
     fn ahead(&self, entry: &Entry) -> usize {
-        self.waiting.below(O::key(entry))
+        self.waiting.before((O::key(entry), entry.slot.0))
     }
 
     fn list(&self, limit: usize) -> Vec<Slot> {

@@ -28,6 +28,10 @@ pub struct Bounds {
 
 impl Bounds {
     /// At most `capacity` jobs wait; nothing is shed.
+    ///
+    /// A discipline may grant one tenant a part of that: under [`Fair`] a tenant may queue, in each class, at most four
+    /// times the places still free. So whoever floods, or is alone, has four fifths of the capacity (16 of 20, 820 of
+    /// 1,024), and the last fifth is kept for others.
     pub const fn new(capacity: usize) -> Self {
         Self { capacity, delay: None }
     }
@@ -72,22 +76,17 @@ struct Waiting<T> {
     entry: Entry,
     since: u64,
     needs: Needs,
-    urgency: Urgency,
 }
 
-/// How long a job will hold its seat, as far as it says.
+/// How long a job will hold its seat, as far as it says: nanoseconds, or with the highest bit set, ordinary jobs.
 #[derive(Clone, Copy, Debug)]
-struct Needs {
-    expected: Option<u64>,
-    /// In ordinary jobs.
-    cost: u64,
-}
+struct Needs(u64);
 
 /// The time of the first call is the queue's zero; and the deadlines of all that wait, the earliest first.
 #[derive(Debug, Default)]
 struct Deadlines {
     zero: Option<Instant>,
-    heap: Heap<u64>,
+    heap: Heap<(u64, u32)>,
     positions: Positions,
 }
 
@@ -144,9 +143,9 @@ impl<T, D: Discipline> Queue<T, D> {
     pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
-        let needs = Needs { expected: request.expected_time().map(nanos), cost: request.cost_in_jobs() };
+        let needs = Needs::of(&request);
         let time = self.deadlines.nanos(now);
-        let entry = Entry {
+        let mut entry = Entry {
             slot: Slot(0),
             arrival: self.arrivals,
             tenant: request.of(),
@@ -158,13 +157,12 @@ impl<T, D: Discipline> Queue<T, D> {
             return Err(Refused { refusal, job });
         }
         self.arrivals += 1;
-        let id = self.jobs.insert(Waiting { job, entry, since: time, needs, urgency });
-        let entry = Entry { slot: Slot(id.slot), ..entry };
-        if let Some(waiting) = self.jobs.value_mut(id) {
-            waiting.entry = entry;
-        }
+        let id = self.jobs.insert(|slot| {
+            entry.slot = Slot(slot);
+            Waiting { job, entry, since: time, needs }
+        });
         self.discipline.push(entry);
-        self.deadlines.watch(entry);
+        self.deadlines.watch(&entry);
         Ok(id)
     }
 
@@ -172,9 +170,8 @@ impl<T, D: Discipline> Queue<T, D> {
     pub fn take(&mut self, now: Instant) -> Option<Taken<T>> {
         let time = self.deadlines.nanos(now);
         let (slot, charge) = self.discipline.pop()?;
-        let id = self.jobs.handle(slot.0)?;
-        let waiting = self.jobs.remove(id)?;
-        self.deadlines.forget(slot);
+        let (id, waiting) = self.jobs.remove_at(slot.0)?;
+        self.deadlines.forget(&waiting.entry);
         match self.shed(&waiting, &charge, time) {
             Some(refusal) => {
                 self.discipline.settle(charge, None);
@@ -236,16 +233,16 @@ impl<T, D: Discipline> Queue<T, D> {
     pub fn reprioritize(&mut self, id: JobId, urgency: Urgency) -> bool {
         let deadline = self.deadlines.of(urgency);
         let Some(waiting) = self.jobs.value_mut(id) else { return false };
-        waiting.urgency = urgency;
         if (waiting.entry.priority, waiting.entry.deadline) == (urgency.priority, deadline) {
             return true;
         }
+        let before = waiting.entry;
         waiting.entry.priority = urgency.priority;
         waiting.entry.deadline = deadline;
         let entry = waiting.entry;
         self.discipline.update(entry);
-        self.deadlines.forget(entry.slot);
-        self.deadlines.watch(entry);
+        self.deadlines.forget(&before);
+        self.deadlines.watch(&entry);
         true
     }
 
@@ -255,10 +252,12 @@ impl<T, D: Discipline> Queue<T, D> {
         self.jobs.value(id).map(|waiting| &waiting.job)
     }
 
-    /// How urgent a waiting job is now.
+    /// How urgent a waiting job is now; a deadline before the queue's first call is that of the call.
     #[must_use]
     pub fn urgency(&self, id: JobId) -> Option<Urgency> {
-        self.jobs.value(id).map(|waiting| waiting.urgency)
+        let Entry { priority, deadline, .. } = self.jobs.value(id)?.entry;
+        let deadline = (deadline != NO_DEADLINE).then(|| self.deadlines.at(deadline)).flatten();
+        Some(Urgency { priority, deadline })
     }
 
     /// The job that is served next.
@@ -276,14 +275,14 @@ impl<T, D: Discipline> Queue<T, D> {
     /// How many waiting jobs have outlived their deadline, in time proportional to that number.
     #[must_use]
     pub fn overdue(&self, now: Instant) -> usize {
-        self.deadlines.heap.count_until(self.deadlines.since_zero(now))
+        self.deadlines.heap.count_until((self.deadlines.since_zero(now), 0))
     }
 
     /// The earliest deadline of those that wait: when to call [`expire`](Queue::expire).
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let (deadline, _) = self.deadlines.heap.first()?;
-        self.deadlines.zero?.checked_add(Duration::from_nanos(deadline))
+        self.deadlines.at(deadline)
     }
 
     /// How long a job would wait if it were submitted now, as far as measured times tell.
@@ -316,7 +315,7 @@ impl<T, D: Discipline> Queue<T, D> {
     fn leave(&mut self, id: JobId) -> Option<T> {
         let waiting = self.jobs.remove(id)?;
         self.discipline.remove(waiting.entry.slot);
-        self.deadlines.forget(waiting.entry.slot);
+        self.deadlines.forget(&waiting.entry);
         Some(waiting.job)
     }
 
@@ -331,7 +330,7 @@ impl<T, D: Discipline> Queue<T, D> {
         // A seat that nobody else wants is not refused for a guess at how long it will be needed.
         if entry.deadline != NO_DEADLINE && !self.is_empty() {
             let wait = self.wait(self.discipline.ahead(entry) + 1);
-            let needed = wait.saturating_add(self.needed(needs));
+            let needed = wait.saturating_add(needs.time(&self.service));
             let allowed = entry.deadline - now;
             if allowed < needed {
                 return Some(Refusal::Late { retry_after: soon(needed - allowed) });
@@ -346,9 +345,11 @@ impl<T, D: Discipline> Queue<T, D> {
         if deadline <= now {
             return Some(Refusal::Expired);
         }
-        let needed = self.needed(waiting.needs);
-        if deadline != NO_DEADLINE && deadline - now < needed && !self.is_empty() {
-            return Some(Refusal::Late { retry_after: soon(needed - (deadline - now)) });
+        if deadline != NO_DEADLINE && !self.is_empty() {
+            let (needed, allowed) = (waiting.needs.time(&self.service), deadline - now);
+            if allowed < needed {
+                return Some(Refusal::Late { retry_after: soon(needed - allowed) });
+            }
         }
         let bound = self.bounds.delay.as_ref()?;
         let account = charge.account as usize;
@@ -360,13 +361,27 @@ impl<T, D: Discipline> Queue<T, D> {
         (sheds && waiting.entry.priority < Priority::System).then_some(Refusal::Overloaded { retry_after })
     }
 
-    fn needed(&self, needs: Needs) -> u64 {
-        needs.expected.unwrap_or_else(|| self.service.most().saturating_mul(needs.cost))
-    }
-
     /// The time in which that many jobs get a seat, while all seats are taken.
     fn wait(&self, jobs: usize) -> u64 {
         (self.service.mean() as f64 * jobs as f64 / self.seats as f64) as u64
+    }
+}
+
+impl Needs {
+    const IN_JOBS: u64 = 1 << 63;
+
+    fn of(request: &Request) -> Self {
+        match request.expected_time() {
+            Some(time) => Self(nanos(time).min(Self::IN_JOBS - 1)),
+            None => Self(request.cost_in_jobs() | Self::IN_JOBS),
+        }
+    }
+
+    fn time(self, service: &ServiceTime) -> u64 {
+        match self.0 & Self::IN_JOBS {
+            0 => self.0,
+            _ => service.most().saturating_mul(self.0 ^ Self::IN_JOBS),
+        }
     }
 }
 
@@ -387,15 +402,21 @@ impl Deadlines {
         urgency.deadline.map_or(NO_DEADLINE, |at| self.since_zero(at).min(NO_DEADLINE - 1))
     }
 
-    fn watch(&mut self, entry: Entry) {
+    #[inline]
+    fn watch(&mut self, entry: &Entry) {
         if entry.deadline != NO_DEADLINE {
-            self.heap.push(&mut self.positions, entry.deadline, entry.slot.0);
+            self.heap.push(&mut self.positions, (entry.deadline, entry.slot.0));
         }
     }
 
-    fn forget(&mut self, slot: Slot) {
-        if self.positions.contains(slot.0) {
-            self.heap.remove(&mut self.positions, slot.0);
+    #[inline]
+    fn forget(&mut self, entry: &Entry) {
+        if entry.deadline != NO_DEADLINE {
+            self.heap.remove(&mut self.positions, entry.slot.0);
         }
+    }
+
+    fn at(&self, deadline: u64) -> Option<Instant> {
+        self.zero?.checked_add(Duration::from_nanos(deadline))
     }
 }

@@ -98,8 +98,10 @@ impl<T, D: Discipline> Scheduler<T, D> {
 
     /// Takes a seat back, and learns what the job has cost.
     pub fn settle(&mut self, seat: SeatToken, now: Instant, cost: Duration) {
-        self.limit.learn(now.saturating_duration_since(seat.since), self.in_flight);
-        self.queue.set_seats(self.limit.seats());
+        if self.limit.is_adaptive() {
+            self.limit.learn(now.saturating_duration_since(seat.since), self.in_flight);
+            self.queue.set_seats(self.limit.seats());
+        }
         self.queue.settle(seat.charge, cost);
         self.in_flight -= 1;
     }

@@ -16,8 +16,13 @@ impl ServiceTime {
     /// A full weight for the first, then a sixty-fourth of each.
     pub(crate) fn learn(&mut self, cost: Duration) {
         let cost = nanos(cost) as f64;
-        self.seen = (self.seen + 1).min(64);
-        let weight = 1.0 / f64::from(self.seen);
+        const MOST: u32 = 64;
+        let weight = if self.seen < MOST {
+            self.seen += 1;
+            1.0 / f64::from(self.seen)
+        } else {
+            1.0 / MOST as f64
+        };
         let error = cost - self.mean;
         self.mean += error * weight;
         let spread = if self.seen == 1 { 0.0 } else { error.abs() - self.deviation };

@@ -13,7 +13,9 @@ pub(crate) struct Slots<V> {
     free: Vec<u32>,
 }
 
+/// On a cache line of its own where it is small enough, so that one miss brings all of it.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Cell<V> {
     generation: u32,
     value: Option<V>,
@@ -30,22 +32,31 @@ impl<V> Slots<V> {
         self.cells.len() - self.free.len()
     }
 
-    pub(crate) fn insert(&mut self, value: V) -> JobId {
+    /// Puts what `value` makes for the slot into it.
+    pub(crate) fn insert(&mut self, value: impl FnOnce(u32) -> V) -> JobId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.cells.push(Cell { generation: 0, value: None });
             (self.cells.len() - 1) as u32
         });
         let cell = &mut self.cells[slot as usize];
-        cell.value = Some(value);
+        cell.value = Some(value(slot));
         JobId { slot, generation: cell.generation }
     }
 
     pub(crate) fn remove(&mut self, id: JobId) -> Option<V> {
-        let cell = self.cells.get_mut(id.slot as usize).filter(|cell| cell.generation == id.generation)?;
-        let value = cell.value.take()?;
-        cell.generation = cell.generation.wrapping_add(1);
-        self.free.push(id.slot);
+        let cell = self.cells.get(id.slot as usize)?;
+        let (_, value) = (cell.generation == id.generation).then(|| self.remove_at(id.slot))??;
         Some(value)
+    }
+
+    /// Removes whatever sits in a slot, with the handle it had.
+    pub(crate) fn remove_at(&mut self, slot: u32) -> Option<(JobId, V)> {
+        let cell = self.cells.get_mut(slot as usize)?;
+        let value = cell.value.take()?;
+        let id = JobId { slot, generation: cell.generation };
+        cell.generation = cell.generation.wrapping_add(1);
+        self.free.push(slot);
+        Some((id, value))
     }
 
     pub(crate) fn value(&self, id: JobId) -> Option<&V> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use toolpost::layers::{Lifted, ResultCache, Retry, Seats, Threaded};
+use toolpost::layers::{Hedge, Lifted, ResultCache, Retry, Seats, Threaded};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Bounds, Fair, Limit, Request, Tenant};
 use toolpost::tool::{
@@ -131,6 +131,38 @@ fn a_refusal_says_why_and_when_to_come_back() {
     });
 }
 
+/// The last fifth of a queue is kept for others: whoever is alone and finds its own part full hears so, and loses nothing.
+#[test]
+fn one_principal_alone_has_four_fifths_of_the_queue() {
+    run(async {
+        let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(20));
+        let tool = Arc::new(Slow::new().scheduled(&gate));
+        let begin = |who: &str| {
+            let (tool, call) = (Arc::clone(&tool), call_by(who));
+            tokio::spawn(async move { tool.call(call).await })
+        };
+        let all: Vec<_> = (0..20).map(|_| begin("one")).collect();
+        tokio::task::yield_now().await;
+        assert_eq!((gate.in_flight(), gate.waiting(), gate.stats().full), (1, 16, 3));
+        let other = begin("other");
+        tokio::task::yield_now().await;
+        assert_eq!((gate.waiting(), gate.stats().full), (17, 3));
+        assert!(other.await.unwrap().is_ok());
+        let (mut done, mut refused) = (0, 0);
+        for task in all {
+            match task.await.unwrap() {
+                Ok(_) => done += 1,
+                full => {
+                    assert_kind(&full, ErrorKind::Refused(Refusal::QueueFull));
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((done, refused), (17, 3));
+        assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+    });
+}
+
 #[test]
 fn each_attempt_takes_a_seat_of_its_own() {
     run(async {
@@ -143,6 +175,93 @@ fn each_attempt_takes_a_seat_of_its_own() {
         assert_eq!(gate.in_flight(), 0, "no seat is held between attempts");
         assert!(!task.is_finished());
         assert_text(&task.await.unwrap(), "up");
+    });
+}
+
+#[test]
+fn a_hedge_takes_a_seat_of_its_own_and_the_loser_gives_its_back() {
+    run(async {
+        let gate = gate(2);
+        let (tool, mut handle) = mock("s");
+        let tool = tool.with_spec(ToolSpec::read_only).scheduled(&gate).hedged(Hedge::new());
+        for _ in 0..100 {
+            let (_ok, ()) = tokio::join!(tool.call(call()), async {
+                let received = handle.next().await;
+                sleep(SECOND / 100).await;
+                received.respond(Output::text("warm"));
+            });
+        }
+        {
+            // With no seat left, the second call queues; when the first answers, it leaves the queue.
+            let _other = gate.try_seat().unwrap();
+            let (first, ()) = tokio::join!(tool.call(call()), async {
+                let received = handle.next().await;
+                sleep(SECOND).await;
+                assert_eq!((gate.in_flight(), gate.waiting(), handle.calls()), (2, 1, 101));
+                received.respond(Output::text("first"));
+            });
+            assert_text(&first, "first");
+            assert_eq!((gate.in_flight(), gate.waiting()), (1, 0));
+        }
+        let (second, ()) = tokio::join!(tool.call(call()), async {
+            let _slow = handle.next().await;
+            let second = handle.next().await;
+            assert_eq!(gate.in_flight(), 2);
+            second.respond(Output::text("second"));
+        });
+        assert_text(&second, "second");
+        assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "the slow one was dropped, with its seat");
+    });
+}
+
+/// The first to fail ends its siblings, those that run and those that wait for a seat.
+#[test]
+fn a_scope_that_fails_leaves_no_seat_and_no_place_behind() {
+    run(async {
+        let gate = gate(2);
+        let (tool, mut handle) = mock("m");
+        let tool = tool.scheduled(&gate);
+        let (failed, ()) =
+            tokio::join!(parallel((0..5).map(|_| tool.call(call())), 5).until_error(), async {
+                let mut sibling = handle.next().await;
+                let first = handle.next().await;
+                assert_eq!(
+                    (gate.in_flight(), gate.waiting()),
+                    (2, 3),
+                    "each call of the scope asks for a seat"
+                );
+                first.fail(ToolError::unavailable("down"));
+                sibling.cancelled().await;
+            });
+        assert!(failed.is_err());
+        assert_eq!((gate.in_flight(), gate.waiting(), handle.calls()), (0, 0, 2));
+    });
+}
+
+/// Whoever leaves while a later attempt waits for its seat, or between two attempts.
+#[test]
+fn leaving_between_attempts_leaves_nothing_behind() {
+    run(async {
+        let gate = gate(1);
+        let (tool, mut handle) = mock("m");
+        let tool = tool.with_spec(ToolSpec::repeatable).scheduled(&gate).retried(Retry::new(3));
+        for seat_is_free in [false, true] {
+            let mut trying = Box::pin(tool.call(call()));
+            assert!(poll_once(trying.as_mut()).await.is_pending());
+            handle.next().await.fail(ToolError::unavailable("down"));
+            assert!(poll_once(trying.as_mut()).await.is_pending());
+            assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "no seat is held between attempts");
+            let other = (!seat_is_free).then(|| gate.try_seat().unwrap());
+            if !seat_is_free {
+                let waits = tokio::time::timeout(10 * SECOND, trying.as_mut()).await;
+                assert!(waits.is_err());
+                assert_eq!((gate.in_flight(), gate.waiting()), (1, 1), "the second attempt waits for a seat");
+            }
+            drop(trying);
+            drop(other);
+            assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+        }
+        assert_eq!(handle.calls(), 2);
     });
 }
 
