@@ -142,3 +142,24 @@ fn short(value: &Value) -> Cow<'static, str> {
         Some((at, _)) => format!("{}...", &text[..at]).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn equal_schemas_share_one_compilation_and_others_do_not() {
+        let mut compiler = Compiler::default();
+        let mut compile = |least: Value| {
+            let schema = json!({ "properties": { "n": { "minimum": least } }, "type": "object" });
+            compiler.compile(&schema).unwrap()
+        };
+        let (one, same, other) = (compile(json!(1)), compile(json!(1)), compile(json!(2)));
+        assert!(Arc::ptr_eq(&one.0, &same.0));
+        assert!(!Arc::ptr_eq(&one.0, &other.0));
+        assert!(compiler.compile(&json!({ "type": 1 })).is_err(), "what is no schema is never known");
+        assert!(compiler.compile(&json!({ "type": 1 })).is_err());
+    }
+}
