@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::{Done, bench, conformance, examples, fuzz, models, root, run_in};
+use crate::{Done, bench, conformance, examples, fuzz, hygiene, models, root, run_in};
 
 /// One step: what it is called, and what runs it.
 type Step = (&'static str, fn(&Path) -> Done);
@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
         )
     }),
     ("docs", docs),
+    ("deny", |_| hygiene::deny()),
     ("schema-check", schema_check),
     ("conformance", |_| conformance::run()),
     ("loom", |_| models::loom()),

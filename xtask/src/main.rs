@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod examples;
 mod fuzz;
+mod hygiene;
 mod models;
 mod plots;
 mod schema_check;
@@ -24,6 +25,7 @@ cargo xtask <routine>
   examples                 every example that ends by itself
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
+  deny                     licenses, origins and banned crates, as .cargo/deny.toml says
   loom, shuttle            each crate's model-checked tests
   fuzz [--seconds N]       every fuzz target, 10 s each unless told otherwise
   schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["examples"] => examples::run(),
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
+        ["deny"] => hygiene::deny(),
         ["loom"] => models::loom(),
         ["shuttle"] => models::shuttle(),
         ["fuzz"] => fuzz::run(10),
