@@ -11,7 +11,7 @@ use crate::policy::OnFailure;
 use crate::ready::Ready;
 use crate::rules::Rules;
 use crate::shape::{Cell, Need, Shape, StepId};
-use crate::state::{Cause, Failure, Outcome, Past, Progress, State};
+use crate::state::{Cause, Failure, Outcome, Past, Progress, Span, State};
 use crate::value::Value;
 
 /// The state of one run.
@@ -33,15 +33,6 @@ pub struct Run {
     spans: Box<[Span]>,
     tally: Tally,
     paused: bool,
-}
-
-/// When a step's last attempt began and when the step ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// The start of the last attempt.
-    pub started: Option<Instant>,
-    /// The end.
-    pub ended: Option<Instant>,
 }
 
 /// What a failed attempt led to.

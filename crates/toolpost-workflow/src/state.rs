@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::StepError;
 use crate::shape::StepId;
@@ -135,6 +135,15 @@ pub struct Progress {
     pub completed: usize,
     /// All steps.
     pub total: usize,
+}
+
+/// When a step's last attempt began and when the step ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The start of the last attempt.
+    pub started: Option<Instant>,
+    /// The end.
+    pub ended: Option<Instant>,
 }
 
 /// How a step ended in an earlier life of the run.
