@@ -71,6 +71,7 @@ impl Flows {
     }
 
     /// Puts a job into its tenant's flow, and says which that is.
+    #[inline]
     pub(crate) fn push(&mut self, jobs: &mut Jobs, entry: &Entry) -> u32 {
         let id = self.flow_of(entry.tenant);
         let flow = &mut self.flows[id as usize];
@@ -85,6 +86,7 @@ impl Flows {
     }
 
     /// Takes the next job of the flow that has been charged least: its slot, its flow, its charge in advance.
+    #[inline]
     pub(crate) fn pop(&mut self, jobs: &mut Jobs) -> Option<(u32, u32, u64)> {
         let id = self.active.first()?;
         let flow = &mut self.flows[id as usize];
@@ -148,6 +150,7 @@ impl Flows {
     }
 
     /// Charges a flow that a job was taken from, and moves it behind those that have been charged less.
+    #[inline]
     fn charge(&mut self, id: u32) -> u64 {
         let flow = &mut self.flows[id as usize];
         let advance = flow.mean.or(self.mean.or(UNMEASURED));
@@ -243,6 +246,7 @@ impl Flow {
     }
 
     /// Jobs without a deadline need no heap as long as they come in order; one that lost its deadline may not.
+    #[inline]
     fn push(&mut self, jobs: &mut Jobs, entry: &Entry) {
         let slot = entry.slot.0;
         let in_order = || self.plain.last().is_none_or(|last| jobs.arrival(last) < entry.arrival);
@@ -261,6 +265,7 @@ impl Flow {
         plain.filter(|&slot| pair(NO_DEADLINE, jobs.arrival(slot)) < key).or(Some(timed))
     }
 
+    #[inline]
     fn remove(&mut self, jobs: &mut Jobs, slot: u32) {
         match &mut self.timed {
             Some(timed) if jobs.timed.contains(slot) => {

@@ -86,6 +86,8 @@ struct Needs(u64);
 #[derive(Debug, Default)]
 struct Deadlines {
     zero: Option<Instant>,
+    /// The time named last, which is often named again: by who takes a job, and whoever submits the next.
+    latest: Option<(Instant, u64)>,
     heap: Heap<(u64, u32)>,
     positions: Positions,
 }
@@ -391,7 +393,14 @@ fn soon(nanos: u64) -> Duration {
 
 impl Deadlines {
     fn nanos(&mut self, at: Instant) -> u64 {
-        nanos(at.saturating_duration_since(*self.zero.get_or_insert(at)))
+        if let Some((latest, nanos)) = self.latest
+            && latest == at
+        {
+            return nanos;
+        }
+        let nanos = nanos(at.saturating_duration_since(*self.zero.get_or_insert(at)));
+        self.latest = Some((at, nanos));
+        nanos
     }
 
     fn since_zero(&self, at: Instant) -> u64 {

@@ -35,6 +35,6 @@ impl ServiceTime {
 
     /// A time that most jobs stay below: the mean and three mean deviations (96 in 100 of exponential times).
     pub(crate) fn most(&self) -> u64 {
-        self.deviation.mul_add(3.0, self.mean) as u64
+        (3.0 * self.deviation + self.mean) as u64
     }
 }

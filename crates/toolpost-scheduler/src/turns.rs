@@ -62,6 +62,7 @@ impl Turns {
     }
 
     /// The flow whose turn it is.
+    #[inline]
     pub(crate) fn first(&self) -> Option<u32> {
         let turn = match (self.run.front(), self.heap.first()) {
             (Some(&run), Some(heap)) => run.min(heap),
@@ -72,6 +73,7 @@ impl Turns {
     }
 
     /// Gives a turn to a flow that has none.
+    #[inline]
     pub(crate) fn push(&mut self, turn: Turn) {
         if self.run.back().is_some_and(|last| turn < *last) {
             return self.heap.push(&mut self.positions, turn);
@@ -86,6 +88,7 @@ impl Turns {
     }
 
     /// Takes the turn of a flow that has one.
+    #[inline]
     pub(crate) fn remove(&mut self, flow: u32) {
         match self.in_run.get_mut(flow as usize) {
             Some(turn) if *turn != NONE => *turn = NONE,

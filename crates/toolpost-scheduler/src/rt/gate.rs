@@ -62,7 +62,7 @@ impl Gate {
         if !self.shared.word.try_take() {
             return None;
         }
-        let grant = self.shared.timed.then(|| Box::new(Grant { charge: None, since: clock::now() }));
+        let grant = self.shared.timed.then(|| Grant { charge: None, since: clock::now() });
         Some(Seat::new(Hold::Borrowed(&self.shared), grant))
     }
 

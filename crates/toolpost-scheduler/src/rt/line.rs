@@ -45,7 +45,7 @@ pub(crate) struct Waiter(pub(crate) Mutex<Turn>);
 #[derive(Debug)]
 pub(crate) enum Turn {
     Waiting(Option<Waker>),
-    Seated(Box<Grant>),
+    Seated(Grant),
     Refused(Refusal),
     /// The future has what it waited for.
     Over,
@@ -137,8 +137,8 @@ impl Shared {
     }
 
     /// Takes a seat back.
-    pub(crate) fn release(&self, grant: Option<Box<Grant>>, how: Use) {
-        let Some(Grant { charge, since }) = grant.map(|grant| *grant) else {
+    pub(crate) fn release(&self, grant: Option<Grant>, how: Use) {
+        let Some(Grant { charge, since }) = grant else {
             if self.word.give_back() {
                 self.attend();
             }
@@ -184,7 +184,7 @@ impl Shared {
             freed += 1;
             match line.queue.take(now) {
                 Some(Taken::Run { job, charge, .. }) => {
-                    job.turn(Turn::Seated(Box::new(Grant { charge: Some(charge), since: now })), &mut wakes);
+                    job.turn(Turn::Seated(Grant { charge: Some(charge), since: now }), &mut wakes);
                 }
                 Some(Taken::Refuse { job, refusal, .. }) => {
                     self.word.give_back();

@@ -11,12 +11,16 @@ use super::sync::Arc;
 /// Dropping it says that the work was given up: its time is charged to the tenant, but says nothing of how long such
 /// work takes. [`settle`](Seat::settle) says that it was done.
 #[must_use = "a seat that is dropped is given back"]
-pub struct Seat<'g> {
-    /// None once the seat has been passed on to another guard.
-    gate: Option<Hold<'g>>,
-    /// None for a seat that was free and needs no timing.
-    grant: Option<Box<Grant>>,
-    how: Use,
+pub struct Seat<'g>(Kind<'g>);
+
+/// One pointer and a tag, so that a free seat is handed over in two registers.
+enum Kind<'g> {
+    /// A seat that was free and needs no timing.
+    Free(&'g Arc<Shared>),
+    FreeOwned(Arc<Shared>),
+    Granted(Box<(Hold<'g>, Grant)>),
+    /// Given back, or passed on to another guard.
+    Gone,
 }
 
 /// A gate that is borrowed, or held alive.
@@ -27,33 +31,62 @@ pub(crate) enum Hold<'g> {
 }
 
 impl<'g> Seat<'g> {
-    pub(crate) const fn new(gate: Hold<'g>, grant: Option<Box<Grant>>) -> Self {
-        Self { gate: Some(gate), grant, how: Use::Abandoned }
+    pub(crate) fn new(gate: Hold<'g>, grant: Option<Grant>) -> Self {
+        Self(match (gate, grant) {
+            (gate, Some(grant)) => Kind::Granted(Box::new((gate, grant))),
+            (Hold::Borrowed(gate), None) => Kind::Free(gate),
+            (Hold::Owned(gate), None) => Kind::FreeOwned(gate),
+        })
     }
 
     /// Gives the seat back after work that was done.
     pub fn settle(mut self) {
-        self.how = Use::Settled;
+        self.give_back(Use::Settled);
     }
 
     /// The same seat, holding the gate alive by itself.
     pub fn into_owned(mut self) -> Seat<'static> {
-        let gate = self.gate.take().map(|gate| Hold::Owned(gate.shared().clone()));
-        Seat { gate, grant: self.grant.take(), how: self.how }
+        Seat(match self.take() {
+            Kind::Free(gate) => Kind::FreeOwned(gate.clone()),
+            Kind::FreeOwned(gate) => Kind::FreeOwned(gate),
+            Kind::Granted(held) => {
+                let (gate, grant) = *held;
+                Kind::Granted(Box::new((Hold::Owned(gate.shared().clone()), grant)))
+            }
+            Kind::Gone => Kind::Gone,
+        })
+    }
+
+    fn give_back(&mut self, how: Use) {
+        match self.take() {
+            Kind::Free(gate) => gate.release(None, how),
+            Kind::FreeOwned(gate) => gate.release(None, how),
+            Kind::Granted(held) => {
+                let (gate, grant) = *held;
+                gate.release(Some(grant), how);
+            }
+            Kind::Gone => {}
+        }
+    }
+
+    const fn take(&mut self) -> Kind<'g> {
+        std::mem::replace(&mut self.0, Kind::Gone)
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Some(gate) = &self.gate {
-            gate.release(self.grant.take(), self.how);
-        }
+        self.give_back(Use::Abandoned);
     }
 }
 
 impl fmt::Debug for Seat<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("grant", &self.grant).finish_non_exhaustive()
+        let grant = match &self.0 {
+            Kind::Granted(held) => Some(&held.1),
+            Kind::Free(_) | Kind::FreeOwned(_) | Kind::Gone => None,
+        };
+        f.debug_struct("Seat").field("grant", &grant).finish_non_exhaustive()
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Waiting<'g> {
 }
 
 enum State {
-    Free(Option<Box<Grant>>),
+    Free(Option<Grant>),
     Refused(Refusal),
     Queued { waiter: Arc<Waiter>, id: JobId, timer: Timer },
     Done,
@@ -50,7 +50,7 @@ impl<'g> Waiting<'g> {
             return State::Refused(Refusal::Expired);
         }
         if gate.word.try_take() {
-            return State::Free(gate.timed.then(|| Box::new(Grant { charge: None, since: clock::now() })));
+            return State::Free(gate.timed.then(|| Grant { charge: None, since: clock::now() }));
         }
         match gate.join(request) {
             Ok((waiter, id)) => State::Queued { waiter, id, timer: Timer::new(deadline) },
@@ -81,7 +81,7 @@ impl<'g> Waiting<'g> {
         self
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Box<Grant>>, Refusal>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Grant>, Refusal>> {
         let State::Queued { waiter, .. } = &self.state else {
             return Poll::Ready(match std::mem::replace(&mut self.state, State::Done) {
                 State::Free(grant) => Ok(grant),
