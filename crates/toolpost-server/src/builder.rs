@@ -259,6 +259,7 @@ impl ServerBuilder {
             authenticate: self.authenticate,
             path: self.path,
             detached: TaskTracker::new(),
+            spare: Arc::default(),
             stop: stop.clone(),
         });
         let Self { stdio, message_limit, grace, public, .. } = self;

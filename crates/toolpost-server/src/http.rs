@@ -10,6 +10,7 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod answering;
 mod body;
 mod collect;
 mod connection;
@@ -44,6 +45,7 @@ pub(crate) struct Http {
     pub(crate) path: String,
     /// Calls that outlive the connection they came on.
     pub(crate) detached: TaskTracker,
+    pub(crate) spare: Arc<answering::Spare>,
     pub(crate) stop: CancellationToken,
 }
 

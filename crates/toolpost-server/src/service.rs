@@ -8,11 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::Either;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::{Frame, Id, Limits};
 use toolpost_tool::{Output, Principal, Priority};
 
+mod answering;
 mod capabilities;
 pub(crate) mod catalog;
 mod cursor;
@@ -79,7 +81,7 @@ impl Service {
     /// From one frame to one reply.
     pub(crate) async fn handle(&self, frame: Frame, origin: Origin) -> Reply {
         match self.read(frame, &origin) {
-            Incoming::Request(intake) => self.answer(intake, origin, None).await,
+            Incoming::Request(intake) => self.answer(intake, origin, None).await.joined(),
             Incoming::Cancel(id) => {
                 self.cancel(&origin, id);
                 Reply::accepted()
@@ -89,10 +91,15 @@ impl Service {
     }
 
     /// Runs the method that `intake` names.
-    pub(crate) async fn answer(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Reply {
+    pub(crate) fn answer(
+        &self,
+        intake: Intake,
+        origin: Origin,
+        outbox: Option<Arc<Outbox>>,
+    ) -> impl Future<Output = Reply> + Send {
         match intake.era {
-            Era::Modern => modern::answer(self, intake, origin, outbox).await,
-            Era::Legacy => legacy::answer(self, intake, origin, outbox).await,
+            Era::Modern => Either::Left(modern::answer(self, intake, origin, outbox)),
+            Era::Legacy => Either::Right(legacy::answer(self, intake, origin, outbox)),
         }
     }
 

@@ -17,17 +17,19 @@ pub struct Body(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Whole(Option<Bytes>),
+    /// What is left to send, in its order; the last are empty.
+    Pieces([Bytes; 3]),
     Events(Box<EventStream>),
 }
 
 impl Body {
     pub(crate) const fn empty() -> Self {
-        Self(Kind::Whole(None))
+        Self::pieces([Bytes::new(), Bytes::new(), Bytes::new()])
     }
 
-    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self(Kind::Whole(Some(bytes.into())))
+    /// Bytes that follow each other; an empty piece has none after it.
+    pub(crate) const fn pieces(pieces: [Bytes; 3]) -> Self {
+        Self(Kind::Pieces(pieces))
     }
 
     pub(crate) fn events(stream: EventStream) -> Self {
@@ -44,7 +46,11 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.0 {
-            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Pieces(pieces) => {
+                let next = std::mem::take(&mut pieces[0]);
+                pieces.rotate_left(1);
+                Poll::Ready((!next.is_empty()).then(|| Ok(Frame::data(next))))
+            }
             Kind::Events(stream) => {
                 stream.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -53,14 +59,14 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Pieces([next, ..]) => next.is_empty(),
             Kind::Events(stream) => stream.is_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Kind::Events(_) => SizeHint::new(),
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio_util::task::TaskTracker;
 
-use super::events::Answering;
+use super::answering::Answering;
 use crate::Reply;
 
 /// Runs in its connection's task while there is one, and in a task of its own from then on.
@@ -30,7 +30,7 @@ impl Future for Detached {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
         let Some(call) = &mut self.call else { return Poll::Ready(Reply::accepted()) };
-        let reply = std::task::ready!(call.as_mut().poll(cx));
+        let reply = std::task::ready!(Pin::new(call).poll(cx));
         self.call = None;
         Poll::Ready(reply)
     }

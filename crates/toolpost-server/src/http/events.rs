@@ -9,12 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+use super::answering::Answering;
 use crate::Reply;
 use crate::clock;
 use crate::service::Outbox;
-
-/// A call being answered.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A call that is answered by a stream: whoever reads it polls the call.
 pub(crate) struct EventStream {
@@ -46,7 +44,7 @@ pub(crate) enum First {
 pub(crate) async fn first(mut call: Answering, outbox: Arc<Outbox>, keep_alive: Duration) -> First {
     let mut silence = Box::pin(clock::sleep(keep_alive));
     let state = std::future::poll_fn(|cx| {
-        if let Poll::Ready(reply) = call.as_mut().poll(cx) {
+        if let Poll::Ready(reply) = Pin::new(&mut call).poll(cx) {
             return Poll::Ready(Some(reply));
         }
         if outbox.poll_empty(cx.waker()) && silence.as_mut().poll(cx).is_pending() {
@@ -75,7 +73,7 @@ impl EventStream {
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let State::Running(call) = &mut self.state
-            && let Poll::Ready(reply) = call.as_mut().poll(cx)
+            && let Poll::Ready(reply) = Pin::new(call).poll(cx)
         {
             self.state = State::Answered(reply);
         }
@@ -90,7 +88,7 @@ impl EventStream {
         }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Answered(reply) => {
-                if let Some(bytes) = reply.bytes {
+                if let Some(bytes) = reply.joined().bytes {
                     event(&mut out, &bytes);
                 }
             }

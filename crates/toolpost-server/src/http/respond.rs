@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode
 use toolpost_protocol::{Code, Error, Frame, Id};
 use toolpost_tool::Principal;
 
+use super::answering::Answering;
 use super::collect::{Uncollected, collect};
 use super::detached::Detached;
-use super::events::{Answering, EventStream, First, first};
+use super::events::{EventStream, First, first};
 use super::{Body, Http};
 use crate::service::session::{Session, SessionId};
 use crate::service::{Era, Incoming, Intake, Method, Outbox, listen};
@@ -172,7 +173,7 @@ impl Http {
         let outbox = Arc::new(Outbox::default());
         let legacy = intake.era == Era::Legacy;
         let call = self.answering(intake, origin, Some(Arc::clone(&outbox)));
-        let call: Answering = if legacy { Box::pin(self.detached(call)) } else { call };
+        let call = if legacy { Answering::alone(self.detached(call)) } else { call };
         match first(call, outbox, self.limits.keep_alive).await {
             First::Reply(reply) => whole(reply),
             First::Events(stream) => events(stream),
@@ -196,15 +197,13 @@ impl Http {
         }
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
         let told = Arc::clone(&outbox);
-        let telling = Box::pin(async move { listen::tell_session(&service, &session, &told).await });
+        let telling = Answering::alone(async move { listen::tell_session(&service, &session, &told).await });
         events(EventStream::new(telling, outbox, self.limits.keep_alive))
     }
 
-    /// The call, in a box: hyper keeps the space of a request's future for as long as the connection
-    /// lives, and most of that time nothing is asked.
     fn answering(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Answering {
         let service = Arc::clone(&self.service);
-        Box::pin(async move { service.answer(intake, origin, outbox).await })
+        self.spare.place(async move { service.answer(intake, origin, outbox).await })
     }
 
     fn detached(&self, call: Answering) -> Detached {
@@ -303,9 +302,10 @@ fn events(stream: EventStream) -> Response<Body> {
 
 /// A reply as one body.
 fn whole(reply: Reply) -> Response<Body> {
-    let Some(bytes) = reply.bytes else { return empty(reply.status) };
-    let mut response = Response::new(Body::whole(bytes));
-    *response.status_mut() = reply.status;
+    let status = reply.status;
+    let Some(pieces) = reply.into_pieces() else { return empty(status) };
+    let mut response = Response::new(Body::pieces(pieces));
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }

@@ -4,10 +4,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use toolpost_dispatch::{Catalog, Dispatcher, Entry};
 use toolpost_tool::ToolSpec;
+
+use super::reply::unbroken;
 
 /// Which revisions a list is written for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +34,7 @@ pub(crate) struct ToolList {
 pub(crate) struct Encoded {
     catalog: Arc<Catalog>,
     /// The tools, separated by commas.
-    text: Vec<u8>,
+    text: Bytes,
     /// Where each tool is in `text`, in the catalog's order.
     tools: Vec<Range<usize>>,
 }
@@ -76,19 +79,17 @@ impl Encoded {
             debug_assert!(written.is_ok(), "a tool's specification encodes");
             tools.push(start..text.len());
         }
-        Self { catalog, text, tools }
+        unbroken(&mut text);
+        Self { catalog, text: text.into(), tools }
     }
 
     pub(crate) const fn len(&self) -> usize {
         self.tools.len()
     }
 
-    /// Appends `"tools":[..]` with all of them.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.text.len() + 256);
-        out.extend_from_slice(br#""tools":["#);
-        out.extend_from_slice(&self.text);
-        out.push(b']');
+    /// All of them, encoded and separated by commas, without a line end.
+    pub(crate) fn text(&self) -> Bytes {
+        self.text.clone()
     }
 
     /// The tools, each with its encoding, in the order of their names.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use http::StatusCode;
 use toolpost_protocol::{Code, Error, Version};
 
+use super::answering::now;
 use super::intake::{Intake, Method};
 use super::{Outbox, Service, offered};
 use crate::{Origin, Reply};
@@ -29,28 +31,25 @@ pub(super) fn admits(method: Method, origin: &Origin) -> Result<(), (StatusCode,
 }
 
 /// Routes a request to its method.
-pub(super) async fn answer(
+pub(super) fn answer(
     service: &Service,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
-) -> Reply {
-    match intake.method {
-        Method::CallTool => call_tool::answer(service, intake, origin, outbox).await,
-        Method::Initialize => initialize::answer(service, &intake, &origin),
-        Method::Ping => Reply::result(&intake.id, |out| out.extend_from_slice(b"{}")),
-        Method::SetLogLevel => set_log_level::answer(&intake, &origin),
+) -> impl Future<Output = Reply> + Send {
+    Either::Right(match intake.method {
+        Method::CallTool => return Either::Left(call_tool::answer(service, intake, origin, outbox)),
+        Method::Initialize => now(initialize::answer(service, &intake, &origin)),
+        Method::Ping => now(Reply::result(&intake.id, |out| out.extend_from_slice(b"{}"))),
+        Method::SetLogLevel => now(set_log_level::answer(&intake, &origin)),
         Method::Subscribe | Method::Unsubscribe
             if service.dispatcher.has_resources() && service.dispatcher.changes().is_some() =>
         {
-            subscribe::answer(service, &intake, &origin)
+            now(subscribe::answer(service, &intake, &origin))
         }
         // Errors of the method ride on 200 in this era.
-        _ => match offered::answer(service, intake, origin, outbox).await {
-            Ok(reply) => reply,
-            Err(intake) => intake.unknown_method(StatusCode::OK),
-        },
-    }
+        _ => offered::answer(service, intake, origin, outbox, StatusCode::OK),
+    })
 }
 
 /// The revision spoken here: the session's, or the newest legacy one.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
+use super::answering::{Other, later, now};
 use super::{Intake, Method, Outbox, Service};
-use crate::{Origin, Reply};
+use crate::Origin;
 
 mod complete;
 mod get_prompt;
@@ -13,32 +16,35 @@ mod list_templates;
 mod list_tools;
 mod read_resource;
 
-/// Routes a request to its method; hands it back if it is none of these, or not offered.
-pub(super) async fn answer(
+/// Routes a request to its method; if it is none of these, or not offered, answers with `unknown`.
+pub(super) fn answer(
     service: &Service,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
-) -> Result<Reply, Intake> {
+    unknown: StatusCode,
+) -> Other<'_> {
     let dispatcher = &service.dispatcher;
-    Ok(match intake.method {
-        Method::ListTools => list_tools::answer(service, &intake, &origin),
+    match intake.method {
+        Method::ListTools => now(list_tools::answer(service, &intake, &origin)),
         Method::ListResources if dispatcher.has_resources() => {
-            list_resources::answer(service, &intake, &origin)
+            now(list_resources::answer(service, &intake, &origin))
         }
         Method::ListTemplates if dispatcher.has_resources() => {
-            list_templates::answer(service, &intake, &origin)
+            now(list_templates::answer(service, &intake, &origin))
         }
         Method::ReadResource if dispatcher.has_resources() => {
-            Box::pin(read_resource::answer(service, intake, origin, outbox)).await
+            later(read_resource::answer(service, intake, origin, outbox))
         }
-        Method::ListPrompts if dispatcher.has_prompts() => list_prompts::answer(service, &intake, &origin),
+        Method::ListPrompts if dispatcher.has_prompts() => {
+            now(list_prompts::answer(service, &intake, &origin))
+        }
         Method::GetPrompt if dispatcher.has_prompts() => {
-            Box::pin(get_prompt::answer(service, intake, origin, outbox)).await
+            later(get_prompt::answer(service, intake, origin, outbox))
         }
         Method::Complete if dispatcher.has_completions() => {
-            Box::pin(complete::answer(service, &intake, &origin)).await
+            later(async move { complete::answer(service, &intake, &origin).await })
         }
-        _ => return Err(intake),
-    })
+        _ => now(intake.unknown_method(unknown)),
+    }
 }

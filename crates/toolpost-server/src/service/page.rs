@@ -1,5 +1,6 @@
 //! One page of a list: which items, and what the client may do with them.
 
+use bytes::Bytes;
 use http::StatusCode;
 use toolpost_protocol::{Code, Error, reply};
 
@@ -43,9 +44,7 @@ impl<'a> Page<'a> {
             _ => None,
         };
         self.service.complete(self.intake.era, &self.intake.id, |out| {
-            out.push(b'"');
-            out.extend_from_slice(self.member.as_bytes());
-            out.extend_from_slice(br#"":["#);
+            self.begin(out);
             for (n, item) in items[start..end].iter().enumerate() {
                 if 0 < n {
                     out.push(b',');
@@ -61,12 +60,17 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// Answers with the whole list, which `write` appends as one member.
-    pub(crate) fn whole(&self, write: impl FnOnce(&mut Vec<u8>)) -> Reply {
-        self.service.complete(self.intake.era, &self.intake.id, |out| {
-            write(out);
+    /// Answers with the whole list: `items` are all of them, encoded and separated by commas.
+    pub(crate) fn whole(&self, items: Bytes) -> Reply {
+        let mut at = 0;
+        let mut reply = self.service.complete(self.intake.era, &self.intake.id, |out| {
+            self.begin(out);
+            at = out.len();
+            out.push(b']');
             self.hints(out);
-        })
+        });
+        reply.shared = Some((at, items));
+        reply
     }
 
     /// Whether the request asks for the first page of a list that has no second one.
@@ -96,6 +100,12 @@ impl<'a> Page<'a> {
         let error =
             Error::new(Code::INVALID_PARAMS, "params.cursor is not one of this list; start again without");
         Reply::error(StatusCode::OK, &self.intake.id, &error)
+    }
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.member.as_bytes());
+        out.extend_from_slice(br#"":["#);
     }
 
     fn hints(&self, out: &mut Vec<u8>) {

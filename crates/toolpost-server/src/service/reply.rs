@@ -1,5 +1,6 @@
 //! What one message is answered with.
 
+use bytes::Bytes;
 use http::StatusCode;
 use toolpost_protocol::{Code, Error, Id, Malformed, Violation, reply};
 
@@ -14,13 +15,16 @@ pub struct Reply {
     pub bytes: Option<Vec<u8>>,
     /// The HTTP status that goes with it.
     pub status: StatusCode,
+    /// Text that is the same in many replies, and where in `bytes` it belongs; never in a reply that is
+    /// handed to a user of this crate.
+    pub(crate) shared: Option<(usize, Bytes)>,
 }
 
 impl Reply {
     /// A reply of `bytes`, which are one JSON-RPC message.
     pub(crate) fn new(status: StatusCode, mut bytes: Vec<u8>) -> Self {
         unbroken(&mut bytes);
-        Self { bytes: Some(bytes), status }
+        Self { bytes: Some(bytes), status, shared: None }
     }
 
     /// The answer to a request that succeeded; `write` appends the result object.
@@ -28,6 +32,26 @@ impl Reply {
         let mut bytes = Vec::with_capacity(512);
         reply::result(&mut bytes, id, write);
         Self::new(StatusCode::OK, bytes)
+    }
+
+    /// The same reply with all its bytes in one place.
+    pub(crate) fn joined(mut self) -> Self {
+        if let (Some((at, shared)), Some(bytes)) = (self.shared.take(), &mut self.bytes) {
+            bytes.splice(at..at, shared);
+        }
+        self
+    }
+
+    /// The bytes as they are sent, without a copy of what is shared.
+    pub(crate) fn into_pieces(self) -> Option<[Bytes; 3]> {
+        let mut before = Bytes::from(self.bytes?);
+        Some(match self.shared {
+            Some((at, shared)) if !shared.is_empty() => {
+                let after = before.split_off(at);
+                [before, shared, after]
+            }
+            _ => [before, Bytes::new(), Bytes::new()],
+        })
     }
 
     /// The answer to a request that failed.
@@ -39,7 +63,7 @@ impl Reply {
 
     /// A message that was taken and is not answered.
     pub(crate) const fn accepted() -> Self {
-        Self { bytes: None, status: StatusCode::ACCEPTED }
+        Self { bytes: None, status: StatusCode::ACCEPTED, shared: None }
     }
 
     /// The answer to bytes that are no message within the limits.

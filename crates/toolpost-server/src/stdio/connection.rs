@@ -238,7 +238,7 @@ where
     }
 
     fn send(&mut self, reply: Reply) {
-        let Some(bytes) = reply.bytes else { return };
+        let Some(bytes) = reply.joined().bytes else { return };
         // What a call said goes out before its answer.
         if !self.outbox.is_empty() {
             self.outbox.take(&mut self.out);

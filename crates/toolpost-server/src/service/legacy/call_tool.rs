@@ -26,14 +26,15 @@ pub(super) async fn answer(
         Err(error) => return Reply::error(StatusCode::OK, &id, &error),
     };
     let exchange = Exchange::new(service, intake, origin, outbox);
-    let result = exchange.run(named, |parts, key| {
+    let start = |parts, key| {
         let request = Request::from_parts(parts);
         service.dispatcher.call(match key {
             Some(key) => request.cancelled_by(key),
             None => request,
         })
-    });
-    match result.await.map(Answer::of) {
+    };
+    // Awaited where it is made: a future that is named first is held twice.
+    match exchange.run(named, start).await.map(Answer::of) {
         Ok(Answer::Result(output)) => complete(service, &id, &output, form),
         // A code of the other era.
         Ok(Answer::Error(error)) if error.code() == Code::MISSING_CLIENT_CAPABILITY => {

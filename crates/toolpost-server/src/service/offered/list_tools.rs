@@ -14,7 +14,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Rep
     let shared = service.dispatcher.is_open();
     let page = Page::of(service, intake, "tools", shared);
     if shared && page.is_whole(list.len()) {
-        return page.whole(|out| list.write(out));
+        return page.whole(list.text());
     }
     let visible: Vec<_> = list
         .iter()
