@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use toolpost_dispatch::{Catalog, Dispatcher, Entry};
 use toolpost_tool::ToolSpec;
 
+use super::page::END;
 use super::reply::unbroken;
 
 /// Which revisions a list is written for.
@@ -33,7 +34,7 @@ pub(crate) struct ToolList {
 #[derive(Debug)]
 pub(crate) struct Encoded {
     catalog: Arc<Catalog>,
-    /// The tools, separated by commas.
+    /// The tools, separated by commas, and the end of the reply.
     text: Bytes,
     /// Where each tool is in `text`, in the catalog's order.
     tools: Vec<Range<usize>>,
@@ -79,6 +80,7 @@ impl Encoded {
             debug_assert!(written.is_ok(), "a tool's specification encodes");
             tools.push(start..text.len());
         }
+        text.extend_from_slice(END);
         unbroken(&mut text);
         Self { catalog, text: text.into(), tools }
     }
@@ -87,7 +89,7 @@ impl Encoded {
         self.tools.len()
     }
 
-    /// All of them, encoded and separated by commas, without a line end.
+    /// All of them, encoded and separated by commas, then the end of the reply; without a line end.
     pub(crate) fn text(&self) -> Bytes {
         self.text.clone()
     }

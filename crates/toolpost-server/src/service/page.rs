@@ -7,6 +7,9 @@ use toolpost_protocol::{Code, Error, reply};
 use super::{Era, Intake, Service, cursor};
 use crate::Reply;
 
+/// The end of a list that is the last member of its result: of the list, the result and the reply.
+pub(crate) const END: &[u8] = b"]}}";
+
 /// A list that is about to be sent.
 pub(crate) struct Page<'a> {
     service: &'a Service,
@@ -60,16 +63,27 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// Answers with the whole list: `items` are all of them, encoded and separated by commas.
+    /// Answers with the whole list: `items` are all of them, encoded, separated by commas and followed by
+    /// [`END`], so that nothing is left to send after what is shared.
     pub(crate) fn whole(&self, items: Bytes) -> Reply {
-        let mut at = 0;
-        let mut reply = self.service.complete(self.intake.era, &self.intake.id, |out| {
+        let Intake { era, id, .. } = self.intake;
+        let mut reply = Reply::result(id, |out| {
+            out.push(b'{');
+            if *era == Era::Modern {
+                out.extend_from_slice(br#""resultType":"complete","#);
+                self.service.close(out, |_| false);
+                // The result goes on.
+                out.pop();
+                self.hints(out);
+                out.push(b',');
+            }
             self.begin(out);
-            at = out.len();
-            out.push(b']');
-            self.hints(out);
         });
-        reply.shared = Some((at, items));
+        // The end of the reply is a part of what is shared.
+        if let Some(bytes) = &mut reply.bytes {
+            bytes.pop();
+            reply.shared = Some((bytes.len(), items));
+        }
         reply
     }
 
