@@ -1,27 +1,130 @@
-//! What may be depended on.
+//! What may be depended on, and what a build asks of whoever depends on us.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::{Done, root, run_in};
+
+/// The crates that have features.
+const FEATURED: &[&str] = &["toolpost", "toolpost-cache", "toolpost-scheduler", "toolpost-workflow"];
+
+/// What a clean build may take on two cores.
+const CLEAN: &[(&str, Duration)] = &[
+    ("toolpost-breaker", Duration::from_secs(10)),
+    ("toolpost-cache", Duration::from_secs(10)),
+    ("toolpost-scheduler", Duration::from_secs(10)),
+    ("toolpost-workflow", Duration::from_secs(10)),
+    ("toolpost", Duration::from_secs(60)),
+];
 
 /// Licenses, origins and banned crates, as `.cargo/deny.toml` says. (Advisories would need the network.)
 pub(crate) fn deny() -> Done {
     let root = root();
-    // Hundreds of crates to build for a second's work: it is used where it is, and not installed here.
-    let Some(deny) = found(&root, "cargo-deny") else {
-        println!("skipped: cargo-deny is not installed (`cargo install --locked cargo-deny`, some minutes)");
+    if !installed("deny") && !install("cargo-deny") {
         return Ok(());
-    };
-    let args = ["--offline", "--log-level", "error", "check"];
-    run_in(&root, &deny, &[&args[..], &["bans", "licenses", "sources"]].concat())
+    }
+    let args = ["deny", "--offline", "--log-level", "error", "check", "bans", "licenses", "sources"];
+    run_in(&root, "cargo", &args)
 }
 
-fn found(root: &Path, name: &str) -> Option<String> {
-    let own = root.join("target/tools/bin").join(name).display().to_string();
-    // As cargo calls it: by the name of the subcommand first.
-    let args = [name.trim_start_matches("cargo-"), "--version"];
-    let works =
-        |program: &str| Command::new(program).args(args).output().is_ok_and(|out| out.status.success());
-    [own, name.to_owned()].into_iter().find(|program| works(program))
+/// Every pair of features compiles, with and without the default ones.
+pub(crate) fn features() -> Done {
+    let root = root();
+    if !installed("hack") && !install("cargo-hack") {
+        return Ok(());
+    }
+    let packages = FEATURED.iter().flat_map(|name| ["-p", name]);
+    let mut args = vec!["hack", "check", "--quiet", "--feature-powerset", "--depth", "2", "--no-dev-deps"];
+    args.extend(packages);
+    run_in(&root, "cargo", &args)
+}
+
+/// The crates compile with the oldest versions that their manifests allow.
+pub(crate) fn minimal_versions() -> Done {
+    let root = root();
+    // A copy, for the lock file is written anew.
+    let copy = root.join("target/minimal-versions");
+    let failed = |error| format!("{}: {error}", copy.display());
+    for name in ["crates", "examples", "xtask"] {
+        let old = copy.join(name);
+        if old.exists() {
+            fs::remove_dir_all(&old).map_err(failed)?;
+        }
+        copy_sources(&root.join(name), &old).map_err(failed)?;
+    }
+    for name in ["Cargo.toml", "Cargo.lock", "README.md"] {
+        fs::copy(root.join(name), copy.join(name)).map_err(failed)?;
+    }
+    // The resolver of a stable cargo knows how; it only does not say so without this.
+    let update = ["RUSTC_BOOTSTRAP=1", "cargo", "-Z", "direct-minimal-versions", "update", "--quiet"];
+    if let Err(error) = run_in(&copy, "env", &update) {
+        println!("skipped: {error}; the registry's index may be out of reach");
+        return Ok(());
+    }
+    let crates = fs::read_dir(root.join("crates")).map_err(|error| format!("crates: {error}"))?;
+    let mut args: Vec<String> = ["check", "--quiet", "--lib", "--all-features"].map(str::to_owned).to_vec();
+    for name in crates.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        args.extend(["-p".to_owned(), name]);
+    }
+    run_in(&copy, "cargo", &args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Prints how long clean builds take: what a user waits for who adds a crate.
+///
+/// A busy machine takes longer, so that only five times the goal is a failure.
+#[expect(clippy::disallowed_methods, reason = "measures builds")]
+pub(crate) fn build_times() -> Done {
+    let root = root();
+    let mut met = 0;
+    for (name, goal) in CLEAN {
+        let target = root.join("target/clean");
+        if target.exists() {
+            fs::remove_dir_all(&target).map_err(|error| format!("{}: {error}", target.display()))?;
+        }
+        let start = Instant::now();
+        run_in(&root, "cargo", &["build", "--quiet", "-p", name, "--target-dir", "target/clean"])?;
+        let took = start.elapsed();
+        let verdict = if took <= *goal { "met" } else { "not met" };
+        met += usize::from(took <= *goal);
+        println!(
+            "clean build of {name}: {:.1} s (at most {} s): {verdict}",
+            took.as_secs_f64(),
+            goal.as_secs()
+        );
+        if *goal * 5 < took {
+            return Err(format!("a clean build of {name} takes five times its goal"));
+        }
+    }
+    println!("goals met {met}/{}", CLEAN.len());
+    Ok(())
+}
+
+/// Whether cargo has this subcommand.
+pub(crate) fn installed(subcommand: &str) -> bool {
+    Command::new("cargo").args([subcommand, "--version"]).output().is_ok_and(|out| out.status.success())
+}
+
+/// Installs a cargo subcommand; says that its check is skipped where that fails.
+pub(crate) fn install(package: &str) -> bool {
+    println!("installing {package}");
+    let installed = run_in(&root(), "cargo", &["install", "--quiet", "--debug", "--locked", package]).is_ok();
+    if !installed {
+        println!("skipped: {package} cannot be installed");
+    }
+    installed
+}
+
+fn copy_sources(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, copy) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type()?.is_dir() {
+            true => copy_sources(&source, &copy)?,
+            false => fs::copy(&source, &copy).map(drop)?,
+        }
+    }
+    Ok(())
 }

@@ -26,6 +26,9 @@ cargo xtask <routine>
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
+  features                 every pair of features compiles
+  minimal-versions         the crates compile with the oldest versions that they allow
+  build-times              how long a clean build of each leaf and of the facade takes
   loom, shuttle            each crate's model-checked tests
   fuzz [--seconds N]       every fuzz target, 10 s each unless told otherwise
   schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
@@ -42,6 +45,9 @@ fn main() -> ExitCode {
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),
+        ["features"] => hygiene::features(),
+        ["minimal-versions"] => hygiene::minimal_versions(),
+        ["build-times"] => hygiene::build_times(),
         ["loom"] => models::loom(),
         ["shuttle"] => models::shuttle(),
         ["fuzz"] => fuzz::run(10),

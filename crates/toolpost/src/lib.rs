@@ -4,7 +4,7 @@
 //! same layers, in one fixed order, from what a tool declares about itself. The rest of this page is
 //! the project's README.
 //!
-#![doc = include_str!("../../../README.md")]
+#![doc = include_str!("../README.md")]
 
 mod categories;
 mod clock;
