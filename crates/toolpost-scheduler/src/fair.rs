@@ -38,6 +38,8 @@ pub struct Fair {
     jobs: Jobs,
     /// By class, while it waits: the number of the start that is owed to it. Otherwise never.
     due: [u64; CLASSES],
+    /// The classes that wait, a bit for each.
+    waiting: u8,
     /// Starts so far, of all classes.
     starts: u64,
 }
@@ -82,7 +84,13 @@ impl Fair {
             period: shares.period(priority),
             starts: 0,
         };
-        Self { classes: Priority::ALL.map(class), jobs: Jobs::default(), due: [NEVER; CLASSES], starts: 0 }
+        Self {
+            classes: Priority::ALL.map(class),
+            jobs: Jobs::default(),
+            due: [NEVER; CLASSES],
+            waiting: 0,
+            starts: 0,
+        }
     }
 
     /// The most starts that can go by until a job starts which found `older` jobs waiting in its class.
@@ -98,21 +106,26 @@ impl Fair {
 
     /// Chooses the class of the next start: one that is owed it, else the most urgent that waits.
     fn class(&self) -> Option<usize> {
+        let most_urgent = self.waiting.checked_ilog2()? as usize;
+        if self.waiting.is_power_of_two() {
+            return Some(most_urgent);
+        }
         let mut first = CLASSES - 1;
         for class in (0..CLASSES - 1).rev() {
             if self.due[class] < self.due[first] {
                 first = class;
             }
         }
-        if self.due[first] <= self.starts + 1 {
-            return Some(first);
-        }
-        (0..CLASSES).rev().find(|&class| self.due[class] != NEVER)
+        Some(if self.due[first] <= self.starts + 1 { first } else { most_urgent })
     }
 
     /// Says that a job of the class has left, and what the class is owed next.
     fn left(&mut self, class: usize, due: u64) {
-        self.due[class] = if self.classes[class].arrivals.is_empty() { NEVER } else { due };
+        self.due[class] = due;
+        if self.classes[class].arrivals.is_empty() {
+            self.due[class] = NEVER;
+            self.waiting &= !(1 << class);
+        }
     }
 }
 
@@ -134,6 +147,7 @@ impl Discipline for Fair {
         let class = &mut self.classes[index];
         if class.arrivals.is_empty() {
             self.due[index] = self.starts + class.period;
+            self.waiting |= 1 << index;
         }
         self.jobs.enter(&entry);
         class.arrivals.push(&mut self.jobs, slot);

@@ -93,12 +93,14 @@ impl Flows {
         self.now = self.now.max(flow.tag);
         let slot = flow.first(jobs)?;
         flow.remove(jobs, slot);
+        self.active.pop();
         Some((slot, id, self.charge(id)))
     }
 
     /// Takes a given job out of turn, and charges its flow as if it had been its turn.
     pub(crate) fn take(&mut self, jobs: &mut Jobs, id: u32, slot: u32) -> u64 {
         self.flows[id as usize].remove(jobs, slot);
+        self.active.remove(id);
         self.charge(id)
     }
 
@@ -149,18 +151,16 @@ impl Flows {
         self.find(tenant).map_or(0, |id| self.flows[id as usize].len())
     }
 
-    /// Charges a flow that a job was taken from, and moves it behind those that have been charged less.
+    /// Charges a flow that a job and its turn were taken from, and gives it the next turn while it has more jobs.
     #[inline]
     fn charge(&mut self, id: u32) -> u64 {
         let flow = &mut self.flows[id as usize];
         let advance = flow.mean.or(self.mean.or(UNMEASURED));
         flow.tag = flow.tag.saturating_add(advance);
         flow.running += 1;
-        if flow.is_idle() {
-            self.active.remove(id);
-        } else {
+        if !flow.is_idle() {
             self.turn += 1;
-            self.active.change(Turn::new(flow.tag, self.turn, id));
+            self.active.push(Turn::new(flow.tag, self.turn, id));
         }
         advance
     }
@@ -248,14 +248,18 @@ impl Flow {
     /// Jobs without a deadline need no heap as long as they come in order; one that lost its deadline may not.
     #[inline]
     fn push(&mut self, jobs: &mut Jobs, entry: &Entry) {
-        let slot = entry.slot.0;
         let in_order = || self.plain.last().is_none_or(|last| jobs.arrival(last) < entry.arrival);
         if entry.deadline == NO_DEADLINE && in_order() {
-            self.plain.push(jobs, slot);
+            self.plain.push(jobs, entry.slot.0);
         } else {
-            let timed = self.timed.get_or_insert_default();
-            timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), slot));
+            self.push_timed(jobs, entry);
         }
+    }
+
+    #[inline(never)]
+    fn push_timed(&mut self, jobs: &mut Jobs, entry: &Entry) {
+        let timed = self.timed.get_or_insert_default();
+        timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), entry.slot.0));
     }
 
     /// The earliest deadline, and without one the earliest arrival.
@@ -267,12 +271,18 @@ impl Flow {
 
     #[inline]
     fn remove(&mut self, jobs: &mut Jobs, slot: u32) {
-        match &mut self.timed {
-            Some(timed) if jobs.timed.contains(slot) => {
-                timed.remove(&mut jobs.timed, slot);
-                timed.shrink();
-            }
-            _ => self.plain.remove(jobs, slot),
+        if self.timed.is_some() && jobs.timed.contains(slot) {
+            self.remove_timed(jobs, slot);
+        } else {
+            self.plain.remove(jobs, slot);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_timed(&mut self, jobs: &mut Jobs, slot: u32) {
+        if let Some(timed) = &mut self.timed {
+            timed.remove(&mut jobs.timed, slot);
+            timed.shrink();
         }
     }
 

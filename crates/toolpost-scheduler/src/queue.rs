@@ -146,7 +146,7 @@ impl<T, D: Discipline> Queue<T, D> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
         let needs = Needs::of(&request);
-        let time = self.deadlines.nanos(now);
+        self.deadlines.begin(now);
         let mut entry = Entry {
             slot: Slot(0),
             arrival: self.arrivals,
@@ -154,6 +154,7 @@ impl<T, D: Discipline> Queue<T, D> {
             priority: urgency.priority,
             deadline: self.deadlines.of(urgency),
         };
+        let time = self.time(&entry, now);
         if let Some(refusal) = self.refusal(&entry, needs, time) {
             self.stats.refuse(refusal);
             return Err(Refused { refusal, job });
@@ -170,10 +171,11 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// Takes out the job to run next; or one that is not worth running any more, with the reason.
     pub fn take(&mut self, now: Instant) -> Option<Taken<T>> {
-        let time = self.deadlines.nanos(now);
+        self.deadlines.begin(now);
         let (slot, charge) = self.discipline.pop()?;
         let (id, waiting) = self.jobs.remove_at(slot.0)?;
         self.deadlines.forget(&waiting.entry);
+        let time = self.time(&waiting.entry, now);
         match self.shed(&waiting, &charge, time) {
             Some(refusal) => {
                 self.discipline.settle(charge, None);
@@ -321,6 +323,16 @@ impl<T, D: Discipline> Queue<T, D> {
         Some(waiting.job)
     }
 
+    /// The time on the queue's own clock; zero for an entry that has no deadline in a queue that bounds no delay.
+    #[inline]
+    fn time(&mut self, entry: &Entry, now: Instant) -> u64 {
+        if entry.deadline == NO_DEADLINE && self.bounds.delay.is_none() {
+            0
+        } else {
+            self.deadlines.nanos(now)
+        }
+    }
+
     /// Why an entry is not let in.
     fn refusal(&self, entry: &Entry, needs: Needs, now: u64) -> Option<Refusal> {
         if entry.deadline <= now {
@@ -392,13 +404,19 @@ fn soon(nanos: u64) -> Duration {
 }
 
 impl Deadlines {
+    /// Starts the queue's own time, if it has not begun.
+    #[inline]
+    fn begin(&mut self, now: Instant) -> Instant {
+        *self.zero.get_or_insert(now)
+    }
+
     fn nanos(&mut self, at: Instant) -> u64 {
         if let Some((latest, nanos)) = self.latest
             && latest == at
         {
             return nanos;
         }
-        let nanos = nanos(at.saturating_duration_since(*self.zero.get_or_insert(at)));
+        let nanos = nanos(at.saturating_duration_since(self.begin(at)));
         self.latest = Some((at, nanos));
         nanos
     }

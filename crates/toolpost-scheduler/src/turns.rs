@@ -75,16 +75,40 @@ impl Turns {
     /// Gives a turn to a flow that has none.
     #[inline]
     pub(crate) fn push(&mut self, turn: Turn) {
-        if self.run.back().is_some_and(|last| turn < *last) {
-            return self.heap.push(&mut self.positions, turn);
+        match self.in_run.get_mut(turn.flow() as usize) {
+            Some(low) if self.run.back().is_none_or(|&last| last < turn) => {
+                *low = turn.low();
+                self.live += 1;
+                self.run.push_back(turn);
+            }
+            _ => self.push_late(turn),
         }
-        let flow = turn.flow() as usize;
-        if self.in_run.len() <= flow {
-            self.in_run.resize(flow + 1, NONE);
+    }
+
+    /// Gives a turn to a flow that is new, or before those that have come in order.
+    #[cold]
+    fn push_late(&mut self, turn: Turn) {
+        let known = turn.flow() as usize + 1;
+        if self.in_run.len() < known {
+            self.in_run.resize(known, NONE);
+            self.push(turn);
+        } else {
+            self.heap.push(&mut self.positions, turn);
         }
-        self.in_run[flow] = turn.low();
-        self.live += 1;
-        self.run.push_back(turn);
+    }
+
+    /// Takes the first turn.
+    #[inline]
+    pub(crate) fn pop(&mut self) {
+        match (self.run.front(), self.heap.first()) {
+            (Some(&run), heap) if heap.is_none_or(|heap| run < heap) => {
+                self.run.pop_front();
+                self.in_run[run.flow() as usize] = NONE;
+                self.live -= 1;
+                self.tidy();
+            }
+            _ => _ = self.heap.pop(&mut self.positions),
+        }
     }
 
     /// Takes the turn of a flow that has one.
@@ -95,18 +119,30 @@ impl Turns {
             _ => return self.heap.remove(&mut self.positions, flow),
         }
         self.live -= 1;
-        while self.run.front().is_some_and(|&turn| !is_live(&self.in_run, turn)) {
-            self.run.pop_front();
-        }
-        if 2 * self.live + 64 < self.run.len() {
-            self.compact();
-        }
+        self.tidy();
     }
 
     /// Gives a flow that has a turn another.
     pub(crate) fn change(&mut self, turn: Turn) {
         self.remove(turn.flow());
         self.push(turn);
+    }
+
+    /// Drops what no flow has any more from the front, and from the whole when it is the greater part.
+    #[inline]
+    fn tidy(&mut self) {
+        if self.live < self.run.len() {
+            self.drop_stale();
+        }
+    }
+
+    fn drop_stale(&mut self) {
+        while self.run.front().is_some_and(|&turn| !is_live(&self.in_run, turn)) {
+            self.run.pop_front();
+        }
+        if 2 * self.live + 64 < self.run.len() {
+            self.compact();
+        }
     }
 
     /// Drops what no flow has any more: after as many removals as that, so that each has paid for its part.
