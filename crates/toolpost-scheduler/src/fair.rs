@@ -26,6 +26,10 @@ const CLASSES: usize = Priority::ALL.len();
 /// Every thirty-second start of a class goes instead to the job that has waited longest in it (and is charged to its tenant
 /// all the same), so that neither deadlines nor costs can hold anybody back for ever: see [`Fair::bound`].
 ///
+/// A full queue takes nobody's place away for someone more urgent: a job that is let in is served within the bound, and
+/// under endless urgent work it would be displaced for ever. Instead each class has a thirty-second of the places to
+/// itself, so that no class, however little urgent, can fill the queue against another.
+///
 /// Tenants have queues of their own up to a bound; beyond it the rest share hashed shards, each new job going to the
 /// shorter of two. So memory is bounded, however many names a stranger invents.
 ///
@@ -62,6 +66,9 @@ impl Fair {
 
     /// How many times the places still free one tenant may queue.
     const GREED: usize = 4;
+
+    /// Each class has one of so many places in the queue to itself.
+    const PLACES: usize = 32;
 
     /// Fair service with these shares, and own queues for the default number of tenants.
     #[must_use]
@@ -117,6 +124,17 @@ impl Fair {
             }
         }
         Some(if self.due[first] <= self.starts + 1 { first } else { most_urgent })
+    }
+
+    /// How many of the free places are kept for other classes than this one.
+    fn kept(&self, class: usize, free: usize) -> usize {
+        let jobs = |class: &Class| class.arrivals.len();
+        let own = (free + self.classes.iter().map(jobs).sum::<usize>()) / Self::PLACES;
+        if jobs(&self.classes[class]) < own || own * (CLASSES - 1) < free {
+            return 0;
+        }
+        let others = (0..CLASSES).filter(|&other| other != class);
+        others.map(|other| own.saturating_sub(jobs(&self.classes[other]))).sum()
     }
 
     /// Says that a job of the class has left, and what the class is owed next.
@@ -221,7 +239,8 @@ impl Discipline for Fair {
         let Class { flows, arrivals, .. } = &self.classes[entry.priority.index()];
         let most = free.saturating_mul(Self::GREED);
         // A class with fewer jobs than that has no tenant with more, and the tenant need not be looked up.
-        0 < free && (arrivals.len() < most || flows.queued(entry.tenant) < most)
+        self.kept(entry.priority.index(), free) < free
+            && (arrivals.len() < most || flows.queued(entry.tenant) < most)
     }
 }
 

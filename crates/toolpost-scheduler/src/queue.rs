@@ -31,7 +31,9 @@ impl Bounds {
     ///
     /// A discipline may grant one tenant a part of that: under [`Fair`] a tenant may queue, in each class, at most four
     /// times the places still free. So whoever floods, or is alone, has four fifths of the capacity (16 of 20, 820 of
-    /// 1,024), and the last fifth is kept for others.
+    /// 1,024), and the last fifth is kept for others. However many tenants a class has, it leaves one place in 32 to each
+    /// other class (32 of 1,024; none of fewer than 32): urgent work is never locked out by what is less urgent, and no
+    /// job that was let in is put out again for it.
     pub const fn new(capacity: usize) -> Self {
         Self { capacity, delay: None }
     }

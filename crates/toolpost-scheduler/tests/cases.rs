@@ -121,6 +121,32 @@ fn a_flood_cannot_fill_the_queue_against_others() {
     assert!((2..10).all(|tenant| scheduler.submit(of(tenant), 0, now).is_ok()));
 }
 
+#[test]
+fn no_class_fills_the_queue_against_another_and_nobody_is_put_out() {
+    let now = Instant::now();
+    for filling in Priority::ALL {
+        let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(320));
+        // A tenant for each job, so that only the class is at its bound.
+        let mut submit =
+            |priority, tenant| scheduler.submit(of(tenant).priority(priority), priority, now).is_ok();
+        let let_in = (0..1_000).filter(|&tenant| submit(filling, tenant)).count();
+        assert_eq!(let_in, 320 - 3 * 10, "each other class has a thirty-second to itself");
+        for other in Priority::ALL.into_iter().filter(|other| *other != filling) {
+            let let_in = (0..1_000).filter(|&tenant| submit(other, 1_000 + tenant)).count();
+            assert_eq!(let_in, 10, "{other:?} beside a queue full of {filling:?}");
+        }
+        assert!(!submit(System, 5_000), "full is full, whatever the priority");
+        let served = std::iter::from_fn(|| match scheduler.next(now)? {
+            Next::Start { job, seat, .. } => {
+                scheduler.settle(seat, now, Duration::from_millis(1));
+                Some(job)
+            }
+            next => panic!("{next:?}"),
+        });
+        assert_eq!(served.filter(|job| *job == filling).count(), 290, "whoever was let in is served");
+    }
+}
+
 // Scheduler 4
 #[test]
 fn looking_takes_nothing_out() {

@@ -16,7 +16,8 @@ use toolpost_scheduler::{
     Request, Scheduler, SeatToken, StrictPriority, Tenant, Urgency,
 };
 
-const CAPACITY: usize = 12;
+/// The least of which a class has a place to itself.
+const CAPACITY: usize = 32;
 const SEATS: usize = 3;
 
 /// One waiting job as the model knows it; numbers are arrivals.
@@ -183,7 +184,10 @@ impl Rule for FairRule {
     fn allows(&self, waiting: &[Job], job: Job) -> bool {
         let own = |other: &&Job| (other.tenant, other.priority) == (job.tenant, job.priority);
         let free = CAPACITY - waiting.len();
-        0 < free && waiting.iter().filter(own).count() < free * 4
+        let waits = |class: Priority| waiting.iter().any(|other| other.priority == class);
+        let others = Priority::ALL.into_iter().filter(|class| *class != job.priority && !waits(*class));
+        let kept = if waits(job.priority) { others.count() } else { 0 };
+        kept < free && waiting.iter().filter(own).count() < free * 4
     }
 }
 
@@ -317,7 +321,7 @@ fn operations() -> BoxedStrategy<Operation> {
     let submit = (0_u64..4, priority(), deadline());
     let moved = (any::<usize>(), priority(), deadline());
     let often = prop_oneof![
-        8 => submit.prop_map(|(tenant, priority, deadline)| Operation::Submit { tenant, priority, deadline }),
+        20 => submit.prop_map(|(tenant, priority, deadline)| Operation::Submit { tenant, priority, deadline }),
         10 => Just(Operation::Next),
         8 => (any::<usize>(), 0_u64..5_000_000).prop_map(|(which, cost)| Operation::Settle { which, cost }),
         2 => any::<usize>().prop_map(|which| Operation::Cancel { which }),
