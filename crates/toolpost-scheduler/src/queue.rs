@@ -252,13 +252,26 @@ impl<T, D: Discipline> Queue<T, D> {
         true
     }
 
+    /// Serves a waiting job as if it were this urgent, until told otherwise; false when it is not waiting (any more).
+    ///
+    /// For urgency on loan ([`Inheritance`](crate::Inheritance)): unlike [`reprioritize`](Queue::reprioritize) it leaves
+    /// the job its own deadline to expire by, since the result is worth something to others than the one who lends.
+    pub fn lift(&mut self, id: JobId, urgency: Urgency) -> bool {
+        let deadline = self.deadlines.of(urgency);
+        let Some(waiting) = self.jobs.value_mut(id) else { return false };
+        waiting.entry.priority = urgency.priority;
+        self.discipline.update(Entry { deadline, ..waiting.entry });
+        true
+    }
+
     /// A waiting job, by its handle.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<&T> {
         self.jobs.value(id).map(|waiting| &waiting.job)
     }
 
-    /// How urgent a waiting job is now; a deadline before the queue's first call is that of the call.
+    /// How urgent a waiting job is now: its priority, lent or not, and its own deadline; one before the queue's first call
+    /// is that of the call.
     #[must_use]
     pub fn urgency(&self, id: JobId) -> Option<Urgency> {
         let Entry { priority, deadline, .. } = self.jobs.value(id)?.entry;
@@ -292,7 +305,8 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// How long a job would wait if it were submitted now, as far as measured times tell.
-    pub fn estimate(&mut self, request: Request) -> Duration {
+    #[must_use]
+    pub fn estimate(&self, request: Request) -> Duration {
         let urgency = request.how_urgent();
         let deadline = self.deadlines.of(urgency);
         let (tenant, priority) = (request.of(), urgency.priority);

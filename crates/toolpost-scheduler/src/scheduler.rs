@@ -122,6 +122,11 @@ impl<T, D: Discipline> Scheduler<T, D> {
         self.queue.reprioritize(id, urgency)
     }
 
+    /// Serves a waiting job as if it were this urgent, leaving it its own deadline to expire by: see [`Queue::lift`].
+    pub fn lift(&mut self, id: JobId, urgency: Urgency) -> bool {
+        self.queue.lift(id, urgency)
+    }
+
     /// Takes out a job whose deadline has passed; call it until none is left.
     pub fn expire(&mut self, now: Instant) -> Option<(JobId, T)> {
         self.queue.expire(now)

@@ -89,6 +89,74 @@ async fn a_patient_caller_waits_for_a_place_and_may_leave() {
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
 }
 
+/// Each is told of a place that it does not need in the end, and passes the word on; otherwise this would hang.
+#[tokio::test(start_paused = true)]
+async fn no_patient_caller_is_forgotten() {
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
+    let seat = gate.try_seat().unwrap();
+    let queued = gate.seat(anyone());
+    let soon = (Instant::now() + SECOND).into_std();
+    let mut late = Box::pin(gate.seat_patiently(anyone().deadline(soon)));
+    let mut first = Box::pin(gate.seat_patiently(anyone()));
+    let mut second = Box::pin(gate.seat_patiently(anyone()));
+    assert!(is_pending(&mut late).await && is_pending(&mut first).await && is_pending(&mut second).await);
+    advance(SECOND * 2).await;
+    drop(seat);
+    drop(queued);
+    assert_eq!(late.await.err(), Some(Refusal::Expired));
+    drop(first.await.unwrap());
+    drop(second.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_tells_all_patient_callers() {
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
+    let _seat = gate.try_seat().unwrap();
+    let _queued = gate.seat(anyone());
+    let mut patient: Vec<_> = (0..3).map(|_| Box::pin(gate.seat_patiently(anyone()))).collect();
+    for patient in &mut patient {
+        assert!(is_pending(patient).await);
+    }
+    gate.close();
+    for patient in patient {
+        assert_eq!(patient.await.err(), Some(Refusal::Closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_deadline_ends_the_wait_when_it_passes() {
+    let gate = gate(1);
+    let _seat = gate.try_seat().unwrap();
+    let start = Instant::now();
+    let by = |seconds: u32| Urgency::new(Urgent).by((start + SECOND * seconds).into_std());
+    for (first, then) in [(2, 5), (9, 7)] {
+        let mut waiting = gate.seat(anyone().urgency(by(first)));
+        assert!(is_pending(&mut waiting).await);
+        assert!(waiting.reprioritize(by(then)));
+        assert_eq!(waiting.await.err(), Some(Refusal::Expired));
+        assert_eq!(start.elapsed(), SECOND * then);
+    }
+}
+
+/// A flight is worth something to its leader after the deadline of one who joined it.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_on_loan_hurries_but_does_not_expire() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let lifts = Lifts::new();
+    let flight = lifts.lift(Urgency::new(Background));
+    let mut earlier = gate.seat(anyone().priority(Background));
+    let mut place = gate.seat(anyone().priority(Background)).lifted_by(&flight);
+    let caller = lifts.lift(Urgency::new(Background).by((Instant::now() + SECOND).into_std()));
+    let _loan = caller.lend(&flight);
+    assert!(is_pending(&mut place).await && is_pending(&mut earlier).await);
+    advance(SECOND * 2).await;
+    drop(seat);
+    drop(place.as_mut_ready().await);
+    drop(earlier.as_mut_ready().await);
+    assert_eq!(gate.stats().expired, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_leaves_leaves_nothing_behind() {
     let gate = gate(1);

@@ -90,7 +90,8 @@ impl Gate {
     /// Like [`seat`](Gate::seat), but when the queue is full waits for a place in it instead of being refused.
     ///
     /// Those that wait for a place have no order among themselves but first come, first tried, and no bound on their
-    /// number: bound it where they come from. A deadline is watched only once in the queue.
+    /// number: bound it where they come from. A deadline is watched only once in the queue. In a queue of no places
+    /// ([`Bounds::new`] of zero) none ever becomes free.
     ///
     /// # Errors
     ///
@@ -101,13 +102,25 @@ impl Gate {
     /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
     #[cfg(not(any(loom, shuttle)))]
     pub async fn seat_patiently(&self, request: Request) -> Result<Seat<'_>, Refusal> {
+        let mut told = false;
         loop {
             let mut room = std::pin::pin!(self.shared.room.notified());
             // Listening before trying, so that a place that becomes free in between is not missed.
             room.as_mut().enable();
-            match self.seat(request).await {
-                Err(Refusal::Full { .. }) => room.await,
-                decided => return decided,
+            let waiting = self.seat(request);
+            let queued = waiting.is_queued();
+            match waiting.await {
+                Err(Refusal::Full { .. }) => {
+                    room.await;
+                    told = true;
+                }
+                decided => {
+                    // Told of a place and not in need of it: the next is told. Whoever took it tells when it leaves it.
+                    if told && !queued {
+                        self.shared.room.notify_one();
+                    }
+                    return decided;
+                }
             }
         }
     }
@@ -159,6 +172,9 @@ impl Gate {
         let mut line = lock(&self.shared.line);
         line.closed = true;
         self.shared.word.watch();
+        drop(line);
+        #[cfg(not(any(loom, shuttle)))]
+        self.shared.room.notify_waiters();
     }
 
     /// Takes requests again.

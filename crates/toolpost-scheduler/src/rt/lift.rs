@@ -86,7 +86,7 @@ impl Lifts {
         let changed = change(&mut graph.waits);
         for (node, urgency) in changed {
             for Place { gate, id } in graph.followers.get(&node).into_iter().flatten() {
-                lock(&gate.line).queue.reprioritize(*id, urgency);
+                lock(&gate.line).queue.lift(*id, urgency);
             }
         }
     }
@@ -114,7 +114,7 @@ impl Lift {
         let mut graph = lock(&self.graph.0);
         graph.followers.entry(self.id).or_default().push(Place { gate: gate.clone(), id });
         if let Some(urgency) = graph.waits.urgency(&self.id) {
-            lock(&gate.line).queue.reprioritize(id, urgency);
+            lock(&gate.line).queue.lift(id, urgency);
         }
         drop(graph);
         Follow { graph: self.graph.clone(), lift: self.id, id }

@@ -65,15 +65,13 @@ impl<'g> Waiting<'g> {
     }
 
     /// Gives the place another urgency; false when it is not waiting (any more).
-    #[expect(clippy::must_use_candidate, reason = "done for its effect; a place that is gone needs nothing")]
-    pub fn reprioritize(&self, urgency: Urgency) -> bool {
-        match &self.state {
-            State::Queued { id, .. } => lock(&self.gate.line).queue.reprioritize(*id, urgency),
-            _ => false,
-        }
+    pub fn reprioritize(&mut self, urgency: Urgency) -> bool {
+        let State::Queued { id, timer, .. } = &mut self.state else { return false };
+        *timer = Timer::new(urgency.deadline);
+        lock(&self.gate.line).queue.reprioritize(*id, urgency)
     }
 
-    /// Lets the place be as urgent as `lift`, whenever that changes.
+    /// Lets the place be as urgent as `lift`, whenever that changes. It still ends at the deadline of its own request.
     pub fn lifted_by(mut self, lift: &Lift) -> Self {
         if let State::Queued { id, .. } = self.state {
             self.follow = Some(lift.follow(self.gate.shared(), id));
