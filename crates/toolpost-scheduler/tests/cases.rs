@@ -147,6 +147,21 @@ fn no_class_fills_the_queue_against_another_and_nobody_is_put_out() {
     }
 }
 
+#[test]
+fn a_class_has_its_own_places_after_jobs_were_moved_out_of_it() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(320));
+    let mut tenants = 0..;
+    let mut request = |priority| of(tenants.next().unwrap_or(0)).priority(priority);
+    (0..290).for_each(|_| assert!(scheduler.submit(request(Normal), 0, now).is_ok()));
+    for _ in 0..10 {
+        let id = scheduler.submit(request(Background), 0, now).unwrap();
+        assert!(scheduler.reprioritize(id, Urgency::new(Normal)));
+    }
+    assert!(scheduler.submit(request(Normal), 0, now).is_err());
+    (0..10).for_each(|_| assert!(scheduler.submit(request(System), 0, now).is_ok()));
+}
+
 // Scheduler 4
 #[test]
 fn looking_takes_nothing_out() {
@@ -320,25 +335,25 @@ fn waiting_too_long_for_too_long_sheds_but_never_system_work() {
     let now = Instant::now();
     let bounds = Bounds::new(1_000).delay(Duration::from_millis(50), Duration::from_millis(500));
     let mut queue = Queue::new(Fair::default(), bounds);
-    for n in 0..200 {
-        queue.submit(of(1), n, now).unwrap();
-        queue.submit(of(2).priority(System), n, now).unwrap();
+    for _ in 0..200 {
+        queue.submit(of(1), Normal, now).unwrap();
+        queue.submit(of(2).priority(System), System, now).unwrap();
     }
-    let (mut shed, mut system) = (0, 0);
+    let (mut shed, mut run) = (0, 0);
     for step in 1..=400_u32 {
         match queue.take(now + Duration::from_millis(10) * step) {
             Some(Taken::Run { charge, .. }) => {
-                system += 1;
+                run += 1;
                 queue.settle(charge, Duration::from_millis(10));
             }
-            Some(Taken::Refuse { refusal, .. }) => {
-                assert!(matches!(refusal, Refusal::Overloaded { .. }));
+            Some(Taken::Refuse { job, refusal, .. }) => {
+                assert!(job == Normal && matches!(refusal, Refusal::Overloaded { .. }));
                 shed += 1;
             }
             _ => {}
         }
     }
-    assert_eq!(shed + system, 400);
+    assert_eq!(shed + run, 400);
     assert!(5 < shed && shed < 100, "{shed}: some are shed, most run");
 }
 
@@ -382,6 +397,57 @@ fn a_tenant_pays_for_what_its_jobs_have_cost() {
     }
     let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
     assert!((0.9..1.1).contains(&ratio), "each has half the time, not half the starts: {spent:?}");
+}
+
+#[test]
+fn equals_take_turns_in_the_order_they_came() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    ids(&mut scheduler, &[of(1), of(2)], now);
+    while let Some(Next::Start { seat, .. }) = scheduler.next(now) {
+        scheduler.settle(seat, now, Duration::from_millis(1));
+    }
+    // Both have been charged alike; the second comes back first.
+    ids(&mut scheduler, &[of(2), of(1), of(1), of(2), of(2), of(1)], now);
+    let order: Vec<_> = std::iter::from_fn(|| match scheduler.next(now)? {
+        Next::Start { job, seat, .. } => {
+            scheduler.settle(seat, now, Duration::from_millis(1));
+            Some(job)
+        }
+        next => panic!("{next:?}"),
+    })
+    .collect();
+    assert_eq!(order, [0, 1, 3, 2, 4, 5]);
+}
+
+#[test]
+fn work_that_was_given_up_frees_its_seat_is_charged_and_teaches_nothing() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(1));
+    ids(&mut scheduler, &[of(1), of(1), of(2)], now);
+    let Some(Next::Start { job: 0, seat, .. }) = scheduler.next(now) else { panic!("the first is first") };
+    let later = now + 60 * SECOND;
+    scheduler.abandon(seat, later);
+    assert_eq!(scheduler.in_flight(), 0);
+    assert_eq!(scheduler.queue().estimate(of(3)), Duration::ZERO, "no job has shown how long it takes");
+    assert_eq!(
+        start(&mut scheduler, later),
+        Some(2),
+        "the other tenant first, which has been charged nothing"
+    );
+    assert_eq!(start(&mut scheduler, later), None, "one seat");
+}
+
+#[test]
+fn what_never_ran_is_charged_to_nobody() {
+    let now = Instant::now();
+    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    queue.submit(of(1), 0, now).unwrap();
+    let Some(Taken::Run { charge, .. }) = queue.take(now) else { panic!("the first is taken") };
+    queue.refund(charge);
+    queue.submit(of(1), 1, now).unwrap();
+    queue.submit(of(2), 2, now).unwrap();
+    assert!(matches!(queue.take(now), Some(Taken::Run { job: 1, .. })), "no dearer than who has had nothing");
 }
 
 #[test]
