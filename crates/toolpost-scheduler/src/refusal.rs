@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The queue, or the tenant's part of it, is full.
+    /// The queue is full, or the part of it that this tenant or class may take: see [`Bounds::new`](crate::Bounds::new).
     Full {
         /// When a place is expected to be free.
         retry_after: Duration,
