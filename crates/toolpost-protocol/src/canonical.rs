@@ -1,295 +1,278 @@
 //! The canonical text of a value: equal for two values exactly when they are equal.
 //!
-//! Most of a received value is canonical as it stands, so the text is copied in runs: a run grows from
-//! token to token, and ends where a member has to move, where white space is left out, or where a number
-//! or a string is spelled anew.
+//! Nearly all of a received value is canonical as it stands, and the guard has marked what is not. So members
+//! are put in the order of the hashes of their names, which the index holds, and copied with their values in
+//! one piece each; only what is marked is spelled anew.
 
-use crate::index::{ESCAPED, Entry, INTEGER, Kind};
+mod decimal;
+
+use std::borrow::Cow;
+
+pub(crate) use decimal::PLAIN;
+
+use crate::index::{Entry, Kind};
 use crate::node::Node;
 use crate::{reply, text};
 
 impl Node<'_> {
     /// Appends the canonical text of this value: the same for all ways to write it, and for no other value.
     ///
-    /// The text is JSON without white space. Members stand in the order of the bytes of their names, strings
-    /// have no escape that is not needed, an integer keeps its digits, and any other number is written as
-    /// digits and an exponent: `280.5` and `2.805e2` are both `2805e-1`. No number passes through a float, and
-    /// an integer is never equal to a number that is not written as one, nor `0` to `-0`.
+    /// The text is JSON without white space. Members stand in an order that depends on nothing but their names,
+    /// strings have no escape that is not needed, an integer keeps its digits, and any other number is written
+    /// in one way: `280.50` and `2.805e2` are both `280.5`, and `1.0` is `1e0`. No number passes through a
+    /// float, and an integer is never equal to a number that is not written as one, nor `0` to `-0`.
     ///
-    /// Allocates nothing beyond `out`, but for a name or a string with an escape and for an object of more than 32
-    /// members.
+    /// The order of members may change from one version of this crate to the next.
+    ///
+    /// Allocates nothing beyond `out`, but for a string with an escape and for an object of more than 32 members.
     ///
     /// ```
     /// use toolpost_protocol::{Frame, Limits};
     ///
-    /// let frame = Frame::parse(r#"{"to": [1.50, 2], "from": "\u0041"}"#.into(), &Limits::new())?;
-    /// let mut text = Vec::new();
-    /// frame.root().write_canonical(&mut text);
-    /// assert_eq!(text, br#"{"from":"A","to":[15e-1,2]}"#);
+    /// let canonical = |text: &'static str| -> Result<Vec<u8>, toolpost_protocol::Violation> {
+    ///     let mut out = Vec::new();
+    ///     Frame::from_text(text, &Limits::new())?.root().write_canonical(&mut out);
+    ///     Ok(out)
+    /// };
+    /// let one = canonical(r#"{"to": [1.50, 2], "from": "\u0041"}"#)?;
+    /// assert_eq!(one, canonical(r#"{"from":"A","to":[15e-1,2]}"#)?);
+    /// assert_ne!(one, canonical(r#"{"from":"A","to":[15e-1,2.0]}"#)?);
     /// # Ok::<(), toolpost_protocol::Violation>(())
     /// ```
     pub fn write_canonical(self, out: &mut Vec<u8>) {
-        let (text, slots) = (self.frame().text(), self.frame().slots());
-        let start = self.entry().start as usize;
-        out.reserve(self.raw().len());
-        let mut writer = Writer { text, slots, out, start, end: start };
+        let (text, slots) = (self.frame().text().as_bytes(), self.frame().slots());
+        let at = out.len();
+        // Nearly always enough: few values become longer.
+        out.resize(at + self.raw().len() + CHUNK + 1, 0);
+        let mut writer = Writer { text, slots, out, at };
         writer.value(self.id().0 as usize);
-        writer.flush();
+        let end = writer.at;
+        out.truncate(end);
     }
 }
 
 /// Objects of up to so many members are sorted in place.
 const NARROW: usize = 32;
 
+/// Pieces of up to so many bytes are copied by one move of this many.
+const CHUNK: usize = 32;
+
 struct Writer<'a> {
-    text: &'a str,
+    text: &'a [u8],
     slots: &'a [Entry],
+    /// Written up to `at`; what follows is room.
     out: &'a mut Vec<u8>,
-    /// The run: text that is canonical and not copied yet.
-    start: usize,
-    end: usize,
+    at: usize,
 }
 
 impl Writer<'_> {
-    /// Writes the value of the entry `at`; says where the next sibling's is.
-    fn value(&mut self, at: usize) -> usize {
+    /// Writes the value of the entry `at`.
+    fn value(&mut self, at: usize) {
         let entry = self.slots[at];
-        let (start, end) = (entry.start as usize, entry.end as usize);
         match entry.kind() {
-            Kind::Array => {
-                self.piece(start, start + 1);
-                let mut next = at + 1;
-                while next < entry.next as usize {
-                    if next != at + 1 {
-                        self.separator(b',', self.slots[next].start as usize);
-                    }
-                    next = self.value(next);
-                }
-                self.piece(end - 1, end);
-                return entry.next as usize;
-            }
-            Kind::Object => {
-                self.piece(start, start + 1);
-                self.members(at, entry);
-                self.piece(end - 1, end);
-                return entry.next as usize;
-            }
-            Kind::String if entry.has(ESCAPED) => self.escaped(entry),
-            Kind::Number if !entry.has(INTEGER) => {
-                self.anew(end);
-                decimal(entry.raw(self.text), self.out);
-            }
-            _ => self.piece(start, end),
+            Kind::Object => self.object(at, entry),
+            Kind::Array => self.array(at, entry),
+            _ => self.scalar(entry),
         }
-        at + 1
     }
 
-    fn members(&mut self, at: usize, object: Entry) {
-        let count = object.len() as usize;
-        let mut order = [0_u64; NARROW];
-        let mut in_order = count <= NARROW && (object.next as usize - at) < 1 << PLACE;
-        let mut name = at + 1;
-        let mut placed = 0;
-        // An insertion sort: objects are small, and often in order.
-        while in_order && placed < count {
-            let entry = self.slots[name];
-            if entry.has(ESCAPED) {
-                in_order = false;
-                break;
+    fn array(&mut self, at: usize, array: Entry) {
+        let mut before = b'[';
+        let (mut next, end) = (at + 1, array.next as usize);
+        while next < end {
+            let item = self.slots[next];
+            if item.is_plain() {
+                // As many as stand side by side: what is between them can only be a comma.
+                let mut last = item.end;
+                next += 1;
+                while next < end && self.slots[next].is_plain() && self.slots[next].start == last + 1 {
+                    last = self.slots[next].end;
+                    next += 1;
+                }
+                self.piece(before, item.start, last);
+            } else {
+                self.byte(before);
+                self.value(next);
+                next = after(next, item);
             }
-            let member = head(self.text.as_bytes(), entry) | (name - at) as u64;
-            let mut to = placed;
-            while 0 < to && self.precedes(at, member, order[to - 1]) {
+            before = b',';
+        }
+        if before == b'[' {
+            self.byte(b'[');
+        }
+        self.byte(b']');
+    }
+
+    fn object(&mut self, at: usize, object: Entry) {
+        let mut order = [0_u64; NARROW];
+        let (mut name, end) = (at + 1, object.next as usize);
+        let mut count = 0;
+        // An insertion sort: objects are small.
+        while name < end {
+            let member = sort_key(self.slots[name], name);
+            if count == NARROW {
+                return self.by_name(at, object);
+            }
+            let mut to = count;
+            while 0 < to && member < order[to - 1] {
                 order[to] = order[to - 1];
                 to -= 1;
             }
             order[to] = member;
-            placed += 1;
-            let value = self.slots[name + 1];
-            name = if value.is_container() { value.next as usize } else { name + 2 };
-        }
-        if !in_order {
-            return self.many_members(at, object);
-        }
-        for (nth, member) in order[..count].iter().enumerate() {
-            let name = at + (member & PLACES) as usize;
-            let entry = self.slots[name];
-            let (start, end) = (entry.start as usize, entry.end as usize);
-            if nth != 0 {
-                self.separator(b',', start);
+            if 0 < to && order[to - 1] >> 32 == member >> 32 {
+                return self.by_name(at, object);
             }
-            self.piece(start, end);
-            self.member(name);
+            count += 1;
+            name = after(name + 1, self.slots[name + 1]);
         }
+        self.members(&order[..count]);
     }
 
-    /// Members whose names are escaped, or of which there are many.
+    /// An object that has many members, or some whose names have one hash.
     #[cold]
-    fn many_members(&mut self, at: usize, object: Entry) {
-        let mut members = Vec::with_capacity(object.len() as usize);
+    fn by_name(&mut self, at: usize, object: Entry) {
+        let mut order = Vec::with_capacity(object.len() as usize);
         let mut name = at + 1;
         while name < object.next as usize {
-            let entry = self.slots[name];
-            members.push((text::value(entry.inner(self.text), entry.has(ESCAPED)), name));
-            let value = self.slots[name + 1];
-            name = if value.is_container() { value.next as usize } else { name + 2 };
+            order.push(sort_key(self.slots[name], name));
+            name = after(name + 1, self.slots[name + 1]);
         }
-        members.sort_unstable();
-        for (nth, (_, name)) in members.iter().enumerate() {
-            let entry = self.slots[*name];
-            if nth != 0 {
-                self.separator(b',', entry.start as usize);
+        order.sort_unstable();
+        for alike in order.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
+            alike.sort_by_cached_key(|member| {
+                unescaped(self.text, self.slots[*member as u32 as usize]).into_owned()
+            });
+        }
+        self.members(&order);
+    }
+
+    /// Writes members in this order, and the braces around them.
+    #[inline(always)]
+    fn members(&mut self, order: &[u64]) {
+        let mut before = b'{';
+        for member in order {
+            let at = *member as u32 as usize;
+            let (name, value) = (self.slots[at], self.slots[at + 1]);
+            // What is between them, if it is one byte, can only be the colon.
+            if name.is_plain() && value.is_plain() && value.start == name.end + 1 {
+                self.piece(before, name.start, value.end);
+            } else {
+                self.byte(before);
+                self.scalar(name);
+                self.byte(b':');
+                self.value(at + 1);
             }
-            match entry.has(ESCAPED) {
-                true => self.escaped(entry),
-                false => self.piece(entry.start as usize, entry.end as usize),
-            }
-            self.member(*name);
+            before = b',';
         }
+        if order.is_empty() {
+            self.byte(b'{');
+        }
+        self.byte(b'}');
     }
 
-    /// Writes what follows the name of a member.
-    fn member(&mut self, name: usize) {
-        self.separator(b':', self.slots[name + 1].start as usize);
-        self.value(name + 1);
-    }
-
-    /// Whether a member of the object `at` comes before another, both as `head` and place.
-    #[inline(always)]
-    fn precedes(&self, at: usize, member: u64, other: u64) -> bool {
-        if (member ^ other) >> PLACE != 0 {
-            return member < other;
+    /// Writes a value that holds no other.
+    fn scalar(&mut self, entry: Entry) {
+        if entry.is_plain() {
+            return self.copy(&self.text[entry.start as usize..entry.end as usize]);
         }
-        let name = |member: u64| self.slots[at + (member & PLACES) as usize].inner(self.text);
-        name(member) < name(other)
-    }
-
-    /// Takes this much of the text as it stands.
-    #[inline(always)]
-    fn piece(&mut self, start: usize, end: usize) {
-        if self.end != start {
-            self.flush();
-            self.start = start;
-        }
-        self.end = end;
-    }
-
-    /// Writes a separator, before a token that starts at `next`: the one in the text if it is beside the token.
-    #[inline(always)]
-    fn separator(&mut self, separator: u8, next: usize) {
-        let text = self.text.as_bytes();
-        if self.end + 1 == next && text[self.end] == separator {
-            self.end = next;
-            return;
-        }
-        self.flush();
-        (self.start, self.end) = (next, next);
-        if text[next - 1] == separator {
-            self.start -= 1;
+        let room = self.out.len();
+        self.out.truncate(self.at);
+        if entry.is(Kind::Number) {
+            decimal::write(&self.text[entry.start as usize..entry.end as usize], self.out);
         } else {
-            self.out.push(separator);
+            reply::string(self.out, &unescaped(self.text, entry));
         }
+        self.at = self.out.len();
+        self.out.resize(room.max(self.at), 0);
     }
 
-    /// A string without the escapes that it does not need.
-    #[cold]
-    fn escaped(&mut self, entry: Entry) {
-        self.anew(entry.end as usize);
-        reply::string(self.out, &text::unescape(entry.inner(self.text)));
-    }
-
-    /// Begins a new run at `end`, because what is before that is written anew.
-    fn anew(&mut self, end: usize) {
-        self.flush();
-        (self.start, self.end) = (end, end);
+    /// Writes a separator and what is between two places of the text.
+    #[inline(always)]
+    fn piece(&mut self, before: u8, start: u32, end: u32) {
+        let (start, end) = (start as usize, end as usize);
+        let from = self.text.get(start..).and_then(<[u8]>::first_chunk::<CHUNK>);
+        let to = self.out.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<{ CHUNK + 1 }>);
+        match (from, to) {
+            (Some(from), Some([first, rest @ ..])) if end - start <= CHUNK => {
+                *first = before;
+                // More than is needed: what follows is overwritten, or cut off.
+                *rest = *from;
+                self.at += 1 + end - start;
+            }
+            _ => {
+                self.byte(before);
+                self.copy(&self.text[start..end]);
+            }
+        }
     }
 
     #[inline(always)]
-    fn flush(&mut self) {
-        self.out.extend_from_slice(&self.text.as_bytes()[self.start..self.end]);
+    fn byte(&mut self, byte: u8) {
+        self.copy(&[byte]);
+    }
+
+    #[inline(always)]
+    fn copy(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        if self.out.len() < end {
+            self.make_room(end);
+        }
+        self.out[self.at..end].copy_from_slice(bytes);
+        self.at = end;
+    }
+
+    #[cold]
+    fn make_room(&mut self, end: usize) {
+        self.out.resize(2 * end, 0);
     }
 }
 
-/// The low bits of a member to be sorted: the place of its name, counted from the object.
-const PLACE: u32 = 16;
-const PLACES: u64 = (1 << PLACE) - 1;
+fn unescaped(text: &[u8], string: Entry) -> Cow<'_, str> {
+    let inner = &text[string.start as usize + 1..string.end as usize - 1];
+    // The text is a frame's, and quotes are whole characters.
+    text::value(str::from_utf8(inner).unwrap_or_default(), !string.is_plain())
+}
 
-/// The first six bytes of a name, above the bits of its place; what is shorter is filled up with zeros.
+/// The hash of a member's name, above the place of its entry.
 #[inline(always)]
-fn head(text: &[u8], name: Entry) -> u64 {
-    let (start, end) = (name.start as usize + 1, name.end as usize - 1);
-    let len = end - start;
-    let head = match text.get(start..start + 8) {
-        Some(bytes) => {
-            let word = bytes.try_into().map_or(0, u64::from_be_bytes);
-            if len < 6 { word & !(u64::MAX >> (8 * len)) } else { word }
-        }
-        None => {
-            text[start..end].iter().take(6).rev().fold(0, |head, byte| head >> 8 | u64::from(*byte) << 56)
-        }
-    };
-    head & !PLACES
+const fn sort_key(name: Entry, at: usize) -> u64 {
+    (name.next as u64) << 32 | at as u64
 }
 
-/// So far below any float an exponent could overflow.
-const FAR: u64 = 1 << 60;
-
-/// Writes a number that is not an integer as its digits, without zeros at either end, and an exponent.
-fn decimal(lexeme: &str, out: &mut Vec<u8>) {
-    let (mantissa, exponent) = match lexeme.bytes().position(|byte| byte | 0x20 == b'e') {
-        Some(at) => (&lexeme[..at], &lexeme[at + 1..]),
-        None => (lexeme, "0"),
-    };
-    let mut exponent = match exponent.parse::<i64>() {
-        Ok(exponent) if exponent.unsigned_abs() < FAR => exponent,
-        // It stands as it is: still a text of no other value, though this value may have several.
-        _ => return out.extend_from_slice(lexeme.as_bytes()),
-    };
-    let start = out.len();
-    let mut fraction = false;
-    let mut digits = start;
-    for byte in mantissa.bytes() {
-        match byte {
-            b'-' => {
-                out.push(byte);
-                digits += 1;
-            }
-            b'.' => fraction = true,
-            _ => {
-                exponent -= i64::from(fraction);
-                if byte != b'0' || digits < out.len() {
-                    out.push(byte);
-                }
-            }
-        }
-    }
-    while digits < out.len() && out.last() == Some(&b'0') {
-        out.pop();
-        exponent += 1;
-    }
-    if digits == out.len() {
-        out.push(b'0');
-        exponent = 0;
-    }
-    out.push(b'e');
-    integer(exponent, out);
+/// The entry after the value of the entry `at` and all it holds.
+#[inline(always)]
+const fn after(at: usize, value: Entry) -> usize {
+    if value.is_container() { value.next as usize } else { at + 1 }
 }
 
-/// Writes an integer in decimal.
-fn integer(value: i64, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = value.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::{Frame, Limits};
+
+    #[test]
+    fn names_of_one_hash_are_put_in_order_by_themselves() {
+        let mut seen = HashMap::new();
+        let (one, other) = (0_u32..)
+            .find_map(|n| {
+                let name = format!("n{n}");
+                let hash = crate::text::hash(name.as_bytes());
+                seen.insert(hash, name.clone()).map(|other| (name, other))
+            })
+            .expect("32 bits are soon used up");
+        let canonical = |members: [(&str, u32); 3]| {
+            let members = members.map(|(name, value)| format!("\"{name}\":{value}")).join(",");
+            let frame = Frame::from_text(format!("{{{members}}}"), &Limits::new()).expect("JSON");
+            let mut out = Vec::new();
+            frame.root().write_canonical(&mut out);
+            out
+        };
+        let (a, b, c) = ((&*one, 1), (&*other, 2), ("c", 3));
+        let expected = canonical([a, b, c]);
+        for order in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
+            assert_eq!(canonical(order), expected);
         }
+        assert_ne!(canonical([(&*one, 2), (&*other, 1), c]), expected);
     }
-    out.extend_from_slice(&digits[at..]);
 }

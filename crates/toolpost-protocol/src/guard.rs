@@ -5,7 +5,7 @@
 //! A member's name is compared with earlier ones of the object only where a 32-bit set of hashes
 //! says that it may be there; a wide object's names are sorted instead.
 
-use crate::index::{Entry, INTEGER, Index, Kind, TRUE};
+use crate::index::{Entry, Index, Kind, TRUE};
 use crate::limits::Limits;
 use crate::names;
 use crate::scan::{self, Checked, fault};
@@ -68,9 +68,9 @@ pub(crate) fn check(text: &str, limits: &Limits, index: &mut Index) -> Checked<(
                 Entry::new(Kind::String, string.flags, start, at(rest), 0)
             }
             b'-' | b'0'..=b'9' => {
-                let (tail, integer) = scan::number(bytes, rest, limits)?;
+                let (tail, flags) = scan::number(bytes, rest, limits)?;
                 rest = tail;
-                Entry::new(Kind::Number, if integer { INTEGER } else { 0 }, start, at(rest), 0)
+                Entry::new(Kind::Number, flags, start, at(rest), 0)
             }
             b't' => {
                 rest = scan::literal(bytes, rest, b"true")?;

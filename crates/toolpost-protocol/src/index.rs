@@ -43,6 +43,8 @@ const LEN_SHIFT: u32 = 8;
 
 /// The value is a string with at least one escape.
 pub(crate) const ESCAPED: u32 = 1 << 3;
+/// The value is a number that is not in its canonical form. One bit says of either that its text is not its value.
+pub(crate) const VARIANT: u32 = ESCAPED;
 /// The value is a number without fraction and exponent.
 pub(crate) const INTEGER: u32 = 1 << 4;
 /// The value is `true`.
@@ -83,6 +85,13 @@ impl Entry {
 
     pub(crate) const fn is_container(self) -> bool {
         Kind::Array as u32 <= self.meta & KIND
+    }
+
+    /// Whether the text is the value's canonical one.
+    #[inline(always)]
+    pub(crate) const fn is_plain(self) -> bool {
+        // Of the kinds, containers alone have the bit of the lowest of them.
+        self.meta & (Kind::Array as u32 | VARIANT) == 0
     }
 
     pub(crate) const fn has(self, flag: u32) -> bool {

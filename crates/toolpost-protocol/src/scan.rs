@@ -1,7 +1,8 @@
 //! The tokens of JSON: each function checks one at the start of what is left, and says what is
 //! left after it.
 
-use crate::index::ESCAPED;
+use crate::canonical::PLAIN;
+use crate::index::{ESCAPED, INTEGER, VARIANT};
 use crate::limits::Limits;
 use crate::names::{self, RESERVED_START};
 use crate::text::{self, finish, hash, mix, specials};
@@ -181,9 +182,9 @@ fn hex(bytes: &[u8], at: usize) -> Checked<u32> {
     Ok(unit)
 }
 
-/// Checks the number that `rest` starts with; says whether it is written as an integer.
+/// Checks the number that `rest` starts with; says what the index keeps of its form.
 #[inline(never)]
-pub(crate) fn number<'a>(bytes: &[u8], rest: &'a [u8], limits: &Limits) -> Checked<(&'a [u8], bool)> {
+pub(crate) fn number<'a>(bytes: &[u8], rest: &'a [u8], limits: &Limits) -> Checked<(&'a [u8], u32)> {
     let whole = match rest {
         [b'-', tail @ ..] => tail,
         _ => rest,
@@ -206,7 +207,13 @@ pub(crate) fn number<'a>(bytes: &[u8], rest: &'a [u8], limits: &Limits) -> Check
     if exponent || 308 < len {
         finite(bytes, rest, len)?;
     }
-    Ok((tail, integer))
+    let flags = match rest[len - 1] {
+        _ if integer => INTEGER,
+        // Few digits, and no zero at their end: there is no other way to write this without an exponent.
+        b'1'..=b'9' if !exponent && whole.len() - tail.len() <= PLAIN => 0,
+        _ => VARIANT,
+    };
+    Ok((tail, flags))
 }
 
 /// Checks a fraction or an exponent or both; says whether there is an exponent.
