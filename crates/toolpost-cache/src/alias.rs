@@ -56,8 +56,9 @@ struct Bucket<V> {
 struct Known<V> {
     hash: u64,
     of: u64,
-    asker: Box<[u8]>,
-    words: Box<[u8]>,
+    /// The asker and then the words; whoever comes next uses the buffer again.
+    bytes: Vec<u8>,
+    asker: usize,
     key: Key,
     place: Place,
     entry: Weak<Entry<V>>,
@@ -120,17 +121,14 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         if bucket.known.iter().any(|known| known.is(hash, alias)) {
             return;
         }
-        let known = Known {
-            hash,
-            of: alias.of,
-            asker: alias.asker.into(),
-            words: alias.words.into(),
-            key: key.clone(),
-            place: generations.place(key.as_bytes()),
-            entry: Weak::new(),
-            version: 0,
-            reported: AtomicU64::new(0),
+        let bytes = if bucket.known.len() < WAYS {
+            bucket.known.reserve_exact(WAYS);
+            Vec::new()
+        } else {
+            let oldest = bucket.oldest;
+            std::mem::take(&mut bucket.known[oldest].bytes)
         };
+        let known = Known::new(hash, alias, key, generations.place(key.as_bytes()), bytes);
         if bucket.known.len() < WAYS {
             bucket.known.push(known);
         } else {
@@ -154,8 +152,28 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
 }
 
 impl<V> Known<V> {
+    fn new(hash: u64, alias: Alias<'_>, key: &Key, place: Place, mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.extend_from_slice(alias.asker);
+        bytes.extend_from_slice(alias.words);
+        Self {
+            hash,
+            of: alias.of,
+            bytes,
+            asker: alias.asker.len(),
+            key: key.clone(),
+            place,
+            entry: Weak::new(),
+            version: 0,
+            reported: AtomicU64::new(0),
+        }
+    }
+
     fn is(&self, hash: u64, alias: Alias<'_>) -> bool {
-        self.hash == hash && self.of == alias.of && *self.words == *alias.words && *self.asker == *alias.asker
+        self.hash == hash && self.of == alias.of && {
+            let (asker, words) = self.bytes.split_at(self.asker);
+            words == alias.words && asker == alias.asker
+        }
     }
 }
 

@@ -25,8 +25,8 @@ struct Inner<V> {
     aliases: Aliases<V>,
     generations: Arc<Generations>,
     counters: Counters,
-    /// Counts entries, to spread their jitter.
-    spread: AtomicU64,
+    /// Counts answers, kept or not; it spreads their jitter too.
+    puts: AtomicU64,
 }
 
 /// What a look-up found.
@@ -63,7 +63,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
             aliases: Aliases::new(Seeded::default()),
             generations: Arc::new(Generations::new()),
             counters: Counters::default(),
-            spread: AtomicU64::new(0),
+            puts: AtomicU64::new(0),
         }))
     }
 
@@ -112,7 +112,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     #[must_use]
     pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Option<Arc<Entry<V>>> {
         let inner = &*self.0;
-        let puts = inner.spread.load(Ordering::Relaxed);
+        let puts = inner.puts.load(Ordering::Relaxed);
         let entry = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now)?;
         self.count(Count::FreshHit);
         Some(entry)
@@ -138,8 +138,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
         epoch: Epoch,
         now: Instant,
     ) -> Result<Arc<Entry<V>>, NotKept> {
-        let spread = spread(self.0.spread.fetch_add(1, Ordering::Relaxed));
-        self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+        let spread = spread(self.0.puts.load(Ordering::Relaxed));
+        let kept = self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now);
+        // Afterwards: whoever sees the old number may look again.
+        self.0.puts.fetch_add(1, Ordering::Release);
+        kept
     }
 
     pub(crate) fn keep(
@@ -217,6 +220,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let usage = self.0.store.usage();
         let Inner { counters, .. } = &*self.0;
         Stats { entries: usage.entries, bytes: usage.bytes, evicted: usage.evicted, ..counters.stats() }
+    }
+
+    /// How many answers it has been given: as long as this stays the same, what a look-up missed is missing.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn puts(&self) -> u64 {
+        self.0.puts.load(Ordering::Acquire)
     }
 
     pub(crate) fn count(&self, count: Count) {

@@ -1,6 +1,7 @@
 //! Asks each question once, however many are waiting for the answer.
 
 mod lift;
+mod seats;
 mod waiting;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ pub use waiting::Join;
 
 use crate::generations::Epoch;
 use crate::key::Key;
+use crate::store::Seeded;
 use crate::sync::{Mutex, lock};
 
 /// The loads under way, by key: who asks what is already being asked waits for that answer.
@@ -33,7 +35,9 @@ pub struct Flights<T, L = ()> {
     map: Arc<Map<T, L>>,
 }
 
-type Map<T, L> = Mutex<HashMap<Key, Arc<Flight<T, L>>>>;
+type Map<T, L> = Mutex<Listed<T, L>>;
+
+type Listed<T, L> = HashMap<Key, Arc<Flight<T, L>>, Seeded>;
 
 /// How a load landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
     /// No loads under way.
     #[must_use]
     pub fn new() -> Self {
-        Self { map: Arc::new(Mutex::new(HashMap::new())) }
+        Self { map: Arc::new(Mutex::new(HashMap::default())) }
     }
 
     /// Waits for the load of `key` under way, or else for the one that `load` makes.
@@ -123,7 +127,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
 
 /// The flight of `key` that `boarding` may board, started if there is none; held with the map's lock.
 fn board<T, L: Ord + Clone>(
-    map: &mut HashMap<Key, Arc<Flight<T, L>>>,
+    map: &mut Listed<T, L>,
     key: &Key,
     boarding: &Boarding<L>,
 ) -> (Arc<Flight<T, L>>, bool) {
@@ -141,7 +145,7 @@ fn board<T, L: Ord + Clone>(
 }
 
 /// Takes a flight off the map, unless another has taken its place.
-fn unlist<T, L>(map: &mut HashMap<Key, Arc<Flight<T, L>>>, key: &Key, flight: &Arc<Flight<T, L>>) {
+fn unlist<T, L>(map: &mut Listed<T, L>, key: &Key, flight: &Arc<Flight<T, L>>) {
     if map.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
         map.remove(key);
     }

@@ -6,9 +6,11 @@
 //! invalidation can never be taken for one that began after it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::store::Seeded;
 
 /// When a load began, in invalidations since the cache was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +45,7 @@ pub(crate) struct Generations {
     keys: Box<[AtomicU64]>,
     /// How often what the store keeps under the keys of each hash has changed.
     versions: Box<[AtomicU64]>,
-    hash: RandomState,
+    hash: Seeded,
     tags: RwLock<Tags>,
 }
 
@@ -63,7 +65,7 @@ impl Generations {
             cleared: AtomicU64::new(0),
             keys: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
             versions: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
-            hash: RandomState::new(),
+            hash: Seeded::default(),
             tags: RwLock::new(Tags { sweep_at: 256, ..Tags::default() }),
         }
     }

@@ -1,6 +1,6 @@
 //! Urgency on loan: a call that waits for another's work makes that work as urgent as itself.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use toolpost_scheduler::Urgency;
 use toolpost_scheduler::rt::{Lift, Lifts, Loan};
@@ -13,7 +13,12 @@ static LIFTS: LazyLock<Lifts> = LazyLock::new(Lifts::new);
 
 tokio::task_local! {
     /// The shared work that what runs now is part of.
-    static CURRENT: Arc<Lift>;
+    static CURRENT: Work;
+}
+
+enum Work {
+    Lifted(Arc<Lift>),
+    Flight(Flight),
 }
 
 /// Work that several callers may come to wait for: a coalesced call, say. It is as urgent as the most urgent of them.
@@ -52,7 +57,7 @@ impl Lifted {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> F::Output {
-        CURRENT.scope(Arc::clone(&self.0), work).await
+        CURRENT.scope(Work::Lifted(Arc::clone(&self.0)), work).await
     }
 
     /// Lends the urgency of `call`, which waits for this work, for as long as the result is kept.
@@ -63,7 +68,40 @@ impl Lifted {
     }
 }
 
+/// A flight of the cache, which its waiters lift; it takes part in lending once it has to queue, and most never do.
+pub(crate) struct Flight {
+    waiters: toolpost_cache::Lift<Priority>,
+    own: Urgency,
+    lift: OnceLock<Arc<Lift>>,
+}
+
+impl Flight {
+    /// A flight that is as urgent as `call`, for a start.
+    pub(crate) fn new(waiters: toolpost_cache::Lift<Priority>, call: &Call) -> Self {
+        Self { waiters, own: urgency(call), lift: OnceLock::new() }
+    }
+
+    /// Runs `work` as what is waited for.
+    pub(crate) fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(Work::Flight(self), work)
+    }
+
+    fn lift(&self) -> Arc<Lift> {
+        let lift = self.lift.get_or_init(|| {
+            let lift = Arc::new(LIFTS.lift(self.own));
+            let rising = Arc::clone(&lift);
+            self.waiters.on_rise(move |priority| rising.set(Urgency::new(class(*priority))));
+            lift
+        });
+        Arc::clone(lift)
+    }
+}
+
 /// The shared work that what runs now is part of, if it is.
 pub(crate) fn current() -> Option<Arc<Lift>> {
-    CURRENT.try_with(Arc::clone).ok()
+    let lift = |work: &Work| match work {
+        Work::Lifted(lift) => Arc::clone(lift),
+        Work::Flight(flight) => flight.lift(),
+    };
+    CURRENT.try_with(lift).ok()
 }

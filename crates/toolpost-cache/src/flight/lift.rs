@@ -9,58 +9,87 @@ use crate::sync::{Mutex, lock};
 ///
 /// A load that queues somewhere registers a hook here, and is told whenever somebody more urgent than
 /// everyone before joins. Urgency never sinks while the load runs.
-pub struct Lift<L>(Arc<Mutex<State<L>>>);
+pub struct Lift<L> {
+    flight: Arc<dyn Raised<L>>,
+    load: u64,
+}
 
-struct State<L> {
+/// What is lifted: a flight, whatever its answers are.
+pub(super) trait Raised<L>: Send + Sync {
+    fn height(&self) -> &Mutex<Height<L>>;
+}
+
+pub(super) struct Height<L> {
     most: L,
     hook: Option<Hook<L>>,
+    /// Of the loads of its flight, the one this is about.
+    load: u64,
 }
 
 type Hook<L> = Arc<dyn Fn(&L) + Send + Sync>;
 
+impl<L: Ord + Clone> Height<L> {
+    pub(super) const fn new(urgency: L) -> Self {
+        Self { most: urgency, hook: None, load: 0 }
+    }
+
+    /// Begins anew, for another load.
+    pub(super) fn restart(&mut self, urgency: L) {
+        *self = Self { most: urgency, hook: None, load: self.load + 1 };
+    }
+}
+
 impl<L: Ord + Clone> Lift<L> {
-    pub(super) fn new(urgency: L) -> Self {
-        Self(Arc::new(Mutex::new(State { most: urgency, hook: None })))
+    pub(super) fn new(flight: Arc<dyn Raised<L>>) -> Self {
+        let load = lock(flight.height()).load;
+        Self { flight, load }
     }
 
     /// How urgent the most urgent waiter so far is.
     #[must_use]
     pub fn urgency(&self) -> L {
-        lock(&self.0).most.clone()
+        lock(self.flight.height()).most.clone()
     }
 
     /// Calls `hook` now, and then whenever the urgency rises; a later hook replaces it.
+    ///
+    /// Once the load has ended, it is called now and never again.
     pub fn on_rise(&self, hook: impl Fn(&L) + Send + Sync + 'static) {
         let hook: Hook<L> = Arc::new(hook);
-        let mut state = lock(&self.0);
-        let replaced = state.hook.replace(Arc::clone(&hook));
-        let most = state.most.clone();
-        drop(state);
+        let mut height = lock(self.flight.height());
+        let mut replaced = None;
+        if height.load == self.load {
+            replaced = height.hook.replace(Arc::clone(&hook));
+        }
+        let most = height.most.clone();
+        drop(height);
         drop(replaced);
         hook(&most);
     }
+}
 
-    pub(super) fn raise(&self, urgency: &L) {
-        let mut state = lock(&self.0);
-        if state.most < *urgency {
-            state.most = urgency.clone();
-            let hook = state.hook.clone();
-            drop(state);
-            if let Some(hook) = hook {
-                hook(urgency);
-            }
+/// Somebody of this urgency has joined.
+pub(super) fn raise<L: Ord + Clone>(height: &Mutex<Height<L>>, urgency: &L) {
+    let mut height = lock(height);
+    if height.most < *urgency {
+        height.most = urgency.clone();
+        let hook = height.hook.clone();
+        drop(height);
+        if let Some(hook) = hook {
+            hook(urgency);
         }
     }
 }
 
 impl<L> Clone for Lift<L> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { flight: Arc::clone(&self.flight), load: self.load }
     }
 }
 
 impl<L: fmt::Debug> fmt::Debug for Lift<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lift").field("most", &lock(&self.0).most).finish_non_exhaustive()
+        let height = lock(self.flight.height());
+        f.debug_struct("Lift").field("most", &height.most).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! One flight, its waiters, and the rule of who polls it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -9,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::lift::{Height, Raised, raise};
+use super::seats::{Seat, Seats};
 use super::{Arrival, Boarding, Landing, Lift, Map, Panicked, board, unlist};
 use crate::generations::Epoch;
 use crate::key::Key;
@@ -18,28 +19,19 @@ type Load<T> = Pin<Box<dyn Future<Output = Landing<T>> + Send>>;
 
 pub(super) struct Flight<T, L> {
     pub(super) epoch: Epoch,
-    state: Arc<Mutex<State<T, L>>>,
+    height: Mutex<Height<L>>,
+    state: Mutex<State<T, L>>,
 }
 
 struct State<T, L> {
-    /// Whoever has been polled at least once and is neither answered nor dropped, by order of arrival.
-    seats: BTreeMap<u64, Seat<T, L>>,
-    next_seat: u64,
+    seats: Seats<T, L>,
     /// The seat that polls the load; always one of `seats`, unless there are none.
     driver: u64,
     /// The seat whose load it is.
     leader: u64,
-    lift: Lift<L>,
     engine: Engine<T>,
     /// The load has asked to be polled since its last poll began.
     woken: bool,
-}
-
-struct Seat<T, L> {
-    waker: Waker,
-    urgency: L,
-    /// The personal answer of this seat's load, which another waiter polled to its end.
-    own: Option<T>,
 }
 
 enum Engine<T> {
@@ -57,15 +49,14 @@ impl<T, L: Ord + Clone> Flight<T, L> {
     pub(super) fn new(boarding: &Boarding<L>) -> Arc<Self> {
         Arc::new(Self {
             epoch: boarding.epoch,
-            state: Arc::new(Mutex::new(State {
-                seats: BTreeMap::new(),
-                next_seat: 0,
+            height: Mutex::new(Height::new(boarding.urgency.clone())),
+            state: Mutex::new(State {
+                seats: Seats::new(),
                 driver: 0,
                 leader: 0,
-                lift: Lift::new(boarding.urgency.clone()),
                 engine: Engine::Wanted,
                 woken: false,
-            })),
+            }),
         })
     }
 }
@@ -73,12 +64,12 @@ impl<T, L: Ord + Clone> Flight<T, L> {
 impl<T, L> State<T, L> {
     /// Gives up a seat; the waker to wake if somebody has to take over at once.
     fn leave(&mut self, seat: u64) -> Option<Waker> {
-        self.seats.remove(&seat);
+        self.seats.remove(seat);
         if self.driver != seat {
             return None;
         }
-        let (next, heir) = self.seats.first_key_value()?;
-        self.driver = *next;
+        let (next, heir) = self.seats.iter().next()?;
+        self.driver = next;
         let urgent = match self.engine {
             Engine::Wanted => true,
             // A load that has not asked to be polled will wake its new driver itself.
@@ -89,22 +80,27 @@ impl<T, L> State<T, L> {
     }
 }
 
-/// Wakes whoever polls the load at that moment.
-struct Call<T, L>(Arc<Mutex<State<T, L>>>);
-
-impl<T: Send, L: Send> Wake for Call<T, L> {
+/// The waker of the load: it wakes whoever polls the load at that moment.
+impl<T: Send, L: Send> Wake for Flight<T, L> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.woken = true;
-        let waker = state.seats.get(&state.driver).map(|seat| seat.waker.clone());
+        let driver = state.driver;
+        let waker = state.seats.get_mut(driver).map(|seat| seat.waker.clone());
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl<T: Send, L: Send> Raised<L> for Flight<T, L> {
+    fn height(&self) -> &Mutex<Height<L>> {
+        &self.height
     }
 }
 
@@ -134,18 +130,16 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
             let (flight, joined) = board(&mut map, &self.key, &self.boarding);
             // Taken before the map is let go: a listed flight without seats could be given up.
             let mut state = lock(&flight.state);
-            let seat = state.next_seat;
-            state.next_seat += 1;
-            if state.seats.is_empty() {
+            let alone = state.seats.is_empty();
+            let urgency = self.boarding.urgency.clone();
+            let seat = state.seats.add(Seat { waker: waker.clone(), urgency, own: None });
+            if alone {
                 state.driver = seat;
             }
-            let urgency = self.boarding.urgency.clone();
-            state.seats.insert(seat, Seat { waker: waker.clone(), urgency, own: None });
-            let lift = joined.then(|| state.lift.clone());
             drop(state);
             drop(map);
-            if let Some(lift) = lift {
-                lift.raise(&self.boarding.urgency);
+            if joined {
+                raise(&flight.height, &self.boarding.urgency);
             }
             Aboard { flight, seat }
         })
@@ -197,7 +191,7 @@ where
                 },
                 Step::Run(load) => load,
             };
-            let waker = Waker::from(Arc::new(Call(Arc::clone(&flight.state))));
+            let waker = Waker::from(Arc::clone(&flight));
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 let polled = load.as_mut().poll(&mut Context::from_waker(&waker));
                 match polled {
@@ -239,7 +233,7 @@ where
     fn step(&self, flight: &Flight<T, L>, seat: u64, waker: &Waker) -> Step<T> {
         let mut state = lock(&flight.state);
         let woken = state.woken;
-        if let Some(seat) = state.seats.get_mut(&seat) {
+        if let Some(seat) = state.seats.get_mut(seat) {
             if let Some(own) = seat.own.take() {
                 return Step::LeaveAlone(own);
             }
@@ -247,7 +241,7 @@ where
         }
         if let Engine::Landed(answer) = &state.engine {
             let answer = answer.clone();
-            state.seats.remove(&seat);
+            state.seats.remove(seat);
             return Step::Leave(answer);
         }
         // Whoever is polled while the load waits for its driver takes over: the driver may never be.
@@ -274,8 +268,8 @@ where
         }
     }
 
-    fn make(&mut self, flight: &Flight<T, L>) -> Option<Load<T>> {
-        let lift = lock(&flight.state).lift.clone();
+    fn make(&mut self, flight: &Arc<Flight<T, L>>) -> Option<Load<T>> {
+        let lift = Lift::new(Arc::clone(flight) as Arc<dyn Raised<L>>);
         let load = self.load.take()?;
         catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
     }
@@ -287,7 +281,7 @@ where
         let mut state = lock(&flight.state);
         state.engine = Engine::Landed(answer);
         let own = state.driver;
-        let others = state.seats.iter().filter(|(seat, _)| **seat != own);
+        let others = state.seats.iter().filter(|(seat, _)| *seat != own);
         let wakers: Vec<Waker> = others.map(|(_, seat)| seat.waker.clone()).collect();
         drop(state);
         drop(map);
@@ -298,9 +292,9 @@ where
     fn land_alone(&mut self, flight: &Flight<T, L>, seat: u64, value: T) -> Option<T> {
         let mut state = lock(&flight.state);
         state.engine = Engine::Wanted;
-        let others = state.seats.iter().filter(|(other, _)| **other != state.leader);
+        let others = state.seats.iter().filter(|(other, _)| *other != state.leader);
         if let Some(most) = others.map(|(_, seat)| seat.urgency.clone()).max() {
-            state.lift = Lift::new(most);
+            lock(&flight.height).restart(most);
         }
         let leader = state.leader;
         if leader == seat {
@@ -309,7 +303,7 @@ where
             return Some(value);
         }
         // The owner may have left, and then the answer is nobody's.
-        let owner = state.seats.get_mut(&leader).map(|owner| {
+        let owner = state.seats.get_mut(leader).map(|owner| {
             owner.own = Some(value);
             owner.waker.clone()
         });

@@ -2,10 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
 
 use super::tasks::Tasks;
 use crate::alias::Alias;
@@ -107,6 +111,8 @@ pub struct Loading<L = ()> {
     pub purpose: Purpose,
     /// How urgent its waiters are.
     pub lift: Lift<L>,
+    /// The key of the question.
+    pub key: Key,
 }
 
 /// Why a load runs.
@@ -234,7 +240,7 @@ where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let now = now();
+        let (puts, now) = (self.cache().puts(), now());
         let plan = match self.cache().look(request.key, now) {
             Look::Fresh(entry) => Err(served(&entry, Source::Fresh)),
             Look::Stale(entry) => {
@@ -246,7 +252,11 @@ where
             Look::StaleIfError(_) | Look::Miss => {
                 let key = Key::from(request.key);
                 let boarding = self.boarding(&request);
-                let flight = self.flight(key.clone(), Purpose::Answer, request.limit, load);
+                let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
+                let flight = move |lift| {
+                    let loading = Loading { purpose: Purpose::Answer, lift, key: loaded };
+                    front.fly(loading, Some(puts), limit, load)
+                };
                 Ok((self.clone(), self.0.flights.join(key.clone(), boarding, flight), key))
             }
         };
@@ -262,10 +272,11 @@ where
 
     /// A fresh answer, if there is one; then, and only then, the look-up is counted.
     ///
-    /// For a caller that would rather not make a load before it needs one: [`get`](Self::get) does the rest.
+    /// For a caller that would rather not make a load before it needs one: [`get`](Self::get) does the rest. `now` is
+    /// the time on tokio's clock, as a standard instant.
     #[must_use]
-    pub fn hit(&self, key: &[u8]) -> Option<V> {
-        let Look::Fresh(entry) = self.cache().peek(key, now()) else { return None };
+    pub fn hit(&self, key: &[u8], now: Instant) -> Option<V> {
+        let Look::Fresh(entry) = self.cache().peek(key, now) else { return None };
         let value = entry.value().as_ref().ok()?;
         self.cache().count(Count::FreshHit);
         Some(value.clone())
@@ -273,8 +284,8 @@ where
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
     #[must_use]
-    pub fn hit_as(&self, alias: Alias<'_>) -> Option<V> {
-        let entry = self.cache().look_as(alias, now())?;
+    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Option<V> {
+        let entry = self.cache().look_as(alias, now)?;
         entry.value().as_ref().ok().cloned()
     }
 
@@ -304,7 +315,10 @@ where
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
         let key = Key::from(request.key);
-        let flight = self.flight(key.clone(), Purpose::Refresh, request.limit, load);
+        let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
+        let flight = move |lift| {
+            front.fly(Loading { purpose: Purpose::Refresh, lift, key: loaded }, None, limit, load)
+        };
         let join = self.0.flights.join(key, self.boarding(request), flight);
         let pause = request.pause;
         self.0.tasks.spawn(async move {
@@ -316,26 +330,11 @@ where
         });
     }
 
-    /// What runs as the load of `key`, boxed by its flight.
-    fn flight<F, Fut>(
-        &self,
-        key: Key,
-        purpose: Purpose,
-        limit: Duration,
-        load: F,
-    ) -> impl FnOnce(Lift<L>) -> Load<V, E> + Send + use<V, E, L, F, Fut>
-    where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
-    {
-        let front = self.clone();
-        move |lift| Box::pin(async move { front.fly(key, Loading { purpose, lift }, limit, load).await })
-    }
-
+    /// What runs as the load, boxed by its flight. `puts` is from before the look-up that missed, if there was one.
     async fn fly<F, Fut>(
         self,
-        key: Key,
         loading: Loading<L>,
+        puts: Option<u64>,
         limit: Duration,
         load: F,
     ) -> Landing<Result<Found<V>, LoadError<E>>>
@@ -343,9 +342,11 @@ where
         F: FnOnce(Loading<L>) -> Fut,
         Fut: Future<Output = Outcome<V, E>>,
     {
-        let purpose = loading.purpose;
+        let (purpose, key) = (loading.purpose, loading.key.clone());
         // Another load may have landed since the look-up, and a slow store may know the answer.
-        if purpose == Purpose::Answer {
+        if let Some(puts) = puts
+            && (self.0.tiers.has_slow() || self.cache().puts() != puts)
+        {
             match self.0.tiers.look(&key, now()).await {
                 Look::Fresh(entry) => return Landing::Shared(found(&entry, Source::Fresh)),
                 Look::Stale(entry) => return Landing::Shared(found(&entry, Source::Stale)),
@@ -353,43 +354,45 @@ where
             }
         }
         let (epoch, began) = (self.cache().epoch(), now());
-        let outcome = tokio::time::timeout(limit, load(loading)).await;
-        self.record(purpose, began, !matches!(outcome, Ok(Outcome::Keep(..) | Outcome::Pass(_))));
+        let outcome = within(limit, began, load(loading)).await;
+        let ended = now();
+        let failed = !matches!(outcome, Some(Outcome::Keep(..) | Outcome::Pass(_)));
+        self.record(purpose, ended.saturating_duration_since(began), failed);
         let loaded = |value| Ok(Found { value, source: Source::Loaded });
         match outcome {
-            Ok(Outcome::Keep(value, terms)) => {
-                self.keep(key, Ok(value.clone()), &terms, epoch);
+            Some(Outcome::Keep(value, terms)) => {
+                self.keep(key, Ok(value.clone()), &terms, epoch, ended);
                 Landing::Shared(loaded(value))
             }
-            Ok(Outcome::Pass(value)) => Landing::Shared(loaded(value)),
-            Ok(Outcome::Fail(error)) => Landing::Shared(Err(LoadError::Failed(error))),
-            Ok(Outcome::Reject(error, terms)) => {
-                self.keep(key, Err(error.clone()), &terms, epoch);
+            Some(Outcome::Pass(value)) => Landing::Shared(loaded(value)),
+            Some(Outcome::Fail(error)) => Landing::Shared(Err(LoadError::Failed(error))),
+            Some(Outcome::Reject(error, terms)) => {
+                self.keep(key, Err(error.clone()), &terms, epoch, ended);
                 Landing::Shared(Err(LoadError::Rejected(error)))
             }
-            Ok(Outcome::Personal(Ok(value))) => Landing::Personal(loaded(value)),
-            Ok(Outcome::Personal(Err(error))) => Landing::Personal(Err(LoadError::Failed(error))),
-            Ok(Outcome::Refuse(error)) => Landing::Personal(Err(LoadError::Rejected(error))),
-            Err(_) => Landing::Shared(Err(LoadError::TimedOut(limit))),
+            Some(Outcome::Personal(Ok(value))) => Landing::Personal(loaded(value)),
+            Some(Outcome::Personal(Err(error))) => Landing::Personal(Err(LoadError::Failed(error))),
+            Some(Outcome::Refuse(error)) => Landing::Personal(Err(LoadError::Rejected(error))),
+            None => Landing::Shared(Err(LoadError::TimedOut(limit))),
         }
     }
 
-    fn keep(&self, key: Key, value: Stored<V, E>, terms: &Terms, epoch: Epoch) {
+    fn keep(&self, key: Key, value: Stored<V, E>, terms: &Terms, epoch: Epoch, now: Instant) {
         // An answer that is not kept is still an answer; the figures say why it was not.
-        let Ok(entry) = self.cache().put(&key, value, terms, epoch, now()) else { return };
+        let Ok(entry) = self.cache().put(&key, value, terms, epoch, now) else { return };
         if self.0.tiers.has_slow() {
             let tiers = self.0.tiers.clone();
             self.0.tasks.spawn(async move {
                 // A slow store that cannot be written costs a load after the next start.
-                let _: io::Result<()> = tiers.spill(&key, &entry, now()).await;
+                let _: io::Result<()> = tiers.spill(&key, &entry, self::now()).await;
             });
         }
     }
 
-    fn record(&self, purpose: Purpose, began: Instant, failed: bool) {
+    fn record(&self, purpose: Purpose, took: Duration, failed: bool) {
         let cache = self.cache();
         cache.count(Count::Load);
-        cache.add(Count::LoadNanos, u64::try_from((now() - began).as_nanos()).unwrap_or(u64::MAX));
+        cache.add(Count::LoadNanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         if failed {
             cache.count(Count::FailedLoad);
         }
@@ -425,9 +428,6 @@ where
     }
 }
 
-type Load<V, E> =
-    std::pin::Pin<Box<dyn Future<Output = Landing<Result<Found<V>, LoadError<E>>>> + Send + 'static>>;
-
 fn found<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Result<Found<V>, LoadError<E>> {
     match entry.value() {
         Ok(value) => Ok(Found { value: value.clone(), source }),
@@ -440,6 +440,24 @@ fn served<V: Clone, E: Clone>(
     source: Source,
 ) -> Result<Answer<V>, LoadError<E>> {
     found(entry, source).map(|Found { value, source }| Answer { value, source })
+}
+
+/// The output of `work`, unless it takes longer than `limit` from `began` on. What ends at its first poll has no timer.
+async fn within<F: Future>(limit: Duration, began: Instant, work: F) -> Option<F::Output> {
+    let (mut work, mut timer) = (pin!(work), pin!(None::<Sleep>));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        if timer.is_none() {
+            timer.set(began.checked_add(limit).map(|end| tokio::time::sleep_until(end.into())));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the front's clock, which a paused runtime holds still")]

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::bounds::Shares;
@@ -71,36 +71,10 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Clone + Send + Sync + 'static> S
             self.remove(key.as_bytes());
             return Err(Oversized);
         }
-        let result = self.cache.entry(key, None, |_, kept| {
-            if share <= self.shares.share(kept.weight()) {
-                // In place, so that a refreshed entry stays as popular as it was.
-                let old = std::mem::replace(kept, Arc::clone(entry));
-                EntryAction::Retain(old)
-            } else {
-                EntryAction::ReplaceWithGuard
-            }
-        });
-        match result {
-            EntryResult::Retained(old) => {
-                self.tally.grow(entry.weight());
-                self.tally.shrink(old.weight());
-            }
-            EntryResult::Replaced(guard, old) => {
-                self.tally.shrink(old.weight());
-                self.tally.grow(entry.weight());
-                if let Err(lost) = guard.insert(Arc::clone(entry)) {
-                    self.tally.shrink(lost.weight());
-                }
-            }
-            EntryResult::Vacant(guard) => {
-                self.tally.grow(entry.weight());
-                if let Err(lost) = guard.insert(Arc::clone(entry)) {
-                    self.tally.shrink(lost.weight());
-                }
-            }
-            // Nothing is removed and no wait is bounded above.
-            EntryResult::Removed(..) | EntryResult::Timeout => {}
-        }
+        self.tally.grow(entry.weight());
+        // What it replaces keeps its place, so that a refreshed entry stays as popular as it was.
+        let mut freed = Freed { replaced: Some(key.clone()), ..Freed::default() };
+        self.cache.insert_with_lifecycle(key.clone(), Arc::clone(entry), &mut freed);
         Ok(())
     }
 
@@ -177,14 +151,34 @@ impl Tally {
     }
 }
 
-impl<V> Lifecycle<Key, Arc<Entry<V>>> for Tally {
-    // Collected here so that entries are freed after the shard's lock is.
-    type RequestState = Vec<Arc<Entry<V>>>;
+/// Entries given up, which are freed after the shard's lock is.
+#[derive(Debug)]
+struct Freed<V> {
+    /// The key that is written: what was under it is not evicted but replaced.
+    replaced: Option<Key>,
+    /// Mostly there is one, if any.
+    first: Option<Arc<Entry<V>>>,
+    others: Vec<Arc<Entry<V>>>,
+}
 
-    fn on_evict(&self, freed: &mut Self::RequestState, _: Key, entry: Arc<Entry<V>>) {
+impl<V> Default for Freed<V> {
+    fn default() -> Self {
+        Self { replaced: None, first: None, others: Vec::new() }
+    }
+}
+
+impl<V> Lifecycle<Key, Arc<Entry<V>>> for Tally {
+    type RequestState = Freed<V>;
+
+    fn on_evict(&self, freed: &mut Freed<V>, key: Key, entry: Arc<Entry<V>>) {
         self.shrink(entry.weight());
-        self.evicted.fetch_add(1, Ordering::Relaxed);
-        freed.push(entry);
+        if freed.replaced.as_ref() != Some(&key) {
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        match &mut freed.first {
+            None => freed.first = Some(entry),
+            Some(_) => freed.others.push(entry),
+        }
     }
 }
 

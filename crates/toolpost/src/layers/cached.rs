@@ -8,14 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use toolpost_cache::rt::{Answer, LoadError, Outcome, Purpose, ReadThrough, Request, Source};
-use toolpost_cache::{Bounds, Cache, Key, Lifetime, Memory, Stats, Terms, Tiered};
+use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
 use toolpost_tool::{
     CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
 };
 
+use super::Verdict;
 use super::question::Questions;
-use super::{Lifted, Verdict};
 use crate::clock;
+use crate::lift::Flight;
 
 /// The results that tools have given, for as many tools as share it.
 ///
@@ -198,10 +199,10 @@ impl Caching {
         if call.is_resumed() {
             return None;
         }
-        let (front, questions) = (&self.cache.front, &self.questions);
+        let (front, questions, now) = (&self.cache.front, &self.questions, clock::now());
         let found = questions
-            .with_alias(call, |alias| front.hit_as(alias))
-            .or_else(|| questions.with_key(call, |key| front.hit(key)));
+            .with_alias(call, |alias| front.hit_as(alias, now))
+            .or_else(|| questions.with_key(call, |key| front.hit(key, now)));
         found.map(|output| marked(output, Source::Fresh))
     }
 
@@ -254,21 +255,19 @@ impl Caching {
         self.questions.with_key(&asked, |key| {
             let request =
                 Request::new(key).limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
-            let (known, remembering) = (Key::from(key), front.clone());
+            let remembering = front.clone();
             front.get(request, move |loading| {
                 // Here and not before: whoever finds an answer allocates nothing.
-                questions.with_alias(&call, |alias| remembering.cache().remember(alias, &known));
+                questions.with_alias(&call, |alias| remembering.cache().remember(alias, &loading.key));
                 let call = match loading.purpose {
                     Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
                     // Each caller leaves at its own deadline; the run has a limit of its own.
                     _ => call.without_deadline().with_priority(loading.lift.urgency()),
                 };
                 // A seat that the run queues for moves forward when somebody more urgent joins.
-                let lifted = Lifted::new(&call);
-                let rising = lifted.clone();
-                loading.lift.on_rise(move |priority| rising.set_priority(*priority));
-                let run = next(call);
-                async move { outcome(lifted.run(run).await, terms) }
+                let flight = Flight::new(loading.lift, &call);
+                let run = flight.run(next(call));
+                async move { outcome(run.await, terms) }
             })
         })
     }

@@ -1,0 +1,60 @@
+//! The waiters of a flight, by order of arrival.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+/// Whoever has been polled at least once and is neither answered nor dropped. The first has a place of its own, and
+/// mostly nobody else comes.
+pub(super) struct Seats<T, L> {
+    first: Option<(u64, Seat<T, L>)>,
+    /// All of them came later than the first.
+    others: BTreeMap<u64, Seat<T, L>>,
+    next: u64,
+}
+
+pub(super) struct Seat<T, L> {
+    pub(super) waker: Waker,
+    pub(super) urgency: L,
+    /// The personal answer of this seat's load, which another waiter polled to its end.
+    pub(super) own: Option<T>,
+}
+
+impl<T, L> Seats<T, L> {
+    pub(super) const fn new() -> Self {
+        Self { first: None, others: BTreeMap::new(), next: 0 }
+    }
+
+    /// Takes in another waiter, and numbers it.
+    pub(super) fn add(&mut self, seat: Seat<T, L>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        if self.is_empty() {
+            self.first = Some((number, seat));
+        } else {
+            self.others.insert(number, seat);
+        }
+        number
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Seat<T, L>> {
+        match &mut self.first {
+            Some((first, seat)) if *first == number => Some(seat),
+            _ => self.others.get_mut(&number),
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: u64) {
+        if self.first.take_if(|(first, _)| *first == number).is_none() {
+            self.others.remove(&number);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat<T, L>)> {
+        let first = self.first.iter().map(|(number, seat)| (*number, seat));
+        first.chain(self.others.iter().map(|(number, seat)| (*number, seat)))
+    }
+}
