@@ -17,19 +17,19 @@ pub struct Body(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// What is left to send, in its order; the last are empty.
-    Pieces([Bytes; 3]),
+    /// What is left to send, in its order; nothing follows an empty piece.
+    Whole([Bytes; 2]),
     Events(Box<EventStream>),
 }
 
 impl Body {
     pub(crate) const fn empty() -> Self {
-        Self::pieces([Bytes::new(), Bytes::new(), Bytes::new()])
+        Self(Kind::Whole([Bytes::new(), Bytes::new()]))
     }
 
-    /// Bytes that follow each other; an empty piece has none after it.
-    pub(crate) const fn pieces(pieces: [Bytes; 3]) -> Self {
-        Self(Kind::Pieces(pieces))
+    /// Some bytes, at least one, and those that follow them.
+    pub(crate) fn whole(bytes: Vec<u8>, rest: Bytes) -> Self {
+        Self(Kind::Whole([bytes.into(), rest]))
     }
 
     pub(crate) fn events(stream: EventStream) -> Self {
@@ -46,9 +46,9 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.0 {
-            Kind::Pieces(pieces) => {
+            Kind::Whole(pieces) => {
                 let next = std::mem::take(&mut pieces[0]);
-                pieces.rotate_left(1);
+                pieces.swap(0, 1);
                 Poll::Ready((!next.is_empty()).then(|| Ok(Frame::data(next))))
             }
             Kind::Events(stream) => {
@@ -59,14 +59,14 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Pieces([next, ..]) => next.is_empty(),
+            Kind::Whole([next, ..]) => next.is_empty(),
             Kind::Events(stream) => stream.is_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            Kind::Whole(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Kind::Events(_) => SizeHint::new(),
         }
     }

@@ -302,10 +302,9 @@ fn events(stream: EventStream) -> Response<Body> {
 
 /// A reply as one body.
 fn whole(reply: Reply) -> Response<Body> {
-    let status = reply.status;
-    let Some(pieces) = reply.into_pieces() else { return empty(status) };
-    let mut response = Response::new(Body::pieces(pieces));
-    *response.status_mut() = status;
+    let Some(bytes) = reply.bytes else { return empty(reply.status) };
+    let mut response = Response::new(Body::whole(bytes, reply.shared));
+    *response.status_mut() = reply.status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }

@@ -82,7 +82,7 @@ impl<'a> Page<'a> {
         // The end of the reply is a part of what is shared.
         if let Some(bytes) = &mut reply.bytes {
             bytes.pop();
-            reply.shared = Some((bytes.len(), items));
+            reply.shared = items;
         }
         reply
     }

@@ -15,16 +15,16 @@ pub struct Reply {
     pub bytes: Option<Vec<u8>>,
     /// The HTTP status that goes with it.
     pub status: StatusCode,
-    /// Text that is the same in many replies, and where in `bytes` it belongs; never in a reply that is
-    /// handed to a user of this crate.
-    pub(crate) shared: Option<(usize, Bytes)>,
+    /// How the message goes on after `bytes`, where that is the same in many replies; empty in a reply that
+    /// is handed to a user of this crate.
+    pub(crate) shared: Bytes,
 }
 
 impl Reply {
     /// A reply of `bytes`, which are one JSON-RPC message.
     pub(crate) fn new(status: StatusCode, mut bytes: Vec<u8>) -> Self {
         unbroken(&mut bytes);
-        Self { bytes: Some(bytes), status, shared: None }
+        Self { bytes: Some(bytes), status, shared: Bytes::new() }
     }
 
     /// The answer to a request that succeeded; `write` appends the result object.
@@ -36,22 +36,10 @@ impl Reply {
 
     /// The same reply with all its bytes in one place.
     pub(crate) fn joined(mut self) -> Self {
-        if let (Some((at, shared)), Some(bytes)) = (self.shared.take(), &mut self.bytes) {
-            bytes.splice(at..at, shared);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.extend_from_slice(&std::mem::take(&mut self.shared));
         }
         self
-    }
-
-    /// The bytes as they are sent, without a copy of what is shared.
-    pub(crate) fn into_pieces(self) -> Option<[Bytes; 3]> {
-        let mut before = Bytes::from(self.bytes?);
-        Some(match self.shared {
-            Some((at, shared)) if !shared.is_empty() => {
-                let after = before.split_off(at);
-                [before, shared, after]
-            }
-            _ => [before, Bytes::new(), Bytes::new()],
-        })
     }
 
     /// The answer to a request that failed.
@@ -63,7 +51,7 @@ impl Reply {
 
     /// A message that was taken and is not answered.
     pub(crate) const fn accepted() -> Self {
-        Self { bytes: None, status: StatusCode::ACCEPTED, shared: None }
+        Self { bytes: None, status: StatusCode::ACCEPTED, shared: Bytes::new() }
     }
 
     /// The answer to bytes that are no message within the limits.
