@@ -210,6 +210,19 @@ async fn a_deadline_ends_the_wait() {
     drop(seat);
 }
 
+// Scheduler 15
+#[tokio::test(start_paused = true)]
+async fn whoever_is_refused_when_its_turn_comes_leaves_the_seat_free() {
+    let gate = gate(1);
+    let seat = gate.try_seat().unwrap();
+    let late = gate.seat(anyone().deadline((Instant::now() + SECOND).into_std()));
+    advance(SECOND * 2).await;
+    drop(seat);
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+    assert_eq!(late.await.err(), Some(Refusal::Expired));
+    assert!(gate.try_seat().is_some());
+}
+
 // Scheduler 8
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_hear_that_the_queue_was_cleared() {
