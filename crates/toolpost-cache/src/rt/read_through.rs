@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -354,7 +354,7 @@ where
             }
         }
         let (epoch, began) = (self.cache().epoch(), now());
-        let outcome = within(limit, began, load(loading)).await;
+        let outcome = within(limit, began, pin!(load(loading))).await;
         let ended = now();
         let failed = !matches!(outcome, Some(Outcome::Keep(..) | Outcome::Pass(_)));
         self.record(purpose, ended.saturating_duration_since(began), failed);
@@ -443,8 +443,8 @@ fn served<V: Clone, E: Clone>(
 }
 
 /// The output of `work`, unless it takes longer than `limit` from `began` on. What ends at its first poll has no timer.
-async fn within<F: Future>(limit: Duration, began: Instant, work: F) -> Option<F::Output> {
-    let (mut work, mut timer) = (pin!(work), pin!(None::<Sleep>));
+async fn within<F: Future>(limit: Duration, began: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
+    let mut timer = pin!(None::<Sleep>);
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(output));

@@ -266,8 +266,8 @@ impl Caching {
                 };
                 // A seat that the run queues for moves forward when somebody more urgent joins.
                 let flight = Flight::new(loading.lift, &call);
-                let run = flight.run(next(call));
-                async move { outcome(run.await, terms) }
+                // Made inside, so that it has room once and not twice.
+                async move { outcome(flight.run(next(call)).await, terms) }
             })
         })
     }
