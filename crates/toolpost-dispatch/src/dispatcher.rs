@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use toolpost_protocol::{Code, Error, Node};
-use toolpost_tool::{Call, CallParts, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+use toolpost_tool::{Call, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
 
 use crate::clock;
-use crate::ending::{Asked, Ending, Made};
+use crate::ending::{Ending, Made};
 use crate::in_flight::{Barred, Flight, InFlight};
 use crate::nearest::nearest;
 use crate::offered::Offered;
@@ -68,15 +68,8 @@ impl Dispatcher {
         if parts.arrived.is_none() && self.0.observe.is_some() {
             parts.arrived = Some(clock::now());
         }
-        let flight = self.0.in_flight.enter(key);
-        let mut made =
-            Made { inner: Arc::clone(&self.0), arrived: parts.arrived, call: Some((parts, flight)) };
-        async move {
-            match made.begin() {
-                Ok((parts, flight)) => made.inner.call(parts, flight).await,
-                Err(error) => Err(error),
-            }
-        }
+        let (arrived, flight) = (parts.arrived, self.0.in_flight.enter(key));
+        self.make(Call::from_parts(parts), flight, arrived)
     }
 
     /// Runs a call that a running call makes: of the tool that [`Call::tool`] names, under the
@@ -97,11 +90,20 @@ impl Dispatcher {
         call: Call,
     ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
         let flight = Ok(self.0.in_flight.enter_within());
-        let arrived = self.0.observe.is_some().then(clock::now);
+        self.make(call, flight, self.0.observe.is_some().then(clock::now))
+    }
+
+    /// A call that is in flight, or barred, from here on.
+    fn make(
+        &self,
+        call: Call,
+        flight: Result<Flight, Barred>,
+        arrived: Option<Instant>,
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
         let mut made = Made { inner: Arc::clone(&self.0), arrived, call: Some((call, flight)) };
         async move {
             let (call, flight) = made.begin()?;
-            made.inner.call_within(call, flight, arrived).await
+            made.inner.run(call, flight, arrived).await
         }
     }
 
@@ -193,12 +195,7 @@ impl fmt::Debug for WeakDispatcher {
 }
 
 impl Inner {
-    async fn call_within(
-        &self,
-        call: Call,
-        flight: Flight,
-        arrived: Option<Instant>,
-    ) -> Result<Output, ToolError> {
+    async fn run(&self, call: Call, flight: Flight, arrived: Option<Instant>) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
         let principal = call.principal().clone();
         let Some(entry) = catalog.find(call.tool()) else {
@@ -216,31 +213,10 @@ impl Inner {
         ending.report(in_time(&mut run, deadline).await)
     }
 
-    async fn call(&self, parts: CallParts, flight: Flight) -> Result<Output, ToolError> {
-        let catalog = self.registry.catalog();
-        let Some(entry) = catalog.find(&parts.tool) else {
-            return Err(self.unknown(&catalog, &parts.tool, &parts.principal));
-        };
-        let principal = parts.principal.clone();
-        let mut ending = Ending {
-            observe: self.observe.as_deref(),
-            tool: entry.spec(),
-            principal: &principal,
-            arrived: parts.arrived,
-        };
-        if let Err(error) = self.admit(entry, parts.arguments(), &principal) {
-            return ending.report(Err(error));
-        }
-        ending.start();
-        let deadline = parts.deadline;
-        let mut run = Run::new(flight, || entry.tool().call_boxed(Call::from_parts(parts)));
-        ending.report(in_time(&mut run, deadline).await)
-    }
-
     /// Reports the end of a call that never came as far as its tool's description.
-    pub(crate) fn report_unrun(&self, call: &impl Asked, arrived: Option<Instant>, outcome: Outcome) {
+    pub(crate) fn report_unrun(&self, call: &Call, arrived: Option<Instant>, outcome: Outcome) {
         let Some(observe) = self.observe.as_deref() else { return };
-        let (name, principal) = (call.tool_name(), call.asked_by());
+        let (name, principal) = (call.tool(), call.principal());
         match self.registry.catalog().find(name) {
             None => observe.on(&Event::UnknownTool { name, principal }),
             Some(entry) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolpost_tool::{Call, CallParts, Output, Principal, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Principal, ToolError, ToolSpec};
 
 use crate::clock;
 use crate::dispatcher::Inner;
@@ -12,17 +12,17 @@ use crate::{Event, Observe, Outcome};
 
 /// A call that was made and not polled yet. Dropped like this it is reported: as refused if it was barred, else as
 /// cancelled.
-pub(crate) struct Made<T: Asked> {
+pub(crate) struct Made {
     pub(crate) inner: Arc<Inner>,
     /// When it was made, if anyone watches.
     pub(crate) arrived: Option<Instant>,
     /// `None` from the first poll on.
-    pub(crate) call: Option<(T, Result<Flight, Barred>)>,
+    pub(crate) call: Option<(Call, Result<Flight, Barred>)>,
 }
 
-impl<T: Asked> Made<T> {
+impl Made {
     /// The call, which from now on reports its own end; one that was barred ends here.
-    pub(crate) fn begin(&mut self) -> Result<(T, Flight), ToolError> {
+    pub(crate) fn begin(&mut self) -> Result<(Call, Flight), ToolError> {
         match self.call.take() {
             Some((call, Ok(flight))) => Ok((call, flight)),
             Some((call, Err(barred))) => Err(self.bar(&call, barred)),
@@ -30,14 +30,14 @@ impl<T: Asked> Made<T> {
         }
     }
 
-    fn bar(&self, call: &T, barred: Barred) -> ToolError {
+    fn bar(&self, call: &Call, barred: Barred) -> ToolError {
         let error = ToolError::from(barred);
         self.inner.report_unrun(call, self.arrived, Outcome::of_error(&error));
         error
     }
 }
 
-impl<T: Asked> Drop for Made<T> {
+impl Drop for Made {
     fn drop(&mut self) {
         match self.call.take() {
             // In flight until its end is reported, like any other.
@@ -45,32 +45,6 @@ impl<T: Asked> Drop for Made<T> {
             Some((call, Err(barred))) => drop(self.bar(&call, barred)),
             None => {}
         }
-    }
-}
-
-/// What a report says about a call that has no tool yet.
-pub(crate) trait Asked {
-    fn tool_name(&self) -> &str;
-    fn asked_by(&self) -> &Principal;
-}
-
-impl Asked for CallParts {
-    fn tool_name(&self) -> &str {
-        &self.tool
-    }
-
-    fn asked_by(&self) -> &Principal {
-        &self.principal
-    }
-}
-
-impl Asked for Call {
-    fn tool_name(&self) -> &str {
-        self.tool()
-    }
-
-    fn asked_by(&self) -> &Principal {
-        self.principal()
     }
 }
 

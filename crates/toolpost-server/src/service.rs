@@ -1,10 +1,11 @@
 //! From one frame to one reply, whatever the transport.
 //!
 //! [`Service::read`] is synchronous: it reads the envelope, chooses the era and deals with whatever
-//! needs no answer. [`Service::answer`] runs the method. Methods are one file each, under the era
+//! needs no answer. [`Service::at_once`] answers what needs no waiting, and [`Service::run`] the rest. Methods are one file each, under the era
 //! they belong to.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,6 @@ use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::{Frame, Id, Limits};
 use toolpost_tool::{Output, Principal, Priority};
 
-mod answering;
 mod capabilities;
 pub(crate) mod catalog;
 mod cursor;
@@ -51,6 +51,10 @@ use meta::Meta;
 /// Lowers the priority a principal asks for to what the host grants it.
 pub(crate) type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
 
+/// What answers a request that is no modern call, in a box of its own: so what is rare makes no room for
+/// itself in the future of what is common, which is moved, and held, for every request.
+type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
 /// What every transport of one server shares.
 pub(crate) struct Service {
     pub(crate) dispatcher: Dispatcher,
@@ -79,27 +83,39 @@ impl Service {
     }
 
     /// From one frame to one reply.
-    pub(crate) async fn handle(&self, frame: Frame, origin: Origin) -> Reply {
+    pub(crate) async fn handle(self: &Arc<Self>, frame: Frame, origin: Origin) -> Reply {
         match self.read(frame, &origin) {
-            Incoming::Request(intake) => self.answer(intake, origin, None).await.joined(),
+            Incoming::Request(intake) => match self.at_once(&intake, &origin) {
+                Some(reply) => reply.joined(),
+                None => self.run(intake, origin, None).await.joined(),
+            },
             Incoming::Cancel(id) => {
-                self.cancel(&origin, id);
+                self.cancel(&origin, &id);
                 Reply::accepted()
             }
             Incoming::Done(reply) => reply,
         }
     }
 
-    /// Runs the method that `intake` names.
-    pub(crate) fn answer(
-        &self,
+    /// The answer to a request that needs no waiting; `None` to one that has to [run](Self::run).
+    pub(crate) fn at_once(&self, intake: &Intake, origin: &Origin) -> Option<Reply> {
+        match intake.era {
+            Era::Modern => modern::at_once(self, intake, origin),
+            Era::Legacy => legacy::at_once(self, intake, origin),
+        }
+    }
+
+    /// Answers a request that [`at_once`](Self::at_once) does not.
+    pub(crate) fn run(
+        self: &Arc<Self>,
         intake: Intake,
         origin: Origin,
         outbox: Option<Arc<Outbox>>,
-    ) -> impl Future<Output = Reply> + Send {
+    ) -> impl Future<Output = Reply> + Send + use<> {
+        let service = Arc::clone(self);
         match intake.era {
-            Era::Modern => Either::Left(modern::answer(self, intake, origin, outbox)),
-            Era::Legacy => Either::Right(legacy::answer(self, intake, origin, outbox)),
+            Era::Modern => Either::Left(modern::answer(service, intake, origin, outbox)),
+            Era::Legacy => Either::Right(legacy::answer(service, intake, origin, outbox)),
         }
     }
 
@@ -132,8 +148,8 @@ impl Service {
     }
 
     /// Cancels the running call with this id on that connection; says whether there was one.
-    pub(crate) fn cancel(&self, origin: &Origin, id: Id) -> bool {
-        let asked = origin.session.as_ref().is_some_and(|session| session.take_back(&id));
+    pub(crate) fn cancel(&self, origin: &Origin, id: &Id) -> bool {
+        let asked = origin.session.as_ref().is_some_and(|session| session.take_back(id));
         let Some(key) = origin.call_key(id) else { return asked };
         self.dispatcher.cancel(&key) || self.listeners.cancel(&key) || asked
     }

@@ -1,8 +1,11 @@
 //! One HTTP request, one answer: the order of checks, and the status of each outcome.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE,
 };
@@ -99,9 +102,9 @@ impl Http {
                 origin.session = None;
                 Ok(self.modern(intake, origin, accept).await)
             }
-            Incoming::Request(intake) => self.legacy(intake, origin, session, accept).await,
+            Incoming::Request(intake) => Box::pin(self.legacy(intake, origin, session, accept)).await,
             Incoming::Cancel(id) if matches!(session, Found::Session(_)) => {
-                self.service.cancel(&origin, id);
+                self.service.cancel(&origin, &id);
                 Ok(whole(Reply::accepted()))
             }
             Incoming::Cancel(_) => Ok(whole(Reply::accepted())),
@@ -112,11 +115,22 @@ impl Http {
         }
     }
 
-    async fn modern(&self, intake: Intake, origin: Origin, accept: Accept) -> Response<Body> {
-        if accept.events && intake.wants_events(&origin) {
-            return self.observed(intake, origin).await;
+    fn modern(
+        &self,
+        intake: Intake,
+        origin: Origin,
+        accept: Accept,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        if let Some(reply) = self.service.at_once(&intake, &origin) {
+            return Either::Left(ready(whole(reply)));
         }
-        whole(self.answering(intake, origin, None).await)
+        // In a box of its own, as is what belongs to a session: what is rare makes no room for itself
+        // in what every connection holds.
+        Either::Right(if accept.events && intake.wants_events(&origin) {
+            Either::Left(Box::pin(self.observed(intake, origin)))
+        } else {
+            Either::Right(self.answering(intake, origin, None).map(whole))
+        })
     }
 
     async fn legacy(
@@ -127,7 +141,7 @@ impl Http {
         accept: Accept,
     ) -> Result<Response<Body>, Instead> {
         match (intake.method, session) {
-            (Method::Initialize, _) => return self.initialize(intake, origin).await,
+            (Method::Initialize, _) => return self.initialize(&intake, origin),
             (_, Found::Session(_)) | (Method::Ping, Found::None) => {}
             (_, Found::Unknown) => return Err(refused(StatusCode::NOT_FOUND, "there is no such session")),
             (_, Found::None) => {
@@ -140,6 +154,9 @@ impl Http {
                 )));
             }
         }
+        if let Some(reply) = self.service.at_once(&intake, &origin) {
+            return Ok(whole(reply));
+        }
         if !intake.method.runs() {
             return Ok(whole(self.answering(intake, origin, None).await));
         }
@@ -150,10 +167,10 @@ impl Http {
         Ok(whole(self.detached(self.answering(intake, origin, None)).await))
     }
 
-    async fn initialize(&self, intake: Intake, mut origin: Origin) -> Result<Response<Body>, Instead> {
+    fn initialize(&self, intake: &Intake, mut origin: Origin) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), origin.principal.clone()));
         origin.session = Some(Arc::clone(&session));
-        let reply = self.answering(intake, origin, None).await;
+        let reply = self.service.at_once(intake, &origin).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
@@ -202,8 +219,7 @@ impl Http {
     }
 
     fn answering(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Answering {
-        let service = Arc::clone(&self.service);
-        self.spare.place(async move { service.answer(intake, origin, outbox).await })
+        self.spare.place(self.service.run(intake, origin, outbox))
     }
 
     fn detached(&self, call: Answering) -> Detached {

@@ -59,69 +59,77 @@ impl Named {
 }
 
 /// A request being answered.
-pub(crate) struct Exchange<'a> {
-    service: &'a Service,
+pub(crate) struct Exchange {
+    pub(crate) service: Arc<Service>,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
     era: Era,
     method: Method,
-    id: Id,
+    pub(crate) id: Id,
     meta: Meta,
-    /// `None` while a run has it.
-    frame: Option<Frame>,
 }
 
-impl<'a> Exchange<'a> {
+impl Exchange {
+    /// The exchange of `intake`, and the frame that is to be [run](Self::run).
     pub(crate) fn new(
-        service: &'a Service,
+        service: Arc<Service>,
         intake: Intake,
         origin: Origin,
         outbox: Option<Arc<Outbox>>,
-    ) -> Self {
+    ) -> (Self, Frame) {
         let Intake { frame, id, method, meta, era, .. } = intake;
-        Self { service, origin, outbox, era, method, id, meta, frame: Some(frame) }
+        (Self { service, origin, outbox, era, method, id, meta }, frame)
     }
 
     /// Runs what the request names until it ends; a reply instead if it needs input first, or if it
     /// was not to be run.
     pub(crate) async fn run<T, F>(
-        mut self,
+        &self,
+        frame: Frame,
         named: Named,
         start: impl Fn(CallParts, Option<CallKey>) -> F,
     ) -> Result<Result<T, ToolError>, Reply>
     where
         F: Future<Output = Result<T, ToolError>>,
     {
-        let Some(frame) = self.frame.take() else { return Err(Reply::accepted()) };
-        let sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
-        let client = self.client(&frame);
-        let deadline = self.meta.deadline(&frame);
-        let text = frame.text().clone();
-        let mut parts = self.parts(frame, &named, client, sink.clone());
-        parts.deadline = deadline;
-        if self.era == Era::Modern && !named.carried.is_none() {
-            self.resume(&mut parts, &named)?;
-        }
-        let answers = parts.answers.clone();
-        let result = start(parts, self.origin.call_key(self.id.clone())).await;
+        let mut again = Again::default();
+        // Started where it is awaited: what is named first is held twice.
+        let result = start(self.begin(frame, &named, &mut again)?, self.call_key()).await;
         let result = match result {
             Err(error) if error.as_suspended().is_some() => {
-                let again = Again { text, named, client, deadline, answers, sink: sink.clone() };
-                Box::pin(self.suspended(again, error, start)).await
+                Box::pin(self.suspended(&named, &mut again, error, start)).await
             }
             result => Ok(result),
         };
-        if let Some(sink) = sink {
+        if let Some(sink) = &again.sink {
             sink.finish();
         }
         result
+    }
+
+    /// What the first run takes; what a second one would take is left in `again`.
+    fn begin(&self, frame: Frame, named: &Named, again: &mut Again) -> Result<CallParts, Reply> {
+        again.sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
+        again.client = self.client(&frame);
+        again.deadline = self.meta.deadline(&frame);
+        again.text = frame.text().clone();
+        let mut parts = self.parts(frame, named, again);
+        if self.era == Era::Modern && !named.carried.is_none() {
+            self.resume(&mut parts, named)?;
+            again.answers.clone_from(&parts.answers);
+        }
+        Ok(parts)
+    }
+
+    fn call_key(&self) -> Option<CallKey> {
+        self.origin.call_key(&self.id)
     }
 
     #[cold]
     fn resume(&self, parts: &mut CallParts, named: &Named) -> Result<(), Reply> {
         let Some(frame) = parts.frame.take() else { return Ok(()) };
         let binding = self.binding(&frame, named);
-        let resumed = rounds::resume(self.service, parts, &frame, named.carried, binding);
+        let resumed = rounds::resume(&self.service, parts, &frame, named.carried, binding);
         parts.frame = Some(frame);
         resumed.map_err(|error| failed(self.era, &self.id, &error))
     }
@@ -129,7 +137,8 @@ impl<'a> Exchange<'a> {
     /// What becomes of a run that needs input.
     async fn suspended<T, F>(
         &self,
-        mut again: Again,
+        named: &Named,
+        again: &mut Again,
         mut error: ToolError,
         start: impl Fn(CallParts, Option<CallKey>) -> F,
     ) -> Result<Result<T, ToolError>, Reply>
@@ -143,21 +152,19 @@ impl<'a> Exchange<'a> {
                 return Ok(Err(error));
             };
             if self.era == Era::Modern {
-                let binding = self.binding(&frame, &again.named);
+                let binding = self.binding(&frame, named);
                 let answers = again.answers.as_deref();
                 let reply =
-                    rounds::suspend(self.service, &self.id, suspended, &again.client, answers, binding);
+                    rounds::suspend(&self.service, &self.id, suspended, &again.client, answers, binding);
                 return Err(reply);
             }
-            again.answers = Some(match self.ask(suspended, &again).await {
+            again.answers = Some(match self.ask(suspended, again).await {
                 Ok(answers) => Arc::new(answers),
                 Err(error) => return Ok(Err(error)),
             });
-            let mut parts = self.parts(frame, &again.named, again.client, again.sink.clone());
-            parts.deadline = again.deadline;
-            parts.answers.clone_from(&again.answers);
+            let mut parts = self.parts(frame, named, again);
             parts.state = suspended.state().map(ByteString::from);
-            match start(parts, self.origin.call_key(self.id.clone())).await {
+            match start(parts, self.call_key()).await {
                 Err(next) if next.as_suspended().is_some() => error = next,
                 result => return Ok(result),
             }
@@ -221,7 +228,7 @@ impl<'a> Exchange<'a> {
         .unwrap_or_default()
     }
 
-    fn parts(&self, frame: Frame, named: &Named, client: Client, sink: Option<Arc<CallSink>>) -> CallParts {
+    fn parts(&self, frame: Frame, named: &Named, again: &Again) -> CallParts {
         let mut parts = CallParts::default();
         parts.tool = named.name.clone();
         if self.method == Method::CallTool {
@@ -231,9 +238,11 @@ impl<'a> Exchange<'a> {
         parts.request_id = Some(self.id.clone());
         parts.principal = self.origin.principal.clone();
         parts.trace = self.meta.trace(&frame);
-        parts.client = client;
+        parts.client = again.client;
+        parts.deadline = again.deadline;
+        parts.answers.clone_from(&again.answers);
         parts.priority = self.service.priority(&self.meta, &frame, &self.origin);
-        parts.sink = sink.map(|sink| sink as Arc<dyn Sink>);
+        parts.sink = again.sink.clone().map(|sink| sink as Arc<dyn Sink>);
         parts.frame = Some(frame);
         parts
     }
@@ -245,9 +254,9 @@ impl<'a> Exchange<'a> {
 }
 
 /// What a second run takes.
+#[derive(Default)]
 struct Again {
     text: ByteString,
-    named: Named,
     client: Client,
     deadline: Option<std::time::Instant>,
     answers: Option<Arc<Frame>>,

@@ -4,12 +4,17 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode};
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderName, StatusCode};
 use toolpost_protocol::{Code, Error, Kind, Node};
 
 use super::Service;
 use super::intake::{Method, Refusal};
 use crate::Origin;
+
+/// Looked up with every request: a name that is known to be one is not parsed again.
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Whether the headers of a modern request agree with its body. A stream of lines has none.
 pub(super) fn agree(
@@ -20,7 +25,7 @@ pub(super) fn agree(
     params: Option<Node<'_>>,
 ) -> Result<(), Refusal> {
     let Some(headers) = &origin.headers else { return Ok(()) };
-    if one(headers, "mcp-method")? != Some(name_of_method) {
+    if one(headers, &METHOD)? != Some(name_of_method) {
         return Err(mismatch("Mcp-Method", "is missing, or not the method of the body"));
     }
     let subject = match method {
@@ -30,7 +35,7 @@ pub(super) fn agree(
     };
     // A body that names nothing is refused for that, later.
     let Some(name) = params.and_then(|params| params.member(subject)?.as_str()) else { return Ok(()) };
-    match one(headers, "mcp-name")?.map(decoded) {
+    match one(headers, &NAME)?.map(decoded) {
         Some(Some(value)) if value == name => {}
         Some(None) => return Err(mismatch("Mcp-Name", "is not Base64 of text, as it says")),
         _ => return Err(mismatch("Mcp-Name", "is missing, or not the name in the body")),
@@ -108,12 +113,12 @@ fn decoded(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The one value of a header; a second one, or one that is no visible ASCII, is an error.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn one(headers: &HeaderMap, name: impl AsHeaderName + AsRef<str> + Copy) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     match first.to_str() {
         Ok(text) if values.next().is_none() => Ok(Some(text.trim())),
-        _ => Err(mismatch(name, "is not one readable value")),
+        _ => Err(mismatch(name.as_ref(), "is not one readable value")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads the envelope and chooses the era: per request, from the request itself.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use toolpost_protocol::{Code, Error, Frame, Id, Message, Node, NodeId, Outcome, Version, meta as keys};
 
 use super::meta::Meta;
@@ -124,7 +124,7 @@ impl Intake {
 }
 
 /// The header that names the revision of a request.
-pub(crate) const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
+pub(crate) const PROTOCOL_VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 impl Service {
     /// Reads one message; only requests are left for [`answer`](Self::answer).

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::StatusCode;
 use toolpost_protocol::{Code, Error, Version};
 
-use super::answering::now;
 use super::intake::{Intake, Method};
-use super::{Outbox, Service, offered};
+use super::{Answering, Outbox, Service, offered};
 use crate::{Origin, Reply};
 
 mod call_tool;
@@ -30,26 +28,34 @@ pub(super) fn admits(method: Method, origin: &Origin) -> Result<(), (StatusCode,
     Err((StatusCode::BAD_REQUEST, Error::new(Code::INVALID_PARAMS, what)))
 }
 
-/// Routes a request to its method.
-pub(super) fn answer(
-    service: &Service,
-    intake: Intake,
-    origin: Origin,
-    outbox: Option<Arc<Outbox>>,
-) -> impl Future<Output = Reply> + Send {
-    Either::Right(match intake.method {
-        Method::CallTool => return Either::Left(call_tool::answer(service, intake, origin, outbox)),
-        Method::Initialize => now(initialize::answer(service, &intake, &origin)),
-        Method::Ping => now(Reply::result(&intake.id, |out| out.extend_from_slice(b"{}"))),
-        Method::SetLogLevel => now(set_log_level::answer(&intake, &origin)),
+/// Answers what needs no waiting.
+pub(super) fn at_once(service: &Service, intake: &Intake, origin: &Origin) -> Option<Reply> {
+    Some(match intake.method {
+        Method::CallTool => return None,
+        Method::Initialize => initialize::answer(service, intake, origin),
+        Method::Ping => Reply::result(&intake.id, |out| out.extend_from_slice(b"{}")),
+        Method::SetLogLevel => set_log_level::answer(intake, origin),
         Method::Subscribe | Method::Unsubscribe
             if service.dispatcher.has_resources() && service.dispatcher.changes().is_some() =>
         {
-            now(subscribe::answer(service, &intake, &origin))
+            subscribe::answer(service, intake, origin)
         }
         // Errors of the method ride on 200 in this era.
-        _ => offered::answer(service, intake, origin, outbox, StatusCode::OK),
+        _ => return offered::at_once(service, intake, origin, StatusCode::OK),
     })
+}
+
+/// Answers what [`at_once`] leaves.
+pub(super) fn answer(
+    service: Arc<Service>,
+    intake: Intake,
+    origin: Origin,
+    outbox: Option<Arc<Outbox>>,
+) -> Answering {
+    match intake.method {
+        Method::CallTool => Box::pin(call_tool::answer(service, intake, origin, outbox)),
+        _ => offered::answer(service, intake, origin, outbox),
+    }
 }
 
 /// The revision spoken here: the session's, or the newest legacy one.

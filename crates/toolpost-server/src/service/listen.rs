@@ -355,7 +355,7 @@ struct Open {
 impl Listeners {
     fn enter(&self, origin: &Origin, id: &Id, most: usize) -> Option<Place<'_>> {
         let who = (origin.principal.clone(), origin.connection);
-        let key = origin.call_key(id.clone());
+        let key = origin.call_key(id);
         let cancelled = CancellationToken::new();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {

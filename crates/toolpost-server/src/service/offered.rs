@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::answering::{Other, later, now};
-use super::{Intake, Method, Outbox, Service};
-use crate::Origin;
+use super::{Answering, Intake, Method, Outbox, Service};
+use crate::{Origin, Reply};
 
 mod complete;
 mod get_prompt;
@@ -16,35 +15,40 @@ mod list_templates;
 mod list_tools;
 mod read_resource;
 
-/// Routes a request to its method; if it is none of these, or not offered, answers with `unknown`.
-pub(super) fn answer(
+/// Answers what needs no waiting; a method that is none of these, or not offered, with `unknown`.
+pub(super) fn at_once(
     service: &Service,
+    intake: &Intake,
+    origin: &Origin,
+    unknown: StatusCode,
+) -> Option<Reply> {
+    let dispatcher = &service.dispatcher;
+    Some(match intake.method {
+        Method::ListTools => list_tools::answer(service, intake, origin),
+        Method::ListResources if dispatcher.has_resources() => {
+            list_resources::answer(service, intake, origin)
+        }
+        Method::ListTemplates if dispatcher.has_resources() => {
+            list_templates::answer(service, intake, origin)
+        }
+        Method::ListPrompts if dispatcher.has_prompts() => list_prompts::answer(service, intake, origin),
+        Method::ReadResource if dispatcher.has_resources() => return None,
+        Method::GetPrompt if dispatcher.has_prompts() => return None,
+        Method::Complete if dispatcher.has_completions() => return None,
+        _ => intake.unknown_method(unknown),
+    })
+}
+
+/// Answers what [`at_once`] leaves.
+pub(super) fn answer(
+    service: Arc<Service>,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
-    unknown: StatusCode,
-) -> Other<'_> {
-    let dispatcher = &service.dispatcher;
+) -> Answering {
     match intake.method {
-        Method::ListTools => now(list_tools::answer(service, &intake, &origin)),
-        Method::ListResources if dispatcher.has_resources() => {
-            now(list_resources::answer(service, &intake, &origin))
-        }
-        Method::ListTemplates if dispatcher.has_resources() => {
-            now(list_templates::answer(service, &intake, &origin))
-        }
-        Method::ReadResource if dispatcher.has_resources() => {
-            later(read_resource::answer(service, intake, origin, outbox))
-        }
-        Method::ListPrompts if dispatcher.has_prompts() => {
-            now(list_prompts::answer(service, &intake, &origin))
-        }
-        Method::GetPrompt if dispatcher.has_prompts() => {
-            later(get_prompt::answer(service, intake, origin, outbox))
-        }
-        Method::Complete if dispatcher.has_completions() => {
-            later(async move { complete::answer(service, &intake, &origin).await })
-        }
-        _ => now(intake.unknown_method(unknown)),
+        Method::ReadResource => Box::pin(read_resource::answer(service, intake, origin, outbox)),
+        Method::GetPrompt => Box::pin(get_prompt::answer(service, intake, origin, outbox)),
+        _ => Box::pin(async move { complete::answer(&service, &intake, &origin).await }),
     }
 }

@@ -30,7 +30,7 @@ impl Origin {
 
     /// The name under which a call from here can be cancelled. Over HTTP without a session there is
     /// none: closing the response is what cancels.
-    pub(crate) fn call_key(&self, id: Id) -> Option<CallKey> {
-        (self.headers.is_none() || self.session.is_some()).then(|| CallKey::new(self.connection, id))
+    pub(crate) fn call_key(&self, id: &Id) -> Option<CallKey> {
+        (self.headers.is_none() || self.session.is_some()).then(|| CallKey::new(self.connection, id.clone()))
     }
 }

@@ -163,9 +163,11 @@ where
 
     /// Runs a request; one that is ready at once is answered at once.
     fn run(&mut self, intake: Intake, cx: &mut Context<'_>) {
-        let (service, origin) = (Arc::clone(&self.service), self.origin.clone());
-        let outbox = intake.wants_events(&origin).then(|| Arc::clone(&self.outbox));
-        let mut running: Running = Box::pin(async move { service.answer(intake, origin, outbox).await });
+        if let Some(reply) = self.service.at_once(&intake, &self.origin) {
+            return self.send(reply);
+        }
+        let outbox = intake.wants_events(&self.origin).then(|| Arc::clone(&self.outbox));
+        let mut running: Running = Box::pin(self.service.run(intake, self.origin.clone(), outbox));
         match running.as_mut().poll(cx) {
             Poll::Ready(reply) => self.send(reply),
             Poll::Pending => self.running.push(running),
@@ -208,7 +210,7 @@ where
         match self.service.read(frame, &self.origin) {
             Incoming::Request(intake) if self.waiting.is_empty() && self.has_room() => self.run(intake, cx),
             Incoming::Request(intake) => self.waiting.push_back(intake),
-            Incoming::Cancel(id) => self.cancel(id),
+            Incoming::Cancel(id) => self.cancel(&id),
             Incoming::Done(reply) => self.send(reply),
         }
         self.tell_of_changes();
@@ -227,9 +229,9 @@ where
         self.running.push(Box::pin(async move { listen::tell_session(&service, &session, &outbox).await }));
     }
 
-    fn cancel(&mut self, id: Id) {
+    fn cancel(&mut self, id: &Id) {
         // One that has not started is simply forgotten.
-        self.waiting.retain(|intake| intake.id != id);
+        self.waiting.retain(|intake| intake.id != *id);
         self.service.cancel(&self.origin, id);
     }
 

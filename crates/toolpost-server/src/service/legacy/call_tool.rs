@@ -14,18 +14,18 @@ use crate::service::{Intake, Outbox, Service};
 use crate::{Origin, Reply};
 
 pub(super) async fn answer(
-    service: &Service,
+    service: Arc<Service>,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
-    let id = intake.id.clone();
     let form = form(version(&origin));
     let named = match Named::read(&intake.frame, intake.params, "name") {
         Ok(named) => named,
-        Err(error) => return Reply::error(StatusCode::OK, &id, &error),
+        Err(error) => return Reply::error(StatusCode::OK, &intake.id, &error),
     };
-    let exchange = Exchange::new(service, intake, origin, outbox);
+    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let (service, id) = (&exchange.service, &exchange.id);
     let start = |parts, key| {
         let request = Request::from_parts(parts);
         service.dispatcher.call(match key {
@@ -33,14 +33,13 @@ pub(super) async fn answer(
             None => request,
         })
     };
-    // Awaited where it is made: a future that is named first is held twice.
-    match exchange.run(named, start).await.map(Answer::of) {
-        Ok(Answer::Result(output)) => complete(service, &id, &output, form),
+    match exchange.run(frame, named, start).await.map(Answer::of) {
+        Ok(Answer::Result(output)) => complete(service, id, &output, form),
         // A code of the other era.
         Ok(Answer::Error(error)) if error.code() == Code::MISSING_CLIENT_CAPABILITY => {
-            complete(service, &id, &Output::text(error.message().to_owned()).into_error(), form)
+            complete(service, id, &Output::text(error.message().to_owned()).into_error(), form)
         }
-        Ok(Answer::Error(error)) => Reply::error(StatusCode::OK, &id, &error),
+        Ok(Answer::Error(error)) => Reply::error(StatusCode::OK, id, &error),
         Ok(_) => Reply::accepted(),
         Err(reply) => reply,
     }

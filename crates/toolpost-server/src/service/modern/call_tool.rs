@@ -11,31 +11,33 @@ use crate::service::result::failed;
 use crate::service::{Era, Intake, Outbox, Service};
 use crate::{Origin, Reply};
 
-pub(super) async fn answer(
-    service: &Service,
+pub(super) fn answer(
+    service: Arc<Service>,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
-) -> Reply {
-    let id = intake.id.clone();
-    let named = match Named::read(&intake.frame, intake.params, "name") {
-        Ok(named) => named,
-        Err(error) => return failed(Era::Modern, &id, &error),
-    };
-    let exchange = Exchange::new(service, intake, origin, outbox);
-    let start = |parts, key| {
-        let request = Request::from_parts(parts);
-        service.dispatcher.call(match key {
-            Some(key) => request.cancelled_by(key),
-            None => request,
-        })
-    };
-    // Awaited where it is made: a future that is named first is held twice.
-    match exchange.run(named, start).await.map(Answer::of) {
-        Ok(Answer::Result(output)) => complete(service, &id, &output),
-        Ok(Answer::Error(error)) => failed(Era::Modern, &id, &error),
-        Ok(_) => Reply::accepted(),
-        Err(reply) => reply,
+) -> impl Future<Output = Reply> + Send {
+    let named = Named::read(&intake.frame, intake.params, "name");
+    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    async move {
+        let named = match named {
+            Ok(named) => named,
+            Err(error) => return failed(Era::Modern, &exchange.id, &error),
+        };
+        let (service, id) = (&exchange.service, &exchange.id);
+        let start = |parts, key| {
+            let request = Request::from_parts(parts);
+            service.dispatcher.call(match key {
+                Some(key) => request.cancelled_by(key),
+                None => request,
+            })
+        };
+        match exchange.run(frame, named, start).await.map(Answer::of) {
+            Ok(Answer::Result(output)) => complete(service, id, &output),
+            Ok(Answer::Error(error)) => failed(Era::Modern, id, &error),
+            Ok(_) => Reply::accepted(),
+            Err(reply) => reply,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn answer(service: &Service, intake: &Intake, origin: &Origin) 
     };
     let mut completing = Completing::new(params.reference, params.argument, origin.principal.clone());
     completing.given = params.context.and_then(|context| context.arguments).unwrap_or_default();
-    let values = match service.dispatcher.complete(completing, origin.call_key(id.clone())).await {
+    let values = match service.dispatcher.complete(completing, origin.call_key(id)).await {
         Ok(values) => values,
         Err(error) => return not_done(era, id, &error),
     };

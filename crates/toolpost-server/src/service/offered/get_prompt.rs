@@ -12,7 +12,7 @@ use crate::service::{Intake, Outbox, Service};
 use crate::{Origin, Reply};
 
 pub(super) async fn answer(
-    service: &Service,
+    service: Arc<Service>,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
@@ -27,9 +27,11 @@ pub(super) async fn answer(
         Err(error) => return failed(era, &id, &error),
     };
     let name = named.name.clone();
-    let exchange = Exchange::new(service, intake, origin, outbox);
-    let result = exchange
-        .run(named, |parts, key| service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key));
+    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let service = &exchange.service;
+    let result = exchange.run(frame, named, |parts, key| {
+        service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key)
+    });
     match result.await {
         Ok(Ok(prompt)) => service.within(era, &id, |out| {
             if let Some(description) = &prompt.description {

@@ -12,7 +12,7 @@ use crate::service::{Era, Intake, Outbox, Service};
 use crate::{Origin, Reply};
 
 pub(super) async fn answer(
-    service: &Service,
+    service: Arc<Service>,
     intake: Intake,
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
@@ -23,8 +23,10 @@ pub(super) async fn answer(
         Err(error) => return failed(era, &id, &error),
     };
     let uri = named.name.clone();
-    let exchange = Exchange::new(service, intake, origin, outbox);
-    let result = exchange.run(named, |parts, key| service.dispatcher.read_resource(uri.clone(), parts, key));
+    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let service = &exchange.service;
+    let result =
+        exchange.run(frame, named, |parts, key| service.dispatcher.read_resource(uri.clone(), parts, key));
     match result.await {
         Ok(Ok(contents)) => service.within(era, &id, |out| {
             out.extend_from_slice(br#""contents":"#);
