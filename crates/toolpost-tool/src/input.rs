@@ -180,6 +180,11 @@ impl Suspended {
 
     /// Sets the state to be handed back with the answers. It travels through the client sealed.
     ///
+    /// The server keeps nothing of a suspended call, so a client may hand the same state back more than once while it
+    /// lasts: to try again after a connection broke, or on another instance. Each time is a call of its own, authorized
+    /// and checked like any other. A tool whose effect must happen once puts a key for it into the state, and has the
+    /// system that the effect is in refuse the key a second time.
+    ///
     /// # Errors
     ///
     /// If `state` cannot be encoded as JSON.
