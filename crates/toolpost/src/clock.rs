@@ -13,3 +13,13 @@ pub(crate) fn after(wait: Duration) -> Instant {
     let now = now();
     now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
+
+/// A reading of the clock that is made when it is first asked for, and then stands for everything that happens at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment(Option<Instant>);
+
+impl Moment {
+    pub(crate) fn now(&mut self) -> Instant {
+        *self.0.get_or_insert_with(now)
+    }
+}

@@ -10,19 +10,19 @@
 //! attempt takes its own seat, and none is held while waiting between attempts; an open breaker refuses before the
 //! queue, and admits only with a seat in hand. Stages that a tool does not declare are not there.
 
-use std::future::{poll_fn, ready};
-use std::pin::pin;
+mod run;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::Either;
 use toolpost_breaker::CountWindow;
 use toolpost_scheduler::Limit;
-use toolpost_scheduler::rt::{Gate, Seat};
+use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
+use self::run::Run;
 use crate::layers::{
-    Caching, Guard, Invalidation, Kept, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
+    Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
 };
 
 /// A tool behind the stages that its policy declares.
@@ -126,15 +126,16 @@ impl Tool for Pipeline {
         let call = stages.prioritized(call);
         match &stages.invalidation {
             Some(invalidation) => {
-                Either::Left(Box::pin(invalidation.around(call, |call| Stages::cached(stages, call))))
+                Run::boxed(stages, invalidation.around(call, |call| Stages::cached(stages, call)))
             }
-            None => Either::Right(Stages::cached(stages, call)),
+            None => Stages::cached(stages, call),
         }
     }
 }
 
 impl Stages {
     /// The call, at the tool's own priority unless it says another.
+    #[inline]
     fn prioritized(&self, call: Call) -> Call {
         match self.priority {
             // A call made on behalf of another carries that one's priority, and no `_meta`.
@@ -145,71 +146,15 @@ impl Stages {
         }
     }
 
-    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own, and it has a box
-    /// of its own: a call of a tool that is not cached carries no room for it along.
-    fn cached(stages: &Arc<Self>, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
-        let Some(caching) = &stages.caching else { return Either::Left(stages.uncached(call)) };
+    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own.
+    #[inline]
+    fn cached(stages: &Arc<Self>, call: Call) -> Run<'_> {
+        let Some(caching) = &stages.caching else { return Run::new(stages, call) };
         if let Some(output) = caching.hit(&call) {
-            return Either::Right(Either::Left(ready(Ok(output))));
+            return Run::ended(stages, output);
         }
         let run = Arc::clone(stages);
-        let miss = caching.miss(call, move |call| async move { run.uncached(call).await });
-        Either::Right(Either::Right(Box::pin(miss)))
-    }
-
-    fn uncached(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
-        if let Some(Err(refused)) = self.rates.as_ref().map(|rates| rates.check(&call)) {
-            return Either::Left(ready(Err(refused)));
-        }
-        Either::Right(match &self.retry {
-            Some(retry) => Either::Left(retry.around(call, |call| self.attempt(call))),
-            None => Either::Right(self.attempt(call)),
-        })
-    }
-
-    /// As the layers' own `around`s in the same order, without a future for each.
-    async fn attempt(&self, call: Call) -> Result<Output, ToolError> {
-        if let Some(guard) = &self.guard {
-            guard.peek(&call)?;
-        }
-        let mut own = match &self.own_seats {
-            Some(own) => Some(own.take(&call).await?),
-            None => None,
-        };
-        let mut shared = match &self.seats {
-            Some(seats) => Some(seats.take(&call).await?),
-            None => None,
-        };
-        // A tool that blocks may leave a thread behind, with which its seats stay.
-        let kept = self.spec.policy().blocking.then(|| Kept::new([own.take(), shared.take()]));
-        let mut held = match &self.guard {
-            Some(guard) => Some(guard.admit(&call)?),
-            None => None,
-        };
-        let mut future = pin!(self.timed(call));
-        let result = poll_fn(|cx| {
-            let mut poll = || match &mut held {
-                Some(held) => held.polling(|| future.as_mut().poll(cx)),
-                None => future.as_mut().poll(cx),
-            };
-            match &kept {
-                Some(kept) => Kept::during(kept, poll),
-                None => poll(),
-            }
-        })
-        .await;
-        if let Some(held) = held {
-            held.settle(&result);
-        }
-        own.into_iter().chain(shared).for_each(Seat::settle);
-        result
-    }
-
-    fn timed(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
-        match &self.time {
-            Some(time) => Either::Left(time.around(call, |call| self.tool.call(call))),
-            None => Either::Right(self.tool.call(call)),
-        }
+        Run::boxed(stages, caching.miss(call, move |call| async move { Run::new(&run, call).await }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tools, with their declared policy applied, ready to be called.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,7 +205,7 @@ impl fmt::Display for Remaining {
     }
 }
 
-impl std::error::Error for Remaining {}
+impl Error for Remaining {}
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]
@@ -343,13 +344,10 @@ impl RuntimeBuilder {
         let dispatcher = |catalog, tools| {
             let mut builder = Dispatcher::builder(Registry::new(catalog));
             if let Some(authorize) = &authorize {
-                builder = builder.authorize(rule(authorize, tools));
+                builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
             if !observers.is_empty() {
-                let observers = Arc::clone(&observers);
-                builder = builder.observe(move |event: &Event<'_>| {
-                    observers.iter().for_each(|observer| observer.on(event));
-                });
+                builder = builder.observe(All(Arc::clone(&observers)));
             }
             builder
         };
@@ -380,13 +378,30 @@ impl fmt::Debug for RuntimeBuilder {
 
 /// The host's rule as one of a dispatcher. The four tools in front of all others are everyone's: what is behind them is
 /// what the host decides about.
-fn rule(authorize: &Arc<dyn Authorize>, tools: bool) -> impl Authorize + use<> {
-    let authorize = Arc::clone(authorize);
-    move |access: &Access<'_>| match access.target {
-        Target::Tool(_) if !tools => Decision::Allow,
-        _ => authorize
-            .authorize(access)
-            .unwrap_or_else(|_| Decision::Deny("no decision could be reached".into())),
+struct Rule {
+    authorize: Arc<dyn Authorize>,
+    tools: bool,
+}
+
+impl Authorize for Rule {
+    fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
+        match access.target {
+            Target::Tool(_) if !self.tools => Ok(Decision::Allow),
+            _ => self.authorize.authorize(access),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.authorize.is_open()
+    }
+}
+
+/// The host's observers as one.
+struct All(Arc<[Box<dyn Observe>]>);
+
+impl Observe for All {
+    fn on(&self, event: &Event<'_>) {
+        self.0.iter().for_each(|observer| observer.on(event));
     }
 }
 
@@ -413,4 +428,4 @@ impl fmt::Display for BuildError {
     }
 }
 
-impl std::error::Error for BuildError {}
+impl Error for BuildError {}

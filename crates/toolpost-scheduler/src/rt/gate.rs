@@ -58,6 +58,7 @@ impl Gate {
 
     /// Takes a seat if one is free and nobody waits.
     #[must_use]
+    #[inline]
     pub fn try_seat(&self) -> Option<Seat<'_>> {
         if !self.shared.word.try_take() {
             return None;

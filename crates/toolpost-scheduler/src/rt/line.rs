@@ -137,13 +137,16 @@ impl Shared {
     }
 
     /// Takes a seat back.
+    #[inline]
     pub(crate) fn release(&self, grant: Option<Grant>, how: Use) {
-        let Some(Grant { charge, since }) = grant else {
-            if self.word.give_back() {
-                self.attend();
-            }
-            return;
-        };
+        match grant {
+            Some(grant) => self.release_timed(grant, how),
+            None if self.word.give_back() => self.attend(),
+            None => {}
+        }
+    }
+
+    fn release_timed(&self, Grant { charge, since }: Grant, how: Use) {
         let now = clock::now();
         let cost = now.saturating_duration_since(since);
         let mut line = lock(&self.line);

@@ -31,6 +31,7 @@ pub(crate) enum Hold<'g> {
 }
 
 impl<'g> Seat<'g> {
+    #[inline]
     pub(crate) fn new(gate: Hold<'g>, grant: Option<Grant>) -> Self {
         Self(match (gate, grant) {
             (gate, Some(grant)) => Kind::Granted(Box::new((gate, grant))),
@@ -40,8 +41,11 @@ impl<'g> Seat<'g> {
     }
 
     /// Gives the seat back after work that was done.
+    #[inline]
     pub fn settle(mut self) {
         self.give_back(Use::Settled);
+        // There is nothing left to give back.
+        std::mem::forget(self);
     }
 
     /// The same seat, holding the gate alive by itself.
@@ -57,6 +61,7 @@ impl<'g> Seat<'g> {
         })
     }
 
+    #[inline]
     fn give_back(&mut self, how: Use) {
         match self.take() {
             Kind::Free(gate) => gate.release(None, how),

@@ -69,7 +69,10 @@ impl<P: FailurePolicy> Guard<P> {
     ///
     /// [`Refusal::BreakerOpen`].
     pub fn peek(&self, call: &Call) -> Result<(), ToolError> {
-        self.breaker.peek_with(clock::now).map_err(|rejected| refusal(call, rejected))
+        match self.breaker.peek_with(clock::now) {
+            Ok(()) => Ok(()),
+            Err(rejected) => Err(refusal(call, rejected)),
+        }
     }
 
     /// Runs `next` if the breaker admits it, and tells the breaker how it went.
@@ -86,7 +89,7 @@ impl<P: FailurePolicy> Guard<P> {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let mut held = self.admit(&call)?;
+        let mut held = self.admit(&call, clock::now)?;
         let mut future = pin!(next(call));
         let result = poll_fn(|cx| held.polling(|| future.as_mut().poll(cx))).await;
         held.settle(&result);
@@ -94,8 +97,9 @@ impl<P: FailurePolicy> Guard<P> {
     }
 
     /// A permit for one call, to be settled with its result.
-    pub(crate) fn admit(&self, call: &Call) -> Result<Held<'_, P>, ToolError> {
-        match self.breaker.admit_with(clock::now) {
+    #[inline]
+    pub(crate) fn admit(&self, call: &Call, now: impl FnOnce() -> Instant) -> Result<Held<'_, P>, ToolError> {
+        match self.breaker.admit_with(now) {
             Ok(permit) => {
                 Ok(Held { guard: self, permit: Some(permit), deadline: call.deadline(), is_polling: false })
             }
@@ -103,6 +107,7 @@ impl<P: FailurePolicy> Guard<P> {
         }
     }
 
+    #[inline]
     fn settle(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>, deadline: Option<Instant>) {
         match Verdict::of(result) {
             Verdict::Cancelled => permit.abandon(clock::now()),
@@ -116,6 +121,7 @@ impl<P: FailurePolicy> Guard<P> {
         }
     }
 
+    #[cold]
     fn settle_failure(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>) {
         let now = clock::now();
         match result.as_ref().err().and_then(ToolError::retry_after) {
@@ -166,6 +172,7 @@ pub(crate) struct Held<'a, P: FailurePolicy> {
 
 impl<P: FailurePolicy> Held<'_, P> {
     /// Polls what it is for.
+    #[inline]
     pub(crate) fn polling<R>(&mut self, poll: impl FnOnce() -> R) -> R {
         self.is_polling = true;
         let polled = poll();
@@ -174,10 +181,13 @@ impl<P: FailurePolicy> Held<'_, P> {
     }
 
     /// Tells the breaker how it went.
+    #[inline]
     pub(crate) fn settle(mut self, result: &Result<Output, ToolError>) {
         if let Some(permit) = self.permit.take() {
             self.guard.settle(permit, result, self.deadline);
         }
+        // There is nothing left to give back.
+        std::mem::forget(self);
     }
 }
 
@@ -192,6 +202,7 @@ impl<P: FailurePolicy> Drop for Held<'_, P> {
     }
 }
 
+#[cold]
 fn refusal(call: &Call, rejected: Rejected) -> ToolError {
     let name = if call.tool().is_empty() { "this tool" } else { call.tool() };
     let wait = rejected.retry_after();

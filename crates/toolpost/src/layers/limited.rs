@@ -131,12 +131,14 @@ impl RateLimit {
     /// # Errors
     ///
     /// [`Refusal::RateLimited`] with the time to come back. The shorter windows may have counted the call then.
+    #[inline]
     pub fn check(&self, call: &Call) -> Result<(), ToolError> {
-        self.rules.iter().try_for_each(|rule| rule.check(call.principal(), self.cost)).map_err(|wait| {
-            let seconds = wait.as_millis().div_ceil(1_000);
-            let message = format!("called too often: try again in {seconds} s");
-            ToolError::refused(Refusal::RateLimited, message, Some(wait))
-        })
+        for rule in &*self.rules {
+            if let Err(wait) = rule.check(call.principal(), self.cost) {
+                return Err(refusal(wait));
+            }
+        }
+        Ok(())
     }
 
     /// Runs `next` if the rates allow it.
@@ -163,6 +165,13 @@ impl fmt::Debug for RateLimit {
     }
 }
 
+#[cold]
+fn refusal(wait: Duration) -> ToolError {
+    let seconds = wait.as_millis().div_ceil(1_000);
+    let message = format!("called too often: try again in {seconds} s");
+    ToolError::refused(Refusal::RateLimited, message, Some(wait))
+}
+
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Runtime, NoOpMiddleware<Instant>>;
 
 struct Rule {
@@ -186,6 +195,7 @@ impl Rule {
     }
 
     /// Takes what a call costs, or tells how long to wait.
+    #[inline]
     fn check(&self, principal: &Principal, cost: NonZeroU32) -> Result<(), Duration> {
         let cost = cost.min(self.rate.burst);
         match &self.buckets {
@@ -199,13 +209,16 @@ impl Rule {
     }
 }
 
+#[inline]
 fn take(bucket: &Bucket, cost: NonZeroU32) -> Result<(), Duration> {
-    match bucket.check_n(cost) {
-        Ok(taken) => {
-            taken.map_err(|refused| refused.wait_time_from(clock::now()).max(Duration::from_millis(1)))
-        }
+    let taken = match cost.get() {
+        1 => bucket.check(),
         // No cost is more than the burst that the bucket was made for.
-        Err(_insufficient) => Ok(()),
+        _ => bucket.check_n(cost).unwrap_or(Ok(())),
+    };
+    match taken {
+        Ok(()) => Ok(()),
+        Err(refused) => Err(refused.wait_time_from(clock::now()).max(Duration::from_millis(1))),
     }
 }
 

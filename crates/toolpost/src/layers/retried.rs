@@ -160,40 +160,73 @@ impl Retry {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let call = match self.within {
-            // A time that is too long to be told is no limit.
-            Some(within) => match clock::now().checked_add(within) {
-                Some(due) => call.due_by(due),
-                None => call,
-            },
+        let call = self.begin(call);
+        let result = next(call.clone()).await;
+        match result {
+            Ok(_) => {
+                self.pay();
+                result
+            }
+            Err(error) => self.again(call, error, next).await,
+        }
+    }
+
+    /// The first attempt of a call, due as this policy has it.
+    pub(crate) fn begin(&self, call: Call) -> Call {
+        let call = call.with_attempt(1);
+        // A time that is too long to be told is no limit.
+        match self.within.and_then(|within| clock::now().checked_add(within)) {
+            Some(due) => call.due_by(due),
             None => call,
-        };
+        }
+    }
+
+    /// A call that ends well pays for retries.
+    pub(crate) fn pay(&self) {
+        self.budget.deposit();
+    }
+
+    /// Goes on after the first attempt, which ended with `error`.
+    pub(crate) async fn again<F>(
+        &self,
+        call: Call,
+        mut error: ToolError,
+        next: impl Fn(Call) -> F,
+    ) -> Result<Output, ToolError>
+    where
+        F: Future<Output = Result<Output, ToolError>>,
+    {
         let mut attempt = 1;
         loop {
-            let error = match next(call.clone().with_attempt(attempt)).await {
+            self.pause(&call, attempt, error).await?;
+            attempt += 1;
+            match next(call.clone().with_attempt(attempt)).await {
                 Ok(output) => {
-                    self.budget.deposit();
+                    self.pay();
                     return Ok(output);
                 }
-                Err(error) => error,
-            };
-            let is_futile = || self.is_futile.as_ref().is_some_and(|is_futile| is_futile());
-            if self.attempts <= attempt || !(self.is_worth_it)(&error) || is_futile() {
-                return Err(error);
+                Err(another) => error = another,
             }
-            let wait = self.wait(attempt).max(error.retry_after().unwrap_or_default());
-            let now = clock::now();
-            let in_time = call.remaining(now).is_none_or(|left| wait < left);
-            let Some(due) = now.checked_add(wait).filter(|_| in_time) else { return Err(error) };
-            if !self.budget.withdraw() {
-                let message = format!(
-                    "{error}; not tried again, because too many calls fail (the retry budget is spent)"
-                );
-                return Err(error.with_message(message));
-            }
-            tokio::time::sleep_until(due.into()).await;
-            attempt += 1;
         }
+    }
+
+    /// Waits until attempt number `attempt` may be followed by another; its error if it may not.
+    async fn pause(&self, call: &Call, attempt: u32, error: ToolError) -> Result<(), ToolError> {
+        let is_futile = || self.is_futile.as_ref().is_some_and(|is_futile| is_futile());
+        if self.attempts <= attempt || !(self.is_worth_it)(&error) || is_futile() {
+            return Err(error);
+        }
+        let wait = self.wait(attempt).max(error.retry_after().unwrap_or_default());
+        let now = clock::now();
+        let in_time = call.remaining(now).is_none_or(|left| wait < left);
+        let Some(due) = now.checked_add(wait).filter(|_| in_time) else { return Err(error) };
+        if !self.budget.withdraw() {
+            let message =
+                format!("{error}; not tried again, because too many calls fail (the retry budget is spent)");
+            return Err(error.with_message(message));
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Ok(())
     }
 
     fn wait(&self, attempt: u32) -> Duration {

@@ -1,6 +1,7 @@
 //! A tool that waits its turn.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use toolpost_scheduler::rt::{Gate, Seat};
 use toolpost_scheduler::{Priority, Refusal as Refused, Request, Tenant, Urgency};
@@ -75,13 +76,19 @@ impl Seats {
 
     /// A seat for one call; whoever gives it back says whether the work was done.
     pub(crate) async fn take(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
-        // A seat that is free needs no request, and no place in a queue.
-        if call.deadline().is_none_or(|deadline| clock::now() < deadline)
-            && let Some(seat) = self.gate.try_seat()
-        {
-            return Ok(seat);
+        match self.free(call, clock::now) {
+            Some(seat) => Ok(seat),
+            None => Box::pin(self.queue(call)).await,
         }
-        Box::pin(self.queue(call)).await
+    }
+
+    /// A seat that is free, for a call that is not late: it needs no request, and no place in a queue.
+    #[inline]
+    pub(crate) fn free(&self, call: &Call, now: impl FnOnce() -> Instant) -> Option<Seat<'_>> {
+        match call.deadline() {
+            Some(deadline) if deadline <= now() => None,
+            _ => self.gate.try_seat(),
+        }
     }
 
     async fn queue(&self, call: &Call) -> Result<Seat<'_>, ToolError> {

@@ -1,12 +1,12 @@
 //! A tool that ends in time.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use tokio::task::unconstrained;
-use tokio::time::sleep_until;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Sleep, sleep_until};
 use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 
 use crate::clock;
@@ -35,26 +35,53 @@ impl TimeLimit {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let now = clock::now();
+        let (call, mut time) = self.begin(call, clock::now());
+        let mut future = pin!(next(call));
+        poll_fn(|cx| time.poll(future.as_mut(), cx)).await
+    }
+
+    /// The call as the tool sees it, and the time it has from `now` on.
+    #[inline]
+    pub(crate) fn begin(self, call: Call, now: Instant) -> (Call, Time) {
         let limit = call.remaining(now).map_or(self.0, |left| left.min(self.0));
-        let Some(due) = now.checked_add(limit) else { return next(call).await };
-        let mut future = pin!(next(call.due_by(due)));
-        // Most calls never wait, and those that do not need no timer.
-        let mut timer = pin!(None);
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = future.as_mut().poll(cx) {
-                return Poll::Ready(result);
-            }
-            if timer.is_none() {
-                // Time passes also for a future that has used up what tokio lets a task do in one go.
-                timer.set(Some(unconstrained(sleep_until(due.into()))));
-            }
-            match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
-                Some(Poll::Ready(())) => Poll::Ready(Err(ToolError::timed_out(limit))),
-                _ => Poll::Pending,
-            }
-        })
-        .await
+        match now.checked_add(limit) {
+            Some(due) => (call.due_by(due), Time { limit, due: Some(due), timer: None }),
+            // A time that is too long to be told is no limit.
+            None => (call, Time::ENDLESS),
+        }
+    }
+}
+
+/// The time that a call has.
+pub(crate) struct Time {
+    limit: Duration,
+    due: Option<Instant>,
+    /// Most calls never wait, and those that do not need no timer.
+    timer: Option<Pin<Box<Unconstrained<Sleep>>>>,
+}
+
+impl Time {
+    pub(crate) const ENDLESS: Self = Self { limit: Duration::MAX, due: None, timer: None };
+
+    /// Polls what has this time.
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        future: Pin<&mut (impl Future<Output = Result<Output, ToolError>> + ?Sized)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Output, ToolError>> {
+        match future.poll(cx) {
+            Poll::Pending => self.wait(cx),
+            ready => ready,
+        }
+    }
+
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Output, ToolError>> {
+        let Some(due) = self.due else { return Poll::Pending };
+        // Time passes also for a future that has used up what tokio lets a task do in one go.
+        let timer = self.timer.get_or_insert_with(|| Box::pin(unconstrained(sleep_until(due.into()))));
+        timer.as_mut().poll(cx).map(|()| Err(ToolError::timed_out(self.limit)))
     }
 }
 
