@@ -60,4 +60,4 @@ pub use lifetime::{Lifetime, State, Terms, Windows};
 pub use store::Moka;
 pub use store::{Bounds, Lru, Memory, Oversized, Recalled, Seeded, SlowStore, Store, Tiered, Usage};
 #[cfg(feature = "disk")]
-pub use store::{Disk, DiskError, Persist};
+pub use store::{Codec, Disk, DiskError, Own, Persist};

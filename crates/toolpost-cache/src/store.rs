@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use bounds::Bounds;
 #[cfg(feature = "disk")]
-pub use disk::{Disk, DiskError, Persist};
+pub use disk::{Codec, Disk, DiskError, Own, Persist};
 pub use lru::Lru;
 pub use memory::{Memory, Seeded};
 #[cfg(feature = "moka")]

@@ -12,6 +12,8 @@ mod guarded;
 mod hedged;
 mod invalidating;
 mod limited;
+#[cfg(feature = "disk")]
+mod on_disk;
 mod question;
 mod retried;
 mod scheduled;
@@ -27,6 +29,8 @@ pub use guarded::{Guard, Guarded};
 pub use hedged::{Hedge, Hedged};
 pub use invalidating::{Invalidating, Invalidation};
 pub use limited::{Limited, Rate, RateLimit};
+#[cfg(feature = "disk")]
+pub use on_disk::{ResultDisk, Results};
 pub use retried::{Retried, Retry};
 pub(crate) use scheduled::{Kept, class, urgency};
 pub use scheduled::{Scheduled, Seats};

@@ -49,9 +49,9 @@ const MAX_TAGS: u64 = 10_000;
 ///
 /// Ages are kept by the wall clock, which alone survives a restart. An entry from the future (the clock
 /// was set back) is dead.
-pub struct Disk<V> {
+pub struct Disk<V, C = Own> {
     file: Arc<File>,
-    value: PhantomData<fn() -> V>,
+    value: PhantomData<fn() -> (V, C)>,
 }
 
 struct File {
@@ -77,6 +77,30 @@ pub trait Persist: Sized + Send + Sync + 'static {
 
     /// Reads what [`encode`](Self::encode) has written.
     fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+/// How values of another crate's type are written to disk, where [`Persist`] cannot be implemented for them.
+pub trait Codec<V>: Send + Sync + 'static {
+    /// Appends the value to `bytes`; false if it should not be kept on disk.
+    fn encode(value: &V, bytes: &mut Vec<u8>) -> bool;
+
+    /// Reads what [`encode`](Self::encode) has written; `None` for what it does not know.
+    fn decode(bytes: &[u8]) -> Option<V>;
+}
+
+/// As the value itself says, see [`Persist`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Own;
+
+impl<V: Persist> Codec<V> for Own {
+    fn encode(value: &V, bytes: &mut Vec<u8>) -> bool {
+        value.encode(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<V> {
+        V::decode(bytes)
+    }
 }
 
 impl Persist for Vec<u8> {
@@ -138,6 +162,28 @@ impl<V: Persist> Disk<V> {
         now: Instant,
         wall: SystemTime,
     ) -> Result<Self, DiskError> {
+        Self::open_as(path, max_bytes, now, wall)
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "faults are injected here"))]
+    fn with_backend(backend: impl StorageBackend, max_bytes: u64, clock: Clock) -> Result<Self, DiskError> {
+        let database = Database::builder().create_with_backend(backend).map_err(DiskError::new)?;
+        Self::over(database, max_bytes, clock)
+    }
+}
+
+impl<V, C> Disk<V, C> {
+    /// As [`open`](Disk::open), for values that are written as `C` says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`open`](Disk::open).
+    pub fn open_as(
+        path: impl AsRef<Path>,
+        max_bytes: u64,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Result<Self, DiskError> {
         let path = path.as_ref();
         let clock = Clock { instant: now, wall };
         let opened = Database::create(path)
@@ -152,12 +198,6 @@ impl<V: Persist> Disk<V> {
             }
             opened => opened,
         }
-    }
-
-    #[cfg_attr(not(test), expect(dead_code, reason = "faults are injected here"))]
-    fn with_backend(backend: impl StorageBackend, max_bytes: u64, clock: Clock) -> Result<Self, DiskError> {
-        let database = Database::builder().create_with_backend(backend).map_err(DiskError::new)?;
-        Self::over(database, max_bytes, clock)
     }
 
     fn over(database: Database, max_bytes: u64, clock: Clock) -> Result<Self, DiskError> {
@@ -181,15 +221,15 @@ impl<V: Persist> Disk<V> {
 }
 
 #[async_trait]
-impl<V: Persist> SlowStore<V> for Disk<V> {
+impl<V: Send + Sync + 'static, C: Codec<V>> SlowStore<V> for Disk<V, C> {
     async fn get(&self, key: &Key, now: Instant) -> io::Result<Option<Recalled<V>>> {
         let key = key.clone();
-        self.blocking(move |file| file.get(&key, now)).await
+        self.blocking(move |file| file.get::<V, C>(&key, now)).await
     }
 
     async fn put(&self, key: &Key, entry: &Arc<Entry<V>>, now: Instant) -> io::Result<()> {
         let (key, entry) = (key.clone(), Arc::clone(entry));
-        self.blocking(move |file| file.put(&key, &entry, now)).await
+        self.blocking(move |file| file.put::<V, C>(&key, &entry, now)).await
     }
 
     async fn remove(&self, key: &Key) -> io::Result<bool> {
@@ -208,7 +248,7 @@ impl<V: Persist> SlowStore<V> for Disk<V> {
 }
 
 impl File {
-    fn get<V: Persist>(&self, key: &Key, now: Instant) -> Result<Option<Recalled<V>>, redb::Error> {
+    fn get<V, C: Codec<V>>(&self, key: &Key, now: Instant) -> Result<Option<Recalled<V>>, redb::Error> {
         let digest = key.digest();
         let reading = self.database.begin_read()?;
         let Some(bytes) = reading.open_table(ENTRIES)?.get(&digest)? else { return Ok(None) };
@@ -217,7 +257,7 @@ impl File {
         let floor = figures.get(FLOOR)?.map_or(0, |floor| floor.value());
         let found = recalled.and_then(|record| {
             let windows = record.times.windows(self.clock, now)?;
-            let value = V::decode(record.value)?;
+            let value = C::decode(record.value)?;
             let tags: Arc<[Box<str>]> = record.tags.iter().map(|tag| Box::from(*tag)).collect();
             Some((record.written, Recalled::new(value, windows, record.weight, tags)))
         });
@@ -241,9 +281,9 @@ impl File {
         Ok(None)
     }
 
-    fn put<V: Persist>(&self, key: &Key, entry: &Entry<V>, now: Instant) -> Result<(), redb::Error> {
+    fn put<V, C: Codec<V>>(&self, key: &Key, entry: &Entry<V>, now: Instant) -> Result<(), redb::Error> {
         let mut value = Vec::new();
-        if !entry.value().encode(&mut value) {
+        if !C::encode(entry.value(), &mut value) {
             return Ok(());
         }
         let weight = entry.weight().saturating_sub(key.as_bytes().len());
@@ -401,7 +441,7 @@ impl Error for DiskError {
     }
 }
 
-impl<V> fmt::Debug for Disk<V> {
+impl<V, C> fmt::Debug for Disk<V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Disk").field("max_bytes", &self.file.max_bytes).finish_non_exhaustive()
     }

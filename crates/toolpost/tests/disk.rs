@@ -1,0 +1,66 @@
+//! Results that outlive the process, below a cache in memory.
+#![cfg(feature = "disk")]
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use toolpost::ToolExt as _;
+use toolpost::cache::{Bounds, Cache, Codec, Disk, Memory, Tiered};
+use toolpost::layers::{ResultCache, Results};
+use toolpost::tool::{CachePolicy, Call, Mark, NoArgs, Output, Tool as _, ToolError, tool_fn};
+
+/// One life of a server: asks its tool once, and says whether the result was remembered.
+async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, invalidate: bool) -> bool {
+    let (now, wall) = clocks();
+    let disk = Disk::<Result<Output, ToolError>, C>::open_as(path, 1 << 20, now, wall).expect("a disk");
+    let cache = ResultCache::over(Tiered::new(Cache::new(Memory::new(Bounds::entries(100))), disk));
+    let policy = CachePolicy::new(Duration::from_secs(600)).tagged("stock");
+    let tool = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
+    let output = tool.call(Call::new(&serde_json::json!({})).expect("JSON")).await.expect("an answer");
+    assert_eq!(output.as_text(), Some("12 left"));
+    if invalidate {
+        cache.invalidate("stock").await;
+    }
+    cache.drain().await;
+    output.has_mark(Mark::CacheHit)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a start of time for a disk")]
+fn clocks() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
+}
+
+/// Writes what no version ever wrote.
+struct Garbage;
+
+impl Codec<Result<Output, ToolError>> for Garbage {
+    fn encode(_: &Result<Output, ToolError>, bytes: &mut Vec<u8>) -> bool {
+        bytes.extend_from_slice(br#"{"content":[{"type":"text","#);
+        true
+    }
+
+    fn decode(_: &[u8]) -> Option<Result<Output, ToolError>> {
+        None
+    }
+}
+
+// Cache 13
+#[tokio::test]
+async fn a_restarted_server_finds_what_the_last_one_knew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results");
+    assert!(!life::<Results>(&path, false).await);
+    assert!(life::<Results>(&path, false).await);
+    assert!(life::<Results>(&path, true).await);
+    assert!(!life::<Results>(&path, false).await, "invalidated for good");
+}
+
+// Cache 13
+#[tokio::test]
+async fn a_result_that_cannot_be_read_is_a_miss_and_gives_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("results");
+    assert!(!life::<Garbage>(&path, false).await);
+    assert!(!life::<Results>(&path, false).await);
+    assert!(life::<Results>(&path, false).await);
+}
