@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::{Done, bench, conformance, examples, fuzz, hygiene, models, root, run_in};
+use crate::{Done, bench, conformance, examples, fuzz, hygiene, models, root, run_in, soak};
 
 /// One step: what it is called, and what runs it.
 type Step = (&'static str, fn(&Path) -> Done);
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("selftest", |root| {
         run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])
     }),
+    ("soak", |_| soak::run(true)),
     ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
     ("examples", |_| examples::run()),
     ("features", |root| {

@@ -3,7 +3,7 @@
 //! Five tools read what lies below one directory and nothing else: `list_files`, `read_file`,
 //! `search_text`, `count_lines` and `git_log`. A sixth, `survey`, is a workflow of these. None writes, and none
 //! touches a network. [`serve`] offers them on stdio and HTTP, [`demo`] and [`selftest`] drive them with a client that
-//! is not ours, and [`load`] with as many calls as there is room for.
+//! is not ours, and [`load`] with as many calls as there is room for, [`soak`] for a long time.
 
 pub mod checkout;
 pub mod client;
@@ -18,6 +18,7 @@ pub mod report;
 pub mod root;
 pub mod selftest;
 pub mod serve;
+pub mod soak;
 pub mod tools;
 pub mod walk;
 pub mod workflow;

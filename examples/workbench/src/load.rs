@@ -12,6 +12,7 @@ mod connection;
 mod cores;
 mod drive;
 mod figures;
+pub(crate) mod goals;
 mod overload;
 mod served;
 
@@ -20,6 +21,7 @@ pub use cores::Cores;
 pub use drive::{Pace, Plan, drive};
 pub use figures::Figures;
 pub use served::Served;
+pub(crate) use served::resident;
 
 use crate::report::Form;
 use crate::serve::{Failure, executor};

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use workbench::report::Form;
 use workbench::serve::Capacity;
-use workbench::{demo, load, selftest, serve};
+use workbench::{demo, load, selftest, serve, soak};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ enum Command {
     },
     /// Puts a server under load: calls per second, latencies, refusals.
     Load(load::Options),
+    /// Makes calls for a long time, and fails if memory grows, a call fails, or latencies drift.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         }
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
+        Command::Soak(options) => soak::run(&root, &options, Form::of_stdout(options.json)),
         Command::Load(options) => load::run(&root, &options, Form::of_stdout(options.json)),
     };
     match done {

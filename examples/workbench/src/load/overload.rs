@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::goals::{Goal, all_held, goals_to_json, write_goals};
 use super::{Ask, Cores, Figures, Pace, Plan, Served, drive};
 use crate::report::Form;
 use crate::serve::Failure;
@@ -25,9 +26,6 @@ const CALM: Duration = Duration::from_secs(4);
 
 /// An answer that takes longer is not a normal one.
 const SLOW: Duration = Duration::from_millis(100);
-
-/// What must hold, what was found, and whether it held.
-type Goal = (&'static str, String, bool);
 
 /// Makes the overload for so long; says whether the server bore it well.
 ///
@@ -63,7 +61,7 @@ pub(super) async fn run(
     }
     form.clear();
     let goals = goals(&phases[1].1, &phases[2].1, capacity * during.as_secs_f64());
-    let ok = goals.iter().all(|(_, _, held)| *held) && phases.iter().all(|(_, phase)| phase.is_ok());
+    let ok = all_held(&goals) && phases.iter().all(|(_, phase)| phase.is_ok());
     show(&phases, &goals, ok, form)?;
     Ok(ok)
 }
@@ -104,10 +102,7 @@ fn show(phases: &[(&str, Figures)], goals: &[Goal], ok: bool, form: Form) -> io:
     let mut out = io::stdout().lock();
     if form == Form::Json {
         let phases: Vec<_> = phases.iter().map(|(name, figures)| figures.to_json(name)).collect();
-        let goals: Vec<_> = goals
-            .iter()
-            .map(|(goal, found, held)| json!({ "goal": goal, "found": found, "held": held }))
-            .collect();
+        let goals = goals_to_json(goals);
         serde_json::to_writer_pretty(&mut out, &json!({ "ok": ok, "phases": phases, "goals": goals }))?;
         writeln!(out)?;
         return out.flush();
@@ -117,9 +112,6 @@ fn show(phases: &[(&str, Figures)], goals: &[Goal], ok: bool, form: Form) -> io:
         figures.write(&mut out)?;
     }
     writeln!(out)?;
-    for (goal, found, held) in goals {
-        let mark = if *held { form.paint("32", "ok  ") } else { form.paint("31", "FAIL") };
-        writeln!(out, "{mark} {goal}: {found}")?;
-    }
+    write_goals(&mut out, goals, form)?;
     out.flush()
 }

@@ -12,7 +12,7 @@ use crate::serve::Failure;
 /// This program, serving in a process of its own on a free loopback port. Dropping it ends it by force.
 #[derive(Debug)]
 pub struct Served {
-    _child: Child,
+    child: Child,
     url: String,
 }
 
@@ -38,9 +38,18 @@ impl Served {
             BufReader::new(stderr).read_line(&mut said).await?;
         }
         match said.trim_end().strip_prefix("workbench: serving ") {
-            Some(url) => Ok(Self { url: url.to_owned(), _child: child }),
+            Some(url) => Ok(Self { url: url.to_owned(), child }),
             None => Err(format!("the server did not start: {}", said.trim_end()).into()),
         }
+    }
+
+    /// The memory of the process that is resident, in bytes; an error where there is no `/proc`, or no process any more.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn memory(&self) -> Result<u64, Failure> {
+        resident(&self.child.id().ok_or("the server has ended")?.to_string())
     }
 
     /// Where it is.
@@ -48,4 +57,16 @@ impl Served {
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// The memory of a process that is resident, in bytes: `self`, or a process by its number.
+///
+/// # Errors
+///
+/// If there is no `/proc`, or no such process.
+pub(crate) fn resident(process: &str) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes << 10)
 }
