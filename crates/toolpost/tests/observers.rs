@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test unwraps")]
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -15,6 +15,10 @@ use toolpost::tool::ToolError;
 use toolpost_test::{Script, run};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+
+/// Held by each test: a place that traces, met for the first time by another thread while a subscriber comes, may stay
+/// silent for it.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Everything that was recorded, as text.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +98,7 @@ fn runtime() -> Runtime {
 
 #[test]
 fn metrics_count_every_call_once() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = Seen::default();
     let runtime = runtime();
     metrics::with_local_recorder(&seen, || calls(&runtime));
@@ -149,6 +154,7 @@ impl Visit for Line {
 
 #[test]
 fn tracing_writes_every_call_once_and_no_line_breaks_of_strangers() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = Seen::default();
     let runtime = runtime();
     tracing::subscriber::with_default(seen.clone(), || calls(&runtime));
