@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use toolpost_tool::{AnyTool, Tool, ToolSpec};
+use toolpost_protocol::{Frame, Limits};
+use toolpost_tool::{AnyTool, Output, Tool, ToolError, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};
 use crate::validate::{Compiler, InvalidSchema, Schema};
@@ -155,6 +156,24 @@ impl Entry {
     #[must_use]
     pub const fn output(&self) -> Option<&Schema> {
         self.output.as_ref()
+    }
+
+    /// The result, if it is what the tool's output schema promises; a result of that very type need not be read.
+    pub(crate) fn kept_promise(&self, output: Output) -> Result<Output, ToolError> {
+        let Some(schema) = self.output.as_ref().filter(|_| !output.is_typed() && !output.is_error()) else {
+            return Ok(output);
+        };
+        let broken = |why: &str| {
+            let name = self.spec().name();
+            ToolError::new(format!("the result of `{name}` is not what its output schema promises: {why}"))
+        };
+        let Some(structured) = output.structured() else {
+            return Err(broken("there is no structured content"));
+        };
+        let frame = Frame::from_text(structured.to_owned(), &Limits::new())
+            .map_err(|violation| broken(&violation.to_string()))?;
+        schema.check(frame.root(), "structuredContent").map_err(|why| broken(&why))?;
+        Ok(output)
     }
 
     /// The arguments that clients repeat in HTTP headers (`x-mcp-header` in the schema).

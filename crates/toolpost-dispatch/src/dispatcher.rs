@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use toolpost_protocol::{Code, Error, Node};
-use toolpost_tool::{Call, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 
 use crate::clock;
 use crate::ending::{Ending, Made};
@@ -28,8 +28,16 @@ pub(crate) struct Inner {
     authorize: Box<dyn Authorize>,
     /// `None` spares each call two clock reads.
     observe: Option<Box<dyn Observe>>,
+    /// Of a call whose tool declares none.
+    pub(crate) time_limit: Duration,
     pub(crate) in_flight: Arc<InFlight>,
 }
+
+/// The time limit of a call whose tool declares none, unless told otherwise.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// The most calls of one principal at once, unless told otherwise.
+const PER_PRINCIPAL: usize = 32;
 
 impl Dispatcher {
     /// A dispatcher of the tools in `registry`.
@@ -40,6 +48,8 @@ impl Dispatcher {
             offered: Offered::default(),
             authorize: Box::new(AllowAll),
             observe: None,
+            time_limit: TIME_LIMIT,
+            per_principal: PER_PRINCIPAL,
         }
     }
 
@@ -57,8 +67,14 @@ impl Dispatcher {
     /// # Errors
     ///
     /// Of kind `Protocol` for an unknown tool, `InvalidArguments` if the arguments do not fit the
-    /// schema, `Refused` if the principal may not call the tool or the dispatcher drains, and
+    /// schema, `Refused` if the principal may not call the tool, has too many calls running or the
+    /// dispatcher drains, `TimedOut` after the call's deadline or the [time limit](DispatcherBuilder::time_limit)
+    /// of tools that declare none, `Failed` if the result does not fit the tool's output schema, and
     /// whatever the tool itself answers. A panic of the tool is an error of kind `Panicked`.
+    ///
+    /// # Panics
+    ///
+    /// The future, if the call has to wait in a tokio runtime without its time enabled, or has a deadline and none.
     ///
     /// # Cancel safety
     ///
@@ -68,7 +84,7 @@ impl Dispatcher {
         if parts.arrived.is_none() && self.0.observe.is_some() {
             parts.arrived = Some(clock::now());
         }
-        let (arrived, flight) = (parts.arrived, self.0.in_flight.enter(key));
+        let (arrived, flight) = (parts.arrived, self.0.in_flight.enter(key, &parts.principal));
         self.make(Call::from_parts(parts), flight, arrived)
     }
 
@@ -80,7 +96,11 @@ impl Dispatcher {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call), except that a drain refuses nothing.
+    /// As [`call`](Self::call), except that neither a drain nor the number of calls refuses anything.
+    ///
+    /// # Panics
+    ///
+    /// As [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
@@ -207,10 +227,17 @@ impl Inner {
             return ending.report(Err(error));
         }
         ending.start();
-        let deadline = call.deadline();
+        let (deadline, limit) = (call.deadline(), self.limit(entry.spec()));
         let mut run = Run::new(flight, || entry.tool().call_boxed(call));
+        let result = run.in_time(deadline, limit).await;
         // In flight until its end is reported: a drain that is over has reported everything.
-        ending.report(in_time(&mut run, deadline).await)
+        ending.report(result.and_then(|output| entry.kept_promise(output)))
+    }
+
+    /// How long a call may take whose tool says nothing of it. A tool that only calls others says it by theirs.
+    fn limit(&self, spec: &ToolSpec) -> Option<Duration> {
+        let policy = spec.policy();
+        (policy.time_limit.is_none() && !policy.composite).then_some(self.time_limit)
     }
 
     /// Reports the end of a call that never came as far as its tool's description.
@@ -259,18 +286,6 @@ impl Inner {
     }
 }
 
-/// Runs a call until its deadline; the tool's own limits may be shorter.
-async fn in_time(run: &mut Run<'_, Output>, deadline: Option<Instant>) -> Result<Output, ToolError> {
-    let Some(deadline) = deadline else { return run.await };
-    match tokio::time::timeout_at(deadline.into(), &mut *run).await {
-        Ok(result) => result,
-        Err(_elapsed) => {
-            run.stop();
-            Err(ToolError::with_kind(ErrorKind::TimedOut, "the call's deadline has passed"))
-        }
-    }
-}
-
 impl From<Barred> for ToolError {
     fn from(barred: Barred) -> Self {
         match barred {
@@ -278,6 +293,10 @@ impl From<Barred> for ToolError {
             Barred::KeyInUse => {
                 let message = "a request with this id is still running on this connection";
                 Self::protocol(Error::new(Code::INVALID_REQUEST, message))
+            }
+            Barred::TooMany(calls) => {
+                let message = format!("{calls} calls of yours run already: wait until one of them has ended");
+                Self::refused(Refusal::TooManyAtOnce, message, None)
             }
         }
     }
@@ -289,6 +308,8 @@ pub struct DispatcherBuilder {
     offered: Offered,
     authorize: Box<dyn Authorize>,
     observe: Option<Box<dyn Observe>>,
+    time_limit: Duration,
+    per_principal: usize,
 }
 
 impl DispatcherBuilder {
@@ -334,11 +355,32 @@ impl DispatcherBuilder {
         self
     }
 
+    /// Cuts a call off after `limit` that has no deadline, and whose tool declares no time limit and does not only call
+    /// other tools. Default: 60 s; [`Duration::MAX`] is no limit.
+    ///
+    /// It is counted from the call's first poll, waiting for a seat and attempts that follow it included; outside a tokio
+    /// runtime it is not kept. Reading a resource, making a prompt and completing have the same limit.
+    #[must_use]
+    pub const fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Lets `calls` calls of one principal run at once, waiting for a seat included, and refuses more. Default: 32.
+    ///
+    /// Callers without a name cannot be told apart, and are not counted; nor are calls that a running call makes.
+    #[must_use]
+    pub const fn calls_per_principal(mut self, calls: usize) -> Self {
+        self.per_principal = calls;
+        self
+    }
+
     /// The dispatcher.
     #[must_use]
     pub fn build(self) -> Dispatcher {
-        let Self { registry, offered, authorize, observe } = self;
-        Dispatcher(Arc::new(Inner { registry, offered, authorize, observe, in_flight: Arc::default() }))
+        let Self { registry, offered, authorize, observe, time_limit, per_principal } = self;
+        let in_flight = Arc::new(InFlight::new(per_principal));
+        Dispatcher(Arc::new(Inner { registry, offered, authorize, observe, time_limit, in_flight }))
     }
 }
 

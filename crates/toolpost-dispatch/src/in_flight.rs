@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
 use toolpost_protocol::Id;
+use toolpost_tool::Principal;
 
 /// Names a running call: the connection or session it came on, and its request id there.
 ///
@@ -28,13 +29,16 @@ impl CallKey {
 }
 
 /// Counts every running call, and knows those that can be cancelled by key.
-#[derive(Default)]
 pub(crate) struct InFlight {
     /// How many calls run, and in the highest bit whether new ones are refused: one word, so that a call that is
     /// refused is never counted, and a drain that has begun misses none.
     state: AtomicUsize,
     idle: Notify,
     keyed: DashMap<CallKey, Slot>,
+    /// How many calls of each principal run that has a name; nobody is in it without a call.
+    named: DashMap<Principal, usize>,
+    /// The most calls of one of them.
+    per_principal: usize,
 }
 
 /// The bit that says that no call may start.
@@ -52,38 +56,58 @@ struct Slot {
 pub(crate) enum Barred {
     Draining,
     KeyInUse,
+    /// So many calls of the principal run.
+    TooMany(usize),
 }
 
 impl InFlight {
-    /// Counts a call in; it is counted out when the flight is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, key: Option<CallKey>) -> Result<Flight, Barred> {
-        let Some(key) = key else {
-            self.count_in()?;
-            return Ok(Flight { table: Arc::clone(self), key: None });
-        };
-        match self.keyed.entry(key.clone()) {
-            Entry::Occupied(_) => return Err(Barred::KeyInUse),
-            Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
+    /// An empty table, for at most `per_principal` calls of one principal at once.
+    pub(crate) fn new(per_principal: usize) -> Self {
+        Self {
+            state: AtomicUsize::default(),
+            idle: Notify::default(),
+            keyed: DashMap::default(),
+            named: DashMap::default(),
+            per_principal,
         }
-        if let Err(barred) = self.count_in() {
-            self.keyed.remove(&key);
-            return Err(barred);
-        }
-        Ok(Flight { table: Arc::clone(self), key: Some(key) })
     }
 
-    fn count_in(&self) -> Result<(), Barred> {
+    /// Counts a call in; it is counted out when the flight is dropped.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        key: Option<CallKey>,
+        principal: &Principal,
+    ) -> Result<Flight, Barred> {
+        // What the flight has taken it gives back, also when the call is barred by what it takes next.
+        let mut flight = Flight { table: Arc::clone(self), key: None, named: None, counted: false };
+        if !principal.is_anonymous() {
+            let mut calls = self.named.entry(principal.clone()).or_default();
+            if self.per_principal <= *calls {
+                return Err(Barred::TooMany(*calls));
+            }
+            *calls += 1;
+            drop(calls);
+            flight.named = Some(principal.clone());
+        }
+        if let Some(key) = key {
+            match self.keyed.entry(key.clone()) {
+                Entry::Occupied(_) => return Err(Barred::KeyInUse),
+                Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
+            }
+            flight.key = Some(key);
+        }
         let open = |state: usize| (state & CLOSED == 0).then_some(state + 1);
         match self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, open) {
-            Ok(_) => Ok(()),
-            Err(_closed) => Err(Barred::Draining),
+            Ok(_) => flight.counted = true,
+            Err(_closed) => return Err(Barred::Draining),
         }
+        Ok(flight)
     }
 
     /// Counts in a call made by a call that is counted already, and so not to be barred.
     pub(crate) fn enter_within(self: &Arc<Self>) -> Flight {
         self.state.fetch_add(1, Ordering::SeqCst);
-        Flight { table: Arc::clone(self), key: None }
+        Flight { table: Arc::clone(self), key: None, named: None, counted: true }
     }
 
     /// Cancels the call under `key`; false if there is none.
@@ -139,7 +163,12 @@ impl fmt::Debug for InFlight {
 #[derive(Debug)]
 pub(crate) struct Flight {
     table: Arc<InFlight>,
+    /// What it can be cancelled by.
     key: Option<CallKey>,
+    /// Whose calls it is counted among.
+    named: Option<Principal>,
+    /// Whether it is counted among all that run.
+    counted: bool,
 }
 
 impl Flight {
@@ -159,7 +188,13 @@ impl Drop for Flight {
         if let Some(key) = &self.key {
             self.table.keyed.remove(key);
         }
-        if self.table.state.fetch_sub(1, Ordering::SeqCst) & !CLOSED == 1 {
+        if let Some(principal) = &self.named {
+            self.table.named.remove_if_mut(principal, |_, calls| {
+                *calls -= 1;
+                *calls == 0
+            });
+        }
+        if self.counted && self.table.state.fetch_sub(1, Ordering::SeqCst) & !CLOSED == 1 {
             self.table.idle.notify_waiters();
         }
     }

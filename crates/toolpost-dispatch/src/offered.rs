@@ -111,17 +111,17 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<Vec<ResourceContents>, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key);
+        let flight = inner.in_flight.enter(key, &parts.principal);
         async move {
-            let flight = flight?;
+            let (flight, deadline) = (flight?, parts.deadline);
             let unknown = || {
                 let error = Error::new(Code::INVALID_PARAMS, "there is no resource with this URI");
                 ToolError::protocol(error.with_data(&json!({ "uri": &*uri })))
             };
             let resources = inner.offered.resources.as_ref().ok_or_else(unknown)?;
             inner.decide(&parts.principal, Target::Resource(&uri))?;
-            let read = Run::new(flight, || resources.read_erased(&uri, Call::from_parts(parts))).await?;
-            read.ok_or_else(unknown)
+            let mut run = Run::new(flight, || resources.read_erased(&uri, Call::from_parts(parts)));
+            run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
     }
 
@@ -142,9 +142,9 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key);
+        let flight = inner.in_flight.enter(key, &parts.principal);
         async move {
-            let flight = flight?;
+            let (flight, deadline) = (flight?, parts.deadline);
             let unknown = || {
                 let shown: String = name.chars().take(80).collect();
                 let message = format!("unknown prompt `{shown}`; prompts/list names those there are");
@@ -152,9 +152,8 @@ impl Dispatcher {
             };
             let prompts = inner.offered.prompts.as_ref().ok_or_else(unknown)?;
             inner.decide(&parts.principal, Target::Prompt(&name))?;
-            let got =
-                Run::new(flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts))).await?;
-            got.ok_or_else(unknown)
+            let mut run = Run::new(flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts)));
+            run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
     }
 
@@ -174,7 +173,7 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<Vec<String>, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key);
+        let flight = inner.in_flight.enter(key, &completing.principal);
         async move {
             let flight = flight?;
             let Some(completions) = &inner.offered.completions else { return Ok(Vec::new()) };
@@ -187,7 +186,8 @@ impl Dispatcher {
                 }
                 _ => {}
             }
-            Run::new(flight, || completions.complete_erased(completing)).await
+            let mut run = Run::new(flight, || completions.complete_erased(completing));
+            run.in_time(None, Some(inner.time_limit)).await
         }
     }
 }

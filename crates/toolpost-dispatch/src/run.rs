@@ -1,13 +1,18 @@
 //! Runs a tool, or what else is offered, so that a panic is an answer and a cancelled call stops.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use toolpost_tool::{BoxFuture, ErrorKind, ToolError};
 
+use crate::clock;
 use crate::in_flight::Flight;
 
 /// A running call. Dropping it drops the future, and only then counts the call out.
@@ -28,9 +33,32 @@ impl<'a, T> Run<'a, T> {
         Self { future, stillborn, flight }
     }
 
-    /// Drops the future; the call stays in flight until this value is dropped.
-    pub(crate) fn stop(&mut self) {
+    /// Runs the call until its deadline or, if it has none, for `limit`; what it calls may have shorter limits of its
+    /// own. When it returns the future is gone, and the call is in flight until this value is dropped.
+    pub(crate) async fn in_time(
+        &mut self,
+        deadline: Option<Instant>,
+        limit: Option<Duration>,
+    ) -> Result<T, ToolError> {
+        // Most calls have their answer at the first poll, and need neither a clock nor a timer.
+        if let Poll::Ready(result) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *self).poll(cx))).await {
+            return result;
+        }
+        // Polled by something else than tokio, a call is bounded by that.
+        let limit = limit.filter(|_| deadline.is_none() && Handle::try_current().is_ok());
+        let limited = || clock::now().checked_add(limit?);
+        let Some(end) = deadline.or_else(limited) else { return self.await };
+        if let Ok(result) = tokio::time::timeout_at(end.into(), &mut *self).await {
+            return result;
+        }
         self.end();
+        let message = limit.map_or(Cow::Borrowed("the call's deadline has passed"), |limit| {
+            format!(
+                "the call took longer than {limit:?}, the limit of what declares no time limit of its own"
+            )
+            .into()
+        });
+        Err(ToolError::with_kind(ErrorKind::TimedOut, message))
     }
 
     fn end(&mut self) {

@@ -75,6 +75,8 @@ pub enum Refusal {
     QueueFull,
     /// The principal called too often.
     RateLimited,
+    /// As many calls of the principal run as may run at once.
+    TooManyAtOnce,
 }
 
 impl Refusal {
@@ -88,6 +90,7 @@ impl Refusal {
             Self::Draining => "draining",
             Self::QueueFull => "queue_full",
             Self::RateLimited => "rate_limited",
+            Self::TooManyAtOnce => "too_many_at_once",
         }
     }
 }

@@ -54,6 +54,9 @@ pub enum Mark {
     Degraded,
 }
 
+/// The bit of an output that [`is_typed`](Output::is_typed), beside those of the marks.
+const TYPED: u8 = 1 << 7;
+
 /// How much of a result the receiver's revision understands.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -112,6 +115,7 @@ impl Output {
     /// If `value` cannot be encoded as JSON.
     pub fn with_structured<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, ToolError> {
         self.structured = Some(serde_json::to_string(value)?.into());
+        self.marks &= !TYPED;
         Ok(self)
     }
 
@@ -150,6 +154,13 @@ impl Output {
     #[must_use]
     pub const fn has_mark(&self, mark: Mark) -> bool {
         self.marks & (1 << mark as u8) != 0
+    }
+
+    /// Whether the structured content was encoded from the type that its schema came from (see [`Json`]), so that
+    /// nobody needs to hold the one against the other.
+    #[must_use]
+    pub const fn is_typed(&self) -> bool {
+        self.marks & TYPED != 0
     }
 
     /// Whether the result reports a failure of the tool.
@@ -316,6 +327,8 @@ impl<T: Serialize + JsonSchema + Send> IntoOutput for Json<T> {
     }
 
     fn into_output(self) -> Result<Output, ToolError> {
-        Output::json(&self.0)
+        let mut output = Output::json(&self.0)?;
+        output.marks |= TYPED;
+        Ok(output)
     }
 }

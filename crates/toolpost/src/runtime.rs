@@ -219,6 +219,8 @@ pub struct RuntimeBuilder {
     surface: Surface,
     authorize: Option<Arc<dyn Authorize>>,
     observers: Vec<Box<dyn Observe>>,
+    time_limit: Option<Duration>,
+    per_principal: Option<usize>,
     offers: Vec<SetUp>,
 }
 
@@ -287,6 +289,22 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Cuts a call off after `limit` that has no deadline, and whose tool has no time limit, neither its own nor by the
+    /// settings. Default: 60 s; [`Duration::MAX`] is no limit.
+    #[must_use]
+    pub const fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// Lets one principal have `calls` calls at once, those that wait for a seat included, and refuses more. Default: 32.
+    /// Callers without a name are not counted.
+    #[must_use]
+    pub const fn calls_per_principal(mut self, calls: usize) -> Self {
+        self.per_principal = Some(calls);
+        self
+    }
+
     /// Asks `authorize` before listing and before using; without it, everything is allowed.
     #[must_use]
     pub fn authorize(mut self, authorize: impl Authorize) -> Self {
@@ -334,7 +352,8 @@ impl RuntimeBuilder {
     /// not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, offers } = self;
+        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
+        let Self { time_limit, per_principal, offers, .. } = self;
         let cache = cache.unwrap_or_else(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)));
         let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
         let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
@@ -348,6 +367,12 @@ impl RuntimeBuilder {
             }
             if !observers.is_empty() {
                 builder = builder.observe(All(Arc::clone(&observers)));
+            }
+            if let Some(limit) = time_limit {
+                builder = builder.time_limit(limit);
+            }
+            if let Some(calls) = per_principal {
+                builder = builder.calls_per_principal(calls);
             }
             builder
         };

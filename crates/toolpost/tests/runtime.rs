@@ -88,19 +88,22 @@ fn settings_fill_in_and_override() {
         .unwrap();
         let hangs = |name: &str| Script::new(name).hangs();
         let declares = |spec: ToolSpec| spec.with_time_limit(Duration::from_secs(3));
-        let runtime = Runtime::builder()
-            .settings(settings)
-            .tool(hangs("a"))
-            .tool(hangs("a2").with_spec(declares))
-            .tool(hangs("b").with_spec(declares))
-            .tool(hangs("c").with_spec(declares))
-            .build()
-            .unwrap();
-        for (name, seconds) in [("a", 1), ("a2", 3), ("b", 5)] {
+        let builder = || {
+            Runtime::builder()
+                .settings(settings.clone())
+                .tool(hangs("a"))
+                .tool(hangs("a2").with_spec(declares))
+                .tool(hangs("b").with_spec(declares))
+                .tool(hangs("c").with_spec(declares))
+        };
+        let runtime = builder().build().unwrap();
+        // Without a limit of its own it has the one of those that have none.
+        for (name, seconds) in [("a", 1), ("a2", 3), ("b", 5), ("c", 60)] {
             let start = Instant::now();
             assert_kind(&call(&runtime, name).await, ErrorKind::TimedOut);
             assert_eq!(start.elapsed(), Duration::from_secs(seconds), "{name}");
         }
+        let runtime = builder().time_limit(Duration::MAX).build().unwrap();
         let unlimited = tokio::time::timeout(Duration::from_secs(3_600), call(&runtime, "c")).await;
         assert!(unlimited.is_err(), "the host has switched the limit off");
     });

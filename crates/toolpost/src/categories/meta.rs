@@ -82,7 +82,7 @@ pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
             list_tools.with_spec(|s| s.with_description("Lists the tools in one category.").read_only()),
         ),
         AnyTool::new(get_schema.with_spec(|s| s.with_description("Shows how to call one tool.").read_only())),
-        AnyTool::new(dispatch.with_spec(|s| s.with_description("Calls one tool by its name."))),
+        AnyTool::new(dispatch.with_spec(|s| s.with_description("Calls one tool by its name.").composite())),
     ]
 }
 

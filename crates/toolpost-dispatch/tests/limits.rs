@@ -1,0 +1,137 @@
+//! What holds without being asked for: calls per principal, a time limit, and results as promised.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps; its clock is paused")]
+
+use std::future::pending;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use toolpost_dispatch::{Dispatcher, DispatcherBuilder, Registry, Request};
+use toolpost_tool::{ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn};
+
+fn builder() -> DispatcherBuilder {
+    let held = || tool_fn("held", |_: NoArgs, _| pending::<Result<String, ToolError>>());
+    let named = |name: &'static str, change: fn(ToolSpec) -> ToolSpec| {
+        held().with_spec(move |_| change(ToolSpec::new(name).unwrap()))
+    };
+    let registry = Registry::builder()
+        .tool(held())
+        .tool(named("patient", |spec| spec.with_time_limit(Duration::from_secs(300))))
+        .tool(named("composite", ToolSpec::composite))
+        .tool(tool_fn("ping", |_: NoArgs, _| async { Ok("pong") }))
+        .build()
+        .unwrap();
+    Dispatcher::builder(registry)
+}
+
+fn by(name: &'static str) -> Request {
+    Request::new("held").by(Principal::new(name))
+}
+
+#[test]
+fn one_principal_cannot_have_every_call() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let all = builder().build();
+    let mut running: Vec<_> = (0..32).map(|_| Box::pin(all.call(by("ada")))).collect();
+    for call in &mut running {
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+    }
+    let Poll::Ready(Err(refused)) = pin!(all.call(by("ada"))).poll(&mut cx) else { unreachable!("refused") };
+    assert_eq!(refused.kind(), ErrorKind::Refused(Refusal::TooManyAtOnce));
+    assert_eq!(refused.to_string(), "32 calls of yours run already: wait until one of them has ended");
+    assert_eq!(all.running(), 32, "what is refused is never counted");
+
+    assert!(pin!(all.call(by("bob"))).poll(&mut cx).is_pending(), "another principal has calls of its own");
+    let mut strangers: Vec<_> = (0..64).map(|_| Box::pin(all.call(Request::new("held")))).collect();
+    for call in &mut strangers {
+        assert!(call.as_mut().poll(&mut cx).is_pending(), "nobody can tell whose these are");
+    }
+    running.pop();
+    assert!(pin!(all.call(by("ada"))).poll(&mut cx).is_pending(), "one that has ended makes room");
+    drop((running, strangers));
+    assert_eq!(all.running(), 0);
+}
+
+#[test]
+fn the_number_of_calls_is_the_hosts_to_say() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let all = builder().calls_per_principal(1).build();
+    let first = all.call(by("ada"));
+    assert!(pin!(all.call(by("ada"))).poll(&mut cx).is_ready(), "counted from when it is made");
+    drop(first);
+    assert!(pin!(all.call(by("ada"))).poll(&mut cx).is_pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_declares_no_time_limit_has_a_minute() {
+    let begin = Instant::now();
+    let all = builder().build();
+    let error = all.call(Request::new("held")).await.unwrap_err();
+    assert_eq!((error.kind(), begin.elapsed()), (ErrorKind::TimedOut, Duration::from_secs(60)));
+    let text = "the call took longer than 60s, the limit of what declares no time limit of its own";
+    assert_eq!(error.to_string(), text);
+
+    let brief = builder().time_limit(Duration::from_millis(5)).build();
+    for (all, tool) in [(&all, "patient"), (&all, "composite"), (&brief, "patient"), (&brief, "composite")] {
+        let call = all.call(Request::new(tool));
+        let cut = tokio::time::timeout(Duration::from_secs(299), call).await;
+        assert!(cut.is_err(), "{tool} has limits of its own");
+    }
+    let begin = Instant::now();
+    brief.call(Request::new("held")).await.unwrap_err();
+    assert_eq!(begin.elapsed(), Duration::from_millis(5));
+    assert_eq!(brief.call(Request::new("ping")).await.unwrap().as_text(), Some("pong"));
+    assert_eq!((all.running(), brief.running()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_result_is_what_its_schema_promises() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"lines": {"type": "integer"}},
+        "required": ["lines"],
+    });
+    let tool = |name: &'static str, output: Output| {
+        let schema = schema.clone();
+        tool_fn(name, move |_: NoArgs, _| {
+            let output = output.clone();
+            async move { Ok(output) }
+        })
+        .with_spec(move |spec| spec.with_output_schema(schema))
+    };
+    let of = |value: Value| Output::json(&value).unwrap();
+    let registry = Registry::builder()
+        .tool(tool("right", of(json!({"lines": 3, "more": true}))))
+        .tool(tool("wrong", of(json!({"lines": "three"}))))
+        .tool(tool("missing", Output::text("three lines")))
+        .tool(tool("failed", Output::text("no such file").into_error()))
+        .tool(tool_fn("typed", |_: NoArgs, _| async { Ok(Json(3_u32)) }))
+        .build()
+        .unwrap();
+    let all = Dispatcher::builder(registry).build();
+    let said = |result: Result<Output, ToolError>| match result {
+        Ok(output) => output.as_text().map(str::to_owned),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Failed);
+            Some(error.to_string())
+        }
+    };
+    for (name, expected) in [
+        ("right", r#"{"lines":3,"more":true}"#),
+        (
+            "wrong",
+            "the result of `wrong` is not what its output schema promises: \
+             structuredContent.lines: expected integer, got string \"three\"",
+        ),
+        (
+            "missing",
+            "the result of `missing` is not what its output schema promises: there is no structured content",
+        ),
+        ("failed", "no such file"),
+        ("typed", "3"),
+    ] {
+        assert_eq!(said(all.call(Request::new(name)).await).as_deref(), Some(expected), "{name}");
+    }
+}
