@@ -7,12 +7,21 @@ use toolpost_tool::{Call, ErrorKind, InvalidToolName, Output, Tool, ToolError, T
 
 use crate::Runtime;
 
+/// How many calls may be made within each other. Each is polled by the one before, on one stack.
+const DEEPEST: usize = 16;
+
+tokio::task_local! {
+    /// Within how many calls by name what runs now is.
+    static DEPTH: usize;
+}
+
 /// The tools of a runtime that is yet to be built, for tools in it that call others by name.
 ///
 /// A call through it is authorized, checked, observed and run like one that came from outside, under
 /// the principal, priority and deadline of the call it is made for. It holds no runtime alive.
 ///
-/// A tool that calls itself through its peers, however indirectly, recurses: nothing here counts how deep.
+/// A tool that calls itself through its peers, however indirectly, recurses: calls within calls are refused beyond
+/// the sixteenth, long before they use up the stack. A tool that spawns tasks to call its peers from starts anew in each.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     dispatcher: Arc<OnceLock<WeakDispatcher>>,
@@ -56,9 +65,25 @@ impl Tool for Peer {
 
     /// Calls the tool that has this name in the runtime. `call` must carry that name, as
     /// [`Call::child`] made for this tool's spec does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dispatcher::call_within`](toolpost_dispatch::Dispatcher::call_within); of kind `Unavailable` if the runtime
+    /// is gone or not there yet, and of kind `Failed` if this is a call within too many others.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the tool's future.
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let depth = DEPTH.try_with(|depth| depth + 1).unwrap_or(1);
+        if DEEPEST < depth {
+            let name = self.spec.name();
+            return Err(ToolError::new(format!(
+                "`{name}` is called within {DEEPEST} calls of other tools; does it call itself?"
+            )));
+        }
         match self.peers.dispatcher.get().and_then(WeakDispatcher::upgrade) {
-            Some(dispatcher) => dispatcher.call_within(call).await,
+            Some(dispatcher) => DEPTH.scope(depth, dispatcher.call_within(call)).await,
             None => Err(ToolError::with_kind(
                 ErrorKind::Unavailable,
                 "no runtime is bound to these peers, or it is gone",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +170,7 @@ impl Runtime {
         let rest = join(self.shared.cache.drain(), self.shared.threads.idle());
         let _done = join(calls, tokio::time::timeout_at(end.into(), rest)).await;
         let remaining = Remaining {
-            calls: self.dispatcher.running(),
+            calls: self.dispatcher.running().max(self.categories.dispatcher().running()),
             queued: self.gate().waiting(),
             refreshes: self.shared.cache.refreshing(),
             threads: self.shared.threads.busy(),
@@ -305,7 +306,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Asks `authorize` before listing and before using; without it, everything is allowed.
+    /// Asks `authorize` before listing and before using; without it, everything is allowed. An error or a panic of it
+    /// denies.
     #[must_use]
     pub fn authorize(mut self, authorize: impl Authorize) -> Self {
         self.authorize = Some(Arc::new(authorize));
@@ -313,7 +315,7 @@ impl RuntimeBuilder {
     }
 
     /// Tells `observe` of every call, beside those that are told already. Behind four tools, a call of one of them and
-    /// the call that it makes are two.
+    /// the call that it makes are two. One that panics misses what it was told then, and nobody else notices.
     #[must_use]
     pub fn observe(mut self, observe: impl Observe) -> Self {
         self.observers.push(Box::new(observe));
@@ -412,7 +414,9 @@ impl Authorize for Rule {
     fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
         match access.target {
             Target::Tool(_) if !self.tools => Ok(Decision::Allow),
-            _ => self.authorize.authorize(access),
+            // A panic is no decision, and without one nothing is allowed.
+            _ => catch_unwind(AssertUnwindSafe(|| self.authorize.authorize(access)))
+                .unwrap_or_else(|_panicked| Err("the rule panicked".into())),
         }
     }
 
@@ -421,12 +425,14 @@ impl Authorize for Rule {
     }
 }
 
-/// The host's observers as one.
+/// The host's observers as one. One that panics costs neither the call nor what the others are told.
 struct All(Arc<[Box<dyn Observe>]>);
 
 impl Observe for All {
     fn on(&self, event: &Event<'_>) {
-        self.0.iter().for_each(|observer| observer.on(event));
+        for observer in &*self.0 {
+            let _told = catch_unwind(AssertUnwindSafe(|| observer.on(event)));
+        }
     }
 }
 

@@ -379,3 +379,23 @@ fn a_misspelt_tool_in_the_settings_is_named_when_the_last_category_is_loaded() {
         assert_eq!(error.to_string(), "the settings name a tool `fetsh`, and there is none");
     });
 }
+
+#[test]
+fn a_drain_waits_for_a_call_behind_the_four_that_came_past_them() {
+    run(async {
+        let peers = Peers::new();
+        let nap = tool_fn("nap", |_: NoArgs, _: Call| async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok("rested")
+        });
+        let runtime = Runtime::builder().tool(nap).surface(Surface::Hierarchical).build().unwrap();
+        assert!(peers.bind(&runtime));
+        let peer = peers.tool("nap").unwrap();
+        let call = Call::new(&json!({})).unwrap().child("nap", &json!({})).unwrap();
+        let running = tokio::spawn(async move { peer.call(call).await });
+        tokio::task::yield_now().await;
+        assert_eq!(runtime.drain(Duration::from_secs(1)).await.unwrap_err().calls, 1);
+        runtime.drain(Duration::from_secs(2)).await.unwrap();
+        assert_text(&running.await.unwrap(), "rested");
+    });
+}

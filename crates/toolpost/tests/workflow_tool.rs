@@ -353,6 +353,28 @@ fn a_workflow_takes_no_seat_that_its_steps_need() {
 }
 
 #[test]
+fn a_workflow_that_calls_itself_fails_before_the_stack_is_used_up() {
+    run(async {
+        let peers = Peers::new();
+        let by_name = |name: &str, step: &str| {
+            let mut w = Workflow::<Call>::new(name);
+            let out = w.step("step").call(peers.tool(step).unwrap(), (), |()| NoArgs {});
+            WorkflowTool::new(spec(name), w.finish(out).unwrap())
+        };
+        let runtime =
+            Runtime::builder().tool(by_name("hen", "egg")).tool(by_name("egg", "hen")).build().unwrap();
+        assert!(peers.bind(&runtime));
+        for _again in 0..2 {
+            let error = runtime.call("hen", &NoArgs {}).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Failed);
+            let said = error.to_string();
+            let last = "`egg` is called within 16 calls of other tools; does it call itself?";
+            assert!(said.contains(last), "{said}");
+        }
+    });
+}
+
+#[test]
 fn a_drain_lets_a_running_workflow_finish_its_steps() {
     run(async {
         let peers = Peers::new();
