@@ -108,16 +108,8 @@ impl Categories {
     ///
     /// Dropping the future leaves the loading to whoever else waits for it.
     pub async fn tools(&self, name: &str, principal: &Principal) -> Result<Vec<ShortTool>, ToolError> {
-        self.load(name).await?;
-        let inside: Vec<ShortTool> =
-            self.visible(principal).iter().filter(|entry| category(entry) == name).map(short).collect();
-        if inside.is_empty() && !self.0.lazy.contains_key(name) {
-            let known: Vec<String> =
-                self.list(principal).into_iter().map(|c| format!("`{}`", c.name)).collect();
-            let message = format!("there is no category `{name}`; there are: {}", known.join(", "));
-            return Err(ToolError::invalid_arguments(message));
-        }
-        Ok(inside)
+        self.load_known(name, principal).await?;
+        Ok(self.visible(principal).iter().filter(|entry| category(entry) == name).map(short).collect())
     }
 
     /// The schemas of one tool, encoded: an object with `name`, `description`, `inputSchema` and, if there is one,
@@ -131,7 +123,8 @@ impl Categories {
         match catalog.find(tool).filter(|entry| self.0.dispatcher.may(principal, entry.spec())) {
             Some(entry) => self.0.schemas.encoded(catalog.generation(), entry.spec()),
             None => Err(ToolError::invalid_arguments(format!(
-                "there is no tool `{tool}` in the categories loaded so far; list a category's tools to see them"
+                "there is no tool `{}` in the categories loaded so far; list a category's tools to see them",
+                cut(tool, 80)
             ))),
         }
     }
@@ -163,6 +156,24 @@ impl Categories {
             Some(lazy) => lazy.load(|tools| self.register(name, tools)).await,
             None => Ok(()),
         }
+    }
+
+    /// Loads a category as [`load`](Self::load) does; one that is not there for `principal` is an error that names
+    /// those that are.
+    async fn load_known(&self, name: &str, principal: &Principal) -> Result<(), ToolError> {
+        self.load(name).await?;
+        if self.0.lazy.contains_key(name)
+            || self.visible(principal).iter().any(|entry| category(entry) == name)
+        {
+            return Ok(());
+        }
+        let (name, known) = (cut(name, 80), self.names(principal));
+        Err(ToolError::invalid_arguments(format!("there is no category `{name}`; there are: {known}")))
+    }
+
+    fn names(&self, principal: &Principal) -> String {
+        let names: Vec<String> = self.list(principal).into_iter().map(|c| format!("`{}`", c.name)).collect();
+        names.join(", ")
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
@@ -218,9 +229,12 @@ fn category(entry: &Entry) -> &str {
 }
 
 fn short(entry: &Arc<Entry>) -> ShortTool {
-    const MOST: usize = 100;
     let spec = entry.tool().spec();
     let line = spec.description().lines().next().unwrap_or("").trim();
-    let end = line.char_indices().nth(MOST).map_or(line.len(), |(at, _)| at);
-    ShortTool { name: spec.name().to_owned(), description: line[..end].to_owned() }
+    ShortTool { name: spec.name().to_owned(), description: cut(line, 100).to_owned() }
+}
+
+/// The first `most` characters.
+fn cut(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }

@@ -61,6 +61,14 @@ impl Inventory {
             given.flat_map(|(category, tools)| tools.iter().map(move |tool| (category, tool)))
         {
             let spec = tool.spec();
+            if let (Some(category), Some(own)) =
+                (category, spec.category().filter(|own| Some(*own) != category))
+            {
+                let name = spec.name();
+                faults.push(format!(
+                    "`{name}` declares the category `{own}`, and is loaded as one of `{category}`"
+                ));
+            }
             let policy = self.settings.apply(spec.name(), spec.policy(), &mut faults);
             let former = self.pipelines.get(spec.name());
             tools.push(Pipeline::new(tool.clone(), category, policy, shared, former));

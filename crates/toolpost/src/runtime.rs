@@ -1,6 +1,7 @@
 //! Tools, with their declared policy applied, ready to be called.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -216,7 +217,7 @@ pub struct RuntimeBuilder {
     cache: Option<ResultCache>,
     rates: Option<RateLimit>,
     gate: Option<Gate>,
-    lazy: BTreeMap<String, Loader>,
+    lazy: Vec<(String, Loader)>,
     surface: Surface,
     authorize: Option<Arc<dyn Authorize>>,
     observers: Vec<Box<dyn Observe>>,
@@ -271,15 +272,20 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Loads the tools of the category called `name` from `loader` when one of them is first used. The loader runs once,
-    /// however many come at the same time; if it fails, the next use runs it again. Listing never runs it.
+    /// Loads the tools of the category called `name` from `loader` on its first use: when the category is listed
+    /// ([`Categories::tools`]), named to one of the four tools of [`Surface::Hierarchical`], or
+    /// [loaded](Categories::load). Until then no call finds its tools by their names alone, and a flat list has none of
+    /// them. The tools declare this category or none.
+    ///
+    /// The loader runs once, however many come at the same time; if it fails, panics, or everyone who waits for it
+    /// leaves, the next use runs it again. Listing the categories never runs it.
     #[must_use]
     pub fn lazy_category<F, Fut>(mut self, name: impl Into<String>, loader: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<AnyTool>, ToolError>> + Send + 'static,
     {
-        self.lazy.insert(name.into(), Box::new(move || Box::pin(loader())));
+        self.lazy.push((name.into(), Box::new(move || Box::pin(loader()))));
         self
     }
 
@@ -350,8 +356,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If a name or alias is taken, a schema is not one, a setting makes no sense, or the settings name a tool that does
-    /// not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
+    /// If a name or alias is taken, a lazy category is given twice, a schema is not one, a setting makes no sense, or the
+    /// settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
@@ -359,8 +365,13 @@ impl RuntimeBuilder {
         let cache = cache.unwrap_or_else(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)));
         let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
         let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
-        let (registered, catalog) =
-            Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared)?;
+        let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
+        let (lazy, twice) = by_name(lazy);
+        let (registered, catalog) = match registered {
+            Ok(registered) if twice.is_empty() => registered,
+            Ok(_) => return Err(BuildError::new(twice)),
+            Err(BuildError { faults }) => return Err(BuildError::new([twice, faults].concat())),
+        };
         let observers: Arc<[Box<dyn Observe>]> = observers.into();
         let dispatcher = |catalog, tools| {
             let mut builder = Dispatcher::builder(Registry::new(catalog));
@@ -401,6 +412,18 @@ impl fmt::Debug for RuntimeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RuntimeBuilder").field("tools", &self.tools).finish_non_exhaustive()
     }
+}
+
+/// The loaders by category, and the faults of those given twice.
+fn by_name(loaders: Vec<(String, Loader)>) -> (BTreeMap<String, Loader>, Vec<String>) {
+    let (mut lazy, mut twice) = (BTreeMap::new(), Vec::new());
+    for (name, loader) in loaders {
+        match lazy.entry(name) {
+            Entry::Vacant(vacant) => drop(vacant.insert(loader)),
+            Entry::Occupied(taken) => twice.push(format!("two loaders for the category `{}`", taken.key())),
+        }
+    }
+    (lazy, twice)
 }
 
 /// The host's rule as one of a dispatcher. The four tools in front of all others are everyone's: what is behind them is

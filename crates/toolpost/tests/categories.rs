@@ -198,6 +198,19 @@ fn four_tools_stand_in_front_and_every_policy_is_enforced_behind_them() {
         let unknown = call("tools_dispatch", json!({"tool": "lits"})).await.unwrap_err();
         assert_eq!(unknown.kind(), ErrorKind::InvalidArguments);
         assert_eq!(unknown.to_string(), "unknown tool `lits`; did you mean `list`?");
+        let unknown = call("tools_dispatch", json!({"tool": "sharpen"})).await.unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "unknown tool `sharpen`; `tools_list_tools` names those in a category, and there are: \
+             `files`, `math`, `other`, `web`"
+        );
+        for tool in ["tools_dispatch", "tools_get_schema"] {
+            let astray = call(tool, json!({"tool": "list", "category": "fields"})).await.unwrap_err();
+            let said = astray.to_string();
+            assert!(said.starts_with("there is no category `fields`; there are: `files`, "), "{said}");
+        }
+        let long = call("tools_get_schema", json!({"tool": "é".repeat(9_999)})).await.unwrap_err();
+        assert!(long.to_string().len() < 300, "what is wrong is shown, not sent back");
         assert!(call("list", json!({})).await.is_err(), "what is behind is not called past the four");
     });
 }
@@ -377,6 +390,25 @@ fn a_misspelt_tool_in_the_settings_is_named_when_the_last_category_is_loaded() {
         let misspelt = Settings::from_json(r#"{"tools": {"fetsh": {}}}"#).unwrap();
         let error = runtime.reconfigure(&misspelt).unwrap_err();
         assert_eq!(error.to_string(), "the settings name a tool `fetsh`, and there is none");
+    });
+}
+
+#[test]
+fn a_tool_of_another_category_and_a_category_given_twice_are_faults() {
+    run(async {
+        let loader = || async { Ok(vec![tool("fetch", "net")]) };
+        let runtime = Runtime::builder().lazy_category("web", loader).build().unwrap();
+        let error = runtime.categories().load("web").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "category `web` cannot be registered: \
+             `fetch` declares the category `net`, and is loaded as one of `web`"
+        );
+        let twice = Runtime::builder().lazy_category("net", loader).lazy_category("net", loader);
+        let error = twice.any(tool("a", "b")).any(tool("a", "b")).build().unwrap_err();
+        let faults: Vec<_> = error.faults().collect();
+        assert_eq!(faults.len(), 2, "{error}");
+        assert_eq!(faults[0], "two loaders for the category `net`");
     });
 }
 

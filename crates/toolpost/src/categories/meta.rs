@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use toolpost_protocol::Node;
-use toolpost_tool::{AnyTool, Call, NoArgs, Output, ToolError, tool_fn};
+use toolpost_protocol::{Code, Node};
+use toolpost_tool::{AnyTool, Call, NoArgs, Output, Principal, ToolError, tool_fn};
 
 use super::Categories;
 
@@ -58,7 +58,9 @@ pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
     let get_schema = tool_fn("tools_get_schema", move |args: OfTool, call: Call| {
         let all = all.clone();
         async move {
-            all.load(args.category.as_deref().unwrap_or_default()).await?;
+            if let Some(category) = &args.category {
+                all.load_known(category, call.principal()).await?;
+            }
             let schema = all.schema(&args.tool, call.principal())?;
             let schema: &serde_json::value::RawValue = serde_json::from_str(&schema)?;
             Output::json(schema)
@@ -68,10 +70,13 @@ pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
     let dispatch = tool_fn("tools_dispatch", move |args: Dispatch, call: Call| {
         let all = all.clone();
         async move {
-            all.load(args.category.as_deref().unwrap_or_default()).await?;
+            if let Some(category) = &args.category {
+                all.load_known(category, call.principal()).await?;
+            }
             let arguments = call.arguments().member("arguments").filter(|given| !given.is_null());
-            let call = call.redirected(args.tool, arguments.map(Node::id))?;
-            all.dispatcher().call_within(call).await.map_err(in_band)
+            let inner = call.redirected(args.tool, arguments.map(Node::id))?;
+            let answer = all.dispatcher().call_within(inner).await;
+            answer.map_err(|error| in_band(error, &all, call.principal()))
         }
     });
     vec![
@@ -86,10 +91,17 @@ pub(crate) fn meta_tools(categories: &Categories) -> Vec<AnyTool> {
     ]
 }
 
-/// An unknown tool is an argument of this tool that is wrong, not a broken protocol.
-fn in_band(error: ToolError) -> ToolError {
-    match error.as_protocol().is_some_and(|error| error.code() == toolpost_protocol::Code::INVALID_PARAMS) {
-        true => ToolError::invalid_arguments(error.to_string()),
-        false => error,
+/// An unknown tool is an argument of this tool that is wrong, not a broken protocol; and where to look is not the list
+/// that has only this tool and its like.
+fn in_band(error: ToolError, all: &Categories, principal: &Principal) -> ToolError {
+    let Some(said) = error.as_protocol().filter(|error| error.code() == Code::INVALID_PARAMS) else {
+        return error;
+    };
+    match said.message().strip_suffix("tools/list names those there are") {
+        Some(unknown) => ToolError::invalid_arguments(format!(
+            "{unknown}`tools_list_tools` names those in a category, and there are: {}",
+            all.names(principal)
+        )),
+        None => ToolError::invalid_arguments(said.message().to_owned()),
     }
 }
