@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use toolpost_protocol::{Frame, Limits};
 use toolpost_tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy, ToolSpec};
 
 /// What a host overrides in the policies that its tools declare, from a TOML or JSON file.
@@ -44,6 +46,7 @@ pub struct Settings {
 #[non_exhaustive]
 pub struct ToolSettings {
     /// The longest one attempt may take, in milliseconds.
+    #[schemars(range(min = 1))]
     pub time_limit_ms: Option<u64>,
     /// How results are remembered. Takes effect only for a tool that only reads.
     pub cache: Option<CacheSettings>,
@@ -98,12 +101,12 @@ pub struct RetrySettings {
 #[non_exhaustive]
 pub struct BreakerSettings {
     /// Calls the judgement looks back on.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub window: Option<u32>,
-    /// Share of failures, from 0 to 1, that opens the breaker.
+    /// Share of failures, from 0 to 1, that opens the breaker; taken in whole percents, and one at the least.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub failure_rate: Option<f64>,
-    /// Calls needed before judging.
+    /// Calls needed before judging; those of the window, where it has fewer.
     #[schemars(range(min = 1))]
     pub minimum_calls: Option<u32>,
     /// A call that takes longer counts as slow, in milliseconds.
@@ -145,9 +148,13 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If the text is not JSON, has a key that does not exist, or a value of the wrong type or out of its range.
+    /// If the text is not JSON, has a key that does not exist or is there twice, or a value of the wrong type or out of
+    /// its range.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
-        serde_json::from_str(text).map_err(SettingsError::of).and_then(Self::checked)
+        let settings: Self = serde_json::from_str(text).map_err(SettingsError::of)?;
+        // Of two sections for one tool, serde_json keeps the last.
+        Frame::from_text(text.to_owned(), &Limits::new()).map_err(SettingsError::of)?;
+        settings.checked()
     }
 
     /// Reads settings from TOML.
@@ -273,17 +280,24 @@ impl ToolSettings {
     }
 
     fn ranges(&self, at: &str, faults: &mut Vec<String>) {
-        let mut least = |key: &str, value: Option<u32>, least: u32| {
-            if let Some(value) = value.filter(|value| *value < least) {
+        let mut bounded = |key: &str, value: Option<u64>, bounds: RangeInclusive<u64>| {
+            let Some(value) = value else { return };
+            let (least, most) = bounds.into_inner();
+            if value < least {
                 faults.push(format!("`{at}.{key}` is {value}, and must be {least} at least"));
+            } else if most < value {
+                faults.push(format!("`{at}.{key}` is {value}, and must be {most} at most"));
             }
         };
+        bounded("time-limit-ms", self.time_limit_ms, 1..=u64::MAX);
+        let mut least =
+            |key: &str, value: Option<u32>, least| bounded(key, value.map(u64::from), least..=u64::MAX);
         least("concurrency", self.concurrency, 1);
         least("cost", self.cost, 1);
         least("retry.attempts", self.retry.as_ref().and_then(|retry| retry.attempts), 2);
         let Some(breaker) = &self.breaker else { return };
-        least("breaker.window", breaker.window, 1);
         least("breaker.minimum-calls", breaker.minimum_calls, 1);
+        bounded("breaker.window", breaker.window.map(u64::from), 1..=4_096);
         if let Some(rate) = breaker.failure_rate.filter(|rate| !(0.0..=1.0).contains(rate)) {
             faults.push(format!("`{at}.breaker.failure-rate` is {rate}, and must be from 0 to 1"));
         }

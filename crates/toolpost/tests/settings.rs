@@ -99,6 +99,13 @@ fn what_a_section_needs_and_nobody_declares_is_named() {
 }
 
 #[test]
+fn a_section_that_is_there_twice_is_refused_rather_than_the_first_forgotten() {
+    let twice = r#"{"tools": {"s": {"concurrency": 1}, "s": {}}}"#;
+    let error = Settings::from_json(twice).unwrap_err();
+    assert_eq!(error.to_string(), "duplicate member name in an object at byte 36");
+}
+
+#[test]
 fn an_alias_is_not_a_tools_name() {
     let error = enforced(&json!({"tools": {"t": {}}}), |spec| spec.with_alias("t").unwrap()).unwrap_err();
     assert_eq!(error, "the settings name a tool `t`, which is another name of `s`");
@@ -134,6 +141,8 @@ fn schema_and_reader_agree() {
         (json!({"tools": {"s": {"retry": {"attempt": 2}}}}), "attempt"),
         (json!({"tools": {"s": {"breaker": {"windows": 2}}}}), "windows"),
         (json!({"tools": {"s": {"breaker": {"window": 0}}}}), "tools.s.breaker.window"),
+        (json!({"tools": {"s": {"breaker": {"window": 4097}}}}), "tools.s.breaker.window"),
+        (json!({"tools": {"s": {"time-limit-ms": 0}}}), "tools.s.time-limit-ms"),
         (json!({"tools": {"s": {"breaker": {"minimum-calls": 0}}}}), "tools.s.breaker.minimum-calls"),
         (json!({"tools": {"s": {"breaker": {"failure-rate": 1.5}}}}), "tools.s.breaker.failure-rate"),
         (json!({"tools": {"s": {"retry": {"attempts": 1}}}}), "tools.s.retry.attempts"),
