@@ -1,10 +1,17 @@
 //! Runs every example that ends by itself, and checks what the README's prints.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 use crate::{Done, build_binaries, root};
 
-/// Examples that end by themselves; servers are run by the tests that need them.
+/// What a client says to the one that serves, which ends with its input.
+const SAID: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"xtask","version":"1"}}}
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet","arguments":{"name":"Ada"}}}
+"#;
+
+/// Examples that end by themselves, or with their input.
 const EXAMPLES: &[&str] = &[
     "hello_tool",
     "wrap_it",
@@ -15,6 +22,7 @@ const EXAMPLES: &[&str] = &[
     "breaker_without_mcp",
     "workflow",
     "workflow_without_mcp",
+    "server",
 ];
 
 /// An example is read in one sitting.
@@ -35,21 +43,37 @@ pub(crate) fn run() -> Done {
         if !text.contains("cargo run") {
             return Err(format!("example {name} does not say how to run it"));
         }
-        let out = Command::new(root.join("target/debug").join(name))
-            .current_dir(&root)
-            .output()
-            .map_err(|error| format!("{name}: {error}"))?;
+        let (binary, input) = match *name {
+            "server" => ("example-server", SAID),
+            name => (name, ""),
+        };
+        let mut command = Command::new(root.join("target/debug").join(binary));
+        let out = answered(command.current_dir(&root), input).map_err(|error| format!("{name}: {error}"))?;
         let printed = String::from_utf8_lossy(&out.stdout).into_owned();
         if !out.status.success() || printed.is_empty() {
             let said = String::from_utf8_lossy(&out.stderr);
             return Err(format!("example {name} ended with {}: {printed}{said}", out.status));
         }
         println!("example {name}: {} lines printed", printed.lines().count());
+        if *name == "server" && !printed.contains("Hello, Ada!") {
+            return Err(format!("example {name} greets nobody: {printed}"));
+        }
         if *name == "hello_tool" {
             readme_shows(&printed)?;
         }
     }
     Ok(())
+}
+
+/// What a command prints that is told `input` and no more.
+fn answered(command: &mut Command, input: &str) -> std::io::Result<Output> {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // Most examples read nothing, and may have ended by now.
+        let _unread = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output()
 }
 
 /// What the README says its first code prints.

@@ -68,7 +68,8 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
-    /// Calls the tool called `name` as an anonymous principal.
+    /// Calls the tool called `name` as an anonymous principal. As a client would: of a [`Surface::Hierarchical`], only the
+    /// four tools are there.
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ pub struct ToolSettings {
     /// What one call costs in ordinary ones.
     #[schemars(range(min = 1))]
     pub cost: Option<u32>,
-    /// Policies that the tool declares and the host switches off.
+    /// Policies that the tool declares and the host switches off; under `defaults`, those of every tool.
     pub without: Vec<Without>,
 }
 
