@@ -1,6 +1,7 @@
 //! Takes a call from its name to its end.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use crate::clock;
 use crate::ending::{Ending, Made};
 use crate::in_flight::{Barred, Flight, InFlight};
 use crate::nearest::nearest;
+use crate::observe::tell;
 use crate::offered::Offered;
 use crate::run::Run;
 use crate::{
@@ -245,7 +247,7 @@ impl Inner {
         let Some(observe) = self.observe.as_deref() else { return };
         let (name, principal) = (call.tool(), call.principal());
         match self.registry.catalog().find(name) {
-            None => observe.on(&Event::UnknownTool { name, principal }),
+            None => tell(observe, &Event::UnknownTool { name, principal }),
             Some(entry) => {
                 let mut ending = Ending { observe: Some(observe), tool: entry.spec(), principal, arrived };
                 ending.finish(outcome);
@@ -260,17 +262,23 @@ impl Inner {
 
     pub(crate) fn decide(&self, principal: &Principal, target: Target<'_>) -> Result<(), ToolError> {
         let denied = |reason: String| Err(ToolError::refused(Refusal::Denied, reason, None));
-        match self.authorize.authorize(&Access { principal, target }) {
-            Ok(Decision::Allow) => Ok(()),
-            Ok(Decision::Deny(reason)) => denied(format!("not allowed to use `{}`: {reason}", target.name())),
-            Err(_) => denied(format!("not allowed to use `{}`: no decision could be reached", target.name())),
+        // A panic is no decision, and without one nothing is allowed.
+        let asked = || self.authorize.authorize(&Access { principal, target });
+        match catch_unwind(AssertUnwindSafe(asked)) {
+            Ok(Ok(Decision::Allow)) => Ok(()),
+            Ok(Ok(Decision::Deny(reason))) => {
+                denied(format!("not allowed to use `{}`: {reason}", target.name()))
+            }
+            Ok(Err(_)) | Err(_) => {
+                denied(format!("not allowed to use `{}`: no decision could be reached", target.name()))
+            }
         }
     }
 
     #[cold]
     fn unknown(&self, catalog: &Catalog, name: &str, principal: &Principal) -> ToolError {
-        if let Some(observe) = &self.observe {
-            observe.on(&Event::UnknownTool { name, principal });
+        if let Some(observe) = self.observe.as_deref() {
+            tell(observe, &Event::UnknownTool { name, principal });
         }
         // Names that the principal may not see are not suggested to it.
         let known = catalog.iter().map(|entry| entry.spec());
@@ -313,7 +321,8 @@ pub struct DispatcherBuilder {
 }
 
 impl DispatcherBuilder {
-    /// Asks `authorize` before listing and before calling; without it, everything is allowed.
+    /// Asks `authorize` before listing and before calling; without it, everything is allowed. An error or a panic of
+    /// it denies.
     #[must_use]
     pub fn authorize(mut self, authorize: impl Authorize) -> Self {
         self.authorize = Box::new(authorize);
@@ -348,7 +357,7 @@ impl DispatcherBuilder {
         self
     }
 
-    /// Tells `observe` of every call of a tool.
+    /// Tells `observe` of every call of a tool. If it panics it misses what it was told then, and nobody else notices.
     #[must_use]
     pub fn observe(mut self, observe: impl Observe) -> Self {
         self.observe = Some(Box::new(observe));

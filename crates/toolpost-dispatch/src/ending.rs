@@ -8,6 +8,7 @@ use toolpost_tool::{Call, Output, Principal, ToolError, ToolSpec};
 use crate::clock;
 use crate::dispatcher::Inner;
 use crate::in_flight::{Barred, Flight};
+use crate::observe::tell;
 use crate::{Event, Observe, Outcome};
 
 /// A call that was made and not polled yet. Dropped like this it is reported: as refused if it was barred, else as
@@ -60,9 +61,9 @@ impl Ending<'_> {
     pub(crate) fn start(&self) {
         let Self { observe: Some(observe), tool, principal, .. } = *self else { return };
         if let Some(message) = tool.deprecated() {
-            observe.on(&Event::Deprecated { tool, message });
+            tell(observe, &Event::Deprecated { tool, message });
         }
-        observe.on(&Event::Started { tool, principal });
+        tell(observe, &Event::Started { tool, principal });
     }
 
     pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
@@ -73,7 +74,7 @@ impl Ending<'_> {
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let Some(observe) = self.observe.take() else { return };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
-        observe.on(&Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
+        tell(observe, &Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
     }
 }
 

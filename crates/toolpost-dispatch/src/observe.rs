@@ -1,5 +1,6 @@
 //! What operators get to see.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use toolpost_tool::{ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
@@ -115,6 +116,11 @@ impl Outcome {
             Self::Panicked => "panicked",
         }
     }
+}
+
+/// Tells an observer; its panic costs nobody anything. (At the end of a call it may be told while another panic unwinds.)
+pub(crate) fn tell(observe: &dyn Observe, event: &Event<'_>) {
+    let _told = catch_unwind(AssertUnwindSafe(|| observe.on(event)));
 }
 
 /// Watches nothing.

@@ -438,9 +438,7 @@ impl Authorize for Rule {
     fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
         match access.target {
             Target::Tool(_) if !self.tools => Ok(Decision::Allow),
-            // A panic is no decision, and without one nothing is allowed.
-            _ => catch_unwind(AssertUnwindSafe(|| self.authorize.authorize(access)))
-                .unwrap_or_else(|_panicked| Err("the rule panicked".into())),
+            _ => self.authorize.authorize(access),
         }
     }
 
