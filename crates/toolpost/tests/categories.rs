@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use toolpost::dispatch::{Access, Decision, Event, Request, Target};
 use toolpost::protocol::{Frame, Limits};
 use toolpost::tool::{
-    AnyTool, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _, ToolError,
-    tool_fn,
+    AnyTool, BreakerPolicy, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _,
+    ToolError, tool_fn,
 };
 use toolpost::{Peers, Runtime, RuntimeBuilder, Settings, Surface};
 use toolpost_test::{Script, assert_kind, assert_text, run};
@@ -109,7 +109,7 @@ fn a_failed_load_is_tried_again() {
 #[test]
 fn loading_a_category_keeps_the_state_of_the_others() {
     run(async {
-        let mut breaker = toolpost::tool::BreakerPolicy::default();
+        let mut breaker = BreakerPolicy::default();
         (breaker.window, breaker.minimum_calls) = (1, 1);
         let broken =
             Script::new("broken").fails(ToolError::new("no")).with_spec(|spec| spec.with_breaker(breaker));
@@ -429,5 +429,70 @@ fn a_drain_waits_for_a_call_behind_the_four_that_came_past_them() {
         assert_eq!(runtime.drain(Duration::from_secs(1)).await.unwrap_err().calls, 1);
         runtime.drain(Duration::from_secs(2)).await.unwrap();
         assert_text(&running.await.unwrap(), "rested");
+    });
+}
+
+/// On two threads: calls, reloads, new settings and the loads of two categories, all at once.
+#[test]
+fn nothing_is_lost_in_a_storm_of_reloads_and_loads() {
+    const RELOADS: u64 = 200;
+    let slowly = |number: u64| {
+        let tool = tool_fn("busy", move |_: NoArgs, _: Call| async move {
+            tokio::task::yield_now().await;
+            Ok(number.to_string())
+        });
+        AnyTool::new(tool.with_spec(|spec| spec.with_concurrency(3).with_breaker(BreakerPolicy::default())))
+    };
+    let loads = |name: &'static str| {
+        move || async move {
+            tokio::task::yield_now().await;
+            Ok(vec![tool(name, name)])
+        }
+    };
+    let threads =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    threads.block_on(async {
+        let runtime = Runtime::builder()
+            .any(slowly(0))
+            .lazy_category("one", loads("one"))
+            .lazy_category("two", loads("two"))
+            .build()
+            .unwrap();
+        let stop = Arc::new(AtomicUsize::new(0));
+        let callers: Vec<_> = (0..10)
+            .map(|_| {
+                let (runtime, stop) = (runtime.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    while stop.load(Ordering::SeqCst) == 0 {
+                        runtime.call("busy", &json!({})).await.unwrap();
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let loading: Vec<_> = (0..20)
+            .map(|number| {
+                let runtime = runtime.clone();
+                let name = if number % 2 == 0 { "one" } else { "two" };
+                tokio::spawn(async move { runtime.categories().load(name).await.unwrap() })
+            })
+            .collect();
+        for number in 1..=RELOADS {
+            runtime.reload(&Settings::default(), [slowly(number)]).unwrap();
+            let settings = format!(r#"{{"defaults": {{"time-limit-ms": {}}}}}"#, 60_000 + number);
+            runtime.reconfigure(&Settings::from_json(&settings).unwrap()).unwrap();
+            tokio::task::yield_now().await;
+        }
+        for load in loading {
+            load.await.unwrap();
+        }
+        stop.store(1, Ordering::SeqCst);
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        assert_text(&runtime.call("busy", &json!({})).await, &RELOADS.to_string());
+        assert_text(&runtime.call("one", &json!({})).await, "one answers");
+        assert_text(&runtime.call("two", &json!({})).await, "two answers");
+        runtime.drain(Duration::from_secs(60)).await.unwrap();
     });
 }

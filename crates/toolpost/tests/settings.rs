@@ -106,6 +106,29 @@ fn a_section_that_is_there_twice_is_refused_rather_than_the_first_forgotten() {
 }
 
 #[test]
+fn a_host_switches_off_what_a_tool_declares_for_one_tool_or_for_all() {
+    let declared = |spec: ToolSpec| {
+        spec.read_only()
+            .with_cache(CachePolicy::new(ms(1)))
+            .with_retry(RetryPolicy::new(2))
+            .with_breaker(BreakerPolicy::default())
+            .with_time_limit(ms(1))
+    };
+    let left = |settings: &Value| {
+        let Policy { breaker, cache, retry, time_limit, .. } = enforced(settings, declared).unwrap();
+        [breaker.is_some(), cache.is_some(), retry.is_some(), time_limit.is_some()]
+    };
+    for (at, without) in ["breaker", "cache", "retry", "time-limit"].into_iter().enumerate() {
+        let all_but_one: [bool; 4] = std::array::from_fn(|policy| policy != at);
+        assert_eq!(left(&json!({"defaults": {"without": [without]}})), all_but_one);
+        assert_eq!(left(&json!({"tools": {"s": {"without": [without]}}})), all_but_one);
+    }
+    let all_off = json!({"without": ["breaker", "cache", "retry", "time-limit"]});
+    let on_for_one = json!({"defaults": all_off, "tools": {"s": {"time-limit-ms": 5}}});
+    assert_eq!(left(&on_for_one), [false, false, false, true]);
+}
+
+#[test]
 fn an_alias_is_not_a_tools_name() {
     let error = enforced(&json!({"tools": {"t": {}}}), |spec| spec.with_alias("t").unwrap()).unwrap_err();
     assert_eq!(error, "the settings name a tool `t`, which is another name of `s`");
