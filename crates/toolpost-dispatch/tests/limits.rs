@@ -135,3 +135,60 @@ async fn a_result_is_what_its_schema_promises() {
         assert_eq!(said(all.call(Request::new(name)).await).as_deref(), Some(expected), "{name}");
     }
 }
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Lookup {
+    /// How soon.
+    #[serde(rename = "mode")]
+    _mode: Option<Mode>,
+    #[serde(rename = "filter")]
+    _filter: Option<Filter>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// Now.
+    Fast,
+    /// Whenever.
+    Slow,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Filter {
+    #[serde(rename = "op")]
+    _op: String,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Open {
+    #[serde(flatten)]
+    rest: std::collections::BTreeMap<String, Value>,
+}
+
+#[tokio::test]
+async fn an_argument_that_does_not_fit_is_named_with_what_would() {
+    // Dispatch 22
+    let registry = Registry::builder()
+        .tool(tool_fn("lookup", |_: Lookup, _| async { Ok("found") }))
+        .tool(tool_fn("none", |_: NoArgs, _| async { Ok("pong") }))
+        .tool(tool_fn("open", |args: Open, _| async move { Ok(args.rest.len().to_string()) }))
+        .build()
+        .unwrap();
+    let all = Dispatcher::builder(registry).build();
+    for (tool, arguments, expected) in [
+        ("lookup", json!({"mode": "fast", "filter": {"op": "eq"}}), "found"),
+        ("lookup", json!({"mode": null, "filter": null}), "found"),
+        ("open", json!({"a": 1, "b": 2}), "2"),
+        ("none", json!({"a": 1}), "arguments: there are no arguments, got one with value 1"),
+        ("lookup", json!({"limit": 3}), "arguments: unknown argument `limit` (it takes `filter`, `mode`)"),
+        ("lookup", json!({"mode": "asap"}), r#"arguments.mode: expected "fast" or "slow", got "asap""#),
+        ("lookup", json!({"filter": {}}), "arguments.filter: the argument `op` is missing"),
+        ("lookup", json!({"filter": {"op": 3}}), "arguments.filter.op: expected string, got number 3"),
+        ("lookup", json!({"filter": "eq"}), r#"arguments.filter: expected object, got "eq""#),
+    ] {
+        let answer = all.call(Request::new(tool).with_arguments(&arguments).unwrap()).await;
+        let said = answer.map_or_else(|error| error.to_string(), |out| out.as_text().unwrap().to_owned());
+        assert_eq!(said, expected, "{arguments}");
+    }
+}

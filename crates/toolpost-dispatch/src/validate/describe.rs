@@ -22,8 +22,7 @@ pub(crate) fn faults<'a>(
     for (n, error) in errors.enumerate() {
         if n < MOST {
             let separator = if n == 0 { "" } else { "; " };
-            let place = place(name, error.instance_path().as_str());
-            let _infallible = write!(text, "{separator}{place}: {}", fault(&error, known));
+            let _infallible = write!(text, "{separator}{}", described(&error, name, known));
         } else {
             more += 1;
         }
@@ -32,6 +31,50 @@ pub(crate) fn faults<'a>(
         let _infallible = write!(text, "; and {more} more");
     }
     text
+}
+
+/// The place and the fault. Of several forms that do not fit, what is wrong with the one that was meant.
+fn described(error: &ValidationError<'_>, name: &str, known: &[String]) -> String {
+    if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind()
+        && let Some(meant) = meant(error, context)
+    {
+        return meant.iter().map(|error| described(error, name, known)).collect::<Vec<_>>().join("; ");
+    }
+    format!("{}: {}", place(name, error.instance_path().as_str()), fault(error, known))
+}
+
+/// The faults of the form that was meant: the only one that takes a value of this type.
+fn meant<'a, 'e>(
+    error: &ValidationError<'_>,
+    forms: &'a [Vec<ValidationError<'e>>],
+) -> Option<&'a [ValidationError<'e>]> {
+    let whole = error.instance_path();
+    let is_of_type = |faults: &&Vec<ValidationError<'_>>| {
+        !faults.is_empty()
+            && !faults.iter().any(|fault| {
+                fault.instance_path() == whole
+                    && matches!(fault.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
+            })
+    };
+    let mut fitting = forms.iter().filter(is_of_type);
+    let only = fitting.next()?;
+    fitting.next().is_none().then_some(only.as_slice())
+}
+
+/// What one of several forms would have to be.
+fn forms(forms: &[Vec<ValidationError<'_>>]) -> Option<String> {
+    let mut allowed: Vec<String> = Vec::new();
+    for faults in forms {
+        let one = match faults.first()?.kind() {
+            Kind::Constant { expected_value } => short(expected_value).into_owned(),
+            Kind::Enum { options } => options.as_array()?.iter().map(short).collect::<Vec<_>>().join(" or "),
+            Kind::Type { kind: TypeKind::Single(one) } if one.to_string() == "null" => continue,
+            Kind::Type { kind } => types(kind),
+            _ => return None,
+        };
+        allowed.push(one);
+    }
+    (!allowed.is_empty()).then(|| allowed.join(" or "))
 }
 
 /// `arguments` and `/filters/2/op` as `arguments.filters[2].op`.
@@ -62,6 +105,9 @@ fn fault(error: &ValidationError<'_>, known: &[String]) -> String {
                 (false, _) => format!("unknown member {}", quoted(unexpected)),
             }
         }
+        Kind::FalseSchema if known.is_empty() => {
+            format!("there are no arguments, got one with value {}", came())
+        }
         Kind::Required { property } => {
             format!("the argument `{}` is missing", property.as_str().unwrap_or("?"))
         }
@@ -82,9 +128,10 @@ fn fault(error: &ValidationError<'_>, known: &[String]) -> String {
         Kind::Pattern { pattern } => format!("expected text matching `{pattern}`, got {}", came()),
         Kind::Format { format } => format!("expected a {format}, got {}", came()),
         Kind::UniqueItems => format!("expected no item twice, got {}", came()),
-        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
-            format!("{} fits none of the allowed forms", came())
-        }
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match forms(context) {
+            Some(allowed) => format!("expected {allowed}, got {}", came()),
+            None => format!("{} fits none of the allowed forms", came()),
+        },
         Kind::OneOfMultipleValid { .. } => format!("{} fits more than one of the allowed forms", came()),
         _ => error.to_string(),
     }
