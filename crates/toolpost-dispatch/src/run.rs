@@ -4,12 +4,15 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::unconstrained;
+use tokio::time::sleep_until;
 use toolpost_tool::{BoxFuture, ErrorKind, ToolError};
 
 use crate::clock;
@@ -47,8 +50,23 @@ impl<'a, T> Run<'a, T> {
         // Polled by something else than tokio, a call is bounded by that.
         let limit = limit.filter(|_| deadline.is_none() && Handle::try_current().is_ok());
         let limited = || clock::now().checked_add(limit?);
-        let Some(end) = deadline.or_else(limited) else { return self.await };
-        if let Ok(result) = tokio::time::timeout_at(end.into(), &mut *self).await {
+        // Time passes also for a call that has used up what tokio lets a task do in one go.
+        let timer = deadline.or_else(limited).map(|end| unconstrained(sleep_until(end.into())));
+        let mut timer = pin!(timer);
+        // Once for each time it is woken, this time included: a tool that yields has yielded.
+        let mut is_polled = true;
+        let ended = poll_fn(|cx| {
+            if !mem::take(&mut is_polled)
+                && let Poll::Ready(result) = Pin::new(&mut *self).poll(cx)
+            {
+                return Poll::Ready(Some(result));
+            }
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) => timer.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        });
+        if let Some(result) = ended.await {
             return result;
         }
         self.end();

@@ -437,3 +437,33 @@ fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
         assert_kind(&call(&runtime, "plain").await, ErrorKind::Refused(Refusal::Draining));
     });
 }
+
+#[test]
+fn a_tool_is_polled_as_often_as_its_call() {
+    run(async {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&polls);
+        let yields = tool_fn("yields", move |_: NoArgs, _| {
+            let (counted, mut left) = (Arc::clone(&counted), 3);
+            std::future::poll_fn(move |cx| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                left -= 1;
+                if left == 0 {
+                    return std::task::Poll::Ready(Ok("done"));
+                }
+                cx.waker().wake_by_ref();
+                std::task::Poll::Pending
+            })
+        })
+        .with_spec(|spec| {
+            spec.read_only().with_retry(RetryPolicy::new(2)).with_time_limit(Duration::from_secs(1))
+        });
+        let runtime = Runtime::builder().tool(yields).build().unwrap();
+        let mut call = std::pin::pin!(runtime.call("yields", &NoArgs {}));
+        for poll in 1..=3 {
+            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx))).await;
+            assert_eq!(polls.load(Ordering::SeqCst), poll, "a tool that yields has yielded");
+            assert_eq!(polled.is_ready(), poll == 3);
+        }
+    });
+}

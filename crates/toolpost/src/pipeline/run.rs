@@ -77,7 +77,11 @@ impl<'a> Run<'a> {
                 Err(_) if again.is_none() => Poll::Ready(answer),
                 Err(_) => self.go_on(stages.ended(answer, again), cx),
             },
-            Poll::Pending => self.go_on(stages.waiting(attempt, again), cx),
+            // It has been polled: whoever it waits for knows whom to wake.
+            Poll::Pending => {
+                self.state = State::Boxed(Box::pin(stages.waiting(attempt, again)));
+                Poll::Pending
+            }
         }
     }
 
