@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use super::Clock;
 use crate::lifetime::Windows;
 
-/// Changes whenever the layout does; part of what the checksum covers.
-const LAYOUT: &[u8; 8] = b"tpcache1";
+/// Changes whenever the layout does, or the way keys are written; part of what the checksum covers, so that what was
+/// written otherwise is a miss.
+const LAYOUT: &[u8; 8] = b"tpcache2";
 const CHECKSUM: usize = 16;
 
 pub(super) struct Record<'a> {

@@ -102,11 +102,16 @@ fn a_damaged_or_foreign_record_is_a_miss_and_is_removed() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("cache");
     let at = clock();
-    let damages: [fn(&mut Vec<u8>); 4] = [
+    let damages: [fn(&mut Vec<u8>); 5] = [
         |record| record[40] ^= 1,
         |record| record.truncate(30),
         |record| record.push(0),
         |record| record.clear(),
+        // Whole, and written when keys were written otherwise.
+        |record| {
+            let sum = *blake3::Hasher::new().update(b"tpcache1").update(&record[16..]).finalize().as_bytes();
+            record[..16].copy_from_slice(&sum[..16]);
+        },
     ];
     for damage in damages {
         run(async {
