@@ -110,7 +110,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
     }
 
     /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
-    pub(crate) fn remember(&self, alias: Alias<'_>, key: &Key, generations: &Generations) {
+    pub(crate) fn remember(&self, alias: Alias<'_>, key: &Key) {
         if LONGEST < alias.asker.len() + alias.words.len() {
             return;
         }
@@ -128,7 +128,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
             let oldest = bucket.oldest;
             std::mem::take(&mut bucket.known[oldest].bytes)
         };
-        let known = Known::new(hash, alias, key, generations.place(key.as_bytes()), bytes);
+        let known = Known::new(hash, alias, key, Generations::place_of(key), bytes);
         if bucket.known.len() < WAYS {
             bucket.known.push(known);
         } else {
@@ -227,10 +227,9 @@ mod tests {
             let key = Key::from(&[nth as u8][..]);
             let terms = Terms::ttl(Duration::from_secs(1));
             let windows = terms.lifetime.starting(now, 0.0);
-            let entry =
-                Entry::new(nth, key.as_bytes(), windows, &terms, generations.now(), &generations, now);
+            let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &generations, now);
             store.put(&key, &Arc::new(entry)).expect("room");
-            aliases.remember(alias(parts), &key, &generations);
+            aliases.remember(alias(parts), &key);
         }
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {

@@ -73,11 +73,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     #[must_use]
     pub fn look(&self, key: &[u8], now: Instant) -> Look<V> {
         let look = self.peek(key, now);
-        self.count(match look {
-            Look::Fresh(_) => Count::FreshHit,
-            Look::Stale(_) => Count::StaleHit,
-            Look::StaleIfError(_) | Look::Miss => Count::Miss,
-        });
+        self.count_look(&look);
         look
     }
 
@@ -101,7 +97,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
     /// way when there are many.
     pub fn remember(&self, alias: Alias<'_>, key: &Key) {
-        self.0.aliases.remember(alias, key, &self.0.generations);
+        self.0.aliases.remember(alias, key);
     }
 
     /// Finds what is fresh at `now` for a question in words that were [remembered](Self::remember), and counts the
@@ -158,7 +154,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if windows.state(now) == State::Dead {
             return Err(NotKept::NoLifetime);
         }
-        let entry = Entry::new(value, key.as_bytes(), windows, terms, epoch, &inner.generations, now);
+        let entry = Entry::new(value, key, windows, terms, epoch, &inner.generations, now);
         if !entry.is_current() {
             return Err(NotKept::Outdated);
         }
@@ -182,7 +178,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn remove(&self, key: &[u8]) -> bool {
         self.0.generations.remove(key);
         let removed = self.0.store.remove(key);
-        self.0.generations.changed(self.0.generations.place(key));
+        self.0.generations.changed(Generations::place(key));
         if removed {
             self.count(Count::Invalidated);
         }
@@ -211,7 +207,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// The epoch that a load of `key`, whose answer depends on `tags`, must not have begun before.
     #[must_use]
     pub fn valid_since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
-        self.0.generations.since(key, tags)
+        self.0.generations.since(Generations::place(key), tags)
+    }
+
+    /// As [`valid_since`](Self::valid_since), of a key that knows its hash.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn valid_since_of(&self, key: &Key, tags: &[Box<str>]) -> Epoch {
+        self.0.generations.since(Generations::place_of(key), tags)
     }
 
     /// What it has seen, and what it holds.
@@ -226,6 +228,14 @@ impl<V: Send + Sync + 'static> Cache<V> {
     #[cfg(feature = "tokio")]
     pub(crate) fn puts(&self) -> u64 {
         self.0.puts.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_look(&self, look: &Look<V>) {
+        self.count(match look {
+            Look::Fresh(_) => Count::FreshHit,
+            Look::Stale(_) => Count::StaleHit,
+            Look::StaleIfError(_) | Look::Miss => Count::Miss,
+        });
     }
 
     pub(crate) fn count(&self, count: Count) {

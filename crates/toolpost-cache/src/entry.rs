@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::generations::{Epoch, Generations, Place, Tag};
+use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
 
 /// A stored answer with what decides whether it may be served.
@@ -26,7 +27,7 @@ pub struct Entry<V> {
 impl<V> Entry<V> {
     pub(crate) fn new(
         value: V,
-        key: &[u8],
+        key: &Key,
         windows: Windows,
         terms: &Terms,
         born: Epoch,
@@ -38,11 +39,11 @@ impl<V> Entry<V> {
             value,
             windows,
             stored: now,
-            weight: terms.weight.saturating_add(key.len()),
+            weight: terms.weight.saturating_add(key.as_bytes().len()),
             born,
             tags,
             generations: Arc::clone(generations),
-            place: generations.place(key),
+            place: Generations::place_of(key),
             refresh_after: AtomicU64::new(0),
         }
     }

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::task::Waker;
 
 pub use lift::Lift;
 use waiting::Flight;
@@ -16,7 +18,7 @@ pub use waiting::Join;
 
 use crate::generations::Epoch;
 use crate::key::Key;
-use crate::store::Seeded;
+use crate::store::AsIs;
 use crate::sync::{Mutex, lock};
 
 /// The loads under way, by key: who asks what is already being asked waits for that answer.
@@ -37,7 +39,11 @@ pub struct Flights<T, L = ()> {
 
 type Map<T, L> = Mutex<Listed<T, L>>;
 
-type Listed<T, L> = HashMap<Key, Arc<Flight<T, L>>, Seeded>;
+type Listed<T, L> = HashMap<Asked, Arc<Flight<T, L>>, AsIs>;
+
+/// A key that is looked for by the hash it comes with.
+#[derive(PartialEq, Eq)]
+struct Asked(Key);
 
 /// How a load landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,29 +131,40 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
     }
 }
 
-/// The flight of `key` that `boarding` may board, started if there is none; held with the map's lock.
+/// The flight of `key` that `boarding` may board, and whether it was there; else a new one, with its first waiter in the
+/// seat `FIRST`. Held with the map's lock.
 fn board<T, L: Ord + Clone>(
     map: &mut Listed<T, L>,
     key: &Key,
     boarding: &Boarding<L>,
+    waker: &Waker,
 ) -> (Arc<Flight<T, L>>, bool) {
-    match map.entry(key.clone()) {
+    let start = || Flight::new(boarding, waker);
+    match map.entry(Asked(key.clone())) {
         hash_map::Entry::Occupied(mut entry) => {
             let joined = boarding.valid_since <= entry.get().epoch;
             if !joined {
                 // Its own waiters still get its answer; nobody new does.
-                entry.insert(Flight::new(boarding));
+                entry.insert(start());
             }
             (Arc::clone(entry.get()), joined)
         }
-        hash_map::Entry::Vacant(entry) => (Arc::clone(entry.insert(Flight::new(boarding))), false),
+        hash_map::Entry::Vacant(entry) => (Arc::clone(entry.insert(start())), false),
     }
 }
 
 /// Takes a flight off the map, unless another has taken its place.
 fn unlist<T, L>(map: &mut Listed<T, L>, key: &Key, flight: &Arc<Flight<T, L>>) {
-    if map.get(key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
-        map.remove(key);
+    if let hash_map::Entry::Occupied(entry) = map.entry(Asked(key.clone()))
+        && Arc::ptr_eq(entry.get(), flight)
+    {
+        entry.remove();
+    }
+}
+
+impl Hash for Asked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hashed());
     }
 }
 

@@ -6,11 +6,10 @@
 //! invalidation can never be taken for one that began after it.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::store::Seeded;
+use crate::key::{Key, hash_of};
 
 /// When a load began, in invalidations since the cache was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +44,6 @@ pub(crate) struct Generations {
     keys: Box<[AtomicU64]>,
     /// How often what the store keeps under the keys of each hash has changed.
     versions: Box<[AtomicU64]>,
-    hash: Seeded,
     tags: RwLock<Tags>,
 }
 
@@ -65,7 +63,6 @@ impl Generations {
             cleared: AtomicU64::new(0),
             keys: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
             versions: (0..KEYS).map(|_| AtomicU64::new(0)).collect(),
-            hash: Seeded::default(),
             tags: RwLock::new(Tags { sweep_at: 256, ..Tags::default() }),
         }
     }
@@ -84,7 +81,7 @@ impl Generations {
 
     pub(crate) fn remove(&self, key: &[u8]) {
         let tick = self.tick();
-        self.keys[self.place(key).0].fetch_max(tick, Ordering::AcqRel);
+        self.keys[Self::place(key).0].fetch_max(tick, Ordering::AcqRel);
     }
 
     pub(crate) fn clear(&self) {
@@ -92,9 +89,10 @@ impl Generations {
         self.cleared.fetch_max(tick, Ordering::AcqRel);
     }
 
-    /// The earliest epoch at which a load of `key` may have begun to be of use still.
-    pub(crate) fn since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
-        let Epoch(own) = self.since_at(self.place(key));
+    /// The earliest epoch at which a load of a key there, whose answer depends on `tags`, may have begun to be of use
+    /// still.
+    pub(crate) fn since(&self, place: Place, tags: &[Box<str>]) -> Epoch {
+        let Epoch(own) = self.since_at(place);
         if tags.is_empty() {
             return Epoch(own);
         }
@@ -121,8 +119,17 @@ impl Generations {
     }
 
     /// Where the removals of `key` are remembered.
-    pub(crate) fn place(&self, key: &[u8]) -> Place {
-        Place(self.hash.hash_one(key) as usize % KEYS)
+    pub(crate) fn place(key: &[u8]) -> Place {
+        Self::place_of_hash(hash_of(key))
+    }
+
+    /// As [`place`](Self::place), of a key that knows its hash.
+    pub(crate) const fn place_of(key: &Key) -> Place {
+        Self::place_of_hash(key.hashed())
+    }
+
+    const fn place_of_hash(hash: u64) -> Place {
+        Place(hash as usize % KEYS)
     }
 
     /// The earliest epoch at which a load of a key there may have begun to be of use still.

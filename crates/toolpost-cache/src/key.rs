@@ -4,24 +4,36 @@ mod number;
 mod writer;
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 
 pub use writer::{KeyWriter, Text};
+
+use crate::store::Seeded;
 
 /// The whole identity of an answer, as bytes; cheap to clone.
 ///
 /// Two keys are equal when all their bytes are, so no choice of hash can make one answer stand in for
 /// another. A [`KeyWriter`] makes the bytes; a store looks them up borrowed, as `&[u8]`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Key {
+    bytes: Arc<[u8]>,
+    /// The [`hash_of`] the bytes, since one key is looked for in several tables.
+    hash: u64,
+}
 
 impl Key {
     /// The bytes themselves.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// The [`hash_of`] the bytes.
+    pub(crate) const fn hashed(&self) -> u64 {
+        self.hash
     }
 
     /// The BLAKE3 digest of the bytes: a name for them in a store on disk or on another machine.
@@ -30,37 +42,65 @@ impl Key {
     #[cfg(feature = "disk")]
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        *blake3::hash(&self.0).as_bytes()
+        *blake3::hash(&self.bytes).as_bytes()
     }
 }
 
 impl From<&[u8]> for Key {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self { bytes: bytes.into(), hash: hash_of(bytes) }
     }
 }
 
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().into())
+        Self::from(text.as_bytes())
+    }
+}
+
+/// A hash of a key's bytes, the same for as long as the process runs. It decides where a key is looked for, and never
+/// whether it is found.
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
+    static SEEDED: LazyLock<Seeded> = LazyLock::new(Seeded::default);
+    SEEDED.hash_one(bytes)
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By the bytes.
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
     }
 }
 
 impl Borrow<[u8]> for Key {
     fn borrow(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 /// Hashes as its bytes do, so that a borrowed look-up finds it.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        self.bytes.hash(state);
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key(\"{}\")", self.0.escape_ascii())
+        write!(f, "Key(\"{}\")", self.bytes.escape_ascii())
     }
 }

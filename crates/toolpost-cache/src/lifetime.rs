@@ -44,7 +44,11 @@ impl Lifetime {
     #[must_use]
     pub fn starting(&self, now: Instant, spread: f64) -> Windows {
         let share = 1.0 - self.jitter * spread.clamp(0.0, 1.0);
-        let ttl = if share < 1.0 { self.ttl.mul_f64(share) } else { self.ttl };
+        let ttl = match u64::try_from(self.ttl.as_nanos()) {
+            Ok(nanos) if share < 1.0 => Duration::from_nanos((nanos as f64 * share) as u64),
+            // Centuries, which nobody spreads.
+            _ => self.ttl,
+        };
         let fresh_until = later(now, ttl);
         let stale_until = later(fresh_until, self.stale);
         Windows { fresh_until, stale_until, error_until: later(fresh_until, self.on_error).max(stale_until) }

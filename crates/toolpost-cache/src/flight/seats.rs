@@ -19,9 +19,13 @@ pub(super) struct Seat<T, L> {
     pub(super) own: Option<T>,
 }
 
+/// The number of whoever came first.
+pub(super) const FIRST: u64 = 0;
+
 impl<T, L> Seats<T, L> {
-    pub(super) const fn new() -> Self {
-        Self { first: None, others: BTreeMap::new(), next: 0 }
+    /// One waiter, in the seat [`FIRST`].
+    pub(super) const fn of(seat: Seat<T, L>) -> Self {
+        Self { first: Some((FIRST, seat)), others: BTreeMap::new(), next: FIRST + 1 }
     }
 
     /// Takes in another waiter, and numbers it.
@@ -44,13 +48,19 @@ impl<T, L> Seats<T, L> {
     }
 
     pub(super) fn remove(&mut self, number: u64) {
-        if self.first.take_if(|(first, _)| *first == number).is_none() {
-            self.others.remove(&number);
+        match &self.first {
+            Some((first, _)) if *first == number => self.first = None,
+            _ => drop(self.others.remove(&number)),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none() && self.others.is_empty()
+    }
+
+    /// Whether nobody waits but the one with this number.
+    pub(super) fn is_alone(&self, number: u64) -> bool {
+        self.iter().all(|(other, _)| other == number)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat<T, L>)> {

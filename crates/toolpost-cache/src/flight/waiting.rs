@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::lift::{Height, Raised, raise};
-use super::seats::{Seat, Seats};
+use super::seats::{FIRST, Seat, Seats};
 use super::{Arrival, Boarding, Landing, Lift, Map, Panicked, board, unlist};
 use crate::generations::Epoch;
 use crate::key::Key;
@@ -37,7 +37,7 @@ struct State<T, L> {
 enum Engine<T> {
     /// The driver has to make a load.
     Wanted,
-    /// The driver is polling the load, with no lock held.
+    /// The driver is making or polling the load, with no lock held.
     Running,
     /// The load waits to be polled.
     Parked(Load<T>),
@@ -46,15 +46,17 @@ enum Engine<T> {
 }
 
 impl<T, L: Ord + Clone> Flight<T, L> {
-    pub(super) fn new(boarding: &Boarding<L>) -> Arc<Self> {
+    /// A flight whose first waiter is about to make its load.
+    pub(super) fn new(boarding: &Boarding<L>, waker: &Waker) -> Arc<Self> {
+        let urgency = boarding.urgency.clone();
         Arc::new(Self {
             epoch: boarding.epoch,
-            height: Mutex::new(Height::new(boarding.urgency.clone())),
+            height: Mutex::new(Height::new(urgency.clone())),
             state: Mutex::new(State {
-                seats: Seats::new(),
-                driver: 0,
-                leader: 0,
-                engine: Engine::Wanted,
+                seats: Seats::of(Seat { waker: waker.clone(), urgency, own: None }),
+                driver: FIRST,
+                leader: FIRST,
+                engine: Engine::Running,
                 woken: false,
             }),
         })
@@ -124,25 +126,31 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
         Self { map, key, boarding, load: Some(load), aboard: None }
     }
 
-    fn aboard(&mut self, waker: &Waker) -> &Aboard<T, L> {
-        self.aboard.get_or_insert_with(|| {
-            let mut map = lock(&self.map);
-            let (flight, joined) = board(&mut map, &self.key, &self.boarding);
-            // Taken before the map is let go: a listed flight without seats could be given up.
-            let mut state = lock(&flight.state);
-            let alone = state.seats.is_empty();
+    /// What is asked.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The flight, this waiter's seat in it, and whether the flight has just begun with this waiter as its driver.
+    fn aboard(&mut self, waker: &Waker) -> (Arc<Flight<T, L>>, u64, bool) {
+        if let Some(Aboard { flight, seat }) = &self.aboard {
+            return (Arc::clone(flight), *seat, false);
+        }
+        let mut map = lock(&self.map);
+        let (flight, joined) = board(&mut map, &self.key, &self.boarding, waker);
+        let mut seat = FIRST;
+        if joined {
+            // Before the map is let go: a flight that is listed has a waiter, and whoever is its last takes it off.
             let urgency = self.boarding.urgency.clone();
-            let seat = state.seats.add(Seat { waker: waker.clone(), urgency, own: None });
-            if alone {
-                state.driver = seat;
-            }
-            drop(state);
-            drop(map);
-            if joined {
-                raise(&flight.height, &self.boarding.urgency);
-            }
-            Aboard { flight, seat }
-        })
+            seat = lock(&flight.state).seats.add(Seat { waker: waker.clone(), urgency, own: None });
+        }
+        drop(map);
+        if joined {
+            raise(&flight.height, &self.boarding.urgency);
+        }
+        self.aboard = Some(Aboard { flight: Arc::clone(&flight), seat });
+        (flight, seat, !joined)
     }
 }
 
@@ -168,10 +176,11 @@ where
     type Output = Result<Arrival<T>, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Aboard { flight, seat } = self.aboard(cx.waker());
-        let (flight, seat) = (Arc::clone(flight), *seat);
+        let (flight, seat, begins) = self.aboard(cx.waker());
+        let mut first = begins.then_some(Step::Make);
         loop {
-            let mut load = match self.step(&flight, seat, cx.waker()) {
+            let step = first.take().unwrap_or_else(|| self.step(&flight, seat, cx.waker()));
+            let mut load = match step {
                 Step::Wait => return Poll::Pending,
                 Step::Leave(answer) => {
                     self.aboard = None;
@@ -185,7 +194,9 @@ where
                 Step::Make => match self.make(&flight) {
                     Some(load) => load,
                     None => {
-                        self.land(&flight, Err(Panicked));
+                        if let Some(panicked) = self.land(&flight, seat, Err(Panicked)) {
+                            return Poll::Ready(panicked);
+                        }
                         continue;
                     }
                 },
@@ -207,7 +218,11 @@ where
                     lock(&flight.state).engine = Engine::Parked(load);
                     return Poll::Pending;
                 }
-                Ok(Poll::Ready(Landing::Shared(value))) => self.land(&flight, Ok(value)),
+                Ok(Poll::Ready(Landing::Shared(value))) => {
+                    if let Some(arrival) = self.land(&flight, seat, Ok(value)) {
+                        return Poll::Ready(arrival);
+                    }
+                }
                 Ok(Poll::Ready(Landing::Personal(value))) => {
                     if let Some(value) = self.land_alone(&flight, seat, value) {
                         return Poll::Ready(Ok(Arrival { value, joined: false }));
@@ -216,7 +231,9 @@ where
                 Err(_) => {
                     // What a broken load does when it is dropped is its own affair.
                     drop(catch_unwind(AssertUnwindSafe(|| drop(load))));
-                    self.land(&flight, Err(Panicked));
+                    if let Some(panicked) = self.land(&flight, seat, Err(Panicked)) {
+                        return Poll::Ready(panicked);
+                    }
                 }
             }
         }
@@ -274,11 +291,25 @@ where
         catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
     }
 
-    /// Gives the answer to every waiter.
-    fn land(&self, flight: &Arc<Flight<T, L>>, answer: Result<T, Panicked>) {
+    /// Gives the answer to every waiter: at once to this one, if nobody else waits.
+    fn land(
+        &mut self,
+        flight: &Arc<Flight<T, L>>,
+        seat: u64,
+        answer: Result<T, Panicked>,
+    ) -> Option<Result<Arrival<T>, Panicked>> {
         let mut map = lock(&self.map);
         unlist(&mut map, &self.key, flight);
         let mut state = lock(&flight.state);
+        if state.seats.is_alone(seat) {
+            // Nobody can come any more either.
+            state.seats.remove(seat);
+            drop(state);
+            drop(map);
+            self.aboard = None;
+            let joined = self.load.is_some();
+            return Some(answer.map(|value| Arrival { value, joined }));
+        }
         state.engine = Engine::Landed(answer);
         let own = state.driver;
         let others = state.seats.iter().filter(|(seat, _)| *seat != own);
@@ -286,6 +317,7 @@ where
         drop(state);
         drop(map);
         wakers.into_iter().for_each(Waker::wake);
+        None
     }
 
     /// Gives the answer to its owner, who may be this waiter, and has the next one ask for itself.

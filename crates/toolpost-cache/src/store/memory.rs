@@ -1,17 +1,17 @@
 //! The default store: sharded, scan-resistant, in memory.
 
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use super::bounds::Shares;
 use super::{Bounds, Oversized, Store, Usage};
 use crate::entry::Entry;
-use crate::key::Key;
+use crate::key::{Key, hash_of};
 
 /// Keeps entries in memory, in shards that each keep what is asked for often.
 ///
@@ -19,7 +19,9 @@ use crate::key::Key;
 /// the ones in use. The hash is keyed anew in each process. An entry heavier than about
 /// 15/16 of a shard is refused; there are at most [`SHARDS`](Self::SHARDS) shards, fewer in a small store.
 pub struct Memory<V, H = Seeded> {
-    cache: Cache<Key, Arc<Entry<V>>, Shares, H, Tally>,
+    cache: Cache<Held, Arc<Entry<V>>, Shares, AsIs, Tally>,
+    /// One's own; none for the hash that keys come with.
+    hasher: Option<H>,
     shares: Shares,
     /// The share of the heaviest entry that is taken.
     heaviest: u64,
@@ -33,14 +35,18 @@ impl<V> Memory<V> {
     /// An empty store with these bounds.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self::with_hasher(bounds, Seeded::default())
+        Self::hashing_by(bounds, None)
     }
 }
 
-impl<V, H: BuildHasher + Clone> Memory<V, H> {
+impl<V, H: BuildHasher> Memory<V, H> {
     /// As [`new`](Memory::new), with a hash of your own, which decides speed and never an answer.
     #[must_use]
     pub fn with_hasher(bounds: Bounds, hasher: H) -> Self {
+        Self::hashing_by(bounds, Some(hasher))
+    }
+
+    fn hashing_by(bounds: Bounds, hasher: Option<H>) -> Self {
         let shares = Shares::of(bounds);
         let (shards, capacity) = shares.shards(Memory::<V>::SHARDS as u64);
         let options = OptionsBuilder::new()
@@ -51,18 +57,28 @@ impl<V, H: BuildHasher + Clone> Memory<V, H> {
             .build()
             .unwrap_or_else(|_| unreachable!("both capacities are given"));
         let tally = Tally::default();
-        let cache = Cache::with_options(options, shares, hasher, tally.clone());
+        let cache = Cache::with_options(options, shares, AsIs, tally.clone());
         let heaviest = (cache.shard_capacity() as f64 * HOT) as u64;
-        Self { cache, shares, heaviest: heaviest.max(1), tally }
+        Self { cache, hasher, shares, heaviest: heaviest.max(1), tally }
+    }
+
+    fn sought<'a>(&self, key: &'a [u8]) -> Sought<'a> {
+        let hash = self.hasher.as_ref().map_or_else(|| hash_of(key), |hasher| hasher.hash_one(key));
+        Sought { hash, key }
+    }
+
+    fn held(&self, key: &Key) -> Held {
+        let own = self.hasher.as_ref().map(|hasher| hasher.hash_one(key.as_bytes()));
+        Held { hash: own.unwrap_or(key.hashed()), key: key.clone() }
     }
 }
 
 /// The part of a shard that entries in use may take; what enters a shard must fit into it.
 const HOT: f64 = 0.97;
 
-impl<V: Send + Sync + 'static, H: BuildHasher + Clone + Send + Sync + 'static> Store<V> for Memory<V, H> {
+impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> for Memory<V, H> {
     fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>> {
-        self.cache.get(key)
+        self.cache.get(&self.sought(key))
     }
 
     fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized> {
@@ -74,17 +90,17 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Clone + Send + Sync + 'static> S
         self.tally.grow(entry.weight());
         // What it replaces keeps its place, so that a refreshed entry stays as popular as it was.
         let mut freed = Freed { replaced: Some(key.clone()), ..Freed::default() };
-        self.cache.insert_with_lifecycle(key.clone(), Arc::clone(entry), &mut freed);
+        self.cache.insert_with_lifecycle(self.held(key), Arc::clone(entry), &mut freed);
         Ok(())
     }
 
     fn remove(&self, key: &[u8]) -> bool {
-        let removed = self.cache.remove(key);
+        let removed = self.cache.remove(&self.sought(key));
         self.tally.drop_one(removed.as_ref())
     }
 
     fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool {
-        let removed = self.cache.remove_if(key, |kept| Arc::ptr_eq(kept, entry));
+        let removed = self.cache.remove_if(&self.sought(key), |kept| Arc::ptr_eq(kept, entry));
         self.tally.drop_one(removed.as_ref())
     }
 
@@ -95,6 +111,68 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Clone + Send + Sync + 'static> S
     fn usage(&self) -> Usage {
         let bytes = self.tally.bytes.load(Ordering::Relaxed);
         Usage::new(self.cache.len(), bytes, self.tally.evicted.load(Ordering::Relaxed))
+    }
+}
+
+/// A key with the hash it is kept by, so that the table moves it without reading it.
+#[derive(Clone, PartialEq, Eq)]
+struct Held {
+    hash: u64,
+    key: Key,
+}
+
+/// A key that is looked for.
+struct Sought<'a> {
+    hash: u64,
+    key: &'a [u8],
+}
+
+impl Hash for Held {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Held> for Sought<'_> {
+    fn equivalent(&self, held: &Held) -> bool {
+        self.hash == held.hash && self.key == held.key.as_bytes()
+    }
+}
+
+/// Takes what is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AsIs;
+
+/// The hash, once it has been written.
+#[derive(Debug)]
+pub(crate) struct Written(u64);
+
+impl BuildHasher for AsIs {
+    type Hasher = Written;
+
+    fn build_hasher(&self) -> Written {
+        Written(0)
+    }
+}
+
+impl Hasher for Written {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Nobody writes anything but a hash; this is right for all else too, if slow.
+        self.0 = hash_of(bytes) ^ self.0.rotate_left(1);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 
@@ -110,8 +188,8 @@ impl BuildHasher for Seeded {
     }
 }
 
-impl<V> Weighter<Key, Arc<Entry<V>>> for Shares {
-    fn weight(&self, _: &Key, entry: &Arc<Entry<V>>) -> u64 {
+impl<V> Weighter<Held, Arc<Entry<V>>> for Shares {
+    fn weight(&self, _: &Held, entry: &Arc<Entry<V>>) -> u64 {
         self.share(entry.weight())
     }
 }
@@ -143,7 +221,7 @@ impl Tally {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    fn drop_one<V>(&self, removed: Option<&(Key, Arc<Entry<V>>)>) -> bool {
+    fn drop_one<V>(&self, removed: Option<&(Held, Arc<Entry<V>>)>) -> bool {
         if let Some((_, entry)) = removed {
             self.shrink(entry.weight());
         }
@@ -167,12 +245,12 @@ impl<V> Default for Freed<V> {
     }
 }
 
-impl<V> Lifecycle<Key, Arc<Entry<V>>> for Tally {
+impl<V> Lifecycle<Held, Arc<Entry<V>>> for Tally {
     type RequestState = Freed<V>;
 
-    fn on_evict(&self, freed: &mut Freed<V>, key: Key, entry: Arc<Entry<V>>) {
+    fn on_evict(&self, freed: &mut Freed<V>, held: Held, entry: Arc<Entry<V>>) {
         self.shrink(entry.weight());
-        if freed.replaced.as_ref() != Some(&key) {
+        if freed.replaced.as_ref() != Some(&held.key) {
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         match &mut freed.first {
