@@ -150,11 +150,12 @@ impl Stages {
     #[inline]
     fn cached(stages: &Arc<Self>, call: Call) -> Run<'_> {
         let Some(caching) = &stages.caching else { return Run::new(stages, call) };
-        if let Some(output) = caching.hit(&call) {
-            return Run::ended(stages, output);
-        }
+        let looked = match caching.look(&call) {
+            Ok(output) => return Run::ended(stages, output),
+            Err(looked) => looked,
+        };
         let run = Arc::clone(stages);
-        Run::boxed(stages, caching.miss(call, move |call| async move { Run::new(&run, call).await }))
+        Run::boxed(stages, caching.miss(looked, call, move |call| async move { Run::new(&run, call).await }))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Looks up, and loads what is not there.
 
-use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -11,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
 use super::tasks::Tasks;
 use crate::alias::Alias;
 use crate::cache::{Cache, Look};
 use crate::counters::Count;
 use crate::entry::Entry;
-use crate::flight::{Arrival, Boarding, Flights, Landing, Lift};
+use crate::flight::{Arrival, Boarding, Flights, Join, Landing};
 use crate::generations::Epoch;
 use crate::key::Key;
 use crate::lifetime::Terms;
@@ -25,7 +25,7 @@ use crate::store::Tiered;
 /// A cache that makes what it does not have, once for everyone who asks.
 ///
 /// A handle; clones share everything. `V` is an answer and `E` a failure, both cloned for each caller
-/// (wrap what is large in an `Arc`); `L` says how urgent a caller is, see [`Lift`].
+/// (wrap what is large in an `Arc`); `L` says how urgent a caller is, see [`Lift`](crate::Lift).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -61,135 +61,43 @@ struct Found<V> {
     source: Source,
 }
 
-/// A question, for one caller.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Request<'a, L = ()> {
-    key: &'a [u8],
-    tags: &'a [Box<str>],
-    limit: Duration,
-    pause: Duration,
-    urgency: L,
+/// A question that nothing fresh was found for; see [`ReadThrough::hit`].
+#[must_use = "nothing is loaded before it is asked"]
+pub struct Missed<V, E>(Asked<'static, V, E>);
+
+/// A question that has been looked up.
+struct Asked<'a, V, E> {
+    key: Name<'a>,
+    look: Look<Stored<V, E>>,
+    /// How many answers the cache had been given before.
+    puts: u64,
+    now: Instant,
 }
 
-impl<'a> Request<'a> {
-    /// A question with this key, and a minute for its load.
-    pub const fn new(key: &'a [u8]) -> Self {
-        let (limit, pause) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { key, tags: &[], limit, pause, urgency: () }
-    }
+/// What a caller waits for.
+enum Plan<V, E, L: Ord + Clone, F> {
+    /// Nothing; the answer is given once.
+    Answer(Option<Result<Answer<V>, LoadError<E>>>),
+    Join(ReadThrough<V, E, L>, Join<Result<Found<V>, LoadError<E>>, L, F>),
 }
 
-impl<'a, L> Request<'a, L> {
-    /// Gives the load so much time; each caller leaves when it likes.
-    pub fn limit(self, limit: Duration) -> Self {
-        Self { limit, ..self }
-    }
+/// Nothing in it is pinned.
+impl<V, E, L: Ord + Clone, F> Unpin for Plan<V, E, L, F> {}
 
-    /// Waits so long before the next refresh, after one has failed.
-    pub fn pause(self, pause: Duration) -> Self {
-        Self { pause, ..self }
-    }
-
-    /// Names the tags the answer will depend on: a load overtaken by their invalidation is not joined.
-    pub fn tags(self, tags: &'a [Box<str>]) -> Self {
-        Self { tags, ..self }
-    }
-
-    /// Says how urgent the caller is.
-    pub fn urgency<M>(self, urgency: M) -> Request<'a, M> {
-        let Self { key, tags, limit, pause, .. } = self;
-        Request { key, tags, limit, pause, urgency }
-    }
-}
-
-/// Why a load runs, and for whom.
+/// A key, which is made when it is needed.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Loading<L = ()> {
-    /// Whether anyone waits for it.
-    pub purpose: Purpose,
-    /// How urgent its waiters are.
-    pub lift: Lift<L>,
-    /// The key of the question.
-    pub key: Key,
+enum Name<'a> {
+    Lent(&'a [u8]),
+    Own(Key),
 }
 
-/// Why a load runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// A caller waits for the answer.
-    Answer,
-    /// A stale answer was served, and nobody waits: no deadline or progress of the caller applies.
-    Refresh,
-}
-
-/// What a load came to, and what becomes of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Outcome<V, E> {
-    /// An answer for everyone who waits, kept on these terms.
-    Keep(V, Terms),
-    /// An answer for everyone who waits, not kept.
-    Pass(V),
-    /// A failure for everyone who waits, not kept; a stale answer may be served in its place.
-    Fail(E),
-    /// A failure that the same question would meet again, kept on these terms; no stale answer hides it.
-    Reject(E, Terms),
-    /// What belongs to the caller whose load it was: the next one asks for itself. A stale answer may be
-    /// served in place of a failure.
-    Personal(Result<V, E>),
-    /// A failure that belongs to the caller whose load it was, and that no stale answer hides.
-    Refuse(E),
-}
-
-/// An answer and where it came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer<V> {
-    /// The answer.
-    pub value: V,
-    /// Where it came from.
-    pub source: Source,
-}
-
-/// Where an answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Source {
-    /// A fresh entry.
-    Fresh,
-    /// A stale entry; a refresh runs or has run lately.
-    Stale,
-    /// An entry kept in case the load failed, which it did.
-    StaleOnError,
-    /// This caller's load.
-    Loaded,
-    /// Another caller's load.
-    Joined,
-}
-
-impl Source {
-    /// Whether the answer was there before the question.
-    #[must_use]
-    pub const fn is_hit(self) -> bool {
-        matches!(self, Self::Fresh | Self::Stale | Self::StaleOnError)
+impl From<Name<'_>> for Key {
+    fn from(name: Name<'_>) -> Self {
+        match name {
+            Name::Lent(bytes) => bytes.into(),
+            Name::Own(key) => key,
+        }
     }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LoadError<E> {
-    /// The load failed, now or (where that was kept) before.
-    Failed(E),
-    /// The load failed in a way that a stale answer must not hide.
-    Rejected(E),
-    /// The load panicked.
-    Panicked,
-    /// The load took longer than its limit, which was this.
-    TimedOut(Duration),
 }
 
 impl<V, E, L> ReadThrough<V, E, L>
@@ -235,51 +143,57 @@ where
         &self,
         request: Request<'_, L>,
         load: F,
-    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + use<V, E, L, F, Fut>
+    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
         let (puts, now) = (self.cache().puts(), now());
-        let plan = match self.cache().look(request.key, now) {
-            Look::Fresh(entry) => Err(served(&entry, Source::Fresh)),
-            Look::Stale(entry) => {
-                if entry.claim_refresh(now, request.limit) {
-                    self.refresh(&request, Arc::clone(&entry), load);
-                }
-                Err(served(&entry, Source::Stale))
-            }
-            Look::StaleIfError(_) | Look::Miss => {
-                let key = Key::from(request.key);
-                let boarding = self.boarding(&request);
-                let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
-                let flight = move |lift| {
-                    let loading = Loading { purpose: Purpose::Answer, lift, key: loaded };
-                    front.fly(loading, Some(puts), limit, load)
-                };
-                Ok((self.clone(), self.0.flights.join(key.clone(), boarding, flight), key))
-            }
-        };
-        async move {
-            let (front, join, key) = match plan {
-                Ok(waiting) => waiting,
-                Err(answer) => return answer,
-            };
-            let arrival = join.await;
-            front.land(&key, arrival.unwrap_or(Arrival { value: Err(LoadError::Panicked), joined: true }))
-        }
+        let look = self.cache().peek(request.key, now);
+        self.answer(Asked { key: Name::Lent(request.key), look, puts, now }, &request, load)
     }
 
-    /// A fresh answer, if there is one; then, and only then, the look-up is counted.
+    /// A fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up is not counted yet.
     ///
-    /// For a caller that would rather not make a load before it needs one: [`get`](Self::get) does the rest. `now` is
-    /// the time on tokio's clock, as a standard instant.
-    #[must_use]
-    pub fn hit(&self, key: &[u8], now: Instant) -> Option<V> {
-        let Look::Fresh(entry) = self.cache().peek(key, now) else { return None };
-        let value = entry.value().as_ref().ok()?;
-        self.cache().count(Count::FreshHit);
-        Some(value.clone())
+    /// For a caller that would rather not make a load before it needs one. `now` is the time on tokio's clock, as a
+    /// standard instant.
+    ///
+    /// # Errors
+    ///
+    /// If nothing fresh is there.
+    pub fn hit(&self, key: &[u8], now: Instant) -> Result<V, Missed<V, E>> {
+        let puts = self.cache().puts();
+        let look = self.cache().peek(key, now);
+        if let Look::Fresh(entry) = &look
+            && let Ok(value) = entry.value()
+        {
+            self.cache().count(Count::FreshHit);
+            return Ok(value.clone());
+        }
+        Err(Missed(Asked { key: Name::Own(Key::from(key)), look, puts, now }))
+    }
+
+    /// As [`get`](Self::get), after a [`hit`](Self::hit) that was none; the key of the request does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`get`](Self::get).
+    #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
+    pub fn ask<F, Fut>(
+        &self,
+        missed: Missed<V, E>,
+        request: Request<'_, L>,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
+    where
+        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+    {
+        self.answer(missed.0, &request, load)
     }
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
@@ -304,22 +218,68 @@ where
         self.0.tasks.drain().await;
     }
 
-    fn boarding(&self, request: &Request<'_, L>) -> Boarding<L> {
-        let since = self.cache().valid_since(request.key, request.tags);
-        Boarding::since(since, self.cache().epoch(), request.urgency.clone())
-    }
-
-    fn refresh<F, Fut>(&self, request: &Request<'_, L>, stale: Arc<Entry<Stored<V, E>>>, load: F)
+    /// What follows a look-up.
+    #[inline]
+    fn answer<F, Fut>(
+        &self,
+        asked: Asked<'_, V, E>,
+        request: &Request<'_, L>,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let key = Key::from(request.key);
+        let Asked { key, look, puts, now } = asked;
+        self.cache().count_look(&look);
+        let mut plan = match look {
+            Look::Fresh(entry) => Plan::Answer(Some(served(&entry, Source::Fresh))),
+            Look::Stale(entry) => {
+                if entry.claim_refresh(now, request.limit) {
+                    self.refresh(key.into(), request, Arc::clone(&entry), load);
+                }
+                Plan::Answer(Some(served(&entry, Source::Stale)))
+            }
+            Look::StaleIfError(_) | Look::Miss => {
+                let key = key.into();
+                let boarding = self.boarding(&key, request);
+                let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
+                let flight = move |lift| {
+                    let loading = Loading { purpose: Purpose::Answer, lift, key: loaded };
+                    front.fly(loading, Some(puts), limit, load)
+                };
+                Plan::Join(self.clone(), self.0.flights.join(key, boarding, flight))
+            }
+        };
+        // No `async` block, which would have room for what it captures and again for what it awaits.
+        poll_fn(move |cx| match &mut plan {
+            Plan::Answer(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => Poll::Pending,
+            },
+            Plan::Join(front, join) => Pin::new(&mut *join).poll(cx).map(|arrival| {
+                let arrival = arrival.unwrap_or(Arrival { value: Err(LoadError::Panicked), joined: true });
+                front.land(join.key(), arrival)
+            }),
+        })
+    }
+
+    fn boarding(&self, key: &Key, request: &Request<'_, L>) -> Boarding<L> {
+        let since = self.cache().valid_since_of(key, request.tags);
+        Boarding::since(since, self.cache().epoch(), request.urgency.clone())
+    }
+
+    fn refresh<F, Fut>(&self, key: Key, request: &Request<'_, L>, stale: Arc<Entry<Stored<V, E>>>, load: F)
+    where
+        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+    {
+        let boarding = self.boarding(&key, request);
         let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
         let flight = move |lift| {
             front.fly(Loading { purpose: Purpose::Refresh, lift, key: loaded }, None, limit, load)
         };
-        let join = self.0.flights.join(key, self.boarding(request), flight);
+        let join = self.0.flights.join(key, boarding, flight);
         let pause = request.pause;
         self.0.tasks.spawn(async move {
             match join.await {
@@ -477,22 +437,8 @@ impl<V, E, L> fmt::Debug for ReadThrough<V, E, L> {
     }
 }
 
-impl<E> fmt::Display for LoadError<E> {
+impl<V, E> fmt::Debug for Missed<V, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(_) => f.write_str("the load failed"),
-            Self::Rejected(_) => f.write_str("the load was rejected"),
-            Self::Panicked => f.write_str("the load panicked"),
-            Self::TimedOut(limit) => write!(f, "the load took longer than {limit:?}"),
-        }
-    }
-}
-
-impl<E: Error + 'static> Error for LoadError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Failed(error) | Self::Rejected(error) => Some(error),
-            Self::Panicked | Self::TimedOut(_) => None,
-        }
+        f.debug_tuple("Missed").field(&self.0.key).finish()
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use toolpost_cache::rt::{Answer, LoadError, Outcome, Purpose, ReadThrough, Request, Source};
+use tokio::time::Sleep;
+use toolpost_cache::rt::{Answer, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
 use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
 use toolpost_tool::{
     CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
@@ -132,9 +133,12 @@ impl fmt::Debug for ResultCache {
 pub struct Caching {
     cache: ResultCache,
     questions: Arc<Questions>,
-    terms: Terms,
+    terms: Arc<Terms>,
     limit: Duration,
 }
+
+/// A call that has been looked up and was no hit; `None` for one that is not remembered.
+pub(crate) type Looked = Option<Missed<Output, ToolError>>;
 
 /// The time a run has that nothing else limits.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -148,7 +152,7 @@ impl Caching {
         Self {
             cache: cache.clone(),
             questions: Arc::new(Questions::new(&cache.server, policy, spec)),
-            terms: Terms::new(lifetime).tagged(policy.tags.iter().map(String::as_str)),
+            terms: Arc::new(Terms::new(lifetime).tagged(policy.tags.iter().map(String::as_str))),
             limit: spec.policy().time_limit.unwrap_or(LIMIT),
         }
     }
@@ -187,89 +191,121 @@ impl Caching {
     where
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        match self.hit(&call) {
-            Some(output) => Ok(output),
-            None => self.miss(call, next).await,
+        match self.look(&call) {
+            Ok(output) => Ok(output),
+            Err(looked) => self.miss(looked, call, next).await,
         }
     }
 
     /// A fresh result of the same call, marked; nothing is run for it.
     #[must_use]
     pub fn hit(&self, call: &Call) -> Option<Output> {
+        self.look(call).ok()
+    }
+
+    /// As [`hit`](Self::hit), or else what [`miss`](Self::miss) goes on from.
+    pub(crate) fn look(&self, call: &Call) -> Result<Output, Looked> {
         if call.is_resumed() {
-            return None;
+            return Err(None);
         }
         let (front, questions, now) = (&self.cache.front, &self.questions, clock::now());
-        let found = questions
-            .with_alias(call, |alias| front.hit_as(alias, now))
-            .or_else(|| questions.with_key(call, |key| front.hit(key, now)));
-        found.map(|output| marked(output, Source::Fresh))
+        let found = match questions.with_alias(call, |alias| front.hit_as(alias, now)) {
+            Some(output) => output,
+            None => questions.with_key(call, |key| front.hit(key, now))?,
+        };
+        Ok(marked(found, Source::Fresh))
     }
 
     /// What [`around`](Self::around) does when there is no hit.
-    pub(crate) async fn miss<F>(
+    pub(crate) fn miss<N, F>(
         &self,
+        looked: Looked,
         call: Call,
-        next: impl FnOnce(Call) -> F + Send + 'static,
-    ) -> Result<Output, ToolError>
+        next: N,
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + use<N, F>
     where
+        N: FnOnce(Call) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        if call.is_resumed() {
-            return next(call).await;
-        }
         let deadline = call.deadline();
-        let mut asked = pin!(self.ask(call, next));
-        let first = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
-        let answer = match (first, deadline) {
-            (Poll::Ready(answer), _) => answer,
-            (Poll::Pending, None) => asked.await,
-            (Poll::Pending, Some(deadline)) => {
-                let left = deadline.saturating_duration_since(clock::now());
-                match tokio::time::timeout_at(deadline.into(), asked).await {
-                    Ok(answer) => answer,
-                    Err(_elapsed) => return Err(ToolError::timed_out(left)),
-                }
-            }
+        let mut work = match looked {
+            Some(missed) => Work::Shared(self.ask(missed, call, next)),
+            None => Work::Own(Box::pin(next(call))),
         };
-        match answer {
-            Ok(Answer { value, source, .. }) => Ok(marked(value, source)),
-            Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
-            Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
-            Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
-        }
+        let mut timer = None::<Timer>;
+        // No `async` block, which would have room for what it captures and again for what it awaits.
+        poll_fn(move |cx| {
+            let asked = match &mut work {
+                Work::Own(own) => return own.as_mut().poll(cx),
+                Work::Shared(asked) => asked,
+            };
+            if let Poll::Ready(answer) = Pin::new(asked).poll(cx) {
+                return Poll::Ready(told(answer));
+            }
+            let Some(deadline) = deadline else { return Poll::Pending };
+            let timer = timer.get_or_insert_with(|| Timer::new(deadline));
+            timer.sleep.as_mut().poll(cx).map(|()| Err(ToolError::timed_out(timer.left)))
+        })
     }
 
     fn ask<N, F>(
         &self,
+        missed: Missed<Output, ToolError>,
         call: Call,
         next: N,
-    ) -> impl Future<Output = Result<Answer<Output>, LoadError<ToolError>>> + Send + use<N, F>
+    ) -> impl Future<Output = Result<Answer<Output>, LoadError<ToolError>>> + Send + Unpin + use<N, F>
     where
         N: FnOnce(Call) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
         let front = &self.cache.front;
-        let (terms, questions) = (self.terms.clone(), Arc::clone(&self.questions));
-        let asked = call.clone();
-        self.questions.with_key(&asked, |key| {
-            let request =
-                Request::new(key).limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
-            let remembering = front.clone();
-            front.get(request, move |loading| {
-                // Here and not before: whoever finds an answer allocates nothing.
-                questions.with_alias(&call, |alias| remembering.cache().remember(alias, &loading.key));
-                let call = match loading.purpose {
-                    Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
-                    // Each caller leaves at its own deadline; the run has a limit of its own.
-                    _ => call.without_deadline().with_priority(loading.lift.urgency()),
-                };
-                // A seat that the run queues for moves forward when somebody more urgent joins.
-                let flight = Flight::new(loading.lift, &call);
-                // Made inside, so that it has room once and not twice.
-                async move { outcome(flight.run(next(call)).await, terms) }
-            })
+        let (terms, questions) = (Arc::clone(&self.terms), Arc::clone(&self.questions));
+        let request = Request::new(b"").limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
+        let remembering = front.clone();
+        front.ask(missed, request, move |loading| {
+            // Here and not before: whoever finds an answer allocates nothing.
+            questions.with_alias(&call, |alias| remembering.cache().remember(alias, &loading.key));
+            let call = match loading.purpose {
+                Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
+                // Each caller leaves at its own deadline; the run has a limit of its own.
+                _ => call.without_deadline().with_priority(loading.lift.urgency()),
+            };
+            // A seat that the run queues for moves forward when somebody more urgent joins.
+            let flight = Flight::new(loading.lift, &call);
+            // Made inside, so that it has room once and not twice.
+            async move { outcome(flight.run(next(call)).await, &terms) }
         })
+    }
+}
+
+/// What a call waits for that was no hit.
+enum Work<A, F> {
+    /// A run that others may wait for too.
+    Shared(A),
+    /// Its own run.
+    Own(Pin<Box<F>>),
+}
+
+/// The deadline of a call whose run is not ready at the first poll.
+struct Timer {
+    left: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Timer {
+    fn new(deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(clock::now());
+        Self { left, sleep: Box::pin(tokio::time::sleep_until(deadline.into())) }
+    }
+}
+
+/// What the caller is told.
+fn told(answer: Result<Answer<Output>, LoadError<ToolError>>) -> Result<Output, ToolError> {
+    match answer {
+        Ok(Answer { value, source, .. }) => Ok(marked(value, source)),
+        Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
+        Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
+        Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
     }
 }
 
@@ -278,7 +314,7 @@ impl Caching {
 ///
 /// This is where caching meets the breaker, the scheduler and the rate limit: what they refuse belongs to one caller,
 /// and an expired result covers it. A denial, a question and the caller's own fault are covered by nothing.
-fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, ToolError> {
+fn outcome(result: Result<Output, ToolError>, terms: &Terms) -> Outcome<Output, ToolError> {
     let verdict = Verdict::of(&result);
     match result {
         // What stands in for a result is not one: the next call asks again.
@@ -286,7 +322,7 @@ fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, T
             Outcome::Pass(output)
         }
         Ok(output) if verdict == Verdict::Works => {
-            let terms = terms.weighing(output.weight());
+            let terms = terms.clone().weighing(output.weight());
             Outcome::Keep(output, terms)
         }
         Ok(output) => Outcome::Pass(output),
@@ -345,10 +381,11 @@ impl<T: Tool> Tool for Cached<T> {
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         // Before the tool is taken along for a load that a hit does not need.
-        if let Some(output) = self.caching.hit(&call) {
-            return Ok(output);
-        }
+        let looked = match self.caching.look(&call) {
+            Ok(output) => return Ok(output),
+            Err(looked) => looked,
+        };
         let tool = Arc::clone(&self.tool);
-        self.caching.miss(call, move |call| async move { tool.call(call).await }).await
+        self.caching.miss(looked, call, move |call| async move { tool.call(call).await }).await
     }
 }
