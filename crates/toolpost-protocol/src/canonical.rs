@@ -5,6 +5,7 @@
 //! one piece each; only what is marked is spelled anew.
 
 mod decimal;
+mod order;
 
 use std::borrow::Cow;
 
@@ -52,7 +53,7 @@ impl Node<'_> {
 }
 
 /// Objects of up to so many members are sorted in place.
-const NARROW: usize = 32;
+const NARROW: u32 = 32;
 
 /// Pieces of up to so many bytes are copied by one move of this many.
 const CHUNK: usize = 32;
@@ -104,28 +105,32 @@ impl Writer<'_> {
     }
 
     fn object(&mut self, at: usize, object: Entry) {
-        let mut order = [0_u64; NARROW];
-        let (mut name, end) = (at + 1, object.next as usize);
-        let mut count = 0;
-        // An insertion sort: objects are small.
-        while name < end {
-            let member = sort_key(self.slots[name], name);
-            if count == NARROW {
-                return self.by_name(at, object);
-            }
-            let mut to = count;
-            while 0 < to && member < order[to - 1] {
-                order[to] = order[to - 1];
-                to -= 1;
-            }
-            order[to] = member;
-            if 0 < to && order[to - 1] >> 32 == member >> 32 {
-                return self.by_name(at, object);
-            }
-            count += 1;
-            name = after(name + 1, self.slots[name + 1]);
+        match object.len() {
+            0..=4 => self.in_order(at, object, order::four),
+            5..=8 => self.in_order(at, object, order::eight),
+            9..=NARROW => self.in_order::<{ NARROW as usize }>(at, object, |order| order.sort_unstable()),
+            _ => self.by_name(at, object),
         }
-        self.members(&order[..count]);
+    }
+
+    /// Writes an object of up to `N` members.
+    #[inline(always)]
+    fn in_order<const N: usize>(&mut self, at: usize, object: Entry, sort: impl Fn(&mut [u64; N])) {
+        // What stands for no member is above all members.
+        let mut order = [u64::MAX; N];
+        let mut name = at + 1;
+        let mut count = 0;
+        for (member, _) in order.iter_mut().zip(0..object.len()) {
+            *member = sort_key(self.slots[name], name);
+            name = after(name + 1, self.slots[name + 1]);
+            count += 1;
+        }
+        sort(&mut order);
+        let order = &order[..count];
+        if order.windows(2).any(|pair| pair[0] >> 32 == pair[1] >> 32) {
+            return self.by_name(at, object);
+        }
+        self.members(order);
     }
 
     /// An object that has many members, or some whose names have one hash.
@@ -157,8 +162,12 @@ impl Writer<'_> {
             if name.is_plain() && value.is_plain() && value.start == name.end + 1 {
                 self.piece(before, name.start, value.end);
             } else {
-                self.byte(before);
-                self.scalar(name);
+                if name.is_plain() {
+                    self.piece(before, name.start, name.end);
+                } else {
+                    self.byte(before);
+                    self.scalar(name);
+                }
                 self.byte(b':');
                 self.value(at + 1);
             }
@@ -175,15 +184,17 @@ impl Writer<'_> {
         if entry.is_plain() {
             return self.copy(&self.text[entry.start as usize..entry.end as usize]);
         }
+        // Behind the room, and then to its place: what is there is not cleared again.
         let room = self.out.len();
-        self.out.truncate(self.at);
         if entry.is(Kind::Number) {
             decimal::write(&self.text[entry.start as usize..entry.end as usize], self.out);
         } else {
             reply::string(self.out, &unescaped(self.text, entry));
         }
-        self.at = self.out.len();
-        self.out.resize(room.max(self.at), 0);
+        let len = self.out.len() - room;
+        self.out.copy_within(room.., self.at);
+        self.at += len;
+        self.out.truncate(room.max(self.at));
     }
 
     /// Writes a separator and what is between two places of the text.

@@ -5,7 +5,7 @@
 //! A member's name is compared with earlier ones of the object only where a 32-bit set of hashes
 //! says that it may be there; a wide object's names are sorted instead.
 
-use crate::index::{Entry, Index, Kind, TRUE};
+use crate::index::{Entry, INTEGER, Index, Kind, TRUE};
 use crate::limits::Limits;
 use crate::names;
 use crate::scan::{self, Checked, fault};
@@ -50,9 +50,12 @@ pub(crate) fn check(text: &str, limits: &Limits, index: &mut Index) -> Checked<(
                 names::fresh(text, &slots[..used], open as usize + 1)?;
             }
             seen |= bit;
-            rest = match scan::blank(name.rest) {
+            rest = match name.rest {
                 [b':', tail @ ..] => scan::blank(tail),
-                other => return fault_at(other, bytes.len(), "':'"),
+                other => match scan::blank(other) {
+                    [b':', tail @ ..] => scan::blank(tail),
+                    other => return fault_at(other, bytes.len(), "':'"),
+                },
             };
         }
 
@@ -68,7 +71,10 @@ pub(crate) fn check(text: &str, limits: &Limits, index: &mut Index) -> Checked<(
                 Entry::new(Kind::String, string.flags, start, at(rest), 0)
             }
             b'-' | b'0'..=b'9' => {
-                let (tail, flags) = scan::number(bytes, rest, limits)?;
+                let (tail, flags) = match scan::short_integer(rest, limits) {
+                    Some(tail) => (tail, INTEGER),
+                    None => scan::number(bytes, rest, limits)?,
+                };
                 rest = tail;
                 Entry::new(Kind::Number, flags, start, at(rest), 0)
             }
@@ -124,7 +130,9 @@ pub(crate) fn check(text: &str, limits: &Limits, index: &mut Index) -> Checked<(
                 return Ok(());
             }
             count += 1;
-            rest = scan::blank(rest);
+            if !matches!(rest, [b',' | b'}' | b']', ..]) {
+                rest = scan::blank(rest);
+            }
             match rest {
                 [b',', tail @ ..] => {
                     rest = scan::blank(tail);

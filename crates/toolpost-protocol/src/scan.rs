@@ -182,6 +182,21 @@ fn hex(bytes: &[u8], at: usize) -> Checked<u32> {
     Ok(unit)
 }
 
+/// What follows the integer of a few digits that `rest` starts with; `None` where [`number`] must look.
+#[inline(always)]
+pub(crate) fn short_integer<'a>(rest: &'a [u8], limits: &Limits) -> Option<&'a [u8]> {
+    let word = u64::from_le_bytes(*rest.first_chunk::<8>()?);
+    let digits = text::leading_digits(word);
+    // A zero stands first only alone.
+    let well_formed = digits == 1 || (1 < digits && rest[0] != b'0');
+    match rest.get(digits..) {
+        Some(tail @ [b',' | b'}' | b']', ..]) if well_formed && digits <= usize::from(limits.number_len) => {
+            Some(tail)
+        }
+        _ => None,
+    }
+}
+
 /// Checks the number that `rest` starts with; says what the index keeps of its form.
 #[inline(never)]
 pub(crate) fn number<'a>(bytes: &[u8], rest: &'a [u8], limits: &Limits) -> Checked<(&'a [u8], u32)> {

@@ -15,6 +15,15 @@ pub(crate) const fn specials(word: u64) -> u64 {
     (control_or_quote | backslash) & !word & HIGH
 }
 
+/// How many of the bytes of `word` (little-endian text) are digits before the first that is none.
+#[inline(always)]
+pub(crate) const fn leading_digits(word: u64) -> usize {
+    // 0x30 to 0x39 become 0 to 9, and whatever else is above, in the byte itself or in those after it.
+    let values = word ^ (ONES * b'0' as u64);
+    let others = (values | values.wrapping_add(ONES * 0x76)) & HIGH;
+    others.trailing_zeros() as usize / 8
+}
+
 /// Adds eight bytes of a name to its hash.
 #[inline(always)]
 pub(crate) const fn mix(hash: u64, word: u64) -> u64 {

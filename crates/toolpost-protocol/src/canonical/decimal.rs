@@ -14,28 +14,34 @@ const FAR: u64 = 1 << 60;
 
 /// Appends the canonical form of a number with a fraction, an exponent or both.
 pub(super) fn write(lexeme: &[u8], out: &mut Vec<u8>) {
-    let (mantissa, exponent) = match lexeme.iter().position(|byte| byte | 0x20 == b'e') {
-        Some(at) => (&lexeme[..at], exponent(&lexeme[at + 1..])),
-        None => (lexeme, Some(0)),
-    };
-    let Some(mut exponent) = exponent else {
-        // It stands as it is: still a text of no other value, though this value may have several.
-        return out.extend_from_slice(lexeme);
-    };
     let mut value = 0_u64;
     let mut digits = 0;
+    let mut exponent = 0;
     let mut fraction = 0;
-    for byte in mantissa {
+    let mut mantissa = lexeme;
+    for (at, byte) in lexeme.iter().enumerate() {
         match byte {
-            b'-' => out.push(b'-'),
-            b'.' => fraction = 1,
-            _ => {
+            b'0'..=b'9' => {
                 exponent -= fraction;
                 // Wraps if there are more digits than it holds, and is not used then.
                 value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
                 digits += usize::from(*byte != b'0' || 0 < digits);
             }
+            b'-' => {}
+            b'.' => fraction = 1,
+            _ => {
+                let Some(written) = self::exponent(&lexeme[at + 1..]) else {
+                    // It stands as it is: still a text of no other value, though this value may have several.
+                    return out.extend_from_slice(lexeme);
+                };
+                exponent += written;
+                mantissa = &lexeme[..at];
+                break;
+            }
         }
+    }
+    if lexeme[0] == b'-' {
+        out.push(b'-');
     }
     if EXACT < digits {
         let mut all: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
