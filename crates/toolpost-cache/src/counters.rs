@@ -1,7 +1,7 @@
 //! Counts what happens, without making readers on different cores meet.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What a cache has seen since it was made, and what it holds now.
@@ -67,19 +67,35 @@ pub(crate) enum Count {
 }
 
 const COUNTS: usize = Count::Refused as usize + 1;
-const STRIPES: usize = 16;
+/// Stripes that belong to one thread each, for as long as it lives.
+const OWN: usize = 48;
+/// All stripes; those above are shared by all other threads.
+const STRIPES: usize = 64;
 
 /// One cache line and its neighbor apart from the next.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Stripe([AtomicU64; COUNTS]);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters([Stripe; STRIPES]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Stripe::default()))
+    }
+}
 
 impl Counters {
     pub(crate) fn add(&self, count: Count, by: u64) {
-        self.0[stripe()].0[count as usize].fetch_add(by, Ordering::Relaxed);
+        let stripe = stripe();
+        let counter = &self.0[stripe % STRIPES].0[count as usize];
+        if stripe < OWN {
+            // Nobody else writes here, so that nothing is lost between the two.
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        } else {
+            counter.fetch_add(by, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn one(&self, count: Count) {
@@ -106,10 +122,60 @@ impl Counters {
     }
 }
 
+/// The stripe of this thread.
 fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        static MINE: Mine = Mine::take();
     }
-    MINE.get()
+    MINE.try_with(|mine| mine.0).unwrap_or(OWN)
+}
+
+/// The stripes that no thread has now, as a set of bits.
+static FREE: Mutex<u64> = Mutex::new((1 << OWN) - 1);
+
+/// A stripe that a thread has until it ends.
+struct Mine(usize);
+
+impl Mine {
+    fn take() -> Self {
+        static OTHERS: AtomicUsize = AtomicUsize::new(0);
+        // The lock hands on what the thread before has counted.
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        match free.trailing_zeros() as usize {
+            lowest @ 0..OWN => {
+                *free &= !(1 << lowest);
+                Self(lowest)
+            }
+            _ => Self(OWN + OTHERS.fetch_add(1, Ordering::Relaxed) % (STRIPES - OWN)),
+        }
+    }
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        if self.0 < OWN {
+            *FREE.lock().unwrap_or_else(PoisonError::into_inner) |= 1 << self.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn no_count_is_lost_whichever_threads_come_and_go() {
+        const EACH: u64 = 1_000;
+        let counters = Counters::default();
+        for _ in 0..3 {
+            thread::scope(|scope| {
+                for _ in 0..2 * STRIPES {
+                    scope.spawn(|| (0..EACH).for_each(|_| counters.one(Count::Miss)));
+                }
+            });
+        }
+        assert_eq!(counters.stats().misses, 3 * 2 * STRIPES as u64 * EACH);
+    }
 }
