@@ -172,8 +172,23 @@ impl<V> Known<V> {
     fn is(&self, hash: u64, alias: Alias<'_>) -> bool {
         self.hash == hash && self.of == alias.of && {
             let (asker, words) = self.bytes.split_at(self.asker);
-            words == alias.words && asker == alias.asker
+            same_name(asker, alias.asker) && words == alias.words
         }
+    }
+}
+
+/// Whether two slices, mostly of some eight to sixteen bytes, are equal.
+#[inline(always)]
+fn same_name(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.first_chunk::<8>(), one.last_chunk::<8>(), other.first_chunk(), other.last_chunk()) {
+        // Both ends together are the whole.
+        (Some(first), Some(last), Some(others_first), Some(others_last)) if one.len() <= 16 => {
+            first == others_first && last == others_last
+        }
+        _ => one == other,
     }
 }
 
@@ -215,6 +230,20 @@ mod tests {
 
     fn alias((of, asker, words): (u64, &'static str, &'static str)) -> Alias<'static> {
         Alias { of, asker: asker.as_bytes(), words: words.as_bytes() }
+    }
+
+    #[test]
+    fn names_are_equal_when_all_their_bytes_are() {
+        for len in 0..40_usize {
+            let name = vec![7_u8; len];
+            assert!(same_name(&name, &name.clone()));
+            assert!(!same_name(&name, &vec![7; len + 1]));
+            for at in 0..len {
+                let mut other = name.clone();
+                other[at] = 8;
+                assert!(!same_name(&name, &other), "byte {at} of {len}");
+            }
+        }
     }
 
     #[test]

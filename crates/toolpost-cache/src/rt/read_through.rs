@@ -153,7 +153,8 @@ where
         self.answer(Asked { key: Name::Lent(request.key), look, puts, now }, &request, load)
     }
 
-    /// A fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up is not counted yet.
+    /// What `use_it` makes of a fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up
+    /// is not counted yet.
     ///
     /// For a caller that would rather not make a load before it needs one. `now` is the time on tokio's clock, as a
     /// standard instant.
@@ -161,14 +162,14 @@ where
     /// # Errors
     ///
     /// If nothing fresh is there.
-    pub fn hit(&self, key: &[u8], now: Instant) -> Result<V, Missed<V, E>> {
+    pub fn hit<R>(&self, key: &[u8], now: Instant, use_it: impl FnOnce(&V) -> R) -> Result<R, Missed<V, E>> {
         let puts = self.cache().puts();
         let look = self.cache().peek(key, now);
         if let Look::Fresh(entry) = &look
             && let Ok(value) = entry.value()
         {
             self.cache().count(Count::FreshHit);
-            return Ok(value.clone());
+            return Ok(use_it(value));
         }
         Err(Missed(Asked { key: Name::Own(Key::from(key)), look, puts, now }))
     }
@@ -198,9 +199,9 @@ where
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
     #[must_use]
-    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Option<V> {
+    pub fn hit_as<R>(&self, alias: Alias<'_>, now: Instant, use_it: impl FnOnce(&V) -> R) -> Option<R> {
         let entry = self.cache().look_as(alias, now)?;
-        entry.value().as_ref().ok().cloned()
+        entry.value().as_ref().ok().map(use_it)
     }
 
     /// How many background refreshes and writes are running.

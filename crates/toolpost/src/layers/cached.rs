@@ -209,11 +209,12 @@ impl Caching {
             return Err(None);
         }
         let (front, questions, now) = (&self.cache.front, &self.questions, clock::now());
-        let found = match questions.with_alias(call, |alias| front.hit_as(alias, now)) {
-            Some(output) => output,
-            None => questions.with_key(call, |key| front.hit(key, now))?,
-        };
-        Ok(marked(found, Source::Fresh))
+        // Marked where it is cloned: a result is long to move.
+        let fresh = |output: &Output| marked(output.clone(), Source::Fresh);
+        match questions.with_alias(call, |alias| front.hit_as(alias, now, fresh)) {
+            Some(output) => Ok(output),
+            None => Ok(questions.with_key(call, |key| front.hit(key, now, fresh))?),
+        }
     }
 
     /// What [`around`](Self::around) does when there is no hit.
