@@ -188,7 +188,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Makes every answer that depends on `tag` dead, and every load of one that has begun.
     ///
     /// Costs the same whatever the number of entries. Returns how many in memory carry the tag; dead
-    /// ones that nobody has found yet are counted again.
+    /// ones that nobody has found yet are counted again. A prefix of what answers were kept
+    /// [within](Terms::within) is a tag like any other.
     #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn invalidate(&self, tag: &str) -> usize {
         self.0.generations.invalidate(tag)

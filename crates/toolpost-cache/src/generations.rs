@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::key::{Key, hash_of};
+use crate::store::Seeded;
 
 /// When a load began, in invalidations since the cache was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +50,7 @@ pub(crate) struct Generations {
 
 #[derive(Debug, Default)]
 struct Tags {
-    by_name: HashMap<Box<str>, Arc<Tag>>,
+    by_name: HashMap<Box<str>, Arc<Tag>, Seeded>,
     /// No forgotten tag was invalidated after this.
     floor: u64,
     /// At this many tags, those that nothing carries are forgotten.

@@ -136,10 +136,29 @@ impl Terms {
         Self { weight: bytes, ..self }
     }
 
-    /// Makes the answer die when any of `tags` is invalidated.
+    /// Makes the answer die when any of `tags` is invalidated too.
     #[must_use]
     pub fn tagged<T: Into<Box<str>>>(self, tags: impl IntoIterator<Item = T>) -> Self {
-        Self { tags: tags.into_iter().map(Into::into).collect(), ..self }
+        let mut all = self.tags.to_vec();
+        for tag in tags.into_iter().map(Into::into) {
+            // Twice is once: an invalidation counts who carries its tag.
+            if !all.contains(&tag) {
+                all.push(tag);
+            }
+        }
+        Self { tags: all.into(), ..self }
+    }
+
+    /// Makes the answer die when what `path` names, or anything above it, is invalidated too.
+    ///
+    /// The levels of a path are parted by `/`, and each is a tag: `within("db/users/7")` is
+    /// `tagged(["db", "db/users", "db/users/7"])`. So [`invalidate`](crate::Cache::invalidate) of `db/users` reaches
+    /// everything below it, at the same cost whatever the number of entries, and leaves `db/userspace` alone. An answer
+    /// costs a tag for each level.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        let levels = path.match_indices('/').map(|(end, _)| &path[..end]).chain([path]);
+        self.tagged(levels.filter(|level| !level.is_empty()))
     }
 
     /// The tags the answer depends on.
@@ -148,7 +167,7 @@ impl Terms {
         &self.tags
     }
 
-    /// As [`tagged`](Self::tagged), sharing a list made before.
+    /// Makes the answer depend on `tags` and on nothing else, sharing a list made before.
     #[must_use]
     pub fn with_tags(self, tags: Arc<[Box<str>]>) -> Self {
         Self { tags, ..self }

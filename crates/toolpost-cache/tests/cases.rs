@@ -264,17 +264,16 @@ fn two_principals_never_share() {
 fn tags_count_what_carries_them_and_an_unknown_one_does_nothing() {
     for (store, cache) in stores(Bounds::entries(100)) {
         let now = start();
-        put(&cache, "a", 1, &minute().tagged(["db", "db/users"]), now);
-        put(&cache, "b", 2, &minute().tagged(["db", "db/orders"]), now);
+        put(&cache, "a", 1, &minute().tagged(["users"]).tagged(["all"]), now);
+        put(&cache, "b", 2, &minute().tagged(["orders", "all"]), now);
         put(&cache, "c", 3, &minute(), now);
         assert_eq!(cache.invalidate("unknown"), 0, "{store}");
         assert_eq!(hit(&cache, "a", now), Some(1), "{store}");
-        assert_eq!(cache.invalidate("db/users"), 1, "{store}");
+        assert_eq!(cache.invalidate("users"), 1, "{store}");
         assert_eq!(hit(&cache, "a", now), None, "{store}");
         assert_eq!(hit(&cache, "b", now), Some(2), "{store}");
-        // A prefix is a tag of its own.
-        put(&cache, "a", 4, &minute().tagged(["db", "db/users"]), now);
-        let carried = cache.invalidate("db");
+        put(&cache, "a", 4, &minute().tagged(["users", "all"]), now);
+        let carried = cache.invalidate("all");
         // Moka frees what was removed from it later.
         assert!(carried == 2 || store == "moka" && 2 < carried, "{store}: {carried}");
         assert_eq!((hit(&cache, "a", now), hit(&cache, "b", now)), (None, None), "{store}");
@@ -282,6 +281,43 @@ fn tags_count_what_carries_them_and_an_unknown_one_does_nothing() {
         // Each dead entry is counted once, by whatever number of tags it died.
         assert_eq!(cache.stats().invalidated, 3, "{store}");
     }
+}
+
+// Cache 12
+#[test]
+fn a_prefix_takes_with_it_all_that_lies_below() {
+    let paths = ["db/users/7", "db/users/8", "db/users", "db/userspace", "db", "files/db/users"];
+    let left = |prefix: &str| -> Vec<&str> {
+        let (cache, now) = (cache(Memory::new(Bounds::entries(100))), start());
+        let began = cache.epoch();
+        for path in paths {
+            put(&cache, path, 1, &minute().within(path), now);
+        }
+        let below = paths.iter().filter(|path| format!("{path}/").starts_with(&format!("{prefix}/"))).count();
+        assert_eq!(cache.invalidate(prefix), below, "{prefix}");
+        for path in paths {
+            // What began before is as dead as what was there.
+            let late = cache.put(&key("late"), 1, &minute().within(path), began, now);
+            assert_eq!(late.is_ok(), hit(&cache, path, now).is_some(), "{path} after {prefix}");
+        }
+        paths.into_iter().filter(|path| hit(&cache, path, now).is_some()).collect()
+    };
+    assert_eq!(left("db/users/7"), ["db/users/8", "db/users", "db/userspace", "db", "files/db/users"]);
+    assert_eq!(left("db/users"), ["db/userspace", "db", "files/db/users"]);
+    assert_eq!(left("db"), ["files/db/users"]);
+    assert_eq!(left("d"), paths);
+    assert_eq!(left("users"), paths);
+}
+
+// Cache 12
+#[test]
+fn a_path_is_a_tag_for_each_of_its_levels() {
+    let tags = |path: &str| minute().tagged(["own"]).within(path).tags().join(" ");
+    assert_eq!(tags("db/users/7"), "own db db/users db/users/7");
+    assert_eq!(tags("db"), "own db");
+    assert_eq!(tags("/é//b"), "own /é /é/ /é//b");
+    assert_eq!(tags(""), "own");
+    assert_eq!(tags("own/own"), "own own/own");
 }
 
 #[test]

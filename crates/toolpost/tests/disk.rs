@@ -9,17 +9,30 @@ use toolpost::cache::{Bounds, Cache, Codec, Disk, Memory, Tiered};
 use toolpost::layers::{ResultCache, Results};
 use toolpost::tool::{CachePolicy, Call, Mark, NoArgs, Output, Tool as _, ToolError, tool_fn};
 
+/// What a server forgets before it ends.
+#[derive(Clone, Copy)]
+enum Then {
+    Nothing,
+    InvalidateTag,
+    InvalidateTool,
+    Forget,
+}
+
 /// One life of a server: asks its tool once, and says whether the result was remembered.
-async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, invalidate: bool) -> bool {
+async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, then: Then) -> bool {
     let (now, wall) = clocks();
     let disk = Disk::<Result<Output, ToolError>, C>::open_as(path, 1 << 20, now, wall).expect("a disk");
     let cache = ResultCache::over(Tiered::new(Cache::new(Memory::new(Bounds::entries(100))), disk));
-    let policy = CachePolicy::new(Duration::from_secs(600)).tagged("stock");
+    let policy = CachePolicy::new(Duration::from_secs(600)).tagged("shelf");
     let tool = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
-    let output = tool.call(Call::new(&serde_json::json!({})).expect("JSON")).await.expect("an answer");
+    let call = Call::new(&serde_json::json!({})).expect("JSON");
+    let output = tool.call(call.clone()).await.expect("an answer");
     assert_eq!(output.as_text(), Some("12 left"));
-    if invalidate {
-        cache.invalidate("stock").await;
+    match then {
+        Then::Nothing => {}
+        Then::InvalidateTag => cache.invalidate("shelf").await,
+        Then::InvalidateTool => cache.invalidate_tool("stock").await,
+        Then::Forget => assert!(tool.caching().forget(&call).await),
     }
     cache.drain().await;
     output.has_mark(Mark::CacheHit)
@@ -49,10 +62,12 @@ impl Codec<Result<Output, ToolError>> for Garbage {
 async fn a_restarted_server_finds_what_the_last_one_knew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("results");
-    assert!(!life::<Results>(&path, false).await);
-    assert!(life::<Results>(&path, false).await);
-    assert!(life::<Results>(&path, true).await);
-    assert!(!life::<Results>(&path, false).await, "invalidated for good");
+    assert!(!life::<Results>(&path, Then::Nothing).await);
+    assert!(life::<Results>(&path, Then::Nothing).await);
+    for forget in [Then::InvalidateTag, Then::InvalidateTool, Then::Forget] {
+        assert!(life::<Results>(&path, forget).await);
+        assert!(!life::<Results>(&path, Then::Nothing).await, "forgotten for good");
+    }
 }
 
 // Cache 13
@@ -60,7 +75,7 @@ async fn a_restarted_server_finds_what_the_last_one_knew() {
 async fn a_result_that_cannot_be_read_is_a_miss_and_gives_way() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("results");
-    assert!(!life::<Garbage>(&path, false).await);
-    assert!(!life::<Results>(&path, false).await);
-    assert!(life::<Results>(&path, false).await);
+    assert!(!life::<Garbage>(&path, Then::Nothing).await);
+    assert!(!life::<Results>(&path, Then::Nothing).await);
+    assert!(life::<Results>(&path, Then::Nothing).await);
 }

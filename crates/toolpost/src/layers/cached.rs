@@ -1,5 +1,7 @@
 //! A tool that remembers its results.
 
+mod forget;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -152,7 +154,9 @@ impl Caching {
         Self {
             cache: cache.clone(),
             questions: Arc::new(Questions::new(&cache.server, policy, spec)),
-            terms: Arc::new(Terms::new(lifetime).tagged(policy.tags.iter().map(String::as_str))),
+            terms: Arc::new(
+                Terms::new(lifetime).tagged(policy.tags.iter().cloned()).tagged(cache.own_tags(spec.name())),
+            ),
             limit: spec.policy().time_limit.unwrap_or(LIMIT),
         }
     }
