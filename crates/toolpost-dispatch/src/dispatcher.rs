@@ -9,15 +9,14 @@ use toolpost_protocol::{Code, Error, Node};
 use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 
 use crate::clock;
-use crate::ending::{Ending, Made};
+use crate::ending::{Ending, Made, Watched};
 use crate::in_flight::{Barred, Flight, InFlight};
 use crate::nearest::nearest;
-use crate::observe::tell;
 use crate::offered::Offered;
 use crate::run::Run;
 use crate::{
-    Access, AllowAll, Authorize, CallKey, Catalog, Changes, Completions, Decision, Drained, Entry, Event,
-    Observe, Outcome, Prompts, Registry, Request, Resources, Target,
+    Access, AllowAll, Authorize, CallKey, Catalog, Changes, Completions, Decision, Drained, Entry, Observe,
+    Outcome, Prompts, Registry, Request, Resources, Target,
 };
 
 /// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
@@ -221,10 +220,10 @@ impl Inner {
         let catalog = self.registry.catalog();
         let principal = call.principal().clone();
         let Some(entry) = catalog.find(call.tool()) else {
-            return Err(self.unknown(&catalog, call.tool(), &principal));
+            return Err(self.unknown(&catalog, &call));
         };
-        let mut ending =
-            Ending { observe: self.observe.as_deref(), tool: entry.spec(), principal: &principal, arrived };
+        let observe = self.watched(&call);
+        let mut ending = Ending { observe, tool: entry.spec(), principal: &principal, arrived };
         if let Err(error) = self.admit(entry, call.arguments(), &principal) {
             return ending.report(Err(error));
         }
@@ -244,15 +243,19 @@ impl Inner {
 
     /// Reports the end of a call that never came as far as its tool's description.
     pub(crate) fn report_unrun(&self, call: &Call, arrived: Option<Instant>, outcome: Outcome) {
-        let Some(observe) = self.observe.as_deref() else { return };
-        let (name, principal) = (call.tool(), call.principal());
-        match self.registry.catalog().find(name) {
-            None => tell(observe, &Event::UnknownTool { name, principal }),
+        let Some(watched) = self.watched(call) else { return };
+        let principal = call.principal();
+        match self.registry.catalog().find(call.tool()) {
+            None => watched.unknown_tool(call),
             Some(entry) => {
-                let mut ending = Ending { observe: Some(observe), tool: entry.spec(), principal, arrived };
+                let mut ending = Ending { observe: Some(watched), tool: entry.spec(), principal, arrived };
                 ending.finish(outcome);
             }
         }
+    }
+
+    fn watched(&self, call: &Call) -> Option<Watched<'_>> {
+        self.observe.as_deref().map(|by| Watched { by, correlation: call.correlation() })
     }
 
     fn admit(&self, entry: &Entry, arguments: Node<'_>, principal: &Principal) -> Result<(), ToolError> {
@@ -276,10 +279,11 @@ impl Inner {
     }
 
     #[cold]
-    fn unknown(&self, catalog: &Catalog, name: &str, principal: &Principal) -> ToolError {
-        if let Some(observe) = self.observe.as_deref() {
-            tell(observe, &Event::UnknownTool { name, principal });
+    fn unknown(&self, catalog: &Catalog, call: &Call) -> ToolError {
+        if let Some(watched) = self.watched(call) {
+            watched.unknown_tool(call);
         }
+        let (name, principal) = (call.tool(), call.principal());
         // Names that the principal may not see are not suggested to it.
         let known = catalog.iter().map(|entry| entry.spec());
         let known =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolpost_tool::{Call, Output, Principal, ToolError, ToolSpec};
+use toolpost_tool::{Call, Correlation, Output, Principal, ToolError, ToolSpec};
 
 use crate::clock;
 use crate::dispatcher::Inner;
@@ -49,9 +49,23 @@ impl Drop for Made {
     }
 }
 
+/// Who is told of one call, and what ties together what it is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'a> {
+    pub(crate) by: &'a dyn Observe,
+    pub(crate) correlation: Correlation,
+}
+
+impl Watched<'_> {
+    pub(crate) fn unknown_tool(&self, call: &Call) {
+        let (name, principal) = (call.tool(), call.principal());
+        tell(self.by, &Event::UnknownTool { name, principal, correlation: self.correlation });
+    }
+}
+
 /// Reports the end of one call, exactly once: dropped unreported, it reports a cancelled call.
 pub(crate) struct Ending<'a> {
-    pub(crate) observe: Option<&'a dyn Observe>,
+    pub(crate) observe: Option<Watched<'a>>,
     pub(crate) tool: &'a ToolSpec,
     pub(crate) principal: &'a Principal,
     pub(crate) arrived: Option<Instant>,
@@ -59,11 +73,11 @@ pub(crate) struct Ending<'a> {
 
 impl Ending<'_> {
     pub(crate) fn start(&self) {
-        let Self { observe: Some(observe), tool, principal, .. } = *self else { return };
+        let Self { observe: Some(Watched { by, correlation }), tool, principal, .. } = *self else { return };
         if let Some(message) = tool.deprecated() {
-            tell(observe, &Event::Deprecated { tool, message });
+            tell(by, &Event::Deprecated { tool, message, correlation });
         }
-        tell(observe, &Event::Started { tool, principal });
+        tell(by, &Event::Started { tool, principal, correlation });
     }
 
     pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
@@ -72,9 +86,10 @@ impl Ending<'_> {
     }
 
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        let Some(observe) = self.observe.take() else { return };
+        let Some(Watched { by, correlation }) = self.observe.take() else { return };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
-        tell(observe, &Event::Finished { tool: self.tool, principal: self.principal, outcome, took });
+        let Self { tool, principal, .. } = *self;
+        tell(by, &Event::Finished { tool, principal, correlation, outcome, took });
     }
 }
 

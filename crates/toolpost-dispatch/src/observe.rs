@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use toolpost_tool::{ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+use toolpost_tool::{Correlation, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
 
 /// Watches calls. Called on the path of each one, so it returns at once and must not panic.
 pub trait Observe: Send + Sync + 'static {
@@ -21,6 +21,8 @@ pub enum Event<'a> {
         name: &'a str,
         /// Who called.
         principal: &'a Principal,
+        /// What ties it to everything else that is said about the call and those that it makes.
+        correlation: Correlation,
     },
     /// A deprecated tool was called; reported once per call, before it starts.
     Deprecated {
@@ -28,6 +30,8 @@ pub enum Event<'a> {
         tool: &'a ToolSpec,
         /// What to use in its place.
         message: &'a str,
+        /// What ties it to everything else that is said about the call and those that it makes.
+        correlation: Correlation,
     },
     /// A call is about to run its tool.
     Started {
@@ -35,6 +39,8 @@ pub enum Event<'a> {
         tool: &'a ToolSpec,
         /// Who called.
         principal: &'a Principal,
+        /// What ties it to everything else that is said about the call and those that it makes.
+        correlation: Correlation,
     },
     /// A call ended; reported exactly once for every call of a tool that exists, those included that were refused
     /// because of a drain or dropped before they were polled.
@@ -43,6 +49,8 @@ pub enum Event<'a> {
         tool: &'a ToolSpec,
         /// Who called.
         principal: &'a Principal,
+        /// What ties it to everything else that is said about the call and those that it makes.
+        correlation: Correlation,
         /// How it ended.
         outcome: Outcome,
         /// How long it took since it arrived; `None` if its arrival was not recorded.

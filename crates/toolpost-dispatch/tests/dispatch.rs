@@ -18,7 +18,7 @@ use toolpost_dispatch::{
 };
 use toolpost_protocol::{Code, Frame, Id};
 use toolpost_tool::{
-    AnyTool, Call, ErrorKind, Json, NoArgs, Output, Principal, Refusal, Tool, ToolError, ToolSpec,
+    AnyTool, Call, CallParts, ErrorKind, Json, NoArgs, Output, Principal, Refusal, Tool, ToolError, ToolSpec,
     blocking_fn, tool_fn,
 };
 
@@ -409,6 +409,48 @@ async fn a_deprecated_tool_warns_once_per_call_and_works() {
     assert!(all.call(Request::new("old")).await.is_ok());
     assert!(all.call(Request::new("old")).await.is_ok());
     assert_eq!(warnings.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn every_event_of_a_call_carries_its_correlation() {
+    // Dispatch 20
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let tool = tool_fn("old", |_: NoArgs, call: Call| async move { Ok(call.correlation().to_string()) })
+        .with_spec(|s| s.with_deprecation("use `new`"));
+    let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap())
+        .observe(move |event: &Event<'_>| {
+            let (what, correlation) = match event {
+                Event::UnknownTool { correlation, .. } => ("unknown", correlation),
+                Event::Deprecated { correlation, .. } => ("deprecated", correlation),
+                Event::Started { correlation, .. } => ("started", correlation),
+                Event::Finished { outcome, correlation, .. } => (outcome.as_str(), correlation),
+                _ => return,
+            };
+            seen.lock().unwrap().push((what, correlation.to_string()));
+        })
+        .build();
+    let request = |tool: &'static str| {
+        let mut parts = CallParts::default();
+        (parts.tool, parts.request_id) = (tool.into(), Some(id(7)));
+        Request::from_parts(parts)
+    };
+    let told = all.call(request("old")).await.unwrap().as_text().unwrap().to_owned();
+    assert!(all.call(request("new")).await.is_err());
+    drop(all.call(request("old")));
+    drop(all.call(request("new")));
+    let names = ["deprecated", "started", "completed", "unknown", "cancelled", "unknown"];
+    assert_eq!(*events.lock().unwrap(), names.map(|name| (name, told.clone())));
+
+    // Without an id two calls are told apart, and the events of each are not.
+    events.lock().unwrap().clear();
+    for _ in 0..2 {
+        assert!(all.call(Request::new("old")).await.is_ok());
+    }
+    let events = events.lock().unwrap();
+    let of = |call: usize| -> Vec<&String> { events[3 * call..][..3].iter().map(|(_, id)| id).collect() };
+    assert!(of(0).iter().all(|id| *id == of(0)[0]) && of(1).iter().all(|id| *id == of(1)[0]));
+    assert_ne!(of(0)[0], of(1)[0]);
 }
 
 #[tokio::test]

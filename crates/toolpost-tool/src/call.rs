@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId};
 
 use crate::{
-    Client, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended, ToolError, TraceContext,
+    Client, Correlation, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended, ToolError,
+    TraceContext,
 };
 
 /// One call of a tool: owned, `'static` and cheap to clone.
@@ -79,6 +80,8 @@ pub struct CallParts {
     pub sink: Option<Arc<dyn Sink>>,
     /// What a foreign transport hands to tools that know it; see [`Call::carried`].
     pub carried: Option<Arc<dyn Any + Send + Sync>>,
+    /// Set when somebody asks for it, or by the call that makes this one.
+    correlation: OnceLock<Correlation>,
 }
 
 impl Call {
@@ -98,8 +101,8 @@ impl Call {
         Self { shared: Arc::new(parts), deadline, priority, attempt: 1, quiet: false }
     }
 
-    /// A call of another tool on behalf of this one: same principal, trace, client, deadline and
-    /// priority; its own arguments; no progress and no answers of its own.
+    /// A call of another tool on behalf of this one: same principal, correlation, trace, client, deadline
+    /// and priority; its own arguments; no progress and no answers of its own.
     ///
     /// # Errors
     ///
@@ -118,6 +121,7 @@ impl Call {
             trace: self.shared.trace.clone(),
             client: self.shared.client,
             carried: self.shared.carried.clone(),
+            correlation: self.correlation().into(),
             ..CallParts::default()
         };
         Ok(Self::from_parts(parts.with_arguments(arguments)?))
@@ -154,6 +158,7 @@ impl Call {
             state: shared.state.clone(),
             sink: self.sink().cloned(),
             carried: shared.carried.clone(),
+            correlation: self.correlation().into(),
         };
         if parts.arguments().kind() != Kind::Object {
             return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
@@ -193,6 +198,19 @@ impl Call {
     #[must_use]
     pub fn request_id(&self) -> Option<&Id> {
         self.shared.request_id.as_ref()
+    }
+
+    /// What ties together all that is said about this call: the same for its clones, for the calls that it makes, and for
+    /// every call of its principal under its [request id](Self::request_id). A call that came in no request draws one.
+    ///
+    /// Computed when it is first asked for.
+    #[must_use]
+    pub fn correlation(&self) -> Correlation {
+        let CallParts { request_id, principal, correlation, .. } = &*self.shared;
+        *correlation.get_or_init(|| match request_id {
+            Some(id) => Correlation::of_request(id, principal),
+            None => Correlation::drawn(),
+        })
     }
 
     /// Who the call is made for.

@@ -41,6 +41,7 @@
 mod any;
 mod args;
 mod call;
+mod correlation;
 mod error;
 mod input;
 mod output;
@@ -55,6 +56,7 @@ mod typed;
 pub use any::{AnyTool, BoxFuture};
 pub use args::NoArgs;
 pub use call::{Call, CallParts};
+pub use correlation::Correlation;
 pub use error::{ErrorKind, Refusal, ToolError};
 pub use input::{Client, InputRequest, Inputs, Suspended};
 pub use output::{Form, IntoOutput, Json, Mark, Output, StructuredForm};

@@ -17,7 +17,7 @@ use toolpost_dispatch::{
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Bounds as Waiting, Fair, Limit};
-use toolpost_tool::{AnyTool, Output, Tool, ToolError};
+use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, Tool, ToolError, ToolSpec};
 
 use crate::categories::{Categories, Loader, meta_tools};
 use crate::inventory::Inventory;
@@ -107,7 +107,8 @@ impl Runtime {
     }
 
     /// Calls several tools at once, at most `limit` at a time, as an anonymous principal: the results in the order of
-    /// the calls, whatever order they end in. A failure is a result like any other.
+    /// the calls, whatever order they end in. A failure is a result like any other; its text begins with the name of the
+    /// tool and, if it has one, its category, and its kind and cause are those of the call.
     ///
     /// # Panics
     ///
@@ -121,9 +122,24 @@ impl Runtime {
         calls: impl IntoIterator<Item = (&'a str, T)>,
         limit: usize,
     ) -> Vec<Result<Output, ToolError>> {
-        let calls =
-            calls.into_iter().map(|(name, arguments)| async move { self.call(name, &arguments).await });
+        let calls = calls.into_iter().map(|(name, arguments)| async move {
+            self.call(name, &arguments).await.map_err(|error| self.attributed(name, error))
+        });
         crate::parallel(calls, limit).all().await
+    }
+
+    /// The error of one call among several.
+    fn attributed(&self, name: &str, error: ToolError) -> ToolError {
+        let catalog = self.dispatcher.registry().catalog();
+        let tool = catalog.find(name).map(|entry| entry.spec());
+        let shown = tool.filter(|tool| self.dispatcher.may(&Principal::default(), tool));
+        let message = match shown.and_then(ToolSpec::category) {
+            Some(category) => format!("`{name}` (category `{category}`): {error}"),
+            // An unknown name is a part of what is said already.
+            None if error.kind() == ErrorKind::Protocol => return error,
+            None => format!("`{name}`: {error}"),
+        };
+        error.with_message(message)
     }
 
     /// Replaces settings and tools at once, while serving: calls that run finish with the tool they found.

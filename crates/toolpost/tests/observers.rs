@@ -11,7 +11,7 @@ use metrics::{
 use serde_json::json;
 use toolpost::Runtime;
 use toolpost::observers::{Metrics, Tracing};
-use toolpost::tool::ToolError;
+use toolpost::tool::{Call, NoArgs, ToolError, tool_fn};
 use toolpost_test::{Script, run};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -146,7 +146,7 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if !["principal", "took_us"].contains(&field.name()) {
+        if !["correlation", "principal", "took_us"].contains(&field.name()) {
             self.0 += &format!(" {}={value:?}", field.name());
         }
     }
@@ -169,4 +169,48 @@ fn tracing_writes_every_call_once_and_no_line_breaks_of_strangers() {
         r#"WARN message=unknown tool name="stranger\n""#,
     ];
     assert_eq!(ended, expected);
+}
+
+// Dispatch 20
+#[test]
+fn the_lines_of_a_call_share_the_correlation_that_its_tool_sees() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = Seen::default();
+    let tool = tool_fn("s", |_: NoArgs, call: Call| async move { Ok(call.correlation().to_string()) });
+    let runtime = Runtime::builder().tool(tool).observe(Tracing::new()).build().unwrap();
+    let told = tracing::subscriber::with_default(Correlated(seen.clone()), || {
+        run(async { runtime.call("s", &NoArgs {}).await.unwrap().as_text().unwrap().to_owned() })
+    });
+    assert_eq!(seen.sorted(), [told.clone(), told]);
+}
+
+/// Keeps the correlations alone.
+struct Correlated(Seen);
+
+impl tracing::Subscriber for Correlated {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "toolpost"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut these = self;
+        event.record(&mut these);
+    }
+}
+
+impl Visit for &Correlated {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "correlation" {
+            self.0.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
 }

@@ -5,9 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use toolpost::tool::{Call, NoArgs, Output, Tool, ToolError, tool_fn};
+use toolpost::dispatch::{Access, Decision};
+use toolpost::tool::{Call, ErrorKind, NoArgs, Output, Refusal, Tool, ToolError, tool_fn};
 use toolpost::{Runtime, parallel};
-use toolpost_test::run;
+use toolpost_test::{Script, run};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -56,14 +57,41 @@ fn failures_are_values_among_the_others() {
 
 // Dispatch 6
 #[test]
-fn a_failed_call_of_a_runtime_says_which_tool() {
+fn a_failed_call_of_a_runtime_says_which_tool_and_of_which_category() {
     run(async {
-        let ok = tool_fn("ok", |_: NoArgs, _| async { Ok("fine") });
-        let runtime = Runtime::builder().tool(ok).build().unwrap();
-        let none = serde_json::json!({});
-        let all = parallel(["ok", "missing", "ok"].map(|name| runtime.call(name, &none)), 2).all().await;
-        assert!(all[0].is_ok() && all[2].is_ok());
-        assert!(all[1].as_ref().unwrap_err().to_string().contains("missing"));
+        let wait = 3 * MS;
+        let busy = ToolError::refused(Refusal::QueueFull, "the queue is full", Some(wait));
+        let tools = Runtime::builder()
+            .tool(tool_fn("ok", |_: NoArgs, _| async { Ok("fine") }))
+            .tool(
+                Script::new("read")
+                    .with_spec(|s| s.with_category("files"))
+                    .fails(ToolError::new("no such file")),
+            )
+            .tool(Script::new("write").with_spec(|s| s.with_category("files")).panics())
+            .tool(Script::new("search").fails(busy))
+            .tool(Script::new("hidden").with_spec(|s| s.with_category("secret")))
+            .authorize(|access: &Access<'_>| match access.target.name() {
+                "hidden" => Decision::Deny("no".into()),
+                _ => Decision::Allow,
+            });
+        let runtime = tools.build().unwrap();
+        let calls = ["ok", "read", "write", "search", "hidden", "missing", "ok"];
+        let all = runtime.call_all(calls.map(|name| (name, NoArgs {})), 2).await;
+        assert!(all[0].is_ok() && all[6].is_ok());
+        let error = |at: usize| all[at].as_ref().unwrap_err();
+        assert_eq!(error(1).to_string(), "`read` (category `files`): no such file");
+        assert_eq!(error(1).kind(), ErrorKind::Failed);
+        assert!(error(2).to_string().starts_with("`write` (category `files`): "));
+        assert_eq!(error(2).kind(), ErrorKind::Panicked);
+        assert_eq!(error(3).to_string(), "`search`: the queue is full");
+        assert_eq!(
+            (error(3).kind(), error(3).retry_after()),
+            (ErrorKind::Refused(Refusal::QueueFull), Some(wait))
+        );
+        assert!(!error(4).to_string().contains("secret"), "{}", error(4));
+        assert!(error(5).to_string().starts_with("unknown tool `missing`"));
+        assert!(error(5).as_protocol().is_some());
     });
 }
 
@@ -124,7 +152,7 @@ fn dropping_the_scope_drops_the_calls() {
 #[test]
 fn every_call_is_made_once() {
     run(async {
-        let tool = toolpost_test::Script::new("s").answers("a").fails(ToolError::new("b")).answers("c");
+        let tool = Script::new("s").answers("a").fails(ToolError::new("b")).answers("c");
         let call = || Call::new(&serde_json::json!({})).unwrap();
         let all = parallel((0..3).map(|_| tool.call(call())), 1).all().await;
         let texts: Vec<_> = all.iter().map(|r| r.as_ref().ok().and_then(Output::as_text)).collect();

@@ -9,8 +9,9 @@ const SHOWN: usize = 80;
 ///
 /// A call that ended well, or that its caller took back, is written at the level `DEBUG`; one that the runtime refused, or
 /// that was the caller's fault, at `INFO`; one that failed, and a deprecated or unknown tool, at `WARN`. Fields: `tool`,
-/// `principal`, `outcome`, `took_us` (whole microseconds since the call arrived; 0 if that was not recorded). Arguments
-/// and results are never written.
+/// `principal`, `outcome`, `took_us` (whole microseconds since the call arrived; 0 if that was not recorded), and
+/// `correlation`, which a tool finds in [`Call::correlation`](toolpost_tool::Call::correlation) for lines of its own.
+/// Arguments and results are never written.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Tracing;
@@ -26,30 +27,30 @@ impl Tracing {
 impl Observe for Tracing {
     fn on(&self, event: &Event<'_>) {
         match event {
-            Event::UnknownTool { name, principal } => {
+            Event::UnknownTool { name, principal, correlation } => {
                 let name: String = name.chars().take(SHOWN).collect();
                 let principal = principal.as_str();
-                tracing::warn!(target: "toolpost", ?name, principal, "unknown tool");
+                tracing::warn!(target: "toolpost", %correlation, ?name, principal, "unknown tool");
             }
-            Event::Deprecated { tool, message } => {
-                tracing::warn!(target: "toolpost", tool = tool.name(), instead = message, "deprecated tool called");
+            Event::Deprecated { tool, message, correlation } => {
+                tracing::warn!(target: "toolpost", %correlation, tool = tool.name(), instead = message, "deprecated tool called");
             }
-            Event::Started { tool, principal } => {
+            Event::Started { tool, principal, correlation } => {
                 let (tool, principal) = (tool.name(), principal.as_str());
-                tracing::trace!(target: "toolpost", tool, principal, "call started");
+                tracing::trace!(target: "toolpost", %correlation, tool, principal, "call started");
             }
-            Event::Finished { tool, principal, outcome, took } => {
+            Event::Finished { tool, principal, correlation, outcome, took } => {
                 let took_us = u64::try_from(took.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
                 let (tool, principal, ended) = (tool.name(), principal.as_str(), outcome.as_str());
                 match outcome {
                     Outcome::Completed | Outcome::Suspended | Outcome::Cancelled => {
-                        tracing::debug!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::debug!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
                     }
                     Outcome::Refused(_) | Outcome::InvalidArguments | Outcome::Protocol => {
-                        tracing::info!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::info!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
                     }
                     _ => {
-                        tracing::warn!(target: "toolpost", tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::warn!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
                     }
                 }
             }
