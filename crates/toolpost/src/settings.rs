@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use toolpost_protocol::{Frame, Limits};
 use toolpost_tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy, ToolSpec};
 
@@ -149,9 +149,12 @@ impl Settings {
     /// # Errors
     ///
     /// If the text is not JSON, has a key that does not exist or is there twice, or a value of the wrong type or out of
-    /// its range.
+    /// its range. The error says which key, as a path from the top of the file, and in which line it is where the text
+    /// itself is at fault.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = serde_json::from_str(text).map_err(SettingsError::of)?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let settings = Self::read(&mut json)?;
+        json.end().map_err(SettingsError::of)?;
         // Of two sections for one tool, serde_json keeps the last.
         Frame::from_text(text.to_owned(), &Limits::new()).map_err(SettingsError::of)?;
         settings.checked()
@@ -164,7 +167,8 @@ impl Settings {
     /// As [`from_json`](Self::from_json), for TOML.
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        toml::from_str(text).map_err(SettingsError::of).and_then(Self::checked)
+        let toml = toml::Deserializer::parse(text).map_err(SettingsError::of)?;
+        Self::read(toml)?.checked()
     }
 
     /// The JSON Schema of the file, for editors and for checks before deployment.
@@ -209,6 +213,16 @@ impl Settings {
             }
         };
         self.tools.keys().filter_map(fault).collect()
+    }
+
+    /// What `file` says; an error names the key, where it is about one.
+    fn read<'a>(file: impl Deserializer<'a, Error: fmt::Display>) -> Result<Self, SettingsError> {
+        serde_path_to_error::deserialize(file).map_err(|error| {
+            match (error.path().to_string().as_str(), error.inner()) {
+                (".", inner) => SettingsError::of(inner),
+                (path, inner) => SettingsError::of(format_args!("`{path}`: {inner}")),
+            }
+        })
     }
 
     fn checked(self) -> Result<Self, SettingsError> {

@@ -140,6 +140,59 @@ fn the_published_schema_is_the_one_there_is() {
     assert_eq!(published, Settings::schema(), "write `Settings::schema()` to docs/settings.schema.json");
 }
 
+/// Files in which a key does not exist, or has a value of another type, and the path of that key.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        r#"{"tools": {"s": {"time-limit-ms": "5 s"}}}"#,
+        "[tools.s]\ntime-limit-ms = '5 s'",
+        "tools.s.time-limit-ms",
+    ),
+    (
+        r#"{"tools": {"s": {"cache": {"ttl-ms": 1.5}}}}"#,
+        "[tools.s.cache]\nttl-ms = 1.5",
+        "tools.s.cache.ttl-ms",
+    ),
+    (
+        r#"{"defaults": {"retry": {"attempts": -1}}}"#,
+        "[defaults.retry]\nattempts = -1",
+        "defaults.retry.attempts",
+    ),
+    (r#"{"defaults": {"breaker": true}}"#, "[defaults]\nbreaker = true", "defaults.breaker"),
+    (r#"{"defaults": {"priority": "asap"}}"#, "[defaults]\npriority = 'asap'", "defaults.priority"),
+    (
+        r#"{"defaults": {"without": ["retry", "tools"]}}"#,
+        "[defaults]\nwithout = ['retry', 'tools']",
+        "defaults.without[1]",
+    ),
+    (r#"{"tools": {"s": {"timeout": 1}}}"#, "[tools.s]\ntimeout = 1", "tools.s.timeout"),
+    (r#"{"tool": {}}"#, "[tool]", "tool"),
+];
+
+#[test]
+fn a_wrong_value_in_json_is_named_by_the_path_of_its_key_and_its_line() {
+    for (json, _, path) in WRONG {
+        let error = Settings::from_json(json).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{path}`: ")), "{error}");
+        assert!(error.contains("at line 1 column "), "{error}");
+    }
+    assert!(Settings::from_json("{} {}").unwrap_err().to_string().starts_with("trailing characters"));
+    assert_eq!(
+        Settings::from_json("[").unwrap_err().to_string(),
+        "EOF while parsing a list at line 1 column 1"
+    );
+}
+
+#[cfg(feature = "toml")]
+#[test]
+fn a_wrong_value_in_toml_is_named_by_the_path_of_its_key_and_its_line() {
+    for (_, toml, path) in WRONG {
+        let error = Settings::from_toml(toml).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{path}`: ")), "{error}");
+        assert!(error.contains(&format!("line {}, column ", toml.lines().count())), "{error}");
+    }
+    assert!(Settings::from_toml("[").unwrap_err().to_string().starts_with("TOML parse error"));
+}
+
 /// Whatever is read is valid, and whatever is not valid is not read, with the key in the error.
 #[test]
 fn schema_and_reader_agree() {
