@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use toolpost_tool::{Principal, ToolSpec};
+use toolpost_tool::{Principal, ToolError, ToolSpec};
 
 /// Decides who may see and use which tool, resource and prompt.
 ///
-/// Listing and using ask the same one, so what is hidden from a principal cannot be used by it either.
-/// An error denies.
+/// Listing and using ask the same one, so what is not shown to a principal cannot be used by it either.
+/// An error denies. A denial tells the name that the caller gave, never that of which it is an alias.
 ///
 /// The decision is made from what is already known about the principal: whatever needs I/O (a
 /// token check, a database) belongs before the call, where the principal is established.
@@ -45,15 +45,18 @@ pub enum Target<'a> {
     Resource(&'a str),
     /// The prompt with this name.
     Prompt(&'a str),
+    /// The category of tools with this name that nobody has loaded yet: all that is known of it is its name. Once it is
+    /// loaded it is seen by whoever may see a tool in it.
+    Category(&'a str),
 }
 
 impl Target<'_> {
-    /// The name of the tool or prompt, or the URI.
+    /// The name of the tool, prompt or category, or the URI.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Tool(spec) => spec.name(),
-            Self::Resource(name) | Self::Prompt(name) => name,
+            Self::Resource(name) | Self::Prompt(name) | Self::Category(name) => name,
         }
     }
 }
@@ -64,8 +67,10 @@ impl Target<'_> {
 pub enum Decision {
     /// It is.
     Allow,
-    /// It is not; the reason is shown to the caller.
+    /// It is not; the reason is shown to the caller, who learns that there is such a thing.
     Deny(String),
+    /// It is not, and the caller is answered as if there were no such thing. Observers are told of a denial.
+    Hide,
 }
 
 /// Allows everything: for a server that has one user.
@@ -79,6 +84,22 @@ impl Authorize for AllowAll {
 
     fn is_open(&self) -> bool {
         true
+    }
+}
+
+/// Why an access is closed.
+pub(crate) enum Closed {
+    Denied(ToolError),
+    Hidden,
+}
+
+impl Closed {
+    /// What the caller is told; `unknown` is what it is told of what does not exist.
+    pub(crate) fn told(self, unknown: impl FnOnce() -> ToolError) -> ToolError {
+        match self {
+            Self::Denied(error) => error,
+            Self::Hidden => unknown(),
+        }
     }
 }
 

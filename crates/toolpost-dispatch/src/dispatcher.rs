@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use toolpost_protocol::{Code, Error, Node};
+use toolpost_protocol::{Code, Error};
 use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 
+use crate::authorize::Closed;
 use crate::clock;
 use crate::ending::{Ending, Made, Watched};
 use crate::in_flight::{Barred, Flight, InFlight};
@@ -67,7 +68,7 @@ impl Dispatcher {
     ///
     /// # Errors
     ///
-    /// Of kind `Protocol` for an unknown tool, `InvalidArguments` if the arguments do not fit the
+    /// Of kind `Protocol` for a tool that is unknown or [hidden](Decision::Hide), `InvalidArguments` if the arguments do not fit the
     /// schema, `Refused` if the principal may not call the tool, has too many calls running or the
     /// dispatcher drains, `TimedOut` after the call's deadline or the [time limit](DispatcherBuilder::time_limit)
     /// of tools that declare none, `Failed` if the result does not fit the tool's output schema, and
@@ -137,17 +138,19 @@ impl Dispatcher {
     /// The tools that `principal` may see, in the order of their names.
     #[must_use]
     pub fn visible(&self, catalog: &Catalog, principal: &Principal) -> Vec<Arc<Entry>> {
-        catalog
-            .iter()
-            .filter(|entry| self.0.decide(principal, Target::Tool(entry.spec())).is_ok())
-            .map(Arc::clone)
-            .collect()
+        catalog.iter().filter(|entry| self.may(principal, entry.spec())).map(Arc::clone).collect()
     }
 
     /// Whether `principal` may see and call `tool`.
     #[must_use]
     pub fn may(&self, principal: &Principal, tool: &ToolSpec) -> bool {
-        self.0.decide(principal, Target::Tool(tool)).is_ok()
+        self.allows(principal, Target::Tool(tool))
+    }
+
+    /// Whether `principal` may see and use `target`.
+    #[must_use]
+    pub fn allows(&self, principal: &Principal, target: Target<'_>) -> bool {
+        self.0.allows(principal, target)
     }
 
     /// Whether everyone may see and call everything, so that one list serves all.
@@ -219,13 +222,20 @@ impl Inner {
     async fn run(&self, call: Call, flight: Flight, arrived: Option<Instant>) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
         let principal = call.principal().clone();
+        let observe = self.watched(&call);
         let Some(entry) = catalog.find(call.tool()) else {
+            if let Some(watched) = observe {
+                watched.unknown_tool(&call);
+            }
             return Err(self.unknown(&catalog, &call));
         };
-        let observe = self.watched(&call);
         let mut ending = Ending { observe, tool: entry.spec(), principal: &principal, arrived };
-        if let Err(error) = self.admit(entry, call.arguments(), &principal) {
-            return ending.report(Err(error));
+        if let Err(closed) = self.decide(&principal, Target::Tool(entry.spec()), call.tool()) {
+            ending.finish(Outcome::Refused(Refusal::Denied));
+            return Err(closed.told(|| self.unknown(&catalog, &call)));
+        }
+        if let Err(why) = entry.input().check(call.arguments(), "arguments") {
+            return ending.report(Err(ToolError::invalid_arguments(why)));
         }
         ending.start();
         let (deadline, limit) = (call.deadline(), self.limit(entry.spec()));
@@ -258,36 +268,38 @@ impl Inner {
         self.observe.as_deref().map(|by| Watched { by, correlation: call.correlation() })
     }
 
-    fn admit(&self, entry: &Entry, arguments: Node<'_>, principal: &Principal) -> Result<(), ToolError> {
-        self.decide(principal, Target::Tool(entry.spec()))?;
-        entry.input().check(arguments, "arguments").map_err(ToolError::invalid_arguments)
-    }
-
-    pub(crate) fn decide(&self, principal: &Principal, target: Target<'_>) -> Result<(), ToolError> {
-        let denied = |reason: String| Err(ToolError::refused(Refusal::Denied, reason, None));
+    /// Whether `principal` may use `target`; `called` is what it calls it by.
+    pub(crate) fn decide(
+        &self,
+        principal: &Principal,
+        target: Target<'_>,
+        called: &str,
+    ) -> Result<(), Closed> {
+        let denied = |reason: &str| {
+            let shown: String = called.chars().take(80).collect();
+            let message = format!("not allowed to use `{shown}`: {reason}");
+            Err(Closed::Denied(ToolError::refused(Refusal::Denied, message, None)))
+        };
         // A panic is no decision, and without one nothing is allowed.
         let asked = || self.authorize.authorize(&Access { principal, target });
         match catch_unwind(AssertUnwindSafe(asked)) {
             Ok(Ok(Decision::Allow)) => Ok(()),
-            Ok(Ok(Decision::Deny(reason))) => {
-                denied(format!("not allowed to use `{}`: {reason}", target.name()))
-            }
-            Ok(Err(_)) | Err(_) => {
-                denied(format!("not allowed to use `{}`: no decision could be reached", target.name()))
-            }
+            Ok(Ok(Decision::Deny(reason))) => denied(&reason),
+            Ok(Ok(Decision::Hide)) => Err(Closed::Hidden),
+            Ok(Err(_)) | Err(_) => denied("no decision could be reached"),
         }
+    }
+
+    pub(crate) fn allows(&self, principal: &Principal, target: Target<'_>) -> bool {
+        self.decide(principal, target, target.name()).is_ok()
     }
 
     #[cold]
     fn unknown(&self, catalog: &Catalog, call: &Call) -> ToolError {
-        if let Some(watched) = self.watched(call) {
-            watched.unknown_tool(call);
-        }
         let (name, principal) = (call.tool(), call.principal());
         // Names that the principal may not see are not suggested to it.
         let known = catalog.iter().map(|entry| entry.spec());
-        let known =
-            known.filter(|spec| self.decide(principal, Target::Tool(spec)).is_ok()).map(ToolSpec::name);
+        let known = known.filter(|spec| self.allows(principal, Target::Tool(spec))).map(ToolSpec::name);
         let shown: String = name.chars().take(80).collect();
         let near: Vec<String> = nearest(name, known).into_iter().map(|near| format!("`{near}`")).collect();
         let message = match near.is_empty() {

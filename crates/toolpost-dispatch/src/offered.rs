@@ -10,6 +10,7 @@ use toolpost_protocol::model::{
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::{Call, CallParts, Principal, ToolError};
 
+use crate::authorize::Closed;
 use crate::offer::{AnyCompletions, AnyPrompts, AnyResources, Completing, PromptArguments};
 use crate::run::Run;
 use crate::{CallKey, Changes, Dispatcher, Target};
@@ -58,7 +59,7 @@ impl Dispatcher {
     /// Whether `principal` may see and read the resource at `uri`, if there is one.
     #[must_use]
     pub fn may_read(&self, principal: &Principal, uri: &str) -> bool {
-        self.0.decide(principal, Target::Resource(uri)).is_ok()
+        self.allows(principal, Target::Resource(uri))
     }
 
     /// Where changes of resources and prompts are signaled, if they are.
@@ -72,7 +73,7 @@ impl Dispatcher {
     pub fn resources(&self, principal: &Principal) -> Vec<Resource> {
         let Some(resources) = &self.0.offered.resources else { return Vec::new() };
         let mut seen = resources.list_erased(principal);
-        seen.retain(|resource| self.0.decide(principal, Target::Resource(&resource.uri)).is_ok());
+        seen.retain(|resource| self.allows(principal, Target::Resource(&resource.uri)));
         seen
     }
 
@@ -81,7 +82,7 @@ impl Dispatcher {
     pub fn resource_templates(&self, principal: &Principal) -> Vec<ResourceTemplate> {
         let Some(resources) = &self.0.offered.resources else { return Vec::new() };
         let mut seen = resources.templates_erased(principal);
-        seen.retain(|template| self.0.decide(principal, Target::Resource(&template.uri_template)).is_ok());
+        seen.retain(|template| self.allows(principal, Target::Resource(&template.uri_template)));
         seen
     }
 
@@ -90,7 +91,7 @@ impl Dispatcher {
     pub fn prompts(&self, principal: &Principal) -> Vec<Prompt> {
         let Some(prompts) = &self.0.offered.prompts else { return Vec::new() };
         let mut seen = prompts.list_erased(principal);
-        seen.retain(|prompt| self.0.decide(principal, Target::Prompt(&prompt.name)).is_ok());
+        seen.retain(|prompt| self.allows(principal, Target::Prompt(&prompt.name)));
         seen
     }
 
@@ -98,7 +99,7 @@ impl Dispatcher {
     ///
     /// # Errors
     ///
-    /// Of kind `Protocol` if there is no such resource, with the URI in its data; `Refused` if the
+    /// Of kind `Protocol` if there is no such resource or it is [hidden](crate::Decision::Hide), with the URI in its data; `Refused` if the
     /// principal may not read it or the dispatcher drains; and whatever the reading itself answers.
     ///
     /// # Cancel safety
@@ -119,7 +120,9 @@ impl Dispatcher {
                 ToolError::protocol(error.with_data(&json!({ "uri": &*uri })))
             };
             let resources = inner.offered.resources.as_ref().ok_or_else(unknown)?;
-            inner.decide(&parts.principal, Target::Resource(&uri))?;
+            inner
+                .decide(&parts.principal, Target::Resource(&uri), &uri)
+                .map_err(|closed| closed.told(unknown))?;
             let mut run = Run::new(flight, || resources.read_erased(&uri, Call::from_parts(parts)));
             run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
@@ -151,13 +154,16 @@ impl Dispatcher {
                 ToolError::protocol(Error::new(Code::INVALID_PARAMS, message))
             };
             let prompts = inner.offered.prompts.as_ref().ok_or_else(unknown)?;
-            inner.decide(&parts.principal, Target::Prompt(&name))?;
+            inner
+                .decide(&parts.principal, Target::Prompt(&name), &name)
+                .map_err(|closed| closed.told(unknown))?;
             let mut run = Run::new(flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts)));
             run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
     }
 
-    /// Suggests values for what is being typed, in flight from here on as a [`call`](Self::call) is.
+    /// Suggests values for what is being typed, in flight from here on as a [`call`](Self::call) is. For what is
+    /// [hidden](crate::Decision::Hide) there are none.
     ///
     /// # Errors
     ///
@@ -177,14 +183,15 @@ impl Dispatcher {
         async move {
             let flight = flight?;
             let Some(completions) = &inner.offered.completions else { return Ok(Vec::new()) };
-            match &completing.reference {
-                CompletionReference::Prompt(prompt) => {
-                    inner.decide(&completing.principal, Target::Prompt(&prompt.name))?;
-                }
-                CompletionReference::ResourceTemplate(template) => {
-                    inner.decide(&completing.principal, Target::Resource(&template.uri))?;
-                }
-                _ => {}
+            let target = match &completing.reference {
+                CompletionReference::Prompt(prompt) => Some(Target::Prompt(&prompt.name)),
+                CompletionReference::ResourceTemplate(template) => Some(Target::Resource(&template.uri)),
+                _ => None,
+            };
+            match target.map(|target| inner.decide(&completing.principal, target, target.name())) {
+                Some(Err(Closed::Denied(error))) => return Err(error),
+                Some(Err(Closed::Hidden)) => return Ok(Vec::new()),
+                Some(Ok(())) | None => {}
             }
             let mut run = Run::new(flight, || completions.complete_erased(completing));
             run.in_time(None, Some(inner.time_limit)).await

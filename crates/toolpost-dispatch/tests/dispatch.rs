@@ -491,6 +491,53 @@ async fn list_and_call_ask_the_same_authorizer_and_an_error_denies() {
 }
 
 #[tokio::test]
+async fn a_denial_says_the_name_that_the_caller_gave() {
+    let tool = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") })
+        .with_spec(|spec| spec.with_alias("alias").unwrap());
+    let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap())
+        .authorize(|_: &Access<'_>| Decision::Deny("not yours".into()))
+        .build();
+    let denied = all.call(Request::new("alias")).await.unwrap_err();
+    assert_eq!(denied.to_string(), "not allowed to use `alias`: not yours");
+}
+
+#[tokio::test]
+async fn a_hidden_tool_answers_as_if_there_were_none_and_observers_know_better() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let all = |tools: Vec<AnyTool>| {
+        let seen = Arc::clone(&events);
+        Dispatcher::builder(Registry::new(Catalog::new(tools).unwrap()))
+            .authorize(|access: &Access<'_>| match access.target.name() {
+                "add" => Decision::Hide,
+                _ => Decision::Allow,
+            })
+            .observe(move |event: &Event<'_>| match event {
+                Event::Finished { tool, outcome, .. } => {
+                    seen.lock().unwrap().push((tool.name().to_owned(), *outcome))
+                }
+                Event::UnknownTool { .. } => panic!("it is known"),
+                _ => {}
+            })
+            .build()
+    };
+    let hidden = tool_fn("add", |args: Add, _| async move { Ok(Json(args.a + args.b)) })
+        .with_spec(|spec| spec.with_alias("sum").unwrap());
+    let (with, without) =
+        (all(vec![AnyTool::new(hidden), AnyTool::new(ping())]), dispatcher(vec![AnyTool::new(ping())]));
+    // Well called, badly called, and by its alias.
+    for (name, arguments) in [("add", json!({"a": 1, "b": 2})), ("add", json!({})), ("sum", json!({}))] {
+        let request = || Request::new(name).with_arguments(&arguments).unwrap();
+        let hidden = with.call(request()).await.unwrap_err();
+        let unknown = without.call(request()).await.unwrap_err();
+        assert_eq!((hidden.kind(), hidden.to_string()), (unknown.kind(), unknown.to_string()));
+        let (hidden, unknown) = (hidden.as_protocol().unwrap(), unknown.as_protocol().unwrap());
+        assert_eq!((hidden.code(), hidden.message()), (unknown.code(), unknown.message()));
+    }
+    let denied = ("add".to_owned(), Outcome::Refused(Refusal::Denied));
+    assert_eq!(*events.lock().unwrap(), [denied.clone(), denied.clone(), denied]);
+}
+
+#[tokio::test]
 async fn a_refusal_says_why_and_when_to_come_back() {
     let error = ToolError::refused(
         Refusal::BreakerOpen,

@@ -13,13 +13,16 @@ fn dispatcher() -> Dispatcher {
         .text(Resource::new("test://b", "b"), "bee")
         .text(Resource::new("test://a", "a"), "ay")
         .resource(Resource::new("test://boom", "boom"), |_| async { panic!("secret") })
-        .text(Resource::new("test://private", "private"), "hidden");
-    let prompts =
-        PromptSet::new().prompt(Prompt::new("hello"), |_, _| async { Ok(GetPromptResult::new(vec![])) });
+        .text(Resource::new("test://private", "private"), "secret")
+        .text(Resource::new("test://hidden", "hidden"), "secret");
+    let prompts = PromptSet::new()
+        .prompt(Prompt::new("hello"), |_, _| async { Ok(GetPromptResult::new(vec![])) })
+        .prompt(Prompt::new("hidden"), |_, _| async { Ok(GetPromptResult::new(vec![])) });
     let completions = async |completing: Completing| Ok(vec![format!("{}!", completing.argument.value)]);
     Dispatcher::builder(Registry::builder().build().unwrap())
         .authorize(|access: &Access<'_>| match access.target {
             Target::Resource("test://private") => Decision::Deny("private".into()),
+            Target::Resource("test://hidden") | Target::Prompt("hidden") => Decision::Hide,
             _ => Decision::Allow,
         })
         .resources(resources)
@@ -36,7 +39,7 @@ async fn resources_are_listed_in_order_and_read_by_those_who_may() {
     let read = |uri: &'static str| all.read_resource(uri.into(), CallParts::default(), None);
     assert_eq!(read("test://a").await.unwrap().len(), 1);
     let denied = read("test://private").await.unwrap_err();
-    assert_eq!(denied.kind(), ErrorKind::Refused(Refusal::Denied), "what is hidden cannot be read");
+    assert_eq!(denied.kind(), ErrorKind::Refused(Refusal::Denied), "what is not listed cannot be read");
     let unknown = read("test://nowhere").await.unwrap_err();
     let error = unknown.as_protocol().unwrap();
     assert_eq!(error.code(), Code::INVALID_PARAMS);
@@ -54,6 +57,27 @@ async fn prompts_and_completions_answer() {
     let argument = CompletionArgument::new("name", "Ad");
     let completing = Completing::new(PromptReference::new("hello").into(), argument, Principal::anonymous());
     assert_eq!(all.complete(completing, None).await.unwrap(), ["Ad!"]);
+}
+
+#[tokio::test]
+async fn what_is_hidden_answers_as_what_is_not_there() {
+    let all = dispatcher();
+    let read = |uri: &'static str| all.read_resource(uri.into(), CallParts::default(), None);
+    let (hidden, unknown) =
+        (read("test://hidden").await.unwrap_err(), read("test://nohere").await.unwrap_err());
+    let (hidden, unknown) = (hidden.as_protocol().unwrap(), unknown.as_protocol().unwrap());
+    assert_eq!((hidden.code(), hidden.message()), (unknown.code(), unknown.message()));
+    assert_eq!(hidden.data().unwrap().get(), r#"{"uri":"test://hidden"}"#);
+
+    let get = |name: &'static str| all.prompt(name.into(), Default::default(), CallParts::default(), None);
+    let (hidden, unknown) = (get("hidden").await.unwrap_err(), get("absent").await.unwrap_err());
+    assert_eq!(hidden.to_string(), unknown.to_string().replace("absent", "hidden"));
+    assert!(hidden.as_protocol().is_some());
+    assert!(all.prompts(&Principal::anonymous()).iter().all(|prompt| prompt.name != "hidden"));
+
+    let argument = CompletionArgument::new("name", "Ad");
+    let completing = Completing::new(PromptReference::new("hidden").into(), argument, Principal::anonymous());
+    assert!(all.complete(completing, None).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

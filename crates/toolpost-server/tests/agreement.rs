@@ -5,6 +5,9 @@ mod common;
 use common::offers::offering;
 use common::{Wire, modern, serve};
 use serde_json::{Value, json};
+use toolpost_dispatch::{Access, Decision, Dispatcher, Registry};
+use toolpost_server::Server;
+use toolpost_tool::{NoArgs, tool_fn};
 
 /// Posts a call of `mirror` with these arguments and headers; says the status and the error's code.
 async fn mirror(wire: &mut Wire, arguments: Value, headers: &[(&str, &str)]) -> (u16, Value) {
@@ -77,4 +80,23 @@ async fn annotated_arguments_are_held_against_their_headers() {
         let expected = if agrees { (200, Value::Null) } else { (400, json!(MISMATCH)) };
         assert_eq!(mirror(wire, arguments.clone(), headers).await, expected, "{arguments} {headers:?}");
     }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_hidden_tool_are_those_of_none() {
+    let tool = tool_fn("mirror", |_: NoArgs, _| async { Ok("") }).with_spec(|spec| {
+        let text = json!({ "type": "string", "x-mcp-header": "Text" });
+        spec.with_input_schema(json!({ "type": "object", "properties": { "text": text } }))
+    });
+    let rule = |_: &Access<'_>| Decision::Hide;
+    let hiding = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap()).authorize(rule).build();
+    let empty = Dispatcher::builder(Registry::builder().build().unwrap()).build();
+    let mut answers = Vec::new();
+    for dispatcher in [hiding, empty] {
+        let served = serve(&Server::builder(dispatcher).build()).await;
+        let wire = &mut Wire::to(served.address).await;
+        answers.push(mirror(wire, json!({ "text": "Hello" }), &[("Mcp-Param-Text", "Bye")]).await);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0].1, json!(-32602));
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use toolpost_dispatch::{Dispatcher, Entry};
+use toolpost_dispatch::{Dispatcher, Entry, Target};
 use toolpost_tool::{AnyTool, Principal, Tool as _, ToolError};
 
 use lazy::Lazy;
@@ -25,7 +25,8 @@ use crate::{BuildError, Settings};
 /// The tools of a [`Runtime`](crate::Runtime) by category, in the order of their names. Cheap to clone.
 ///
 /// A lazy category's loader runs once, on first use; listing the categories never runs it. What is shown to a
-/// principal is what it may call.
+/// principal is what it may call. Of a category that is not loaded nothing is known but its name: whether a principal sees
+/// it, and may have it loaded, is asked of the host's rule as [`Target::Category`].
 #[derive(Clone)]
 pub struct Categories(Arc<Inner>);
 
@@ -80,14 +81,14 @@ impl Categories {
         }))
     }
 
-    /// The categories, in the order of their names. Loads none.
+    /// The categories that `principal` may see, in the order of their names. Loads none.
     #[must_use]
     pub fn list(&self, principal: &Principal) -> Vec<Category> {
         let mut counts: BTreeMap<String, Option<usize>> = self
             .0
             .lazy
             .iter()
-            .filter(|(_, lazy)| !lazy.is_loaded())
+            .filter(|(name, lazy)| !lazy.is_loaded() && self.may_load(name, principal))
             .map(|(name, _)| (name.clone(), None))
             .collect();
         for entry in self.visible(principal) {
@@ -102,7 +103,7 @@ impl Categories {
     ///
     /// # Errors
     ///
-    /// If there is no such category, with those there are; or if loading it fails, and then the next use loads again.
+    /// If there is no such category with a tool that the principal may call, with those there are; or if loading it fails, and then the next use loads again.
     ///
     /// # Cancel safety
     ///
@@ -161,14 +162,20 @@ impl Categories {
     /// Loads a category as [`load`](Self::load) does; one that is not there for `principal` is an error that names
     /// those that are.
     async fn load_known(&self, name: &str, principal: &Principal) -> Result<(), ToolError> {
-        self.load(name).await?;
-        if self.0.lazy.contains_key(name)
-            || self.visible(principal).iter().any(|entry| category(entry) == name)
-        {
+        let known = || self.visible(principal).iter().any(|entry| category(entry) == name);
+        if self.0.lazy.get(name).is_some_and(|lazy| !lazy.is_loaded()) && self.may_load(name, principal) {
+            self.load(name).await?;
+        }
+        if known() {
             return Ok(());
         }
         let (name, known) = (cut(name, 80), self.names(principal));
         Err(ToolError::invalid_arguments(format!("there is no category `{name}`; there are: {known}")))
+    }
+
+    /// Whether `principal` may see a category that is not loaded, and so have it loaded.
+    fn may_load(&self, name: &str, principal: &Principal) -> bool {
+        self.0.dispatcher.allows(principal, Target::Category(name))
     }
 
     fn names(&self, principal: &Principal) -> String {

@@ -74,6 +74,56 @@ fn listing_is_sorted_counts_and_loads_nothing() {
 }
 
 #[test]
+fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
+    run(async {
+        let loads = Arc::default();
+        let runtime = builder(&loads, 0)
+            .authorize(|access: &Access<'_>| match access.target {
+                Target::Category("web") | Target::Tool(_) if access.principal.as_str() == "ann" => {
+                    Decision::Allow
+                }
+                Target::Tool(tool) if tool.category() == Some("math") => Decision::Allow,
+                Target::Category(_) => Decision::Deny("not told".into()),
+                _ => Decision::Hide,
+            })
+            .surface(Surface::Hierarchical)
+            .build()
+            .unwrap();
+        let (all, ann, bob) = (runtime.categories(), Principal::new("ann"), Principal::new("bob"));
+        let seen = |who: &Principal| all.list(who).into_iter().map(|c| c.name).collect::<Vec<_>>();
+        let asked = async |category: &str| {
+            let (hidden, absent) = (all.tools(category, &bob).await, all.tools("absent", &bob).await);
+            let (hidden, absent) = (hidden.unwrap_err().to_string(), absent.unwrap_err().to_string());
+            assert_eq!(hidden, absent.replace("absent", category));
+            assert_eq!(hidden, format!("there is no category `{category}`; there are: `math`"));
+        };
+        assert_eq!(
+            (seen(&ann), seen(&bob)),
+            (vec!["files".into(), "math".into(), "web".into()], vec!["math".to_owned()])
+        );
+        asked("web").await;
+        asked("files").await;
+        let schema = json!({"tool": "fetch", "category": "web"});
+        let schema = Request::new("tools_get_schema").with_arguments(&schema).unwrap().by(bob.clone());
+        assert!(
+            runtime.dispatcher().call(schema).await.unwrap_err().to_string().ends_with("there are: `math`")
+        );
+        assert_eq!(loads.load(Ordering::SeqCst), 0, "whoever does not see it does not load it");
+        assert_eq!(all.tools("web", &ann).await.unwrap().len(), 1);
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        // Loaded, it is seen by whoever may see a tool in it.
+        assert_eq!(seen(&bob), ["math"]);
+        asked("web").await;
+        let hidden = json!({"tool": "fetch"});
+        let hidden = Request::new("tools_dispatch").with_arguments(&hidden).unwrap().by(bob.clone());
+        assert_eq!(
+            runtime.dispatcher().call(hidden).await.unwrap_err().to_string(),
+            "unknown tool `fetch`; `tools_list_tools` names those in a category, and there are: `math`"
+        );
+    });
+}
+
+#[test]
 fn a_hundred_first_uses_load_once() {
     // Dispatch 11
     run(async {

@@ -44,6 +44,9 @@ pub(super) fn agree(
         let catalog = service.dispatcher.registry().catalog();
         if catalog.mirrors()
             && let Some(entry) = catalog.find(&name)
+            // Of a tool that it may not call, a client learns no header.
+            && !entry.mirrored().is_empty()
+            && service.dispatcher.may(&origin.principal, entry.spec())
         {
             let arguments = params.and_then(|params| params.member("arguments"));
             for mirrored in entry.mirrored() {
