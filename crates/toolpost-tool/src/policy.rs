@@ -49,6 +49,8 @@ pub enum CacheScope {
 
 /// That a tool's results may be remembered, for how long, and for whom.
 ///
+/// Its three times may be zero; one beyond what the clock can tell is a century.
+///
 /// ```
 /// use std::time::Duration;
 /// use toolpost_tool::CachePolicy;
@@ -61,15 +63,18 @@ pub enum CacheScope {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CachePolicy {
-    /// How long a result is fresh.
+    /// How long a result is fresh; a runtime takes off up to a tenth, so that what was loaded together does not expire
+    /// together. Zero: it is never fresh, and served only as the other two times allow.
     pub ttl: Duration,
-    /// How long after that it is served at once while one refresh runs behind it.
+    /// How long after `ttl` it is served at once while one refresh runs behind it. Zero: not at all.
     pub stale: Duration,
-    /// How long after `ttl` it is served when the tool fails or its breaker is open.
+    /// How long after `ttl` it is served when the tool fails or the runtime refuses to run it. Counted from the same
+    /// moment as `stale`, so one that is shorter than `stale` adds nothing. Zero: not at all.
     pub stale_if_error: Duration,
     /// Who may share the result.
     pub scope: CacheScope,
-    /// Names of `_meta` members that change the result and so belong in its key.
+    /// Names of `_meta` members that change the result and so belong in its key. A member that is not there is told
+    /// apart from one that is `null`.
     pub vary: Vec<String>,
     /// Tags by which other tools invalidate the result.
     pub tags: Vec<String>,
@@ -132,20 +137,23 @@ pub enum Backoff {
     /// Uniform between zero and an exponentially growing bound.
     #[default]
     FullJitter,
-    /// Uniform between the base and three times the last wait.
+    /// Uniform between the base and three times the last wait, and never above the cap.
     Decorrelated,
 }
 
 /// That a failed call may be made again. Enforced only for tools that declare themselves safe to
-/// repeat ([`Policy::repeatable`]).
+/// repeat ([`Policy::repeatable`]), and within a budget: ten retries, and a tenth of one more for each call
+/// that ends well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included; at least 2 to have an effect.
+    /// Attempts in all, the first included. 0 and 1 are no retry; there is no upper bound but the budget and the
+    /// deadline of the call.
     pub attempts: u32,
-    /// The bound of the first wait.
+    /// The bound of the first wait; of [`Backoff::Decorrelated`] the shortest wait. Zero: no waiting. Above `cap` it is
+    /// `cap`.
     pub base: Duration,
-    /// The bound of every wait.
+    /// The bound of every wait, except one that the tool asks for with its error. Zero: no waiting.
     pub cap: Duration,
     /// How the wait grows.
     pub backoff: Backoff,
@@ -165,18 +173,24 @@ impl RetryPolicy {
 }
 
 /// When to stop calling a tool that keeps failing.
+///
+/// What is out of bounds is taken as the nearest bound: a declaration never panics. (Settings of a host are refused
+/// instead.)
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
-    /// Calls the judgement looks back on.
+    /// Calls that the judgement looks back on: 1 to 4096.
     pub window: u32,
-    /// Share of failures, from 0 to 1, that opens the breaker.
+    /// The share of failures among them, or of slow calls, that opens the breaker: 0.01 to 1, in whole hundredths; a
+    /// finer one is rounded, and what is no number is taken as 0.01.
     pub failure_rate: f64,
-    /// Calls needed before judging.
+    /// Calls needed before judging: 1 to `window`.
     pub minimum_calls: u32,
-    /// A call that takes longer counts as slow; `None` counts no call as slow.
+    /// A call that takes this long or longer counts as slow, whether it fails or not. Zero: every call does; `None`: none.
     pub slow_call: Option<Duration>,
-    /// How long the breaker stays open the first time, at the least; at the most three times that, drawn at random.
+    /// How long the breaker stays open the first time, at the least; at the most three times that, drawn at random. Each
+    /// time that it finds the tool still failing, it is up to three times the time before, and never more than 60 times
+    /// this or a minute, whichever is longer. Counted in whole milliseconds, rounded up; 1 ms to 365 days.
     pub open_for: Duration,
 }
 
@@ -198,19 +212,21 @@ impl Default for BreakerPolicy {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The longest one attempt may take.
+    /// The longest one attempt may take, waiting for a seat not counted; a deadline of the call that comes sooner holds
+    /// too. `None` leaves the runtime's own limit. Zero: only a tool that answers at its first poll does; a time beyond
+    /// what the clock can tell is no limit.
     pub time_limit: Option<Duration>,
-    /// How results may be remembered; `None` means not at all.
+    /// How results may be remembered; `None` means not at all. Enforced only for a tool that says it only reads.
     pub cache: Option<CachePolicy>,
-    /// Tags whose cached results a successful call makes dead.
+    /// Tags whose cached results a call makes dead, unless it was refused, suspended or its arguments were at fault.
     pub invalidates: Vec<String>,
     /// Whether a second execution does no harm. Nothing is retried or hedged without it.
     pub repeatable: bool,
     /// How often a failed call is made again.
     pub retry: Option<RetryPolicy>,
-    /// Urgency of a call that does not say its own.
+    /// Urgency of a call that does not say its own; [`Priority::System`] is taken as [`Priority::Urgent`].
     pub priority: Option<Priority>,
-    /// The most attempts that may run at once.
+    /// The most attempts that may run at once, 1 to 2^31 - 1; 0 is taken as 1, and `None` is no bound of the tool's own.
     pub concurrency: Option<u32>,
     /// When to stop calling; `None` means never.
     pub breaker: Option<BreakerPolicy>,

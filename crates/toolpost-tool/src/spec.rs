@@ -259,7 +259,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares that a successful call makes results with this tag dead.
+    /// Declares that a call makes results with this tag dead; see [`Policy::invalidates`].
     #[must_use]
     pub fn invalidating(mut self, tag: impl Into<String>) -> Self {
         self.policy.invalidates.push(tag.into());

@@ -16,6 +16,7 @@ use toolpost::tool::{
 use toolpost_test::{Script, assert_kind, assert_text, cancel_at_each_await, mock, run};
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn call() -> Call {
     Call::new(&serde_json::json!({})).unwrap()
@@ -255,5 +256,54 @@ fn what_a_tool_declares_becomes_a_guard() {
             &guard.peek(&call()).map(|()| Output::text("")),
             ErrorKind::Refused(Refusal::BreakerOpen),
         );
+    });
+}
+
+/// How many of these failures in a row, four at the most, open the breaker of this policy.
+async fn failures(change: impl FnOnce(&mut BreakerPolicy)) -> Option<usize> {
+    let mut policy = BreakerPolicy::default();
+    (policy.window, policy.minimum_calls, policy.open_for) = (4, 1, SECOND);
+    change(&mut policy);
+    let guard = Guard::declared(&policy);
+    let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+    for failures in 1..=4 {
+        assert_kind(&tool.call(call()).await, ErrorKind::Failed);
+        if guard.peek(&call()).is_err() {
+            return Some(failures);
+        }
+    }
+    None
+}
+
+#[test]
+fn what_is_declared_out_of_bounds_is_the_nearest_bound() {
+    run(async {
+        for rate in [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0, 0.01] {
+            assert_eq!(failures(|policy| policy.failure_rate = rate).await, Some(1), "{rate}");
+        }
+        for rate in [1.0, 7.0, f64::INFINITY] {
+            let change = |policy: &mut BreakerPolicy| (policy.failure_rate, policy.minimum_calls) = (rate, 4);
+            assert_eq!(failures(change).await, Some(4), "{rate}");
+        }
+        assert_eq!(failures(|policy| policy.minimum_calls = 0).await, Some(1));
+        assert_eq!(failures(|policy| policy.minimum_calls = u32::MAX).await, Some(4), "the window");
+        assert_eq!(failures(|policy| policy.window = 0).await, Some(1));
+        let change = |policy: &mut BreakerPolicy| (policy.window, policy.minimum_calls) = (u32::MAX, 3);
+        assert_eq!(failures(change).await, Some(3));
+        // A millisecond, counted in whole ones, and a year.
+        for (open_for, least, most) in [
+            (Duration::ZERO, Duration::ZERO, Duration::from_millis(2)),
+            (Duration::MAX, 364 * DAY, 366 * DAY),
+        ] {
+            let mut policy = BreakerPolicy::default();
+            (policy.window, policy.open_for) = (1, open_for);
+            let guard = Guard::declared(&policy);
+            let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+            assert_kind(&tool.call(call()).await, ErrorKind::Failed);
+            advance(least).await;
+            assert!(guard.peek(&call()).is_err());
+            advance(most - least).await;
+            assert!(guard.peek(&call()).is_ok());
+        }
     });
 }
