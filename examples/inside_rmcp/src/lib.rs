@@ -25,17 +25,20 @@ pub fn before(store: &Arc<Store>) -> Shop {
     Shop::new(Arc::clone(store))
 }
 
-/// The server with its tools called through a runtime. The five lines are these.
+/// The server with its tools called through a runtime.
 ///
 /// # Errors
 ///
 /// If the settings or the tools are not in order.
 pub fn after(store: &Arc<Store>) -> Result<Shop, Failure> {
     let mut shop = before(store);
+    // The five lines.
+    let settings = Settings::from_toml(SETTINGS)?;
     let tools = toolpost_rmcp::tools(shop.tool_router.clone(), shop.clone())?;
-    let runtime = Runtime::builder().settings(Settings::from_toml(SETTINGS)?);
-    let runtime = tools.into_iter().fold(runtime, RuntimeBuilder::any).build()?;
+    let runtime = tools.into_iter().fold(Runtime::builder().settings(settings), RuntimeBuilder::any);
+    let runtime = runtime.build()?;
     shop.tool_router = Tools::new(runtime).router();
+
     Ok(shop)
 }
 

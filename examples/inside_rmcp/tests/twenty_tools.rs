@@ -46,3 +46,21 @@ async fn a_store_that_is_down_is_left_alone() {
     }
     assert_eq!((store.asked(), refused), (5, 25));
 }
+
+/// Here and where it is documented: from the comment to the next empty line, a statement to a line.
+#[test]
+fn five_lines_are_five_at_the_most() {
+    let texts = [include_str!("../src/lib.rs"), include_str!("../../../crates/toolpost-rmcp/docs/embed.md")];
+    for text in texts {
+        let (_, rest) = text.split_once("// The five lines.\n").expect("the comment");
+        let lines: Vec<&str> = rest.lines().take_while(|line| !line.is_empty()).collect();
+        assert!((1..=5).contains(&lines.len()), "{lines:?}");
+        for line in &lines {
+            assert!(line.len() <= 110 && line.ends_with(';') && line.matches("; ").count() == 0, "{line}");
+        }
+        assert!(
+            lines.iter().any(|line| line.contains("tool_router = ")),
+            "the last of them puts it in place"
+        );
+    }
+}
