@@ -2,9 +2,14 @@
 
 use toolpost_cache::{Key, KeyWriter};
 
-/// A value whose equality nobody has to think about.
+#[path = "value.rs"]
+mod value;
+
+use value::{Leaf, Value, byte, bytes, int, text, word};
+
+/// What is neither an array nor an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
+enum Scalar {
     Null,
     Bool(bool),
     Int(i64),
@@ -12,10 +17,19 @@ enum Value {
     Float(u64),
     Text(String),
     Blob(Vec<u8>),
-    Array(Vec<Self>),
-    /// Sorted by name, no name twice.
-    Object(Vec<(String, Self)>),
 }
+
+const SCALARS: &[Leaf<Scalar>] = &[
+    |_| Scalar::Null,
+    |rest| Scalar::Bool(byte(rest) & 1 == 1),
+    |rest| Scalar::Int(int(rest)),
+    |rest| match f64::from_bits(u64::from_le_bytes(word(rest))) {
+        float if float.is_finite() => Scalar::Float(float.to_bits()),
+        _ => Scalar::Float(0.5_f64.to_bits()),
+    },
+    |rest| Scalar::Text(text(rest)),
+    |rest| Scalar::Blob(bytes(rest).to_vec()),
+];
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut rest = bytes;
@@ -46,24 +60,13 @@ fn one(write: impl FnOnce(&mut KeyWriter)) -> Key {
 
 fn drop<T>(_: T) {}
 
-fn key(values: &[Value], anew: bool) -> Key {
+fn key(values: &[Value<Scalar>], anew: bool) -> Key {
     one(|writer| values.iter().for_each(|value| write(writer, value, anew)))
 }
 
-fn write(writer: &mut KeyWriter, value: &Value, anew: bool) {
+fn write(writer: &mut KeyWriter, value: &Value<Scalar>, anew: bool) {
     match value {
-        Value::Null => drop(writer.null()),
-        Value::Bool(value) => drop(writer.bool(*value)),
-        Value::Int(value) if anew => drop(writer.number(&value.to_string())),
-        Value::Int(value) => drop(writer.int(*value)),
-        Value::Float(bits) if anew => drop(writer.number(&format!("{:?}", f64::from_bits(*bits)))),
-        Value::Float(bits) => drop(writer.float(f64::from_bits(*bits))),
-        Value::Text(text) if anew => {
-            let mut pieces = writer.open_text();
-            text.chars().for_each(|piece| pieces.push(piece.encode_utf8(&mut [0; 4])));
-        }
-        Value::Text(text) => drop(writer.text(text)),
-        Value::Blob(bytes) => drop(writer.blob(bytes)),
+        Value::Leaf(scalar) => write_scalar(writer, scalar, anew),
         Value::Array(values) => {
             writer.open_array();
             values.iter().for_each(|value| write(writer, value, anew));
@@ -71,7 +74,7 @@ fn write(writer: &mut KeyWriter, value: &Value, anew: bool) {
         }
         Value::Object(members) => {
             writer.open_object();
-            let mut member = |(name, value): &(String, Value)| write(writer.name(name), value, anew);
+            let mut member = |(name, value): &(String, Value<Scalar>)| write(writer.name(name), value, anew);
             if anew {
                 members.iter().rev().for_each(&mut member);
             } else {
@@ -82,52 +85,24 @@ fn write(writer: &mut KeyWriter, value: &Value, anew: bool) {
     }
 }
 
-fn values(rest: &mut &[u8]) -> Vec<Value> {
-    let many = byte(rest) % 4;
-    (0..many).map(|_| value(rest, 0)).collect()
-}
-
-fn value(rest: &mut &[u8], depth: u32) -> Value {
-    let kinds = if depth < 8 { 9 } else { 6 };
-    match byte(rest) % kinds {
-        0 => Value::Null,
-        1 => Value::Bool(byte(rest) & 1 == 1),
-        2 => Value::Int(i64::from_le_bytes(word(rest)) >> (8 * (byte(rest) % 8))),
-        3 => match f64::from_bits(u64::from_le_bytes(word(rest))) {
-            float if float.is_finite() => Value::Float(float.to_bits()),
-            _ => Value::Float(0.5_f64.to_bits()),
-        },
-        4 => Value::Text(text(rest)),
-        5 => Value::Blob(bytes(rest).to_vec()),
-        6 => Value::Array((0..byte(rest) % 5).map(|_| value(rest, depth + 1)).collect()),
-        _ => {
-            // Enough members for either way of sorting.
-            let mut members: Vec<_> =
-                (0..byte(rest) % 40).map(|_| (text(rest), value(rest, depth + 1))).collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            members.dedup_by(|(a, _), (b, _)| a == b);
-            Value::Object(members)
+fn write_scalar(writer: &mut KeyWriter, scalar: &Scalar, anew: bool) {
+    match scalar {
+        Scalar::Null => drop(writer.null()),
+        Scalar::Bool(value) => drop(writer.bool(*value)),
+        Scalar::Int(value) if anew => drop(writer.number(&value.to_string())),
+        Scalar::Int(value) => drop(writer.int(*value)),
+        Scalar::Float(bits) if anew => drop(writer.number(&format!("{:?}", f64::from_bits(*bits)))),
+        Scalar::Float(bits) => drop(writer.float(f64::from_bits(*bits))),
+        Scalar::Text(text) if anew => {
+            let mut pieces = writer.open_text();
+            text.chars().for_each(|piece| pieces.push(piece.encode_utf8(&mut [0; 4])));
         }
+        Scalar::Text(text) => drop(writer.text(text)),
+        Scalar::Blob(bytes) => drop(writer.blob(bytes)),
     }
 }
 
-fn text(rest: &mut &[u8]) -> String {
-    String::from_utf8_lossy(bytes(rest)).into_owned()
-}
-
-fn bytes<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let length = usize::from(byte(rest) % 8).min(rest.len());
-    let (bytes, after) = rest.split_at(length);
-    *rest = after;
-    bytes
-}
-
-fn byte(rest: &mut &[u8]) -> u8 {
-    let (byte, after) = rest.split_first().map_or((0, *rest), |(byte, after)| (*byte, after));
-    *rest = after;
-    byte
-}
-
-fn word(rest: &mut &[u8]) -> [u8; 8] {
-    std::array::from_fn(|_| byte(rest))
+fn values(rest: &mut &[u8]) -> Vec<Value<Scalar>> {
+    let many = byte(rest) % 4;
+    (0..many).map(|_| value::value(rest, SCALARS, 3)).collect()
 }

@@ -4,22 +4,32 @@ use std::fmt::Write as _;
 
 use toolpost_protocol::{Frame, Limits};
 
-/// A value whose equality nobody has to think about.
+#[path = "value.rs"]
+mod value;
+
+use value::{Leaf, Value, byte, int, text};
+
+/// What is neither an array nor an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
+enum Scalar {
     Word(&'static str),
     Int(i64),
     /// A number that is not written as an integer, its digits without zeros at the end.
     Decimal(i64, i32),
     Text(String),
-    Array(Vec<Self>),
-    /// Sorted by name, no name twice.
-    Object(Vec<(String, Self)>),
 }
+
+const SCALARS: &[Leaf<Scalar>] = &[
+    |rest| Scalar::Word(["null", "true", "false", "-0"][usize::from(byte(rest) % 4)]),
+    |rest| Scalar::Int(int(rest)),
+    decimal,
+    |rest| Scalar::Text(text(rest)),
+];
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut rest = bytes;
-    let (a, b) = (value(&mut rest, 0), value(&mut rest, 0));
+    let mut value = || value::value(&mut rest, SCALARS, 4);
+    let (a, b) = (value(), value());
     let (canonical_a, canonical_b) = (canonical(&a, false), canonical(&b, false));
     assert_eq!(a == b, canonical_a == canonical_b, "{a:?} and {b:?}");
     assert_eq!(canonical_a, canonical(&a, true), "{a:?} in another order and spelling");
@@ -34,7 +44,7 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
-fn canonical(value: &Value, anew: bool) -> String {
+fn canonical(value: &Value<Scalar>, anew: bool) -> String {
     let mut text = String::new();
     write(&mut text, value, anew);
     of_text(text)
@@ -47,29 +57,12 @@ fn of_text(text: String) -> String {
     String::from_utf8(out).expect("text")
 }
 
-fn write(out: &mut String, value: &Value, anew: bool) {
+fn write(out: &mut String, value: &Value<Scalar>, anew: bool) {
     if anew {
         out.push_str(" \t");
     }
     match value {
-        Value::Word(word) => out.push_str(word),
-        Value::Int(value) => {
-            let _ = write!(out, "{value}");
-        }
-        Value::Decimal(0, _) if anew => out.push_str("0.00E+7"),
-        Value::Decimal(digits, exponent) if anew => {
-            let _ = write!(out, "{digits}0.0E{}", exponent - 1);
-        }
-        Value::Decimal(digits, exponent) if (-18..0).contains(exponent) => {
-            let places = exponent.unsigned_abs() as usize;
-            let all = format!("{:0>width$}", digits.unsigned_abs(), width = places + 1);
-            let (whole, fraction) = all.split_at(all.len() - places);
-            let _ = write!(out, "{}{whole}.{fraction}", if *digits < 0 { "-" } else { "" });
-        }
-        Value::Decimal(digits, exponent) => {
-            let _ = write!(out, "{digits}e{exponent:+}");
-        }
-        Value::Text(value) => string(out, value, anew),
+        Value::Leaf(scalar) => write_scalar(out, scalar, anew),
         Value::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
@@ -81,7 +74,7 @@ fn write(out: &mut String, value: &Value, anew: bool) {
         Value::Object(members) => {
             out.push('{');
             let mut first = true;
-            let mut member = |(name, value): &(String, Value)| {
+            let mut member = |(name, value): &(String, Value<Scalar>)| {
                 out.push_str(if std::mem::take(&mut first) { "" } else { "," });
                 string(out, name, anew);
                 out.push(':');
@@ -99,6 +92,29 @@ fn write(out: &mut String, value: &Value, anew: bool) {
     }
 }
 
+fn write_scalar(out: &mut String, scalar: &Scalar, anew: bool) {
+    match scalar {
+        Scalar::Word(word) => out.push_str(word),
+        Scalar::Int(value) => {
+            let _ = write!(out, "{value}");
+        }
+        Scalar::Decimal(0, _) if anew => out.push_str("0.00E+7"),
+        Scalar::Decimal(digits, exponent) if anew => {
+            let _ = write!(out, "{digits}0.0E{}", exponent - 1);
+        }
+        Scalar::Decimal(digits, exponent) if (-18..0).contains(exponent) => {
+            let places = exponent.unsigned_abs() as usize;
+            let all = format!("{:0>width$}", digits.unsigned_abs(), width = places + 1);
+            let (whole, fraction) = all.split_at(all.len() - places);
+            let _ = write!(out, "{}{whole}.{fraction}", if *digits < 0 { "-" } else { "" });
+        }
+        Scalar::Decimal(digits, exponent) => {
+            let _ = write!(out, "{digits}e{exponent:+}");
+        }
+        Scalar::Text(value) => string(out, value, anew),
+    }
+}
+
 fn string(out: &mut String, text: &str, anew: bool) {
     out.push('"');
     for c in text.chars() {
@@ -113,47 +129,13 @@ fn string(out: &mut String, text: &str, anew: bool) {
     out.push('"');
 }
 
-fn value(rest: &mut &[u8], depth: u32) -> Value {
-    let kinds = if depth < 8 { 8 } else { 4 };
-    match byte(rest) % kinds {
-        0 => Value::Word(["null", "true", "false", "-0"][usize::from(byte(rest) % 4)]),
-        1 => Value::Int(i64::from_le_bytes(word(rest)) >> (8 * (byte(rest) % 8))),
-        2 => {
-            let mut digits = i64::from_le_bytes(word(rest)) >> (8 * (byte(rest) % 8));
-            let mut exponent = i32::from(byte(rest) as i8) / 2;
-            while digits != 0 && digits % 10 == 0 {
-                digits /= 10;
-                exponent += 1;
-            }
-            // A nought has no exponent, and no sign that an integer could carry.
-            Value::Decimal(digits, if digits == 0 { 0 } else { exponent })
-        }
-        3 => Value::Text(text(rest)),
-        4 => Value::Array((0..byte(rest) % 5).map(|_| value(rest, depth + 1)).collect()),
-        _ => {
-            // Enough members for either way of sorting.
-            let mut members: Vec<_> =
-                (0..byte(rest) % 40).map(|_| (text(rest), value(rest, depth + 1))).collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            members.dedup_by(|(a, _), (b, _)| a == b);
-            Value::Object(members)
-        }
+fn decimal(rest: &mut &[u8]) -> Scalar {
+    let mut digits = int(rest);
+    let mut exponent = i32::from(byte(rest) as i8) / 2;
+    while digits != 0 && digits % 10 == 0 {
+        digits /= 10;
+        exponent += 1;
     }
-}
-
-fn text(rest: &mut &[u8]) -> String {
-    let length = usize::from(byte(rest) % 12).min(rest.len());
-    let (bytes, after) = rest.split_at(length);
-    *rest = after;
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn byte(rest: &mut &[u8]) -> u8 {
-    let (byte, after) = rest.split_first().map_or((0, *rest), |(byte, after)| (*byte, after));
-    *rest = after;
-    byte
-}
-
-fn word(rest: &mut &[u8]) -> [u8; 8] {
-    std::array::from_fn(|_| byte(rest))
+    // A nought has no exponent, and no sign that an integer could carry.
+    Scalar::Decimal(digits, if digits == 0 { 0 } else { exponent })
 }

@@ -44,10 +44,10 @@ impl Request {
         self
     }
 
-    /// Lets the call be cancelled by [`Dispatcher::cancel`](crate::Dispatcher::cancel) under `key`.
+    /// Lets the call be cancelled by [`Dispatcher::cancel`](crate::Dispatcher::cancel) under `key`, if there is one.
     #[must_use]
-    pub fn cancelled_by(mut self, key: CallKey) -> Self {
-        self.key = Some(key);
+    pub fn cancelled_by(mut self, key: impl Into<Option<CallKey>>) -> Self {
+        self.key = key.into();
         self
     }
 

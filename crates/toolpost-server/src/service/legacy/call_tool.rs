@@ -26,13 +26,7 @@ pub(super) async fn answer(
     };
     let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
     let (service, id) = (&exchange.service, &exchange.id);
-    let start = |parts, key| {
-        let request = Request::from_parts(parts);
-        service.dispatcher.call(match key {
-            Some(key) => request.cancelled_by(key),
-            None => request,
-        })
-    };
+    let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
     match exchange.run(frame, named, start).await.map(Answer::of) {
         Ok(Answer::Result(output)) => complete(service, id, &output, form),
         // A code of the other era.
