@@ -167,10 +167,10 @@ impl Entry {
             let name = self.spec().name();
             ToolError::new(format!("the result of `{name}` is not what its output schema promises: {why}"))
         };
-        let Some(structured) = output.structured() else {
+        let Some(structured) = output.structured_text() else {
             return Err(broken("there is no structured content"));
         };
-        let frame = Frame::from_text(structured.to_owned(), &Limits::new())
+        let frame = Frame::from_text(structured.clone(), &Limits::new())
             .map_err(|violation| broken(&violation.to_string()))?;
         schema.check(frame.root(), "structuredContent").map_err(|why| broken(&why))?;
         Ok(output)

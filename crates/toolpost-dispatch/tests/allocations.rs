@@ -71,6 +71,19 @@ fn two_allocations_at_any_depth() {
 }
 
 #[test]
+fn a_promised_result_is_checked_where_it_lies() {
+    let output = Output::json(&serde_json::json!({ "text": "x".repeat(1 << 20) })).unwrap();
+    let schema = serde_json::json!({ "type": "object", "required": ["text"] });
+    let given = output.clone();
+    let tool = tool_fn("ping", move |_: NoArgs, _| std::future::ready(Ok(given.clone())))
+        .with_spec(|spec| spec.with_output_schema(schema));
+    let dispatcher = Dispatcher::builder(Registry::new(Catalog::new([AnyTool::new(tool)]).unwrap())).build();
+    dispatch(&dispatcher, body());
+    let counted = allocation_counter::measure(|| assert_eq!(dispatch(&dispatcher, body()), output));
+    assert!(counted.bytes_total < 1 << 16, "{counted:?} for {} bytes", output.weight());
+}
+
+#[test]
 fn the_counter_counts() {
     let counted = allocation_counter::measure(|| drop(Box::new(1)));
     assert_eq!(counted.count_total, 1);

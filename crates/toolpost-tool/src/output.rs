@@ -175,6 +175,12 @@ impl Output {
         self.structured.as_deref()
     }
 
+    /// The structured content, encoded, for whoever holds it on without a copy.
+    #[must_use]
+    pub const fn structured_text(&self) -> Option<&ByteString> {
+        self.structured.as_ref()
+    }
+
     /// The text, if the content is one block of it.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
