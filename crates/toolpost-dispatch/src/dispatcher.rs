@@ -221,16 +221,15 @@ impl fmt::Debug for WeakDispatcher {
 impl Inner {
     async fn run(&self, call: Call, flight: Flight, arrived: Option<Instant>) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
-        let principal = call.principal().clone();
         let observe = self.watched(&call);
         let Some(entry) = catalog.find(call.tool()) else {
             if let Some(watched) = observe {
-                watched.unknown_tool(&call);
+                watched.unknown_tool();
             }
             return Err(self.unknown(&catalog, &call));
         };
-        let mut ending = Ending { observe, tool: entry.spec(), principal: &principal, arrived };
-        if let Err(closed) = self.decide(&principal, Target::Tool(entry.spec()), call.tool()) {
+        let mut ending = Ending { observe, tool: entry.spec(), arrived };
+        if let Err(closed) = self.decide(call.principal(), Target::Tool(entry.spec()), call.tool()) {
             ending.finish(Outcome::Refused(Refusal::Denied));
             return Err(closed.told(|| self.unknown(&catalog, &call)));
         }
@@ -254,18 +253,14 @@ impl Inner {
     /// Reports the end of a call that never came as far as its tool's description.
     pub(crate) fn report_unrun(&self, call: &Call, arrived: Option<Instant>, outcome: Outcome) {
         let Some(watched) = self.watched(call) else { return };
-        let principal = call.principal();
         match self.registry.catalog().find(call.tool()) {
-            None => watched.unknown_tool(call),
-            Some(entry) => {
-                let mut ending = Ending { observe: Some(watched), tool: entry.spec(), principal, arrived };
-                ending.finish(outcome);
-            }
+            None => watched.unknown_tool(),
+            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(outcome),
         }
     }
 
     fn watched(&self, call: &Call) -> Option<Watched<'_>> {
-        self.observe.as_deref().map(|by| Watched { by, correlation: call.correlation() })
+        self.observe.as_deref().map(|by| Watched { by, call: call.clone() })
     }
 
     /// Whether `principal` may use `target`; `called` is what it calls it by.

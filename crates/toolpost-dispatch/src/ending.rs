@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolpost_tool::{Call, Correlation, Output, Principal, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, ToolError, ToolSpec};
 
 use crate::clock;
 use crate::dispatcher::Inner;
@@ -49,17 +49,15 @@ impl Drop for Made {
     }
 }
 
-/// Who is told of one call, and what ties together what it is told.
-#[derive(Clone, Copy)]
+/// Who is told of one call.
 pub(crate) struct Watched<'a> {
     pub(crate) by: &'a dyn Observe,
-    pub(crate) correlation: Correlation,
+    pub(crate) call: Call,
 }
 
 impl Watched<'_> {
-    pub(crate) fn unknown_tool(&self, call: &Call) {
-        let (name, principal) = (call.tool(), call.principal());
-        tell(self.by, &Event::UnknownTool { name, principal, correlation: self.correlation });
+    pub(crate) fn unknown_tool(&self) {
+        tell(self.by, &Event::UnknownTool { call: &self.call });
     }
 }
 
@@ -67,17 +65,16 @@ impl Watched<'_> {
 pub(crate) struct Ending<'a> {
     pub(crate) observe: Option<Watched<'a>>,
     pub(crate) tool: &'a ToolSpec,
-    pub(crate) principal: &'a Principal,
     pub(crate) arrived: Option<Instant>,
 }
 
 impl Ending<'_> {
     pub(crate) fn start(&self) {
-        let Self { observe: Some(Watched { by, correlation }), tool, principal, .. } = *self else { return };
+        let Self { observe: Some(Watched { by, call }), tool, .. } = self else { return };
         if let Some(message) = tool.deprecated() {
-            tell(by, &Event::Deprecated { tool, message, correlation });
+            tell(*by, &Event::Deprecated { tool, call, message });
         }
-        tell(by, &Event::Started { tool, principal, correlation });
+        tell(*by, &Event::Started { tool, call });
     }
 
     pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
@@ -86,10 +83,9 @@ impl Ending<'_> {
     }
 
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        let Some(Watched { by, correlation }) = self.observe.take() else { return };
+        let Some(Watched { by, call }) = self.observe.take() else { return };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
-        let Self { tool, principal, .. } = *self;
-        tell(by, &Event::Finished { tool, principal, correlation, outcome, took });
+        tell(by, &Event::Finished { tool: self.tool, call: &call, outcome, took });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use toolpost_tool::{Correlation, ErrorKind, Output, Principal, Refusal, ToolError, ToolSpec};
+use toolpost_tool::{Call, ErrorKind, Output, Refusal, ToolError, ToolSpec};
 
 /// Watches calls. Called on the path of each one, so it returns at once and must not panic.
 pub trait Observe: Send + Sync + 'static {
@@ -11,46 +11,39 @@ pub trait Observe: Send + Sync + 'static {
     fn on(&self, event: &Event<'_>);
 }
 
-/// What happened.
+/// What happened. The call says who made it, under which request id, and, in its [correlation](Call::correlation), what
+/// ties the event to everything else that is said about it and about the calls that it makes.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A call named a tool that does not exist, which is how it ended.
     UnknownTool {
-        /// The name it gave: hostile input, never a metric label.
-        name: &'a str,
-        /// Who called.
-        principal: &'a Principal,
-        /// What ties it to everything else that is said about the call and those that it makes.
-        correlation: Correlation,
+        /// The call. The name of its tool is hostile input, and never a metric label.
+        call: &'a Call,
     },
     /// A deprecated tool was called; reported once per call, before it starts.
     Deprecated {
         /// The tool.
         tool: &'a ToolSpec,
+        /// The call.
+        call: &'a Call,
         /// What to use in its place.
         message: &'a str,
-        /// What ties it to everything else that is said about the call and those that it makes.
-        correlation: Correlation,
     },
     /// A call is about to run its tool.
     Started {
         /// The tool.
         tool: &'a ToolSpec,
-        /// Who called.
-        principal: &'a Principal,
-        /// What ties it to everything else that is said about the call and those that it makes.
-        correlation: Correlation,
+        /// The call.
+        call: &'a Call,
     },
     /// A call ended; reported exactly once for every call of a tool that exists, those included that were refused
     /// because of a drain or dropped before they were polled.
     Finished {
         /// The tool.
         tool: &'a ToolSpec,
-        /// Who called.
-        principal: &'a Principal,
-        /// What ties it to everything else that is said about the call and those that it makes.
-        correlation: Correlation,
+        /// The call.
+        call: &'a Call,
         /// How it ended.
         outcome: Outcome,
         /// How long it took since it arrived; `None` if its arrival was not recorded.

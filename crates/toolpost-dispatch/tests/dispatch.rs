@@ -420,14 +420,14 @@ async fn every_event_of_a_call_carries_its_correlation() {
         .with_spec(|s| s.with_deprecation("use `new`"));
     let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap())
         .observe(move |event: &Event<'_>| {
-            let (what, correlation) = match event {
-                Event::UnknownTool { correlation, .. } => ("unknown", correlation),
-                Event::Deprecated { correlation, .. } => ("deprecated", correlation),
-                Event::Started { correlation, .. } => ("started", correlation),
-                Event::Finished { outcome, correlation, .. } => (outcome.as_str(), correlation),
+            let (what, call) = match event {
+                Event::UnknownTool { call } => ("unknown", call),
+                Event::Deprecated { call, .. } => ("deprecated", call),
+                Event::Started { call, .. } => ("started", call),
+                Event::Finished { outcome, call, .. } => (outcome.as_str(), call),
                 _ => return,
             };
-            seen.lock().unwrap().push((what, correlation.to_string()));
+            seen.lock().unwrap().push((what, call.correlation().to_string()));
         })
         .build();
     let request = |tool: &'static str| {

@@ -334,7 +334,7 @@ fn every_call_through_the_four_tools_is_observed() {
                 Event::Finished { tool, outcome, .. } => {
                     told.lock().unwrap().push(format!("{} {}", tool.name(), outcome.as_str()));
                 }
-                Event::UnknownTool { name, .. } => told.lock().unwrap().push(format!("{name} unknown")),
+                Event::UnknownTool { call } => told.lock().unwrap().push(format!("{} unknown", call.tool())),
                 _ => {}
             })
             .build()

@@ -26,31 +26,31 @@ impl Tracing {
 
 impl Observe for Tracing {
     fn on(&self, event: &Event<'_>) {
+        // What a line says of a call is computed only where the line is written.
         match event {
-            Event::UnknownTool { name, principal, correlation } => {
-                let name: String = name.chars().take(SHOWN).collect();
-                let principal = principal.as_str();
-                tracing::warn!(target: "toolpost", %correlation, ?name, principal, "unknown tool");
+            Event::UnknownTool { call } => {
+                let name = || call.tool().chars().take(SHOWN).collect::<String>();
+                tracing::warn!(target: "toolpost", correlation = %call.correlation(), name = ?name(), principal = call.principal().as_str(), "unknown tool");
             }
-            Event::Deprecated { tool, message, correlation } => {
-                tracing::warn!(target: "toolpost", %correlation, tool = tool.name(), instead = message, "deprecated tool called");
+            Event::Deprecated { tool, call, message } => {
+                tracing::warn!(target: "toolpost", correlation = %call.correlation(), tool = tool.name(), instead = message, "deprecated tool called");
             }
-            Event::Started { tool, principal, correlation } => {
-                let (tool, principal) = (tool.name(), principal.as_str());
-                tracing::trace!(target: "toolpost", %correlation, tool, principal, "call started");
+            Event::Started { tool, call } => {
+                let (tool, principal) = (tool.name(), call.principal().as_str());
+                tracing::trace!(target: "toolpost", correlation = %call.correlation(), tool, principal, "call started");
             }
-            Event::Finished { tool, principal, correlation, outcome, took } => {
+            Event::Finished { tool, call, outcome, took } => {
                 let took_us = u64::try_from(took.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
-                let (tool, principal, ended) = (tool.name(), principal.as_str(), outcome.as_str());
+                let (tool, principal, ended) = (tool.name(), call.principal().as_str(), outcome.as_str());
                 match outcome {
                     Outcome::Completed | Outcome::Suspended | Outcome::Cancelled => {
-                        tracing::debug!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::debug!(target: "toolpost", correlation = %call.correlation(), tool, principal, outcome = ended, took_us, "call ended");
                     }
                     Outcome::Refused(_) | Outcome::InvalidArguments | Outcome::Protocol => {
-                        tracing::info!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::info!(target: "toolpost", correlation = %call.correlation(), tool, principal, outcome = ended, took_us, "call ended");
                     }
                     _ => {
-                        tracing::warn!(target: "toolpost", %correlation, tool, principal, outcome = ended, took_us, "call ended");
+                        tracing::warn!(target: "toolpost", correlation = %call.correlation(), tool, principal, outcome = ended, took_us, "call ended");
                     }
                 }
             }
