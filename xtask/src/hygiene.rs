@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::{Done, root, run_in};
 
-/// The crates that have features.
-const FEATURED: &[&str] = &["toolpost", "toolpost-cache", "toolpost-scheduler", "toolpost-workflow"];
-
 /// What a clean build may take on two cores.
 const CLEAN: &[(&str, Duration)] = &[
     ("toolpost-breaker", Duration::from_secs(10)),
@@ -29,15 +26,17 @@ pub(crate) fn deny() -> Done {
     run_in(&root, "cargo", &args)
 }
 
-/// Every pair of features compiles, with and without the default ones.
+/// Each crate compiles by itself, and with every pair of its features, with and without the default ones.
+///
+/// By itself: what another crate of the workspace asks of a shared dependency must not be what makes it compile.
 pub(crate) fn features() -> Done {
     let root = root();
     if !installed("hack") && !install("cargo-hack") {
         return Ok(());
     }
-    let packages = FEATURED.iter().flat_map(|name| ["-p", name]);
     let mut args = vec!["hack", "check", "--quiet", "--feature-powerset", "--depth", "2", "--no-dev-deps"];
-    args.extend(packages);
+    let packages = packages(&root)?;
+    args.extend(packages.iter().map(String::as_str));
     run_in(&root, "cargo", &args)
 }
 
@@ -63,12 +62,17 @@ pub(crate) fn minimal_versions() -> Done {
         println!("skipped: {error}; the registry's index may be out of reach");
         return Ok(());
     }
+    let mut args = vec!["check", "--quiet", "--lib", "--all-features"];
+    let packages = packages(&root)?;
+    args.extend(packages.iter().map(String::as_str));
+    run_in(&copy, "cargo", &args)
+}
+
+/// Every crate of the family, as arguments.
+fn packages(root: &Path) -> Result<Vec<String>, String> {
     let crates = fs::read_dir(root.join("crates")).map_err(|error| format!("crates: {error}"))?;
-    let mut args: Vec<String> = ["check", "--quiet", "--lib", "--all-features"].map(str::to_owned).to_vec();
-    for name in crates.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-        args.extend(["-p".to_owned(), name]);
-    }
-    run_in(&copy, "cargo", &args.iter().map(String::as_str).collect::<Vec<_>>())
+    let names = crates.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.flat_map(|name| ["-p".to_owned(), name]).collect())
 }
 
 /// Prints how long clean builds take: what a user waits for who adds a crate.
