@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
@@ -235,6 +235,44 @@ async fn those_that_wait_hear_that_the_queue_was_cleared() {
     }
     drop(seat);
     assert!(gate.try_seat().is_some());
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_no_longer_waits_for_a_drain_leaves_nothing_behind() {
+    let gate = gate(2);
+    let seat = gate.try_seat().unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let wakers = || Arc::strong_count(&woken) - 2;
+    let mut cx = Context::from_waker(&waker);
+    let (mut first, mut second) = (gate.drained(), gate.drained());
+    assert!(pin!(&mut first).poll(&mut cx).is_pending());
+    assert!(pin!(&mut first).poll(&mut cx).is_pending());
+    assert!(pin!(&mut second).poll(&mut cx).is_pending());
+    assert_eq!(wakers(), 2, "one for each, though they are of one task");
+    drop(first);
+    assert_eq!(wakers(), 1);
+    drop(seat);
+    assert_eq!((woken.0.load(Ordering::SeqCst), wakers()), (1, 0));
+    // One that has been woken looks again.
+    let seat = gate.try_seat().unwrap();
+    assert!(pin!(&mut second).poll(&mut cx).is_pending());
+    drop(second);
+    assert_eq!(wakers(), 0);
+    let _beside =
+        gate.try_seat().expect("nobody watches any more, so that a free seat is taken without a look");
+    drop(seat);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

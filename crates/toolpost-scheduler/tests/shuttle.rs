@@ -99,7 +99,16 @@ fn draining_hears_of_the_last_seat() {
                 thread::spawn(move || block_on(gate.seat(request(n))).expect("there is room").settle())
             })
             .collect();
+        // One that gives up waiting takes nobody's place.
+        let looker = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                let mut drained = pin!(gate.drained());
+                let _looked = drained.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            })
+        };
         block_on(gate.drained());
+        looker.join().expect("no thread panics");
         for user in users {
             user.join().expect("no thread panics");
         }

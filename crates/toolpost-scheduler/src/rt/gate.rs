@@ -49,7 +49,7 @@ impl Gate {
         let shared = Shared {
             word: Word::new(limit.seats()),
             timed: limit.is_adaptive(),
-            line: Mutex::new(Line { queue, limit, closed: false, drained: Vec::new() }),
+            line: Mutex::new(Line { queue, limit, closed: false, drained: Vec::new(), listeners: 0 }),
             #[cfg(not(any(loom, shuttle)))]
             room: Notify::new(),
         };
@@ -188,34 +188,50 @@ impl Gate {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future changes nothing.
+    /// Dropping the future changes nothing, and leaves nothing behind.
     pub fn drained(&self) -> Drained<'_> {
-        Drained(self)
+        Drained { shared: &self.shared, listener: None }
     }
 }
 
 /// Resolves when no seat is taken and nobody waits; see [`Gate::drained`].
 #[derive(Debug)]
 #[must_use = "a future does nothing unless polled"]
-pub struct Drained<'g>(&'g Gate);
+pub struct Drained<'g> {
+    shared: &'g Shared,
+    /// Its number among those that want to know, once it waits.
+    listener: Option<u64>,
+}
 
 impl Future for Drained<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = &self.0.shared;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, listener } = &mut *self;
         let mut line = lock(&shared.line);
         // Watched first: a seat given back from now on comes by here.
         shared.word.watch();
         if shared.word.taken() == 0 && line.queue.is_empty() {
-            if !line.closed && line.drained.is_empty() {
-                shared.word.unwatch();
-            }
+            let left = listener.take().and_then(|number| line.unlisten(number));
+            shared.rest(&line);
+            drop(line);
+            drop(left);
             return Poll::Ready(());
         }
-        if !line.drained.iter().any(|waker| waker.will_wake(cx.waker())) {
-            line.drained.push(cx.waker().clone());
-        }
+        let number = *listener.get_or_insert_with(|| line.next_listener());
+        line.listen(number, cx.waker());
         Poll::Pending
+    }
+}
+
+impl Drop for Drained<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.listener else { return };
+        let mut line = lock(&self.shared.line);
+        let left = line.unlisten(number);
+        self.shared.rest(&line);
+        drop(line);
+        // A waker is somebody else's code: not under the lock.
+        drop(left);
     }
 }

@@ -34,8 +34,30 @@ pub(crate) struct Line {
     pub(crate) queue: Queue<Arc<Waiter>, Box<dyn Discipline>>,
     pub(crate) limit: Limit,
     pub(crate) closed: bool,
-    /// Those that want to know when all is done.
-    pub(crate) drained: Vec<Waker>,
+    /// Those that want to know when all is done, by their numbers.
+    pub(crate) drained: Vec<(u64, Waker)>,
+    /// How many have ever wanted to know.
+    pub(crate) listeners: u64,
+}
+
+impl Line {
+    pub(crate) const fn next_listener(&mut self) -> u64 {
+        self.listeners += 1;
+        self.listeners
+    }
+
+    /// Has `waker` woken when all is done, in place of the one that this listener had.
+    pub(crate) fn listen(&mut self, listener: u64, waker: &Waker) {
+        match self.drained.iter_mut().find(|(number, _)| *number == listener) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.drained.push((listener, waker.clone())),
+        }
+    }
+
+    pub(crate) fn unlisten(&mut self, listener: u64) -> Option<Waker> {
+        let at = self.drained.iter().position(|(number, _)| *number == listener)?;
+        Some(self.drained.swap_remove(at).1)
+    }
 }
 
 /// One that waits; the lock of the line is taken before this one, never after.
@@ -199,16 +221,19 @@ impl Shared {
                 }
             }
         }
-        if line.queue.is_empty() {
-            if self.word.taken() == 0 {
-                wakes.0.append(&mut line.drained);
-            }
-            if !line.closed && line.drained.is_empty() {
-                self.word.unwatch();
-            }
+        if line.queue.is_empty() && self.word.taken() == 0 {
+            wakes.0.extend(line.drained.drain(..).map(|(_, waker)| waker));
         }
+        self.rest(line);
         self.room(freed);
         wakes
+    }
+
+    /// Stops watching when there is nothing to watch for.
+    pub(crate) fn rest(&self, line: &Line) {
+        if line.queue.is_empty() && !line.closed && line.drained.is_empty() {
+            self.word.unwatch();
+        }
     }
 
     #[cfg(not(any(loom, shuttle)))]
