@@ -110,7 +110,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
     }
 
     /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
-    pub(crate) fn remember(&self, alias: Alias<'_>, key: &Key) {
+    pub(crate) fn remember(&self, alias: Alias<'_>, key: &[u8]) {
         if LONGEST < alias.asker.len() + alias.words.len() {
             return;
         }
@@ -128,7 +128,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
             let oldest = bucket.oldest;
             std::mem::take(&mut bucket.known[oldest].bytes)
         };
-        let known = Known::new(hash, alias, key, Generations::place_of(key), bytes);
+        let known = Known::new(hash, alias, Key::from(key), bytes);
         if bucket.known.len() < WAYS {
             bucket.known.push(known);
         } else {
@@ -152,7 +152,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
 }
 
 impl<V> Known<V> {
-    fn new(hash: u64, alias: Alias<'_>, key: &Key, place: Place, mut bytes: Vec<u8>) -> Self {
+    fn new(hash: u64, alias: Alias<'_>, key: Key, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         bytes.extend_from_slice(alias.asker);
         bytes.extend_from_slice(alias.words);
@@ -161,8 +161,8 @@ impl<V> Known<V> {
             of: alias.of,
             bytes,
             asker: alias.asker.len(),
-            key: key.clone(),
-            place,
+            place: Generations::place_of(&key),
+            key,
             entry: Weak::new(),
             version: 0,
             reported: AtomicU64::new(0),
@@ -258,7 +258,7 @@ mod tests {
             let windows = terms.lifetime.starting(now, 0.0);
             let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &generations, now);
             store.put(&key, &Arc::new(entry)).expect("room");
-            aliases.remember(alias(parts), &key);
+            aliases.remember(alias(parts), key.as_bytes());
         }
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {
@@ -279,7 +279,7 @@ mod tests {
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(10)).tagged(["tag"]));
         let put = |value: u32| cache.put(&key, value, &terms, cache.epoch(), now).expect("kept");
         let look = || cache.look_as(alias(PARTS[0]), now).map(|entry| *entry.value());
-        cache.remember(alias(PARTS[0]), &key);
+        cache.remember(alias(PARTS[0]), key.as_bytes());
         assert_eq!(look(), None);
         // Whoever holds an entry does not make it live on.
         let mut held = vec![put(1)];
@@ -308,7 +308,7 @@ mod tests {
     fn an_entry_used_by_alias_stays_in_the_store() {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(200))), Instant::now());
         let (terms, key) = (Terms::ttl(Duration::from_secs(10)), Key::from("used"));
-        cache.remember(alias(PARTS[0]), &key);
+        cache.remember(alias(PARTS[0]), key.as_bytes());
         cache.put(&key, 0, &terms, cache.epoch(), now).expect("kept");
         for n in 1..5_000_u64 {
             assert!(cache.look_as(alias(PARTS[0]), now).is_some(), "after {n} others");

@@ -2,23 +2,20 @@
 
 mod lift;
 mod seats;
+mod under_way;
 mod waiting;
 
-use std::collections::HashMap;
-use std::collections::hash_map;
 use std::fmt;
 use std::future::Future;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::task::Waker;
 
+use hashbrown::HashTable;
 pub use lift::Lift;
-use waiting::Flight;
+use under_way::Flight;
 pub use waiting::Join;
 
 use crate::generations::Epoch;
 use crate::key::Key;
-use crate::store::AsIs;
 use crate::sync::{Mutex, lock};
 
 /// The loads under way, by key: who asks what is already being asked waits for that answer.
@@ -37,13 +34,8 @@ pub struct Flights<T, L = ()> {
     map: Arc<Map<T, L>>,
 }
 
-type Map<T, L> = Mutex<Listed<T, L>>;
-
-type Listed<T, L> = HashMap<Asked, Arc<Flight<T, L>>, AsIs>;
-
-/// A key that is looked for by the hash it comes with.
-#[derive(PartialEq, Eq)]
-struct Asked(Key);
+/// By the hashes of their keys, which come with them.
+type Map<T, L> = Mutex<HashTable<Arc<Flight<T, L>>>>;
 
 /// How a load landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +91,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
     /// No loads under way.
     #[must_use]
     pub fn new() -> Self {
-        Self { map: Arc::new(Mutex::new(HashMap::default())) }
+        Self { map: Arc::new(Mutex::new(HashTable::new())) }
     }
 
     /// Waits for the load of `key` under way, or else for the one that `load` makes.
@@ -128,43 +120,6 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-/// The flight of `key` that `boarding` may board, and whether it was there; else a new one, with its first waiter in the
-/// seat `FIRST`. Held with the map's lock.
-fn board<T, L: Ord + Clone>(
-    map: &mut Listed<T, L>,
-    key: &Key,
-    boarding: &Boarding<L>,
-    waker: &Waker,
-) -> (Arc<Flight<T, L>>, bool) {
-    let start = || Flight::new(boarding, waker);
-    match map.entry(Asked(key.clone())) {
-        hash_map::Entry::Occupied(mut entry) => {
-            let joined = boarding.valid_since <= entry.get().epoch;
-            if !joined {
-                // Its own waiters still get its answer; nobody new does.
-                entry.insert(start());
-            }
-            (Arc::clone(entry.get()), joined)
-        }
-        hash_map::Entry::Vacant(entry) => (Arc::clone(entry.insert(start())), false),
-    }
-}
-
-/// Takes a flight off the map, unless another has taken its place.
-fn unlist<T, L>(map: &mut Listed<T, L>, key: &Key, flight: &Arc<Flight<T, L>>) {
-    if let hash_map::Entry::Occupied(entry) = map.entry(Asked(key.clone()))
-        && Arc::ptr_eq(entry.get(), flight)
-    {
-        entry.remove();
-    }
-}
-
-impl Hash for Asked {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hashed());
     }
 }
 

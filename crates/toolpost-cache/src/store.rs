@@ -17,7 +17,6 @@ pub use bounds::Bounds;
 #[cfg(feature = "disk")]
 pub use disk::{Codec, Disk, DiskError, Own, Persist};
 pub use lru::Lru;
-pub(crate) use memory::AsIs;
 pub use memory::{Memory, Seeded};
 #[cfg(feature = "moka")]
 pub use moka::Moka;

@@ -74,7 +74,7 @@ fn run_as(
                         Lifetime::new(Duration::from_secs(stream.below(20))).stale(Duration::from_secs(5));
                     let terms = Terms::new(lifetime).tagged([question.1.to_string()]);
                     let key = writer.key();
-                    alias(question, &mut |alias| cache.remember(alias, &key));
+                    alias(question, &mut |alias| cache.remember(alias, key.as_bytes()));
                     let _kept = cache.put(&key, question, &terms, cache.epoch(), now);
                 }
                 14 => now += Duration::from_millis(stream.below(1_000)),

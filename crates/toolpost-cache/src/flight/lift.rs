@@ -28,9 +28,12 @@ pub(super) struct Height<L> {
 
 type Hook<L> = Arc<dyn Fn(&L) + Send + Sync>;
 
+/// The number of the first load.
+const FIRST: u64 = 0;
+
 impl<L: Ord + Clone> Height<L> {
     pub(super) const fn new(urgency: L) -> Self {
-        Self { most: urgency, hook: None, load: 0 }
+        Self { most: urgency, hook: None, load: FIRST }
     }
 
     /// Begins anew, for another load.
@@ -40,7 +43,13 @@ impl<L: Ord + Clone> Height<L> {
 }
 
 impl<L: Ord + Clone> Lift<L> {
-    pub(super) fn new(flight: Arc<dyn Raised<L>>) -> Self {
+    /// Of the first load of its flight.
+    pub(super) const fn first(flight: Arc<dyn Raised<L>>) -> Self {
+        Self { flight, load: FIRST }
+    }
+
+    /// Of the load that its flight has come to.
+    pub(super) fn latest(flight: Arc<dyn Raised<L>>) -> Self {
         let load = lock(flight.height()).load;
         Self { flight, load }
     }

@@ -15,8 +15,9 @@ pub(super) struct Seats<T, L> {
 pub(super) struct Seat<T, L> {
     pub(super) waker: Waker,
     pub(super) urgency: L,
-    /// The personal answer of this seat's load, which another waiter polled to its end.
-    pub(super) own: Option<T>,
+    /// The personal answer of this seat's load, which another waiter polled to its end. Boxed, since there hardly ever
+    /// is one.
+    pub(super) own: Option<Box<T>>,
 }
 
 /// The number of whoever came first.

@@ -1,4 +1,4 @@
-//! One flight, its waiters, and the rule of who polls it.
+//! The waiters of a flight, each of which polls its load when it is its turn.
 
 use std::fmt;
 use std::future::Future;
@@ -6,139 +6,74 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
-use super::lift::{Height, Raised, raise};
-use super::seats::{FIRST, Seat, Seats};
-use super::{Arrival, Boarding, Landing, Lift, Map, Panicked, board, unlist};
-use crate::generations::Epoch;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::lift::{Raised, raise};
+use super::seats::{FIRST, Seat};
+use super::under_way::{Engine, Flight, Load, Step};
+use super::{Arrival, Boarding, Landing, Lift, Map, Panicked};
 use crate::key::Key;
-use crate::sync::{Mutex, lock};
-
-type Load<T> = Pin<Box<dyn Future<Output = Landing<T>> + Send>>;
-
-pub(super) struct Flight<T, L> {
-    pub(super) epoch: Epoch,
-    height: Mutex<Height<L>>,
-    state: Mutex<State<T, L>>,
-}
-
-struct State<T, L> {
-    seats: Seats<T, L>,
-    /// The seat that polls the load; always one of `seats`, unless there are none.
-    driver: u64,
-    /// The seat whose load it is.
-    leader: u64,
-    engine: Engine<T>,
-    /// The load has asked to be polled since its last poll began.
-    woken: bool,
-}
-
-enum Engine<T> {
-    /// The driver has to make a load.
-    Wanted,
-    /// The driver is making or polling the load, with no lock held.
-    Running,
-    /// The load waits to be polled.
-    Parked(Load<T>),
-    /// The answer, for every waiter.
-    Landed(Result<T, Panicked>),
-}
-
-impl<T, L: Ord + Clone> Flight<T, L> {
-    /// A flight whose first waiter is about to make its load.
-    pub(super) fn new(boarding: &Boarding<L>, waker: &Waker) -> Arc<Self> {
-        let urgency = boarding.urgency.clone();
-        Arc::new(Self {
-            epoch: boarding.epoch,
-            height: Mutex::new(Height::new(urgency.clone())),
-            state: Mutex::new(State {
-                seats: Seats::of(Seat { waker: waker.clone(), urgency, own: None }),
-                driver: FIRST,
-                leader: FIRST,
-                engine: Engine::Running,
-                woken: false,
-            }),
-        })
-    }
-}
-
-impl<T, L> State<T, L> {
-    /// Gives up a seat; the waker to wake if somebody has to take over at once.
-    fn leave(&mut self, seat: u64) -> Option<Waker> {
-        self.seats.remove(seat);
-        if self.driver != seat {
-            return None;
-        }
-        let (next, heir) = self.seats.iter().next()?;
-        self.driver = next;
-        let urgent = match self.engine {
-            Engine::Wanted => true,
-            // A load that has not asked to be polled will wake its new driver itself.
-            Engine::Parked(_) => self.woken,
-            Engine::Running | Engine::Landed(_) => false,
-        };
-        urgent.then(|| heir.waker.clone())
-    }
-}
-
-/// The waker of the load: it wakes whoever polls the load at that moment.
-impl<T: Send, L: Send> Wake for Flight<T, L> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
-        state.woken = true;
-        let driver = state.driver;
-        let waker = state.seats.get_mut(driver).map(|seat| seat.waker.clone());
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-impl<T: Send, L: Send> Raised<L> for Flight<T, L> {
-    fn height(&self) -> &Mutex<Height<L>> {
-        &self.height
-    }
-}
+use crate::sync::lock;
 
 /// Waits for a load, and polls it when it is its turn; made by [`Flights::join`](super::Flights::join).
 #[must_use = "a future does nothing until it is polled"]
 pub struct Join<T, L: Ord + Clone, F> {
     map: Arc<Map<T, L>>,
-    key: Key,
     boarding: Boarding<L>,
     load: Option<F>,
-    aboard: Option<Aboard<T, L>>,
+    at: At<T, L>,
 }
 
-struct Aboard<T, L> {
-    flight: Arc<Flight<T, L>>,
-    seat: u64,
+enum At<T, L> {
+    /// Not polled yet; `None` only while it boards.
+    Gate(Option<Key>),
+    /// In this seat.
+    Aboard(Arc<Flight<T, L>>, u64),
+    /// Not a waiter any more.
+    Left(Arc<Flight<T, L>>),
 }
 
 impl<T, L: Ord + Clone, F> Join<T, L, F> {
-    pub(super) fn new(map: Arc<Map<T, L>>, key: Key, boarding: Boarding<L>, load: F) -> Self {
-        Self { map, key, boarding, load: Some(load), aboard: None }
+    pub(super) const fn new(map: Arc<Map<T, L>>, key: Key, boarding: Boarding<L>, load: F) -> Self {
+        Self { map, boarding, load: Some(load), at: At::Gate(Some(key)) }
     }
 
     /// What is asked.
     #[cfg(feature = "tokio")]
-    pub(crate) const fn key(&self) -> &Key {
-        &self.key
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match &self.at {
+            At::Gate(key) => key.as_ref(),
+            At::Aboard(flight, _) | At::Left(flight) => Some(&flight.key),
+        }
     }
 
-    /// The flight, this waiter's seat in it, and whether the flight has just begun with this waiter as its driver.
-    fn aboard(&mut self, waker: &Waker) -> (Arc<Flight<T, L>>, u64, bool) {
-        if let Some(Aboard { flight, seat }) = &self.aboard {
-            return (Arc::clone(flight), *seat, false);
-        }
+    /// Takes a seat, unless there was one; the lift of the load to make, if the flight begins with this waiter.
+    fn board(&mut self, waker: &Waker) -> Option<Lift<L>>
+    where
+        T: Send + 'static,
+        L: Send + 'static,
+    {
+        let At::Gate(key) = &mut self.at else { return None };
+        let key = key.take()?;
         let mut map = lock(&self.map);
-        let (flight, joined) = board(&mut map, &self.key, &self.boarding, waker);
+        let same = |flight: &Arc<Flight<T, L>>| flight.key == key;
+        let (flight, joined) = match map.entry(key.hashed(), same, |flight| flight.key.hashed()) {
+            Entry::Occupied(mut entry) => {
+                let joined = self.boarding.valid_since <= entry.get().epoch;
+                if !joined {
+                    // Its own waiters still get its answer; nobody new does.
+                    *entry.get_mut() = Flight::new(key, &self.boarding, waker);
+                }
+                (Arc::clone(entry.get()), joined)
+            }
+            Entry::Vacant(entry) => {
+                let flight = Flight::new(key, &self.boarding, waker);
+                (Arc::clone(entry.insert(flight).get()), false)
+            }
+        };
         let mut seat = FIRST;
         if joined {
             // Before the map is let go: a flight that is listed has a waiter, and whoever is its last takes it off.
@@ -146,25 +81,19 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
             seat = lock(&flight.state).seats.add(Seat { waker: waker.clone(), urgency, own: None });
         }
         drop(map);
-        if joined {
+        let lift = if joined {
             raise(&flight.height, &self.boarding.urgency);
-        }
-        self.aboard = Some(Aboard { flight: Arc::clone(&flight), seat });
-        (flight, seat, !joined)
+            None
+        } else {
+            Some(Lift::first(Arc::clone(&flight) as Arc<dyn Raised<L>>))
+        };
+        self.at = At::Aboard(flight, seat);
+        lift
     }
 }
 
 /// Nothing in it is pinned: the load has a box of its own.
 impl<T, L: Ord + Clone, F> Unpin for Join<T, L, F> {}
-
-/// What a waiter has to do next.
-enum Step<T> {
-    Wait,
-    Make,
-    Run(Load<T>),
-    Leave(Result<T, Panicked>),
-    LeaveAlone(T),
-}
 
 impl<T, L, F, Fut> Future for Join<T, L, F>
 where
@@ -175,142 +104,67 @@ where
 {
     type Output = Result<Arrival<T>, Panicked>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (flight, seat, begins) = self.aboard(cx.waker());
-        let mut first = begins.then_some(Step::Make);
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let mut first = this.board(cx.waker()).map(Step::Make);
         loop {
-            let step = first.take().unwrap_or_else(|| self.step(&flight, seat, cx.waker()));
-            let mut load = match step {
+            let At::Aboard(flight, seat) = &this.at else { return Poll::Pending };
+            let step = first.take().unwrap_or_else(|| flight.step(*seat, cx.waker()));
+            let made = match step {
                 Step::Wait => return Poll::Pending,
                 Step::Leave(answer) => {
-                    self.aboard = None;
-                    let joined = self.load.is_some();
-                    return Poll::Ready(answer.map(|value| Arrival { value, joined }));
+                    this.leave();
+                    return Poll::Ready(this.arrival(answer));
                 }
                 Step::LeaveAlone(value) => {
-                    self.depart();
+                    this.depart();
                     return Poll::Ready(Ok(Arrival { value, joined: false }));
                 }
-                Step::Make => match self.make(&flight) {
-                    Some(load) => load,
-                    None => {
-                        if let Some(panicked) = self.land(&flight, seat, Err(Panicked)) {
-                            return Poll::Ready(panicked);
-                        }
-                        continue;
-                    }
-                },
-                Step::Run(load) => load,
+                Step::Make(lift) => this.load.take().and_then(|load| make(load, lift)),
+                Step::Run(load) => Some(load),
             };
-            let waker = Waker::from(Arc::clone(&flight));
-            let polled = catch_unwind(AssertUnwindSafe(|| {
-                let polled = load.as_mut().poll(&mut Context::from_waker(&waker));
-                match polled {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(landing) => {
-                        drop(mem::replace(&mut load, Box::pin(std::future::pending())));
-                        Poll::Ready(landing)
-                    }
-                }
-            }));
-            match polled {
-                Ok(Poll::Pending) => {
-                    lock(&flight.state).engine = Engine::Parked(load);
-                    return Poll::Pending;
-                }
-                Ok(Poll::Ready(Landing::Shared(value))) => {
-                    if let Some(arrival) = self.land(&flight, seat, Ok(value)) {
-                        return Poll::Ready(arrival);
-                    }
-                }
-                Ok(Poll::Ready(Landing::Personal(value))) => {
-                    if let Some(value) = self.land_alone(&flight, seat, value) {
-                        return Poll::Ready(Ok(Arrival { value, joined: false }));
-                    }
-                }
-                Err(_) => {
-                    // What a broken load does when it is dropped is its own affair.
-                    drop(catch_unwind(AssertUnwindSafe(|| drop(load))));
-                    if let Some(panicked) = self.land(&flight, seat, Err(Panicked)) {
-                        return Poll::Ready(panicked);
-                    }
-                }
+            let landed = match made.map_or(Err(Panicked), |load| flight.poll(load)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Landing::Shared(value))) => this.land(Ok(value)),
+                Ok(Poll::Ready(Landing::Personal(value))) => this.land_alone(value),
+                Err(panicked) => this.land(Err(panicked)),
+            };
+            if let Some(arrival) = landed {
+                return Poll::Ready(arrival);
             }
         }
     }
 }
 
-impl<T, L, F, Fut> Join<T, L, F>
+/// A load, unless making it panics.
+fn make<T, L, F, Fut>(load: F, lift: Lift<L>) -> Option<Load<T>>
 where
-    T: Clone + Send + 'static,
-    L: Ord + Clone + Send + 'static,
     F: FnOnce(Lift<L>) -> Fut,
     Fut: Future<Output = Landing<T>> + Send + 'static,
 {
-    fn step(&self, flight: &Flight<T, L>, seat: u64, waker: &Waker) -> Step<T> {
-        let mut state = lock(&flight.state);
-        let woken = state.woken;
-        if let Some(seat) = state.seats.get_mut(seat) {
-            if let Some(own) = seat.own.take() {
-                return Step::LeaveAlone(own);
-            }
-            seat.waker.clone_from(waker);
-        }
-        if let Engine::Landed(answer) = &state.engine {
-            let answer = answer.clone();
-            state.seats.remove(seat);
-            return Step::Leave(answer);
-        }
-        // Whoever is polled while the load waits for its driver takes over: the driver may never be.
-        let mine = state.driver == seat || (woken && matches!(state.engine, Engine::Parked(_)));
-        if !mine {
-            return Step::Wait;
-        }
-        state.driver = seat;
-        match mem::replace(&mut state.engine, Engine::Running) {
-            Engine::Parked(load) if woken => {
-                state.woken = false;
-                Step::Run(load)
-            }
-            Engine::Parked(load) => {
-                state.engine = Engine::Parked(load);
-                Step::Wait
-            }
-            Engine::Wanted => {
-                state.woken = false;
-                state.leader = seat;
-                Step::Make
-            }
-            Engine::Running | Engine::Landed(_) => Step::Wait,
-        }
-    }
+    catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
+}
 
-    fn make(&mut self, flight: &Arc<Flight<T, L>>) -> Option<Load<T>> {
-        let lift = Lift::new(Arc::clone(flight) as Arc<dyn Raised<L>>);
-        let load = self.load.take()?;
-        catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
-    }
-
+impl<T, L, F> Join<T, L, F>
+where
+    T: Clone,
+    L: Ord + Clone,
+{
     /// Gives the answer to every waiter: at once to this one, if nobody else waits.
-    fn land(
-        &mut self,
-        flight: &Arc<Flight<T, L>>,
-        seat: u64,
-        answer: Result<T, Panicked>,
-    ) -> Option<Result<Arrival<T>, Panicked>> {
+    fn land(&mut self, answer: Result<T, Panicked>) -> Option<Result<Arrival<T>, Panicked>> {
+        let At::Aboard(flight, seat) = &self.at else { return None };
         let mut map = lock(&self.map);
-        unlist(&mut map, &self.key, flight);
+        unlist(&mut map, flight);
         let mut state = lock(&flight.state);
-        if state.seats.is_alone(seat) {
+        if state.seats.is_alone(*seat) {
             // Nobody can come any more either.
-            state.seats.remove(seat);
+            state.seats.remove(*seat);
             drop(state);
             drop(map);
-            self.aboard = None;
-            let joined = self.load.is_some();
-            return Some(answer.map(|value| Arrival { value, joined }));
+            self.leave();
+            return Some(self.arrival(answer));
         }
-        state.engine = Engine::Landed(answer);
+        state.engine = Engine::Landed(Box::new(answer));
         let own = state.driver;
         let others = state.seats.iter().filter(|(seat, _)| *seat != own);
         let wakers: Vec<Waker> = others.map(|(_, seat)| seat.waker.clone()).collect();
@@ -321,7 +175,8 @@ where
     }
 
     /// Gives the answer to its owner, who may be this waiter, and has the next one ask for itself.
-    fn land_alone(&mut self, flight: &Flight<T, L>, seat: u64, value: T) -> Option<T> {
+    fn land_alone(&mut self, value: T) -> Option<Result<Arrival<T>, Panicked>> {
+        let At::Aboard(flight, seat) = &self.at else { return None };
         let mut state = lock(&flight.state);
         state.engine = Engine::Wanted;
         let others = state.seats.iter().filter(|(other, _)| *other != state.leader);
@@ -329,14 +184,14 @@ where
             lock(&flight.height).restart(most);
         }
         let leader = state.leader;
-        if leader == seat {
+        if leader == *seat {
             drop(state);
             self.depart();
-            return Some(value);
+            return Some(Ok(Arrival { value, joined: false }));
         }
         // The owner may have left, and then the answer is nobody's.
         let owner = state.seats.get_mut(leader).map(|owner| {
-            owner.own = Some(value);
+            owner.own = Some(Box::new(value));
             owner.waker.clone()
         });
         drop(state);
@@ -345,27 +200,48 @@ where
         }
         None
     }
+
+    /// What this waiter has got; its own load is what it has no more.
+    fn arrival(&self, answer: Result<T, Panicked>) -> Result<Arrival<T>, Panicked> {
+        answer.map(|value| Arrival { value, joined: self.load.is_some() })
+    }
 }
 
 impl<T, L: Ord + Clone, F> Join<T, L, F> {
+    /// Says that this waiter has no seat any more.
+    fn leave(&mut self) {
+        self.at = match mem::replace(&mut self.at, At::Gate(None)) {
+            At::Aboard(flight, _) => At::Left(flight),
+            at => at,
+        };
+    }
+
     /// Leaves the flight, if aboard: somebody else takes over, or the load is dropped.
     fn depart(&mut self) {
-        let Some(Aboard { flight, seat }) = self.aboard.take() else { return };
+        let At::Aboard(flight, seat) = &self.at else { return };
         let mut map = lock(&self.map);
         let mut state = lock(&flight.state);
-        let heir = state.leave(seat);
+        let heir = state.leave(*seat);
         let mut abandoned = None;
         if state.seats.is_empty() {
-            unlist(&mut map, &self.key, &flight);
+            unlist(&mut map, flight);
             abandoned = Some(mem::replace(&mut state.engine, Engine::Wanted));
         }
         drop(state);
         drop(map);
+        self.leave();
         if let Some(heir) = heir {
             heir.wake();
         }
         // Last, with no lock held: it is somebody else's code.
         drop(abandoned);
+    }
+}
+
+/// Takes a flight off the map, unless another has taken its place.
+fn unlist<T, L>(map: &mut HashTable<Arc<Flight<T, L>>>, flight: &Arc<Flight<T, L>>) {
+    if let Ok(entry) = map.find_entry(flight.key.hashed(), |listed| Arc::ptr_eq(listed, flight)) {
+        entry.remove();
     }
 }
 
@@ -378,8 +254,7 @@ impl<T, L: Ord + Clone, F> Drop for Join<T, L, F> {
 impl<T, L: Ord + Clone, F> fmt::Debug for Join<T, L, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Join")
-            .field("key", &self.key)
-            .field("aboard", &self.aboard.is_some())
+            .field("aboard", &matches!(self.at, At::Aboard(..)))
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::flight::Lift;
-use crate::key::Key;
 use crate::lifetime::Terms;
 
 /// A question, for one caller.
@@ -58,8 +57,6 @@ pub struct Loading<L = ()> {
     pub purpose: Purpose,
     /// How urgent its waiters are.
     pub lift: Lift<L>,
-    /// The key of the question.
-    pub key: Key,
 }
 
 /// Why a load runs.

@@ -246,8 +246,7 @@ where
                 let boarding = self.boarding(&key, request);
                 let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
                 let flight = move |lift| {
-                    let loading = Loading { purpose: Purpose::Answer, lift, key: loaded };
-                    front.fly(loading, Some(puts), limit, load)
+                    front.fly(loaded, Loading { purpose: Purpose::Answer, lift }, Some(puts), limit, load)
                 };
                 Plan::Join(self.clone(), self.0.flights.join(key, boarding, flight))
             }
@@ -277,9 +276,8 @@ where
     {
         let boarding = self.boarding(&key, request);
         let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
-        let flight = move |lift| {
-            front.fly(Loading { purpose: Purpose::Refresh, lift, key: loaded }, None, limit, load)
-        };
+        let flight =
+            move |lift| front.fly(loaded, Loading { purpose: Purpose::Refresh, lift }, None, limit, load);
         let join = self.0.flights.join(key, boarding, flight);
         let pause = request.pause;
         self.0.tasks.spawn(async move {
@@ -294,6 +292,7 @@ where
     /// What runs as the load, boxed by its flight. `puts` is from before the look-up that missed, if there was one.
     async fn fly<F, Fut>(
         self,
+        key: Key,
         loading: Loading<L>,
         puts: Option<u64>,
         limit: Duration,
@@ -303,7 +302,7 @@ where
         F: FnOnce(Loading<L>) -> Fut,
         Fut: Future<Output = Outcome<V, E>>,
     {
-        let (purpose, key) = (loading.purpose, loading.key.clone());
+        let purpose = loading.purpose;
         // Another load may have landed since the look-up, and a slow store may know the answer.
         if let Some(puts) = puts
             && (self.0.tiers.has_slow() || self.cache().puts() != puts)
@@ -365,7 +364,7 @@ where
     /// Hands a landed load to one caller.
     fn land(
         &self,
-        key: &Key,
+        key: Option<&Key>,
         arrival: Arrival<Result<Found<V>, LoadError<E>>>,
     ) -> Result<Answer<V>, LoadError<E>> {
         let Arrival { value, joined } = arrival;
@@ -378,12 +377,12 @@ where
             }
             Ok(Found { value, source }) => Ok(Answer { value, source }),
             Err(rejected @ LoadError::Rejected(_)) => Err(rejected),
-            Err(error) => match self.cache().peek(key.as_bytes(), now()) {
-                Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry) => {
+            Err(error) => match key.map(|key| self.cache().peek(key.as_bytes(), now())) {
+                Some(Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry)) => {
                     self.cache().count(Count::ErrorHit);
                     served(&entry, Source::StaleOnError).map_err(|_| error)
                 }
-                Look::Miss => Err(error),
+                Some(Look::Miss) | None => Err(error),
             },
         }
     }

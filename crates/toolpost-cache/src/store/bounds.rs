@@ -43,6 +43,8 @@ impl Bounds {
 pub(super) struct Shares {
     bytes: u128,
     capacity: u64,
+    /// What weighs no more than this has the least share.
+    light: usize,
 }
 
 /// The share of an entry that is small for its bounds.
@@ -51,7 +53,7 @@ const UNIT: u64 = 1 << 12;
 impl Shares {
     pub(super) fn of(bounds: Bounds) -> Self {
         let capacity = (bounds.entries.get() as u64).saturating_mul(UNIT);
-        Self { bytes: (bounds.bytes as u128).max(1), capacity }
+        Self { bytes: (bounds.bytes as u128).max(1), capacity, light: bounds.bytes / bounds.entries.get() }
     }
 
     #[cfg(feature = "moka")]
@@ -61,6 +63,9 @@ impl Shares {
 
     /// The share of an entry of this weight; more than the capacity if it can never fit.
     pub(super) fn share(&self, weight: usize) -> u64 {
+        if weight <= self.light {
+            return UNIT;
+        }
         let by_bytes = (weight as u128 * u128::from(self.capacity)).div_ceil(self.bytes);
         u64::try_from(by_bytes).unwrap_or(u64::MAX).max(UNIT)
     }

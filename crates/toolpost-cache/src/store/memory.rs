@@ -87,10 +87,10 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
             self.remove(key.as_bytes());
             return Err(Oversized);
         }
-        self.tally.grow(entry.weight());
         // What it replaces keeps its place, so that a refreshed entry stays as popular as it was.
-        let mut freed = Freed { replaced: Some(key.clone()), ..Freed::default() };
+        let mut freed = Freed { written: key.hashed(), ..Freed::default() };
         self.cache.insert_with_lifecycle(self.held(key), Arc::clone(entry), &mut freed);
+        self.tally.change(entry.weight(), &freed);
         Ok(())
     }
 
@@ -109,7 +109,8 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
     }
 
     fn usage(&self) -> Usage {
-        let bytes = self.tally.bytes.load(Ordering::Relaxed);
+        // What is taken out at once may be counted before it has come in.
+        let bytes = usize::try_from(self.tally.bytes.load(Ordering::Relaxed) as isize).unwrap_or(0);
         Usage::new(self.cache.len(), bytes, self.tally.evicted.load(Ordering::Relaxed))
     }
 }
@@ -147,11 +148,11 @@ impl Equivalent<Held> for Sought<'_> {
 
 /// Takes what is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct AsIs;
+struct AsIs;
 
 /// The hash, once it has been written.
 #[derive(Debug)]
-pub(crate) struct Written(u64);
+struct Written(u64);
 
 impl BuildHasher for AsIs {
     type Hasher = Written;
@@ -213,8 +214,12 @@ impl std::ops::Deref for Tally {
 }
 
 impl Tally {
-    fn grow(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// So many bytes have come in, and something may have been given up for them.
+    fn change<V>(&self, bytes: usize, freed: &Freed<V>) {
+        self.bytes.fetch_add(bytes.wrapping_sub(freed.bytes), Ordering::Relaxed);
+        if 0 < freed.evicted {
+            self.evicted.fetch_add(freed.evicted, Ordering::Relaxed);
+        }
     }
 
     fn shrink(&self, bytes: usize) {
@@ -232,8 +237,12 @@ impl Tally {
 /// Entries given up, which are freed after the shard's lock is.
 #[derive(Debug)]
 struct Freed<V> {
-    /// The key that is written: what was under it is not evicted but replaced.
-    replaced: Option<Key>,
+    /// The hash of the key that is written: what was under it is not evicted but replaced.
+    written: u64,
+    /// The weight of them all.
+    bytes: usize,
+    /// Those that were not replaced.
+    evicted: u64,
     /// Mostly there is one, if any.
     first: Option<Arc<Entry<V>>>,
     others: Vec<Arc<Entry<V>>>,
@@ -241,7 +250,7 @@ struct Freed<V> {
 
 impl<V> Default for Freed<V> {
     fn default() -> Self {
-        Self { replaced: None, first: None, others: Vec::new() }
+        Self { written: 0, bytes: 0, evicted: 0, first: None, others: Vec::new() }
     }
 }
 
@@ -249,10 +258,8 @@ impl<V> Lifecycle<Held, Arc<Entry<V>>> for Tally {
     type RequestState = Freed<V>;
 
     fn on_evict(&self, freed: &mut Freed<V>, held: Held, entry: Arc<Entry<V>>) {
-        self.shrink(entry.weight());
-        if freed.replaced.as_ref() != Some(&held.key) {
-            self.evicted.fetch_add(1, Ordering::Relaxed);
-        }
+        freed.bytes = freed.bytes.wrapping_add(entry.weight());
+        freed.evicted += u64::from(freed.written != held.key.hashed());
         match &mut freed.first {
             None => freed.first = Some(entry),
             Some(_) => freed.others.push(entry),

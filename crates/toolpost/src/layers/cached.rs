@@ -135,7 +135,7 @@ impl fmt::Debug for ResultCache {
 pub struct Caching {
     cache: ResultCache,
     questions: Arc<Questions>,
-    terms: Arc<Terms>,
+    terms: Terms,
     limit: Duration,
 }
 
@@ -154,9 +154,7 @@ impl Caching {
         Self {
             cache: cache.clone(),
             questions: Arc::new(Questions::new(&cache.server, policy, spec)),
-            terms: Arc::new(
-                Terms::new(lifetime).tagged(policy.tags.iter().cloned()).tagged(cache.own_tags(spec.name())),
-            ),
+            terms: Terms::new(lifetime).tagged(policy.tags.iter().cloned()).tagged(cache.own_tags(spec.name())),
             limit: spec.policy().time_limit.unwrap_or(LIMIT),
         }
     }
@@ -178,7 +176,7 @@ impl Caching {
 
     /// Answers from the cache, or runs `next` once for everyone who asks the same.
     ///
-    /// A hit is ready at the first poll and allocates nothing.
+    /// A hit is ready at the first poll. It allocates nothing, unless it is the first in its very words.
     ///
     /// # Errors
     ///
@@ -217,7 +215,11 @@ impl Caching {
         let fresh = |output: &Output| marked(output.clone(), Source::Fresh);
         match questions.with_alias(call, |alias| front.hit_as(alias, now, fresh)) {
             Some(output) => Ok(output),
-            None => Ok(questions.with_key(call, |key| front.hit(key, now, fresh))?),
+            None => Ok(questions.with_key(call, |key| {
+                // Not before it is asked again: what is asked once needs no short way.
+                let remember = || questions.with_alias(call, |alias| front.cache().remember(alias, key));
+                front.hit(key, now, fresh).inspect(|_| remember())
+            })?),
         }
     }
 
@@ -264,12 +266,9 @@ impl Caching {
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
         let front = &self.cache.front;
-        let (terms, questions) = (Arc::clone(&self.terms), Arc::clone(&self.questions));
+        let terms = self.terms.clone();
         let request = Request::new(b"").limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
-        let remembering = front.clone();
         front.ask(missed, request, move |loading| {
-            // Here and not before: whoever finds an answer allocates nothing.
-            questions.with_alias(&call, |alias| remembering.cache().remember(alias, &loading.key));
             let call = match loading.purpose {
                 Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
                 // Each caller leaves at its own deadline; the run has a limit of its own.
@@ -278,7 +277,7 @@ impl Caching {
             // A seat that the run queues for moves forward when somebody more urgent joins.
             let flight = Flight::new(loading.lift, &call);
             // Made inside, so that it has room once and not twice.
-            async move { outcome(flight.run(next(call)).await, &terms) }
+            async move { outcome(flight.run(next(call)).await, terms) }
         })
     }
 }
@@ -319,7 +318,7 @@ fn told(answer: Result<Answer<Output>, LoadError<ToolError>>) -> Result<Output, 
 ///
 /// This is where caching meets the breaker, the scheduler and the rate limit: what they refuse belongs to one caller,
 /// and an expired result covers it. A denial, a question and the caller's own fault are covered by nothing.
-fn outcome(result: Result<Output, ToolError>, terms: &Terms) -> Outcome<Output, ToolError> {
+fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, ToolError> {
     let verdict = Verdict::of(&result);
     match result {
         // What stands in for a result is not one: the next call asks again.
@@ -327,7 +326,7 @@ fn outcome(result: Result<Output, ToolError>, terms: &Terms) -> Outcome<Output, 
             Outcome::Pass(output)
         }
         Ok(output) if verdict == Verdict::Works => {
-            let terms = terms.clone().weighing(output.weight());
+            let terms = terms.weighing(output.weight());
             Outcome::Keep(output, terms)
         }
         Ok(output) => Outcome::Pass(output),

@@ -1,0 +1,182 @@
+//! One flight, and the rule of who polls its load.
+
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::lift::{Height, Raised};
+use super::seats::{FIRST, Seat, Seats};
+use super::{Boarding, Landing, Lift, Panicked};
+use crate::generations::Epoch;
+use crate::key::Key;
+use crate::sync::{Mutex, lock};
+
+pub(super) type Load<T> = Pin<Box<dyn Future<Output = Landing<T>> + Send>>;
+
+pub(super) struct Flight<T, L> {
+    pub(super) key: Key,
+    pub(super) epoch: Epoch,
+    pub(super) height: Mutex<Height<L>>,
+    pub(super) state: Mutex<State<T, L>>,
+}
+
+pub(super) struct State<T, L> {
+    pub(super) seats: Seats<T, L>,
+    /// The seat that polls the load; always one of `seats`, unless there are none.
+    pub(super) driver: u64,
+    /// The seat whose load it is.
+    pub(super) leader: u64,
+    pub(super) engine: Engine<T>,
+    /// The load has asked to be polled since its last poll began.
+    woken: bool,
+}
+
+pub(super) enum Engine<T> {
+    /// The driver has to make a load.
+    Wanted,
+    /// The driver is making or polling the load, with no lock held.
+    Running,
+    /// The load waits to be polled.
+    Parked(Load<T>),
+    /// The answer, for every waiter. Boxed, since mostly there is but one, who is given it at once.
+    Landed(Box<Result<T, Panicked>>),
+}
+
+/// What a waiter has to do next.
+pub(super) enum Step<T, L> {
+    Wait,
+    Make(Lift<L>),
+    Run(Load<T>),
+    Leave(Result<T, Panicked>),
+    LeaveAlone(T),
+}
+
+impl<T, L: Ord + Clone> Flight<T, L> {
+    /// A flight whose first waiter is about to make its load.
+    pub(super) fn new(key: Key, boarding: &Boarding<L>, waker: &Waker) -> Arc<Self> {
+        let urgency = boarding.urgency.clone();
+        Arc::new(Self {
+            key,
+            epoch: boarding.epoch,
+            height: Mutex::new(Height::new(urgency.clone())),
+            state: Mutex::new(State {
+                seats: Seats::of(Seat { waker: waker.clone(), urgency, own: None }),
+                driver: FIRST,
+                leader: FIRST,
+                engine: Engine::Running,
+                woken: false,
+            }),
+        })
+    }
+}
+
+impl<T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<T, L> {
+    /// What the waiter in `seat` has to do, being polled.
+    pub(super) fn step(self: &Arc<Self>, seat: u64, waker: &Waker) -> Step<T, L> {
+        let mut state = lock(&self.state);
+        let woken = state.woken;
+        if let Some(seat) = state.seats.get_mut(seat) {
+            if let Some(own) = seat.own.take() {
+                return Step::LeaveAlone(*own);
+            }
+            seat.waker.clone_from(waker);
+        }
+        if let Engine::Landed(answer) = &state.engine {
+            let answer = (**answer).clone();
+            state.seats.remove(seat);
+            return Step::Leave(answer);
+        }
+        // Whoever is polled while the load waits for its driver takes over: the driver may never be.
+        let mine = state.driver == seat || (woken && matches!(state.engine, Engine::Parked(_)));
+        if !mine {
+            return Step::Wait;
+        }
+        state.driver = seat;
+        match mem::replace(&mut state.engine, Engine::Running) {
+            Engine::Parked(load) if woken => {
+                state.woken = false;
+                Step::Run(load)
+            }
+            Engine::Parked(load) => {
+                state.engine = Engine::Parked(load);
+                Step::Wait
+            }
+            Engine::Wanted => {
+                state.woken = false;
+                state.leader = seat;
+                Step::Make(Lift::latest(Arc::clone(self) as Arc<dyn Raised<L>>))
+            }
+            Engine::Running | Engine::Landed(_) => Step::Wait,
+        }
+    }
+
+    /// Polls the load, and parks it if it is not ready. What it held is dropped before its answer is known.
+    pub(super) fn poll(self: &Arc<Self>, mut load: Load<T>) -> Result<Poll<Landing<T>>, Panicked> {
+        let waker = Waker::from(Arc::clone(self));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let polled = load.as_mut().poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() {
+                drop(mem::replace(&mut load, Box::pin(std::future::pending())));
+            }
+            polled
+        }));
+        match polled {
+            Ok(Poll::Pending) => {
+                lock(&self.state).engine = Engine::Parked(load);
+                Ok(Poll::Pending)
+            }
+            Ok(ready) => Ok(ready),
+            Err(_) => {
+                // What a broken load does when it is dropped is its own affair.
+                drop(catch_unwind(AssertUnwindSafe(|| drop(load))));
+                Err(Panicked)
+            }
+        }
+    }
+}
+
+impl<T, L> State<T, L> {
+    /// Gives up a seat; the waker to wake if somebody has to take over at once.
+    pub(super) fn leave(&mut self, seat: u64) -> Option<Waker> {
+        self.seats.remove(seat);
+        if self.driver != seat {
+            return None;
+        }
+        let (next, heir) = self.seats.iter().next()?;
+        self.driver = next;
+        let urgent = match self.engine {
+            Engine::Wanted => true,
+            // A load that has not asked to be polled will wake its new driver itself.
+            Engine::Parked(_) => self.woken,
+            Engine::Running | Engine::Landed(_) => false,
+        };
+        urgent.then(|| heir.waker.clone())
+    }
+}
+
+/// The waker of the load: it wakes whoever polls the load at that moment.
+impl<T: Send, L: Send> Wake for Flight<T, L> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        state.woken = true;
+        let driver = state.driver;
+        let waker = state.seats.get_mut(driver).map(|seat| seat.waker.clone());
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T: Send, L: Send> Raised<L> for Flight<T, L> {
+    fn height(&self) -> &Mutex<Height<L>> {
+        &self.height
+    }
+}
