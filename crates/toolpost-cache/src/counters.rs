@@ -20,7 +20,7 @@ pub struct Stats {
     pub loads: u64,
     /// Those of them that failed.
     pub failed_loads: u64,
-    /// The time all ended loads took together.
+    /// The time all ended loads took together, each from the look-up that found nothing.
     pub load_time: Duration,
     /// Those of the loads that refreshed a stale entry in the background.
     pub refreshes: u64,

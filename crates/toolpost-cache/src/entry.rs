@@ -34,7 +34,7 @@ impl<V> Entry<V> {
         generations: &Arc<Generations>,
         now: Instant,
     ) -> Self {
-        let tags = terms.tags.iter().map(|name| generations.tag(name)).collect();
+        let tags = terms.tags().iter().map(|name| generations.tag(name)).collect();
         Self {
             value,
             windows,

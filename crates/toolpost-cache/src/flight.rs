@@ -7,12 +7,14 @@ mod waiting;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use hashbrown::HashTable;
 pub use lift::Lift;
-use under_way::Flight;
-pub use waiting::Join;
+pub(crate) use under_way::Flight;
+pub(crate) use waiting::Waiter;
 
 use crate::generations::Epoch;
 use crate::key::Key;
@@ -35,7 +37,12 @@ pub struct Flights<T, L = ()> {
 }
 
 /// By the hashes of their keys, which come with them.
-type Map<T, L> = Mutex<HashTable<Arc<Flight<T, L>>>>;
+pub(crate) type Map<T, L> = Mutex<HashTable<Arc<Flight<T, L>>>>;
+
+/// What leads to the loads under way.
+pub(crate) trait Listed<T, L> {
+    fn map(&self) -> &Map<T, L>;
+}
 
 /// How a load landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +114,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
         F: FnOnce(Lift<L>) -> Fut,
         Fut: Future<Output = Landing<T>> + Send + 'static,
     {
-        Join::new(Arc::clone(&self.map), key, boarding, load)
+        Join(Waiter::new(self.clone(), key, boarding, load))
     }
 
     /// How many loads are under way.
@@ -120,6 +127,30 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Waits for a load, and polls it when it is its turn; made by [`Flights::join`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct Join<T, L: Ord + Clone, F>(Waiter<Flights<T, L>, T, L, F>);
+
+impl<T, L, F, Fut> Future for Join<T, L, F>
+where
+    T: Clone + Send + 'static,
+    L: Ord + Clone + Send + 'static,
+    F: FnOnce(Lift<L>) -> Fut,
+    Fut: Future<Output = Landing<T>> + Send + 'static,
+{
+    type Output = Result<Arrival<T>, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T, L> Listed<T, L> for Flights<T, L> {
+    fn map(&self) -> &Map<T, L> {
+        &self.map
     }
 }
 
@@ -138,6 +169,12 @@ impl<T, L> Clone for Flights<T, L> {
 impl<T, L> fmt::Debug for Flights<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights").field("under_way", &lock(&self.map).len()).finish()
+    }
+}
+
+impl<T, L: Ord + Clone, F> fmt::Debug for Join<T, L, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Join").finish_non_exhaustive()
     }
 }
 

@@ -114,14 +114,15 @@ pub enum State {
 pub struct Terms {
     pub(crate) lifetime: Lifetime,
     pub(crate) weight: usize,
-    pub(crate) tags: Arc<[Box<str>]>,
+    /// `None` instead of an empty list, which need not be counted.
+    tags: Option<Arc<[Box<str>]>>,
 }
 
 impl Terms {
     /// Kept for `lifetime`, weightless, depending on nothing.
     #[must_use]
     pub fn new(lifetime: Lifetime) -> Self {
-        Self { lifetime, weight: 0, tags: Arc::new([]) }
+        Self { lifetime, weight: 0, tags: None }
     }
 
     /// Fresh for `ttl`, then dead.
@@ -139,14 +140,14 @@ impl Terms {
     /// Makes the answer die when any of `tags` is invalidated too.
     #[must_use]
     pub fn tagged<T: Into<Box<str>>>(self, tags: impl IntoIterator<Item = T>) -> Self {
-        let mut all = self.tags.to_vec();
+        let mut all = self.tags().to_vec();
         for tag in tags.into_iter().map(Into::into) {
             // Twice is once: an invalidation counts who carries its tag.
             if !all.contains(&tag) {
                 all.push(tag);
             }
         }
-        Self { tags: all.into(), ..self }
+        self.with_tags(all.into())
     }
 
     /// Makes the answer die when what `path` names, or anything above it, is invalidated too.
@@ -164,12 +165,12 @@ impl Terms {
     /// The tags the answer depends on.
     #[must_use]
     pub fn tags(&self) -> &[Box<str>] {
-        &self.tags
+        self.tags.as_deref().unwrap_or_default()
     }
 
     /// Makes the answer depend on `tags` and on nothing else, sharing a list made before.
     #[must_use]
     pub fn with_tags(self, tags: Arc<[Box<str>]>) -> Self {
-        Self { tags, ..self }
+        Self { tags: (!tags.is_empty()).then_some(tags), ..self }
     }
 }

@@ -12,6 +12,7 @@ use crate::sync::{Mutex, lock};
 pub struct Lift<L> {
     flight: Arc<dyn Raised<L>>,
     load: u64,
+    start: L,
 }
 
 /// What is lifted: a flight, whatever its answers are.
@@ -44,14 +45,28 @@ impl<L: Ord + Clone> Height<L> {
 
 impl<L: Ord + Clone> Lift<L> {
     /// Of the first load of its flight.
-    pub(super) const fn first(flight: Arc<dyn Raised<L>>) -> Self {
-        Self { flight, load: FIRST }
+    pub(super) const fn first(flight: Arc<dyn Raised<L>>, start: L) -> Self {
+        Self { flight, load: FIRST, start }
     }
 
     /// Of the load that its flight has come to.
     pub(super) fn latest(flight: Arc<dyn Raised<L>>) -> Self {
-        let load = lock(flight.height()).load;
-        Self { flight, load }
+        let height = lock(flight.height());
+        let (load, start) = (height.load, height.most.clone());
+        drop(height);
+        Self { flight, load, start }
+    }
+
+    /// Whether the load is the first of its flight, which was made when its waiter was first polled.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_first(&self) -> bool {
+        self.load == FIRST
+    }
+
+    /// How urgent the most urgent waiter was when the load was made.
+    #[must_use]
+    pub const fn start(&self) -> &L {
+        &self.start
     }
 
     /// How urgent the most urgent waiter so far is.
@@ -90,9 +105,9 @@ pub(super) fn raise<L: Ord + Clone>(height: &Mutex<Height<L>>, urgency: &L) {
     }
 }
 
-impl<L> Clone for Lift<L> {
+impl<L: Clone> Clone for Lift<L> {
     fn clone(&self) -> Self {
-        Self { flight: Arc::clone(&self.flight), load: self.load }
+        Self { flight: Arc::clone(&self.flight), load: self.load, start: self.start.clone() }
     }
 }
 

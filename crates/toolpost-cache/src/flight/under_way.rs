@@ -16,7 +16,7 @@ use crate::sync::{Mutex, lock};
 
 pub(super) type Load<T> = Pin<Box<dyn Future<Output = Landing<T>> + Send>>;
 
-pub(super) struct Flight<T, L> {
+pub(crate) struct Flight<T, L> {
     pub(super) key: Key,
     pub(super) epoch: Epoch,
     pub(super) height: Mutex<Height<L>>,

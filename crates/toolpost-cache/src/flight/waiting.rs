@@ -1,6 +1,5 @@
 //! The waiters of a flight, each of which polls its load when it is its turn.
 
-use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +13,13 @@ use hashbrown::hash_table::Entry;
 use super::lift::{Raised, raise};
 use super::seats::{FIRST, Seat};
 use super::under_way::{Engine, Flight, Load, Step};
-use super::{Arrival, Boarding, Landing, Lift, Map, Panicked};
+use super::{Arrival, Boarding, Landing, Lift, Listed, Panicked};
 use crate::key::Key;
 use crate::sync::lock;
 
-/// Waits for a load, and polls it when it is its turn; made by [`Flights::join`](super::Flights::join).
-#[must_use = "a future does nothing until it is polled"]
-pub struct Join<T, L: Ord + Clone, F> {
-    map: Arc<Map<T, L>>,
+/// Waits for a load, and polls it when it is its turn. `M` leads to the map of the loads under way.
+pub(crate) struct Waiter<M: Listed<T, L>, T, L: Ord + Clone, F> {
+    map: M,
     boarding: Boarding<L>,
     load: Option<F>,
     at: At<T, L>,
@@ -36,9 +34,15 @@ enum At<T, L> {
     Left(Arc<Flight<T, L>>),
 }
 
-impl<T, L: Ord + Clone, F> Join<T, L, F> {
-    pub(super) const fn new(map: Arc<Map<T, L>>, key: Key, boarding: Boarding<L>, load: F) -> Self {
+impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
+    pub(crate) const fn new(map: M, key: Key, boarding: Boarding<L>, load: F) -> Self {
         Self { map, boarding, load: Some(load), at: At::Gate(Some(key)) }
+    }
+
+    /// What leads to the map.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn map(&self) -> &M {
+        &self.map
     }
 
     /// What is asked.
@@ -58,7 +62,7 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
     {
         let At::Gate(key) = &mut self.at else { return None };
         let key = key.take()?;
-        let mut map = lock(&self.map);
+        let mut map = lock(self.map.map());
         let same = |flight: &Arc<Flight<T, L>>| flight.key == key;
         let (flight, joined) = match map.entry(key.hashed(), same, |flight| flight.key.hashed()) {
             Entry::Occupied(mut entry) => {
@@ -85,7 +89,7 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
             raise(&flight.height, &self.boarding.urgency);
             None
         } else {
-            Some(Lift::first(Arc::clone(&flight) as Arc<dyn Raised<L>>))
+            Some(Lift::first(Arc::clone(&flight) as Arc<dyn Raised<L>>, self.boarding.urgency.clone()))
         };
         self.at = At::Aboard(flight, seat);
         lift
@@ -93,10 +97,11 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
 }
 
 /// Nothing in it is pinned: the load has a box of its own.
-impl<T, L: Ord + Clone, F> Unpin for Join<T, L, F> {}
+impl<M: Listed<T, L>, T, L: Ord + Clone, F> Unpin for Waiter<M, T, L, F> {}
 
-impl<T, L, F, Fut> Future for Join<T, L, F>
+impl<M, T, L, F, Fut> Future for Waiter<M, T, L, F>
 where
+    M: Listed<T, L>,
     T: Clone + Send + 'static,
     L: Ord + Clone + Send + 'static,
     F: FnOnce(Lift<L>) -> Fut,
@@ -145,16 +150,23 @@ where
     catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
 }
 
-impl<T, L, F> Join<T, L, F>
+impl<M, T, L, F> Waiter<M, T, L, F>
 where
+    M: Listed<T, L>,
     T: Clone,
     L: Ord + Clone,
 {
     /// Gives the answer to every waiter: at once to this one, if nobody else waits.
     fn land(&mut self, answer: Result<T, Panicked>) -> Option<Result<Arrival<T>, Panicked>> {
         let At::Aboard(flight, seat) = &self.at else { return None };
-        let mut map = lock(&self.map);
+        let mut map = lock(self.map.map());
         unlist(&mut map, flight);
+        if Arc::strong_count(flight) == 1 {
+            // Nobody else knows of it, nor ever will.
+            drop(map);
+            self.leave();
+            return Some(self.arrival(answer));
+        }
         let mut state = lock(&flight.state);
         if state.seats.is_alone(*seat) {
             // Nobody can come any more either.
@@ -207,7 +219,7 @@ where
     }
 }
 
-impl<T, L: Ord + Clone, F> Join<T, L, F> {
+impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
     /// Says that this waiter has no seat any more.
     fn leave(&mut self) {
         self.at = match mem::replace(&mut self.at, At::Gate(None)) {
@@ -219,7 +231,7 @@ impl<T, L: Ord + Clone, F> Join<T, L, F> {
     /// Leaves the flight, if aboard: somebody else takes over, or the load is dropped.
     fn depart(&mut self) {
         let At::Aboard(flight, seat) = &self.at else { return };
-        let mut map = lock(&self.map);
+        let mut map = lock(self.map.map());
         let mut state = lock(&flight.state);
         let heir = state.leave(*seat);
         let mut abandoned = None;
@@ -245,16 +257,8 @@ fn unlist<T, L>(map: &mut HashTable<Arc<Flight<T, L>>>, flight: &Arc<Flight<T, L
     }
 }
 
-impl<T, L: Ord + Clone, F> Drop for Join<T, L, F> {
+impl<M: Listed<T, L>, T, L: Ord + Clone, F> Drop for Waiter<M, T, L, F> {
     fn drop(&mut self) {
         self.depart();
-    }
-}
-
-impl<T, L: Ord + Clone, F> fmt::Debug for Join<T, L, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Join")
-            .field("aboard", &matches!(self.at, At::Aboard(..)))
-            .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use crate::alias::Alias;
 use crate::cache::{Cache, Look};
 use crate::counters::Count;
 use crate::entry::Entry;
-use crate::flight::{Arrival, Boarding, Flights, Join, Landing};
+use crate::flight::{Arrival, Boarding, Landing, Listed, Map, Waiter};
 use crate::generations::Epoch;
 use crate::key::Key;
 use crate::lifetime::Terms;
@@ -51,9 +51,12 @@ type Stored<V, E> = Result<V, E>;
 
 struct Inner<V, E, L> {
     tiers: Tiered<Stored<V, E>>,
-    flights: Flights<Result<Found<V>, LoadError<E>>, L>,
+    flights: Map<Loaded<V, E>, L>,
     tasks: Tasks,
 }
+
+/// What a flight carries.
+type Loaded<V, E> = Result<Found<V>, LoadError<E>>;
 
 #[derive(Clone)]
 struct Found<V> {
@@ -78,7 +81,7 @@ struct Asked<'a, V, E> {
 enum Plan<V, E, L: Ord + Clone, F> {
     /// Nothing; the answer is given once.
     Answer(Option<Result<Answer<V>, LoadError<E>>>),
-    Join(ReadThrough<V, E, L>, Join<Result<Found<V>, LoadError<E>>, L, F>),
+    Join(Waiter<ReadThrough<V, E, L>, Loaded<V, E>, L, F>),
 }
 
 /// Nothing in it is pinned.
@@ -109,7 +112,7 @@ where
     /// A front to a cache, or to a [`Tiered`] one.
     #[must_use]
     pub fn new(cache: impl Into<Tiered<Result<V, E>>>) -> Self {
-        Self(Arc::new(Inner { tiers: cache.into(), flights: Flights::new(), tasks: Tasks::default() }))
+        Self(Arc::new(Inner { tiers: cache.into(), flights: Map::default(), tasks: Tasks::default() }))
     }
 
     /// The cache in front, for its figures and for synchronous invalidation.
@@ -246,9 +249,15 @@ where
                 let boarding = self.boarding(&key, request);
                 let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
                 let flight = move |lift| {
-                    front.fly(loaded, Loading { purpose: Purpose::Answer, lift }, Some(puts), limit, load)
+                    front.fly(
+                        loaded,
+                        Loading { purpose: Purpose::Answer, lift },
+                        Some((puts, now)),
+                        limit,
+                        load,
+                    )
                 };
-                Plan::Join(self.clone(), self.0.flights.join(key, boarding, flight))
+                Plan::Join(Waiter::new(self.clone(), key, boarding, flight))
             }
         };
         // No `async` block, which would have room for what it captures and again for what it awaits.
@@ -257,9 +266,9 @@ where
                 Some(answer) => Poll::Ready(answer),
                 None => Poll::Pending,
             },
-            Plan::Join(front, join) => Pin::new(&mut *join).poll(cx).map(|arrival| {
+            Plan::Join(waiter) => Pin::new(&mut *waiter).poll(cx).map(|arrival| {
                 let arrival = arrival.unwrap_or(Arrival { value: Err(LoadError::Panicked), joined: true });
-                front.land(join.key(), arrival)
+                waiter.map().land(waiter.key(), arrival)
             }),
         })
     }
@@ -278,7 +287,7 @@ where
         let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
         let flight =
             move |lift| front.fly(loaded, Loading { purpose: Purpose::Refresh, lift }, None, limit, load);
-        let join = self.0.flights.join(key, boarding, flight);
+        let join = Waiter::new(self.clone(), key, boarding, flight);
         let pause = request.pause;
         self.0.tasks.spawn(async move {
             match join.await {
@@ -289,22 +298,23 @@ where
         });
     }
 
-    /// What runs as the load, boxed by its flight. `puts` is from before the look-up that missed, if there was one.
+    /// What runs as the load, boxed by its flight. `missed` says how many answers the cache had been given before the
+    /// look-up that missed, and when that was; a load that nobody waits for has had none.
     async fn fly<F, Fut>(
         self,
         key: Key,
         loading: Loading<L>,
-        puts: Option<u64>,
+        missed: Option<(u64, Instant)>,
         limit: Duration,
         load: F,
-    ) -> Landing<Result<Found<V>, LoadError<E>>>
+    ) -> Landing<Loaded<V, E>>
     where
         F: FnOnce(Loading<L>) -> Fut,
         Fut: Future<Output = Outcome<V, E>>,
     {
         let purpose = loading.purpose;
         // Another load may have landed since the look-up, and a slow store may know the answer.
-        if let Some(puts) = puts
+        if let Some((puts, _)) = missed
             && (self.0.tiers.has_slow() || self.cache().puts() != puts)
         {
             match self.0.tiers.look(&key, now()).await {
@@ -313,8 +323,10 @@ where
                 Look::StaleIfError(_) | Look::Miss => {}
             }
         }
-        let (epoch, began) = (self.cache().epoch(), now());
-        let outcome = within(limit, began, pin!(load(loading))).await;
+        // Whoever looks up and finds nothing loads at once, so that one reading of the clock is enough for both.
+        let began = missed.filter(|_| loading.lift.is_first()).map_or_else(now, |(_, at)| at);
+        let epoch = self.cache().epoch();
+        let outcome = within(limit, pin!(load(loading))).await;
         let ended = now();
         let failed = !matches!(outcome, Some(Outcome::Keep(..) | Outcome::Pass(_)));
         self.record(purpose, ended.saturating_duration_since(began), failed);
@@ -362,11 +374,7 @@ where
     }
 
     /// Hands a landed load to one caller.
-    fn land(
-        &self,
-        key: Option<&Key>,
-        arrival: Arrival<Result<Found<V>, LoadError<E>>>,
-    ) -> Result<Answer<V>, LoadError<E>> {
+    fn land(&self, key: Option<&Key>, arrival: Arrival<Loaded<V, E>>) -> Result<Answer<V>, LoadError<E>> {
         let Arrival { value, joined } = arrival;
         if joined {
             self.cache().count(Count::Joined);
@@ -388,7 +396,7 @@ where
     }
 }
 
-fn found<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Result<Found<V>, LoadError<E>> {
+fn found<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Loaded<V, E> {
     match entry.value() {
         Ok(value) => Ok(Found { value: value.clone(), source }),
         Err(error) => Err(LoadError::Rejected(error.clone())),
@@ -402,15 +410,15 @@ fn served<V: Clone, E: Clone>(
     found(entry, source).map(|Found { value, source }| Answer { value, source })
 }
 
-/// The output of `work`, unless it takes longer than `limit` from `began` on. What ends at its first poll has no timer.
-async fn within<F: Future>(limit: Duration, began: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
+/// The output of `work`, unless it takes longer than `limit` from its first poll on. What ends there has no timer.
+async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
     let mut timer = pin!(None::<Sleep>);
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
         if timer.is_none() {
-            timer.set(began.checked_add(limit).map(|end| tokio::time::sleep_until(end.into())));
+            timer.set(now().checked_add(limit).map(|end| tokio::time::sleep_until(end.into())));
         }
         match timer.as_mut().as_pin_mut() {
             Some(timer) => timer.poll(cx).map(|()| None),
@@ -423,6 +431,12 @@ async fn within<F: Future>(limit: Duration, began: Instant, mut work: Pin<&mut F
 #[expect(clippy::disallowed_methods, reason = "the front's clock, which a paused runtime holds still")]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+impl<V, E, L> Listed<Loaded<V, E>, L> for ReadThrough<V, E, L> {
+    fn map(&self) -> &Map<Loaded<V, E>, L> {
+        &self.0.flights
+    }
 }
 
 impl<V, E, L> Clone for ReadThrough<V, E, L> {

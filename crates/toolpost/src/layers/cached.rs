@@ -272,7 +272,7 @@ impl Caching {
             let call = match loading.purpose {
                 Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
                 // Each caller leaves at its own deadline; the run has a limit of its own.
-                _ => call.without_deadline().with_priority(loading.lift.urgency()),
+                _ => call.without_deadline().with_priority(*loading.lift.start()),
             };
             // A seat that the run queues for moves forward when somebody more urgent joins.
             let flight = Flight::new(loading.lift, &call);

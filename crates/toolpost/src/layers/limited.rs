@@ -1,5 +1,6 @@
 //! A tool that is not called too often.
 
+use std::cell::Cell;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,8 +134,14 @@ impl RateLimit {
     /// [`Refusal::RateLimited`] with the time to come back. The shorter windows may have counted the call then.
     #[inline]
     pub fn check(&self, call: &Call) -> Result<(), ToolError> {
+        self.check_at(call, clock::now())
+    }
+
+    /// As [`check`](Self::check), for a caller that has read the clock.
+    #[inline]
+    pub(crate) fn check_at(&self, call: &Call, now: Instant) -> Result<(), ToolError> {
         for rule in &*self.rules {
-            if let Err(wait) = rule.check(call.principal(), self.cost) {
+            if let Err(wait) = rule.check(call.principal(), self.cost, now) {
                 return Err(refusal(wait));
             }
         }
@@ -196,30 +203,37 @@ impl Rule {
 
     /// Takes what a call costs, or tells how long to wait.
     #[inline]
-    fn check(&self, principal: &Principal, cost: NonZeroU32) -> Result<(), Duration> {
+    fn check(&self, principal: &Principal, cost: NonZeroU32, now: Instant) -> Result<(), Duration> {
         let cost = cost.min(self.rate.burst);
         match &self.buckets {
-            Buckets::One(bucket) => take(bucket, cost),
+            Buckets::One(bucket) => take(bucket, cost, now),
             Buckets::Each(buckets) => {
                 // No panic can leave the table half changed.
                 let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-                take(buckets.get_or_insert_ref(principal, || self.rate.bucket()), cost)
+                take(buckets.get_or_insert_ref(principal, || self.rate.bucket()), cost, now)
             }
         }
     }
 }
 
 #[inline]
-fn take(bucket: &Bucket, cost: NonZeroU32) -> Result<(), Duration> {
+fn take(bucket: &Bucket, cost: NonZeroU32, now: Instant) -> Result<(), Duration> {
+    NOW.set(Some(now));
     let taken = match cost.get() {
         1 => bucket.check(),
         // No cost is more than the burst that the bucket was made for.
         _ => bucket.check_n(cost).unwrap_or(Ok(())),
     };
+    NOW.set(None);
     match taken {
         Ok(()) => Ok(()),
-        Err(refused) => Err(refused.wait_time_from(clock::now()).max(Duration::from_millis(1))),
+        Err(refused) => Err(refused.wait_time_from(now).max(Duration::from_millis(1))),
     }
+}
+
+thread_local! {
+    /// What the buckets are told the time is, while they are asked by somebody who has read the clock.
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// This crate's clock, as governor wants it.
@@ -230,7 +244,7 @@ impl Clock for Runtime {
     type Instant = Instant;
 
     fn now(&self) -> Instant {
-        clock::now()
+        NOW.get().unwrap_or_else(clock::now)
     }
 }
 

@@ -52,9 +52,9 @@ impl<'a> Run<'a> {
     /// The first poll.
     #[inline]
     fn start(&mut self, call: Call, cx: &mut Context<'_>) -> Poll<Answer> {
-        let stages = self.stages;
+        let (stages, mut at) = (self.stages, Moment::default());
         if let Some(rates) = &stages.rates {
-            rates.check(&call)?;
+            rates.check_at(&call, at.now())?;
         }
         let (call, again) = match &stages.retry {
             Some(retry) => {
@@ -63,7 +63,6 @@ impl<'a> Run<'a> {
             }
             None => (call, None),
         };
-        let mut at = Moment::default();
         let Some(seats) = stages.free_seats(&call, &mut at)? else {
             return self.go_on(stages.queued(call, again), cx);
         };
