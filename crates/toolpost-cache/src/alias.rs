@@ -1,12 +1,13 @@
 //! The short way to an entry: by the question as it was received.
 //!
 //! Writing a canonical key costs more than all the rest of a hit. So the exact words of a question are
-//! remembered with the key they came to and with a weak link to the entry found under it. The link keeps
-//! nothing alive that the store gave up, and is used only while nothing was put in that entry's place.
+//! remembered with the key they came to and with a link to the entry found under it, which is used only
+//! while nothing was put in that entry's place. A link to a large entry is weak, and keeps nothing alive
+//! that the store gave up. A [small](SMALL) one is held: to share it would cost a tenth of a hit.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, Weak};
 use std::time::Instant;
 
 use crate::entry::Entry;
@@ -34,19 +35,26 @@ const LONGEST: usize = 1 << 10;
 const BUCKETS: usize = 1 << 11;
 const WAYS: usize = 4;
 
+/// An entry of at most so many bytes may outlive its place in the store, until its alias is used again or gives way. Not
+/// one without a weight of its own, which may be of any size.
+const SMALL: usize = 1 << 11;
+
 /// The store counts how often an entry is used, and may give up what nobody uses: after so many new entries in it, a
 /// use by alias is reported again.
 const REPORT_AFTER: u64 = 16;
 
-/// The aliases of a cache: the latest 8,192 at most, 2 KiB each, in buckets that are never waited for.
+/// The aliases of a cache: the latest 8,192 at most, 2 KiB each and as much again for a small entry, in buckets that are
+/// never waited for.
 #[derive(Debug)]
 pub(crate) struct Aliases<V, H = Seeded> {
+    /// Of each bucket, 16 bits for each alias in it, so that words nobody has asked in need no lock.
+    marks: Box<[AtomicU64]>,
     buckets: OnceLock<Box<[RwLock<Bucket<V>>]>>,
     hasher: H,
 }
 
 #[derive(Debug)]
-struct Bucket<V> {
+pub(crate) struct Bucket<V> {
     known: Vec<Known<V>>,
     /// The one that gives way to the next.
     oldest: usize,
@@ -61,52 +69,67 @@ struct Known<V> {
     asker: usize,
     key: Key,
     place: Place,
-    entry: Weak<Entry<V>>,
+    link: Link<V>,
     /// Of the place, from before the entry was found there.
     version: u64,
     /// How many entries the store had been given when it last heard of a use.
     reported: AtomicU64,
 }
 
+/// A fresh entry.
+#[derive(Debug)]
+pub(crate) enum Fresh<'a, V> {
+    /// Held by the alias in this way of the bucket, and not shared: to count costs more than to look.
+    Lent(RwLockReadGuard<'a, Bucket<V>>, usize),
+    Shared(Arc<Entry<V>>),
+}
+
+#[derive(Debug)]
+enum Link<V> {
+    Held(Arc<Entry<V>>),
+    Weak(Weak<Entry<V>>),
+}
+
 impl<V: 'static, H: BuildHasher> Aliases<V, H> {
-    pub(crate) const fn new(hasher: H) -> Self {
-        Self { buckets: OnceLock::new(), hasher }
+    pub(crate) fn new(hasher: H) -> Self {
+        let marks = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
+        Self { marks, buckets: OnceLock::new(), hasher }
     }
 
-    /// The fresh entry that `alias` leads to. `puts` counts the entries that the store has been given.
-    pub(crate) fn fresh(
-        &self,
+    /// The fresh entry that `alias` leads to, if it is `wanted`. `puts` counts the entries that the store has been given.
+    #[inline(always)]
+    pub(crate) fn fresh<'a>(
+        &'a self,
         alias: Alias<'_>,
         store: &dyn Store<V>,
         generations: &Generations,
         puts: u64,
         now: Instant,
-    ) -> Option<Arc<Entry<V>>> {
+        wanted: impl Fn(&V) -> bool,
+    ) -> Option<Fresh<'a, V>> {
+        let serves = |entry: &Entry<V>| entry.state(now) == State::Fresh && wanted(entry.value());
         let hash = self.hash(alias);
+        let marked = self.marked(hash);
+        if marked == 0 {
+            return None;
+        }
         let locked = self.bucket(hash)?;
         let bucket = locked.try_read().ok()?;
-        let (way, known) = bucket.known.iter().enumerate().find(|(_, known)| known.is(hash, alias))?;
+        let (way, known) = bucket.known_as(alias, hash, marked)?;
         let version = generations.version(known.place);
-        if version == known.version
-            && let Some(entry) = known.entry.upgrade()
-            && entry.state(now) == State::Fresh
-        {
-            if REPORT_AFTER <= puts.wrapping_sub(known.reported.load(Ordering::Relaxed)) {
-                known.reported.store(puts, Ordering::Relaxed);
-                let _told = store.get(known.key.as_bytes());
+        if version == known.version && (!known.is_to_report(puts) || known.report(store, puts)) {
+            match &known.link {
+                Link::Held(entry) if serves(entry) => return Some(Fresh::Lent(bucket, way)),
+                Link::Held(_) => {}
+                Link::Weak(weak) => match weak.upgrade() {
+                    Some(entry) if serves(&entry) => return Some(Fresh::Shared(entry)),
+                    _ => {}
+                },
             }
-            return Some(entry);
         }
         let key = known.key.clone();
         drop(bucket);
-        let entry = store.get(key.as_bytes()).filter(|entry| entry.state(now) == State::Fresh)?;
-        if let Ok(mut bucket) = locked.try_write()
-            && let Some(known) = bucket.known.get_mut(way).filter(|known| known.is(hash, alias))
-        {
-            known.entry = Arc::downgrade(&entry);
-            known.version = version;
-        }
-        Some(entry)
+        linked(locked, way, &key, version, store).filter(|entry| serves(entry)).map(Fresh::Shared)
     }
 
     /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
@@ -130,12 +153,38 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         };
         let known = Known::new(hash, alias, Key::from(key), bytes);
         if bucket.known.len() < WAYS {
+            self.mark(hash, bucket.known.len());
             bucket.known.push(known);
         } else {
             let oldest = bucket.oldest;
+            self.mark(hash, oldest);
             bucket.known[oldest] = known;
             bucket.oldest = (oldest + 1) % WAYS;
         }
+    }
+
+    /// Holds no entry any more, but where another thread is right now.
+    pub(crate) fn let_go(&self) {
+        for mut bucket in
+            self.buckets.get().into_iter().flatten().filter_map(|locked| locked.try_write().ok())
+        {
+            bucket.known.iter_mut().for_each(|known| known.link = Link::NONE);
+        }
+    }
+
+    /// Sets the mark of an alias of this hash that is in this way of its bucket, whose lock the caller has.
+    fn mark(&self, hash: u64, way: usize) {
+        let (marks, at) = (&self.marks[hash as usize % BUCKETS], 16 * way);
+        let others = marks.load(Ordering::Relaxed) & !(0xFFFF << at);
+        marks.store(others | mark(hash) << at, Ordering::Relaxed);
+    }
+
+    /// The ways of its bucket in which an alias of this hash may be: for each the highest of its sixteen bits.
+    fn marked(&self, hash: u64) -> u64 {
+        const ONES: u64 = u64::MAX / 0xFFFF;
+        // Sixteen bits that are all equal leave zeros, which alone borrow (and what is above them, perhaps).
+        let differ = self.marks[hash as usize % BUCKETS].load(Ordering::Relaxed) ^ (mark(hash) * ONES);
+        differ.wrapping_sub(ONES) & !differ & ONES << 15
     }
 
     fn hash(&self, alias: Alias<'_>) -> u64 {
@@ -151,7 +200,81 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
     }
 }
 
-impl<V> Known<V> {
+/// Sixteen bits of a hash of which no other use is made; never zero.
+const fn mark(hash: u64) -> u64 {
+    hash >> 48 | 1
+}
+
+/// What the store has under `key`. An alias in this way that leads there is linked to it from now on, unless the bucket
+/// is locked. The version is from before.
+#[cold]
+fn linked<V: 'static>(
+    locked: &RwLock<Bucket<V>>,
+    way: usize,
+    key: &Key,
+    version: u64,
+    store: &dyn Store<V>,
+) -> Option<Arc<Entry<V>>> {
+    let entry = store.get(key.as_bytes());
+    if let Ok(mut bucket) = locked.try_write()
+        && let Some(known) = bucket.known.get_mut(way).filter(|known| known.key == *key)
+    {
+        known.link = entry.as_ref().map_or(Link::NONE, |entry| Link::to(entry, key));
+        known.version = version;
+    }
+    entry
+}
+
+impl<V> Fresh<'_, V> {
+    #[inline(always)]
+    pub(crate) fn read<R>(self, read: impl FnOnce(&Arc<Entry<V>>) -> R) -> R {
+        match self {
+            Self::Shared(entry) => read(&entry),
+            Self::Lent(bucket, way) => match &bucket.known[way].link {
+                Link::Held(entry) => read(entry),
+                Link::Weak(_) => unreachable!("it was held, and is locked"),
+            },
+        }
+    }
+}
+
+impl<V: 'static> Bucket<V> {
+    /// What is known of `alias`, if it is in one of the `marked` ways.
+    #[inline(always)]
+    fn known_as(&self, alias: Alias<'_>, hash: u64, mut marked: u64) -> Option<(usize, &Known<V>)> {
+        while marked != 0 {
+            let way = marked.trailing_zeros() as usize / 16;
+            match self.known.get(way) {
+                Some(known) if known.is(hash, alias) => return Some((way, known)),
+                _ => marked &= marked - 1,
+            }
+        }
+        None
+    }
+}
+
+impl<V> Link<V> {
+    const NONE: Self = Self::Weak(Weak::new());
+
+    fn to(entry: &Arc<Entry<V>>, key: &Key) -> Self {
+        let own = entry.weight() - key.as_bytes().len();
+        if (1..=SMALL).contains(&own) {
+            Self::Held(Arc::clone(entry))
+        } else {
+            Self::Weak(Arc::downgrade(entry))
+        }
+    }
+
+    fn is(&self, entry: &Arc<Entry<V>>) -> bool {
+        let own = match self {
+            Self::Held(own) => Arc::as_ptr(own),
+            Self::Weak(own) => own.as_ptr(),
+        };
+        own == Arc::as_ptr(entry)
+    }
+}
+
+impl<V: 'static> Known<V> {
     fn new(hash: u64, alias: Alias<'_>, key: Key, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         bytes.extend_from_slice(alias.asker);
@@ -163,10 +286,21 @@ impl<V> Known<V> {
             asker: alias.asker.len(),
             place: Generations::place_of(&key),
             key,
-            entry: Weak::new(),
+            link: Link::NONE,
             version: 0,
             reported: AtomicU64::new(0),
         }
+    }
+
+    fn is_to_report(&self, puts: u64) -> bool {
+        REPORT_AFTER <= puts.wrapping_sub(self.reported.load(Ordering::Relaxed))
+    }
+
+    /// Reports a use to the store; says whether that has the entry still.
+    #[cold]
+    fn report(&self, store: &dyn Store<V>, puts: u64) -> bool {
+        self.reported.store(puts, Ordering::Relaxed);
+        store.get(self.key.as_bytes()).is_some_and(|kept| self.link.is(&kept))
     }
 
     fn is(&self, hash: u64, alias: Alias<'_>) -> bool {
@@ -263,8 +397,8 @@ mod tests {
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {
             for _ in 0..2 {
-                if let Some(entry) = aliases.fresh(alias(parts), &store, &generations, 0, now) {
-                    assert_eq!(*entry.value(), nth);
+                if let Some(entry) = aliases.fresh(alias(parts), &store, &generations, 0, now, |_| true) {
+                    assert_eq!(entry.read(|entry| *entry.value()), nth);
                     found += 1;
                 }
             }
@@ -273,11 +407,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_serves_nothing_that_was_replaced_or_removed() {
+        for weight in [0, 1, SMALL, SMALL + 1] {
+            replace_and_remove(&Terms::ttl(Duration::from_secs(10)).tagged(["tag"]).weighing(weight));
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
-    fn a_link_serves_nothing_that_was_replaced_removed_or_given_up() {
+    fn replace_and_remove(terms: &Terms) {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(100))), Instant::now());
-        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(10)).tagged(["tag"]));
-        let put = |value: u32| cache.put(&key, value, &terms, cache.epoch(), now).expect("kept");
+        let key = Key::from("key");
+        let put = |value: u32| cache.put(&key, value, terms, cache.epoch(), now).expect("kept");
         let look = || cache.look_as(alias(PARTS[0]), now).map(|entry| *entry.value());
         cache.remember(alias(PARTS[0]), key.as_bytes());
         assert_eq!(look(), None);
@@ -301,6 +441,48 @@ mod tests {
         assert!(cache.look_as(alias(PARTS[0]), now + Duration::from_secs(10)).is_none(), "expired");
         assert!(cache.look_as(alias(PARTS[2]), now).is_none(), "another asker");
         assert_eq!(cache.stats().fresh_hits, 10);
+    }
+
+    #[test]
+    fn what_the_store_gave_up_lives_on_only_if_it_is_small_and_until_its_next_report() {
+        for (weight, held) in [(0, false), (1, true), (SMALL, true), (SMALL + 1, false)] {
+            give_up(weight, held);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
+    fn give_up(weight: usize, held: bool) {
+        let (store, now) = (Memory::new(Bounds::entries(100)), Instant::now());
+        let (generations, aliases) = (Arc::new(Generations::new()), Aliases::new(Seeded::default()));
+        let find = |puts| {
+            let found = aliases.fresh(alias(PARTS[0]), &store, &generations, puts, now, |_| true);
+            found.is_some()
+        };
+        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(weight));
+        let windows = terms.lifetime.starting(now, 0.0);
+        let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &generations, now));
+        store.put(&key, &entry).expect("room");
+        aliases.remember(alias(PARTS[0]), &key);
+        assert!(find(0) && find(0), "{weight} bytes");
+        store.remove(key.as_bytes());
+        let given_up = Arc::downgrade(&entry);
+        drop(entry);
+        assert_eq!((find(0), given_up.strong_count()), (held, usize::from(held)), "{weight} bytes");
+        assert_eq!((find(REPORT_AFTER), given_up.strong_count()), (false, 0), "{weight} bytes");
+        assert!(!find(REPORT_AFTER), "{weight} bytes");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
+    fn clearing_a_cache_lets_go_of_what_aliases_hold() {
+        let (cache, now, value) =
+            (Cache::new(Memory::new(Bounds::entries(100))), Instant::now(), Arc::new(()));
+        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(1));
+        cache.remember(alias(PARTS[0]), &key);
+        cache.put(&key, Arc::clone(&value), &terms, cache.epoch(), now).expect("kept");
+        assert!(cache.look_as(alias(PARTS[0]), now).is_some());
+        cache.clear();
+        assert_eq!(Arc::strong_count(&value), 1);
     }
 
     #[test]

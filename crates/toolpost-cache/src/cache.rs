@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::alias::{Alias, Aliases};
+use crate::alias::{Alias, Aliases, Fresh};
 use crate::counters::{Count, Counters, Stats};
 use crate::entry::Entry;
 use crate::generations::{Epoch, Generations};
@@ -103,15 +103,27 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Finds what is fresh at `now` for a question in words that were [remembered](Self::remember), and counts the
     /// hit.
     ///
-    /// This finds nothing that a [`look`](Self::look) for the key would not find, and costs a fraction of writing the
-    /// key. `None` says only that it is to be asked by its key. Allocates nothing, and never waits.
+    /// This finds what a [`look`](Self::look) for the key would find, and costs a fraction of writing the key. But an
+    /// entry of at most 2 KiB, by a weight that its terms give it, may be found for a while after the store gave it up
+    /// for others. `None` says only that it is to be asked by its key. Allocates nothing, and never waits.
     #[must_use]
     pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Option<Arc<Entry<V>>> {
+        self.find_as(alias, now, |_| true).map(|found| found.read(Arc::clone))
+    }
+
+    /// As [`look_as`](Self::look_as), without sharing the entry, and only if its value is `wanted`.
+    #[inline(always)]
+    pub(crate) fn find_as(
+        &self,
+        alias: Alias<'_>,
+        now: Instant,
+        wanted: impl Fn(&V) -> bool,
+    ) -> Option<Fresh<'_, V>> {
         let inner = &*self.0;
         let puts = inner.puts.load(Ordering::Relaxed);
-        let entry = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now)?;
+        let found = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now, wanted)?;
         self.count(Count::FreshHit);
-        Some(entry)
+        Some(found)
     }
 
     /// The moment a load begins, for [`put`](Self::put): take it before the load reads anything.
@@ -201,6 +213,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         self.0.generations.clear();
         let cleared = self.0.store.clear();
         self.0.generations.changed_everywhere();
+        self.0.aliases.let_go();
         self.0.counters.add(Count::Invalidated, cleared as u64);
         cleared
     }

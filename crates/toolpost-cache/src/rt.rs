@@ -5,4 +5,4 @@ mod read_through;
 mod tasks;
 
 pub use answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
-pub use read_through::{Missed, ReadThrough};
+pub use read_through::{Hit, Missed, ReadThrough};

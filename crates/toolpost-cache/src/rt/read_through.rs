@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
 use super::tasks::Tasks;
-use crate::alias::Alias;
+use crate::alias::{Alias, Fresh};
 use crate::cache::{Cache, Look};
 use crate::counters::Count;
 use crate::entry::Entry;
@@ -67,6 +67,20 @@ struct Found<V> {
 /// A question that nothing fresh was found for; see [`ReadThrough::hit`].
 #[must_use = "nothing is loaded before it is asked"]
 pub struct Missed<V, E>(Asked<'static, V, E>);
+
+/// A fresh answer where it lies. As long as this is there, no words are remembered in its part of the table of them.
+pub struct Hit<'a, V, E>(Fresh<'a, Stored<V, E>>);
+
+impl<V, E> Hit<'_, V, E> {
+    /// What `read` makes of the answer.
+    #[inline(always)]
+    pub fn read<R>(self, read: impl FnOnce(&V) -> R) -> R {
+        self.0.read(|entry| match entry.value() {
+            Ok(value) => read(value),
+            Err(_) => unreachable!("a failure is no hit"),
+        })
+    }
+}
 
 /// A question that has been looked up.
 struct Asked<'a, V, E> {
@@ -156,8 +170,7 @@ where
         self.answer(Asked { key: Name::Lent(request.key), look, puts, now }, &request, load)
     }
 
-    /// What `use_it` makes of a fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up
-    /// is not counted yet.
+    /// A fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up is not counted yet.
     ///
     /// For a caller that would rather not make a load before it needs one. `now` is the time on tokio's clock, as a
     /// standard instant.
@@ -165,15 +178,15 @@ where
     /// # Errors
     ///
     /// If nothing fresh is there.
-    pub fn hit<R>(&self, key: &[u8], now: Instant, use_it: impl FnOnce(&V) -> R) -> Result<R, Missed<V, E>> {
+    pub fn hit(&self, key: &[u8], now: Instant) -> Result<Hit<'_, V, E>, Missed<V, E>> {
         let puts = self.cache().puts();
-        let look = self.cache().peek(key, now);
-        if let Look::Fresh(entry) = &look
-            && let Ok(value) = entry.value()
-        {
-            self.cache().count(Count::FreshHit);
-            return Ok(use_it(value));
-        }
+        let look = match self.cache().peek(key, now) {
+            Look::Fresh(entry) if entry.value().is_ok() => {
+                self.cache().count(Count::FreshHit);
+                return Ok(Hit(Fresh::Shared(entry)));
+            }
+            look => look,
+        };
         Err(Missed(Asked { key: Name::Own(Key::from(key)), look, puts, now }))
     }
 
@@ -202,9 +215,9 @@ where
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
     #[must_use]
-    pub fn hit_as<R>(&self, alias: Alias<'_>, now: Instant, use_it: impl FnOnce(&V) -> R) -> Option<R> {
-        let entry = self.cache().look_as(alias, now)?;
-        entry.value().as_ref().ok().map(use_it)
+    #[inline(always)]
+    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Option<Hit<'_, V, E>> {
+        self.cache().find_as(alias, now, Result::is_ok).map(Hit)
     }
 
     /// How many background refreshes and writes are running.
@@ -448,6 +461,12 @@ impl<V, E, L> Clone for ReadThrough<V, E, L> {
 impl<V, E, L> fmt::Debug for ReadThrough<V, E, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadThrough").field("tiers", &self.0.tiers).finish_non_exhaustive()
+    }
+}
+
+impl<V, E> fmt::Debug for Hit<'_, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hit").finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
-use toolpost_cache::rt::{Answer, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
+use toolpost_cache::rt::{Answer, Hit, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
 use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
 use toolpost_tool::{
     CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
@@ -55,6 +55,9 @@ pub struct ResultCache {
 
 impl ResultCache {
     /// An empty cache in memory, within `bounds`. A result weighs as many bytes as it holds encoded.
+    ///
+    /// Beside that, the latest 8,192 questions of up to 1 KiB are remembered in the words they came in, each with its
+    /// result if that has no more than 2 KiB: at most 32 MiB more.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self::over(Cache::new(Memory::new(bounds)))
@@ -206,21 +209,43 @@ impl Caching {
     }
 
     /// As [`hit`](Self::hit), or else what [`miss`](Self::miss) goes on from.
+    #[inline]
     pub(crate) fn look(&self, call: &Call) -> Result<Output, Looked> {
+        let now = clock::now();
+        match self.seen(call, now) {
+            Some(hit) => Ok(hit.read(fresh)),
+            None => self.look_further(call, now),
+        }
+    }
+
+    /// A fresh result of a call that came in these very words before; not all of them are found.
+    #[inline(always)]
+    fn seen(&self, call: &Call, now: Instant) -> Option<Hit<'_, Output, ToolError>> {
+        if call.is_resumed() {
+            return None;
+        }
+        self.cache.front.hit_as(self.questions.alias(call)?, now)
+    }
+
+    /// As [`look`](Self::look), for a call that has not been [seen](Self::seen).
+    #[inline(never)]
+    fn look_further(&self, call: &Call, now: Instant) -> Result<Output, Looked> {
         if call.is_resumed() {
             return Err(None);
         }
-        let (front, questions, now) = (&self.cache.front, &self.questions, clock::now());
-        // Marked where it is cloned: a result is long to move.
-        let fresh = |output: &Output| marked(output.clone(), Source::Fresh);
-        match questions.with_alias(call, |alias| front.hit_as(alias, now, fresh)) {
-            Some(output) => Ok(output),
-            None => Ok(questions.with_key(call, |key| {
-                // Not before it is asked again: what is asked once needs no short way.
-                let remember = || questions.with_alias(call, |alias| front.cache().remember(alias, key));
-                front.hit(key, now, fresh).inspect(|_| remember())
-            })?),
+        let (front, questions) = (&self.cache.front, &self.questions);
+        if questions.alias(call).is_none()
+            && let Some(hit) = questions.with_alias(call, |alias| front.hit_as(alias, now))
+        {
+            return Ok(hit.read(fresh));
         }
+        let hit = questions.with_key(call, |key| {
+            front.hit(key, now).inspect(|_| {
+                // Not before it is asked again: what is asked once needs no short way.
+                questions.with_alias(call, |alias| front.cache().remember(alias, key));
+            })
+        })?;
+        Ok(hit.read(fresh))
     }
 
     /// What [`around`](Self::around) does when there is no hit.
@@ -229,7 +254,7 @@ impl Caching {
         looked: Looked,
         call: Call,
         next: N,
-    ) -> impl Future<Output = Result<Output, ToolError>> + Send + use<N, F>
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + Unpin + use<N, F>
     where
         N: FnOnce(Call) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
@@ -280,6 +305,17 @@ impl Caching {
             async move { outcome(flight.run(next(call)).await, terms) }
         })
     }
+}
+
+/// A fresh result, marked where it is cloned: a result is long to move.
+fn fresh(output: &Output) -> Output {
+    output.clone_marked(Mark::CacheHit)
+}
+
+/// As [`fresh`], in its last place from the start.
+#[inline(never)]
+fn answered(output: &Output) -> Poll<Result<Output, ToolError>> {
+    Poll::Ready(Ok(output.clone_marked(Mark::CacheHit)))
 }
 
 /// What a call waits for that was no hit.
@@ -383,13 +419,29 @@ impl<T: Tool> Tool for Cached<T> {
         self.tool.spec()
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        // Before the tool is taken along for a load that a hit does not need.
-        let looked = match self.caching.look(&call) {
-            Ok(output) => return Ok(output),
-            Err(looked) => looked,
-        };
-        let tool = Arc::clone(&self.tool);
-        self.caching.miss(looked, call, move |call| async move { tool.call(call).await }).await
+    fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
+        let (mut call, mut missed) = (Some(call), None);
+        // No `async` block: a hit is cloned to where the caller wants it, and not moved.
+        poll_fn(move |cx| {
+            if let Some(new) = &call {
+                let now = clock::now();
+                if let Some(hit) = self.caching.seen(new, now) {
+                    call = None;
+                    return hit.read(answered);
+                }
+                let looked = match self.caching.look_further(new, now) {
+                    Ok(output) => {
+                        call = None;
+                        return Poll::Ready(Ok(output));
+                    }
+                    Err(looked) => looked,
+                };
+                // Not before: a hit needs no share of the tool.
+                let tool = Arc::clone(&self.tool);
+                let run = move |call| async move { tool.call(call).await };
+                missed = call.take().map(|call| self.caching.miss(looked, call, run));
+            }
+            missed.as_mut().map_or(Poll::Pending, |missed| Pin::new(missed).poll(cx))
+        })
     }
 }

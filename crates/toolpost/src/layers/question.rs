@@ -41,18 +41,28 @@ impl Questions {
 
     /// Lends `call` in the words it was received in, and by whom.
     pub(super) fn with_alias<R>(&self, call: &Call, use_it: impl FnOnce(Alias<'_>) -> R) -> R {
-        let words = call.arguments().raw().as_bytes();
-        let (of, principal) = (self.number, call.principal());
-        match self.scope {
-            _ if !self.vary.is_empty() => KeyWriter::with(|writer| {
+        match self.alias(call) {
+            Some(alias) => use_it(alias),
+            None => KeyWriter::with(|writer| {
                 self.write_asker(writer, call);
-                use_it(Alias { of, asker: writer.bytes(), words })
+                let words = call.arguments().raw().as_bytes();
+                use_it(Alias { of: self.number, asker: writer.bytes(), words })
             }),
-            CacheScope::Public => use_it(Alias { of, asker: b"", words }),
-            // No name holds this byte.
-            _ if principal.is_anonymous() => use_it(Alias { of, asker: b"\xff", words }),
-            _ => use_it(Alias { of, asker: principal.as_str().as_bytes(), words }),
         }
+    }
+
+    /// As [`with_alias`](Self::with_alias), if nothing of the alias has to be written.
+    #[inline(always)]
+    pub(super) fn alias<'a>(&self, call: &'a Call) -> Option<Alias<'a>> {
+        let principal = call.principal();
+        let asker = match self.scope {
+            _ if !self.vary.is_empty() => return None,
+            CacheScope::Public => &b""[..],
+            // No name holds this byte.
+            _ if principal.is_anonymous() => b"\xff",
+            _ => principal.as_str().as_bytes(),
+        };
+        Some(Alias { of: self.number, asker, words: call.arguments().raw().as_bytes() })
     }
 
     fn write(&self, writer: &mut KeyWriter, call: &Call) {
