@@ -95,6 +95,7 @@ fn main() -> ExitCode {
     let (mut asked, mut asked_missed) = (0_u64, 0_u64);
 
     let mut cases = Cases::new()
+        .on_one_thread()
         .case("hit, arguments seen before", || now_or_never(tool.call(same.clone())).expect("a hit"))
         .case("hit, same value spelled anew", || now_or_never(tool.call(respelled.clone())).expect("a hit"))
         .case("hit, seen before, with the guard", || now_or_never(tool.call(call(RAW))).expect("a hit"))

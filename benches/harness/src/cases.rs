@@ -25,12 +25,20 @@ pub struct Figures {
 #[derive(Default)]
 pub struct Cases<'a> {
     cases: Vec<(&'static str, Box<dyn FnMut(u64) + 'a>)>,
+    on_one_thread: bool,
 }
 
 impl<'a> Cases<'a> {
     /// No cases yet.
     pub fn new() -> Self {
-        Self { cases: Vec::new() }
+        Self { cases: Vec::new(), on_one_thread: false }
+    }
+
+    /// Counts instructions inside the cases alone, so that what is made before them adds no noise of its own (a hash
+    /// that is seeded anew in each process, say). What a case does on other threads is not counted then.
+    pub fn on_one_thread(mut self) -> Self {
+        self.on_one_thread = true;
+        self
     }
 
     /// Adds a case whose operation is `op`; its result is kept from the optimizer.
@@ -59,7 +67,8 @@ impl<'a> Cases<'a> {
         if let Ok(wanted) = std::env::var(CASE) {
             let count = std::env::var(COUNT).ok().and_then(|n| n.parse().ok()).unwrap_or(1);
             if let Some((_, run)) = self.cases.iter_mut().find(|(name, _)| *name == wanted) {
-                run(count);
+                run(1);
+                counted(run, count);
             }
             std::process::exit(0);
         }
@@ -78,7 +87,7 @@ impl<'a> Cases<'a> {
             }
         }
         for (name, figures) in &mut out {
-            figures.instructions = instructions(name, figures.ns);
+            figures.instructions = instructions(name, figures.ns, self.on_one_thread);
         }
         println!("{:44} {:>12} {:>14} {:>8}", "case", "ns/op", "instructions", "allocs");
         for (name, _) in &self.cases {
@@ -105,19 +114,29 @@ fn calibrate(run: &mut dyn FnMut(u64)) -> u64 {
     }
 }
 
+/// Where counting begins and ends: callgrind knows it by this name.
+#[inline(never)]
+fn counted(run: &mut dyn FnMut(u64), n: u64) {
+    run(n);
+    // So that the call above is no jump out of here.
+    black_box(());
+}
+
 /// Instructions per operation by the slope between two runs under callgrind.
-fn instructions(case: &str, ns: f64) -> Option<f64> {
+fn instructions(case: &str, ns: f64, alone: bool) -> Option<f64> {
     // About 1 ms and 3 ms of native work: enough to drown start-up, quick under valgrind.
     let few = ((1e6 / ns.max(0.5)) as u64).clamp(2, 200_000);
     let many = few * 3;
-    let slope = count(case, many)?.checked_sub(count(case, few)?)?;
+    let slope = count(case, many, alone)?.checked_sub(count(case, few, alone)?)?;
+    assert!(0 < slope, "nothing was counted of {case}");
     Some(slope as f64 / (many - few) as f64)
 }
 
-fn count(case: &str, n: u64) -> Option<u64> {
+fn count(case: &str, n: u64, alone: bool) -> Option<u64> {
     let me = std::env::current_exe().ok()?;
     let out = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(alone.then_some("--toggle-collect=*harness*cases*counted*"))
         .arg(me)
         .env(CASE, case)
         .env(COUNT, n.to_string())
