@@ -187,6 +187,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         differ.wrapping_sub(ONES) & !differ & ONES << 15
     }
 
+    #[inline(always)]
     fn hash(&self, alias: Alias<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(alias.of ^ (alias.asker.len() as u64) << 32);
@@ -303,6 +304,7 @@ impl<V: 'static> Known<V> {
         store.get(self.key.as_bytes()).is_some_and(|kept| self.link.is(&kept))
     }
 
+    #[inline(always)]
     fn is(&self, hash: u64, alias: Alias<'_>) -> bool {
         self.hash == hash && self.of == alias.of && {
             let (asker, words) = self.bytes.split_at(self.asker);

@@ -184,13 +184,13 @@ impl Writer<'_> {
         if entry.is_plain() {
             return self.copy(&self.text[entry.start as usize..entry.end as usize]);
         }
+        if entry.is(Kind::Number) {
+            let text = self.text;
+            return decimal::write(&text[entry.start as usize..entry.end as usize], |piece| self.copy(piece));
+        }
         // Behind the room, and then to its place: what is there is not cleared again.
         let room = self.out.len();
-        if entry.is(Kind::Number) {
-            decimal::write(&self.text[entry.start as usize..entry.end as usize], self.out);
-        } else {
-            reply::string(self.out, &unescaped(self.text, entry));
-        }
+        reply::string(self.out, &unescaped(self.text, entry));
         let len = self.out.len() - room;
         self.out.copy_within(room.., self.at);
         self.at += len;

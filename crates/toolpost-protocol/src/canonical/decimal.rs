@@ -12,8 +12,11 @@ const EXACT: usize = 19;
 /// So far below any integer that an exponent could overflow.
 const FAR: u64 = 1 << 60;
 
-/// Appends the canonical form of a number with a fraction, an exponent or both.
-pub(super) fn write(lexeme: &[u8], out: &mut Vec<u8>) {
+/// The least number of more digits than [`PLAIN`].
+const LONG: u64 = 10_u64.pow(PLAIN as u32);
+
+/// Hands to `put`, piece by piece, the canonical form of a number with a fraction, an exponent or both.
+pub(super) fn write(lexeme: &[u8], mut put: impl FnMut(&[u8])) {
     let mut value = 0_u64;
     let mut digits = 0;
     let mut exponent = 0;
@@ -32,7 +35,7 @@ pub(super) fn write(lexeme: &[u8], out: &mut Vec<u8>) {
             _ => {
                 let Some(written) = self::exponent(&lexeme[at + 1..]) else {
                     // It stands as it is: still a text of no other value, though this value may have several.
-                    return out.extend_from_slice(lexeme);
+                    return put(lexeme);
                 };
                 exponent += written;
                 mantissa = &lexeme[..at];
@@ -40,53 +43,104 @@ pub(super) fn write(lexeme: &[u8], out: &mut Vec<u8>) {
             }
         }
     }
-    if lexeme[0] == b'-' {
-        out.push(b'-');
-    }
+    let negative = lexeme[0] == b'-';
     if EXACT < digits {
-        let mut all: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
-        let significant = all.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-        exponent += (all.len() - significant) as i64;
-        all.truncate(significant);
-        let first = significant.min(all.iter().position(|digit| *digit != b'0').unwrap_or(0));
-        if EXACT < significant - first {
-            out.extend_from_slice(&all[first..]);
-            out.push(b'e');
-            return integer(exponent, out);
-        }
-        value = all[first..].iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        return long(negative, mantissa, exponent, put);
     }
-    short(value, exponent, out);
+    put(Short::new(negative, value, exponent).bytes());
 }
 
-/// Writes `value * 10^exponent`.
-fn short(mut value: u64, mut exponent: i64, out: &mut Vec<u8>) {
-    if value == 0 {
-        return out.extend_from_slice(b"0e0");
+/// Writes a number of more digits than are counted with.
+#[cold]
+fn long(negative: bool, mantissa: &[u8], mut exponent: i64, mut put: impl FnMut(&[u8])) {
+    let mut all: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
+    let significant = all.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    exponent += (all.len() - significant) as i64;
+    all.truncate(significant);
+    let first = significant.min(all.iter().position(|digit| *digit != b'0').unwrap_or(0));
+    if significant - first <= EXACT {
+        let value = all[first..].iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        return put(Short::new(negative, value, exponent).bytes());
     }
-    while value.is_multiple_of(10) {
-        value /= 10;
-        exponent += 1;
+    if negative {
+        put(b"-");
     }
-    let mut buffer = [0; 20];
-    let digits = digits(value, &mut buffer);
-    let places = usize::try_from(-exponent).unwrap_or(0);
-    if places == 0 || PLAIN < places || PLAIN < digits.len() {
-        out.extend_from_slice(digits);
-        out.push(b'e');
-        return integer(exponent, out);
-    }
-    match digits.len().checked_sub(places) {
-        Some(whole @ 1..) => {
-            out.extend_from_slice(&digits[..whole]);
-            out.push(b'.');
-            out.extend_from_slice(&digits[whole..]);
+    put(&all[first..]);
+    put(Short::exponent(exponent).bytes());
+}
+
+/// The text of a number, from its end to its beginning.
+struct Short {
+    bytes: [u8; 48],
+    at: usize,
+}
+
+impl Short {
+    /// The text of `value * 10^exponent`.
+    #[inline(always)]
+    fn new(negative: bool, mut value: u64, mut exponent: i64) -> Self {
+        if value == 0 {
+            exponent = 0;
+        } else {
+            while value.is_multiple_of(10) {
+                value /= 10;
+                exponent += 1;
+            }
         }
-        _ => {
-            out.extend_from_slice(b"0.");
-            out.resize(out.len() + places - digits.len(), b'0');
-            out.extend_from_slice(digits);
+        let places = usize::try_from(-exponent).unwrap_or(0);
+        let mut short = if places == 0 || PLAIN < places || LONG <= value {
+            Self::exponent(exponent)
+        } else {
+            let mut short = Self::empty();
+            for _ in 0..places {
+                short.prepend(b'0' + (value % 10) as u8);
+                value /= 10;
+            }
+            short.prepend(b'.');
+            short
+        };
+        short.integer(value);
+        if negative {
+            short.prepend(b'-');
         }
+        short
+    }
+
+    /// The text of an exponent, with the `e`.
+    fn exponent(exponent: i64) -> Self {
+        let mut short = Self::empty();
+        short.integer(exponent.unsigned_abs());
+        if exponent < 0 {
+            short.prepend(b'-');
+        }
+        short.prepend(b'e');
+        short
+    }
+
+    const fn empty() -> Self {
+        let bytes = [0; 48];
+        Self { at: bytes.len(), bytes }
+    }
+
+    #[inline(always)]
+    fn integer(&mut self, mut value: u64) {
+        loop {
+            self.prepend(b'0' + (value % 10) as u8);
+            value /= 10;
+            if value == 0 {
+                return;
+            }
+        }
+    }
+
+    #[inline(always)]
+    const fn prepend(&mut self, byte: u8) {
+        self.at -= 1;
+        self.bytes[self.at] = byte;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.at..]
     }
 }
 
@@ -100,24 +154,4 @@ fn exponent(text: &[u8]) -> Option<i64> {
         value.checked_mul(10)?.checked_add(u64::from(digit - b'0')).filter(|value| *value < FAR)
     })?;
     Some(if negative { -(value as i64) } else { value as i64 })
-}
-
-/// Writes an integer in decimal.
-fn integer(value: i64, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(digits(value.unsigned_abs(), &mut [0; 20]));
-}
-
-fn digits(mut value: u64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut at = buffer.len();
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            return &buffer[at..];
-        }
-    }
 }
