@@ -6,7 +6,7 @@
 //! that the store gave up. A [small](SMALL) one is held: to share it would cost a tenth of a hit.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, Weak};
 use std::time::Instant;
 
@@ -35,6 +35,9 @@ const LONGEST: usize = 1 << 10;
 const BUCKETS: usize = 1 << 11;
 const WAYS: usize = 4;
 
+/// How many words are known to have been asked in once.
+const NOTED: usize = 1 << 12;
+
 /// An entry of at most so many bytes may outlive its place in the store, until its alias is used again or gives way. Not
 /// one without a weight of its own, which may be of any size.
 const SMALL: usize = 1 << 11;
@@ -49,6 +52,8 @@ const REPORT_AFTER: u64 = 16;
 pub(crate) struct Aliases<V, H = Seeded> {
     /// Of each bucket, 16 bits for each alias in it, so that words nobody has asked in need no lock.
     marks: Box<[AtomicU64]>,
+    /// The latest hashes that were to be remembered for the first time, as 16 bits each.
+    noted: Box<[AtomicU16]>,
     buckets: OnceLock<Box<[RwLock<Bucket<V>>]>>,
     hasher: H,
 }
@@ -93,7 +98,8 @@ enum Link<V> {
 impl<V: 'static, H: BuildHasher> Aliases<V, H> {
     pub(crate) fn new(hasher: H) -> Self {
         let marks = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
-        Self { marks, buckets: OnceLock::new(), hasher }
+        let noted = (0..NOTED).map(|_| AtomicU16::new(0)).collect();
+        Self { marks, noted, buckets: OnceLock::new(), hasher }
     }
 
     /// The fresh entry that `alias` leads to, if it is `wanted`. `puts` counts the entries that the store has been given.
@@ -132,12 +138,19 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         linked(locked, way, &key, version, store).filter(|entry| serves(entry)).map(Fresh::Shared)
     }
 
-    /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
+    /// Remembers that `alias` leads to `key`, if this has been asked of it before and no other thread is at the same place
+    /// right now.
+    ///
+    /// Most words are used once, and to remember them costs more than to find their key: the first time they are noted
+    /// only (the doorkeeper of Einziger, Friedman and Manes, "TinyLFU", 2017).
     pub(crate) fn remember(&self, alias: Alias<'_>, key: &[u8]) {
         if LONGEST < alias.asker.len() + alias.words.len() {
             return;
         }
         let hash = self.hash(alias);
+        if !self.was_noted(hash) {
+            return;
+        }
         let empty = || RwLock::new(Bucket { known: Vec::new(), oldest: 0 });
         self.buckets.get_or_init(|| (0..BUCKETS).map(|_| empty()).collect());
         let Some(Ok(mut bucket)) = self.bucket(hash).map(RwLock::try_write) else { return };
@@ -170,6 +183,16 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         {
             bucket.known.iter_mut().for_each(|known| known.link = Link::NONE);
         }
+    }
+
+    /// Whether an alias of this hash has been noted; from now on it has.
+    fn was_noted(&self, hash: u64) -> bool {
+        let (noted, mark) = (&self.noted[(hash >> 32) as usize % NOTED], mark(hash) as u16);
+        let was = noted.load(Ordering::Relaxed) == mark;
+        if !was {
+            noted.store(mark, Ordering::Relaxed);
+        }
+        was
     }
 
     /// Sets the mark of an alias of this hash that is in this way of its bucket, whose lock the caller has.
@@ -368,6 +391,12 @@ mod tests {
         Alias { of, asker: asker.as_bytes(), words: words.as_bytes() }
     }
 
+    /// What is only noted the first time.
+    fn twice(remember: impl Fn()) {
+        remember();
+        remember();
+    }
+
     #[test]
     fn names_are_equal_when_all_their_bytes_are() {
         for len in 0..40_usize {
@@ -394,7 +423,7 @@ mod tests {
             let windows = terms.lifetime.starting(now, 0.0);
             let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &generations, now);
             store.put(&key, &Arc::new(entry)).expect("room");
-            aliases.remember(alias(parts), key.as_bytes());
+            twice(|| aliases.remember(alias(parts), key.as_bytes()));
         }
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {
@@ -406,6 +435,20 @@ mod tests {
             }
         }
         assert_eq!(found, 2 * WAYS, "one bucket, and the latest are in it");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
+    fn words_are_remembered_the_second_time() {
+        let (cache, now) = (Cache::new(Memory::new(Bounds::entries(100))), Instant::now());
+        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(10)));
+        cache.put(&key, 1, &terms, cache.epoch(), now).expect("kept");
+        cache.remember(alias(PARTS[0]), key.as_bytes());
+        cache.remember(alias(PARTS[1]), key.as_bytes());
+        assert!(cache.look_as(alias(PARTS[0]), now).is_none());
+        cache.remember(alias(PARTS[0]), key.as_bytes());
+        assert!(cache.look_as(alias(PARTS[0]), now).is_some());
+        assert!(cache.look_as(alias(PARTS[1]), now).is_none());
     }
 
     #[test]
@@ -421,7 +464,7 @@ mod tests {
         let key = Key::from("key");
         let put = |value: u32| cache.put(&key, value, terms, cache.epoch(), now).expect("kept");
         let look = || cache.look_as(alias(PARTS[0]), now).map(|entry| *entry.value());
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
         assert_eq!(look(), None);
         // Whoever holds an entry does not make it live on.
         let mut held = vec![put(1)];
@@ -464,7 +507,7 @@ mod tests {
         let windows = terms.lifetime.starting(now, 0.0);
         let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &generations, now));
         store.put(&key, &entry).expect("room");
-        aliases.remember(alias(PARTS[0]), &key);
+        twice(|| aliases.remember(alias(PARTS[0]), key.as_bytes()));
         assert!(find(0) && find(0), "{weight} bytes");
         store.remove(key.as_bytes());
         let given_up = Arc::downgrade(&entry);
@@ -480,7 +523,7 @@ mod tests {
         let (cache, now, value) =
             (Cache::new(Memory::new(Bounds::entries(100))), Instant::now(), Arc::new(()));
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(1));
-        cache.remember(alias(PARTS[0]), &key);
+        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
         cache.put(&key, Arc::clone(&value), &terms, cache.epoch(), now).expect("kept");
         assert!(cache.look_as(alias(PARTS[0]), now).is_some());
         cache.clear();
@@ -492,7 +535,7 @@ mod tests {
     fn an_entry_used_by_alias_stays_in_the_store() {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(200))), Instant::now());
         let (terms, key) = (Terms::ttl(Duration::from_secs(10)), Key::from("used"));
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
         cache.put(&key, 0, &terms, cache.epoch(), now).expect("kept");
         for n in 1..5_000_u64 {
             assert!(cache.look_as(alias(PARTS[0]), now).is_some(), "after {n} others");

@@ -95,7 +95,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Remembers that whoever asks in these very words means `key`, for [`look_as`](Self::look_as).
     ///
     /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
-    /// way when there are many. Worth its while once a question has been asked before.
+    /// way when there are many. The first time it is only noted: most words are used once. So this is for every look by
+    /// key that was a hit.
     pub fn remember(&self, alias: Alias<'_>, key: &[u8]) {
         self.0.aliases.remember(alias, key);
     }

@@ -157,7 +157,9 @@ impl Caching {
         Self {
             cache: cache.clone(),
             questions: Arc::new(Questions::new(&cache.server, policy, spec)),
-            terms: Terms::new(lifetime).tagged(policy.tags.iter().cloned()).tagged(cache.own_tags(spec.name())),
+            terms: Terms::new(lifetime)
+                .tagged(policy.tags.iter().cloned())
+                .tagged(cache.own_tags(spec.name())),
             limit: spec.policy().time_limit.unwrap_or(LIMIT),
         }
     }
