@@ -1,8 +1,11 @@
 //! What a remembered answer costs, beside caches of several kinds, all from the same raw argument bytes.
 //!
 //! A hit ends with the value in hand: the key is made, looked up, its freshness judged. The runtime's guard reads
-//! every message once and leaves an index, cache or no cache; cases that say "guard" pay for that reading here,
-//! and only those are compared with peers that parse.
+//! every message once and leaves an index, cache or no cache; a hit "from bytes" pays for that reading too, and only
+//! that is compared with peers that parse.
+//!
+//! What is spelled anew is spelled in a way that was not met before, since words that are met twice are remembered. So
+//! each call needs its own text, and the cost of making that is taken off again.
 //!
 //! With the argument `gate` only our own cases run, and only those goals are judged that a busy machine does not
 //! change: instructions, allocations.
@@ -11,13 +14,14 @@ mod crowd;
 mod peers;
 mod traces;
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use harness::{Cases, Counting, Goals};
 use toolpost::ToolExt as _;
 use toolpost::cache::{Bounds, Cache, Key, KeyWriter, Look, Memory, Terms};
@@ -34,11 +38,36 @@ const RAW: &str = concat!(
     r#"{"brand":["Aloris","Dorian"],"swing_mm":[280.5,330],"in_stock":true},"locale":"en-US","exact":false,"page":null}"#
 );
 
-/// The same by value: other order, other spelling.
+/// The same by value: other order, other spelling, and a blank wherever there is an `_`.
 const RESPELLED: &str = concat!(
-    r#"{"limit":25,"query":"tool post quick change 250-201","offset":0,"sort":"relevance","filters":"#,
-    r#"{"swing_mm":[2.805e2,330],"brand":["Aloris","Dorian"],"in_stock":true},"exact":false,"locale":"en-US","page":null}"#
+    r#"{"limit":25,_"query":"tool post quick change 250-201",_"offset":0,_"sort":"relevance",_"filters":"#,
+    r#"{"swing_mm":[2.805e2,330],_"brand":["Aloris","Dorian"],"in_stock":true},_"exact":false,_"locale":"en-US",_"page":null}"#
 );
+
+/// Spells the same value in one way after the other.
+struct Spellings {
+    text: Vec<u8>,
+    blanks: Vec<usize>,
+    next: usize,
+}
+
+impl Spellings {
+    fn new() -> Self {
+        let text = RESPELLED.as_bytes().to_vec();
+        let blanks = (1..text.len()).filter(|at| text[at - 1] == b',' && text[*at] == b'_').collect();
+        Self { text, blanks, next: 0 }
+    }
+
+    fn next(&mut self) -> Bytes {
+        let mut rest = self.next;
+        for at in &self.blanks {
+            self.text[*at] = b" \t\n\r"[rest % 4];
+            rest /= 4;
+        }
+        self.next += 1;
+        Bytes::copy_from_slice(&self.text)
+    }
+}
 
 /// Nobody else's entries are asked for, but they are there.
 const OTHERS: u64 = 10_000;
@@ -67,11 +96,16 @@ fn main() -> ExitCode {
     })
     .cached(&cache, HOUR);
     for n in 0..OTHERS {
-        now_or_never(tool.call(call(&format!(r#"{{"query":"other {n}"}}"#)))).expect("an answer");
+        now_or_never(tool.call(received(format!(r#"{{"query":"other {n}"}}"#).into()))).expect("an answer");
     }
-    now_or_never(tool.call(call(RAW))).expect("an answer");
+    // The second hit in the same words is the first that may be found by them.
+    for _ in 0..3 {
+        now_or_never(tool.call(call(RAW))).expect("an answer");
+    }
     runs.store(cache.stats().loads as usize, Ordering::Relaxed);
-    let (same, respelled) = (call(RAW), call(RESPELLED));
+    let same = call(RAW);
+    let spellings = RefCell::new(Spellings::new());
+    let spell = || spellings.borrow_mut().next();
 
     let keyed: Cache<u64> = Cache::new(Memory::new(Bounds::entries(20_000)));
     let now = Instant::now();
@@ -97,21 +131,23 @@ fn main() -> ExitCode {
     let mut cases = Cases::new()
         .on_one_thread()
         .case("hit, arguments seen before", || now_or_never(tool.call(same.clone())).expect("a hit"))
-        .case("hit, same value spelled anew", || now_or_never(tool.call(respelled.clone())).expect("a hit"))
-        .case("hit, seen before, with the guard", || now_or_never(tool.call(call(RAW))).expect("a hit"))
-        .case("hit, spelled anew, with the guard", || {
-            now_or_never(tool.call(call(RESPELLED))).expect("a hit")
-        })
+        .case("a call to clone", || same.clone())
+        .case("hit, seen before, from bytes", || now_or_never(tool.call(call(RAW))).expect("a hit"))
         .case("guard alone (index and call)", || call(RAW))
+        .case("a new spelling", spell)
+        .case("a new spelling and its guard", || received(spell()))
+        .case("a new spelling, its guard and the hit", || {
+            now_or_never(tool.call(received(spell()))).expect("a hit")
+        })
         .case("clock", || tokio::time::Instant::now())
         .case("miss and insert, with the guard", || {
             asked_missed += 1;
-            let call = call(&format!(r#"{{"query":"{asked_missed:07}","limit":25}}"#));
+            let call = received(format!(r#"{{"query":"{asked_missed:07}","limit":25}}"#).into());
             now_or_never(asked_anew.call(call)).expect("an answer")
         })
         .case("a call with new arguments", || {
             asked += 1;
-            call(&format!(r#"{{"query":"{asked:07}","limit":25}}"#))
+            received(format!(r#"{{"query":"{asked:07}","limit":25}}"#).into())
         })
         .case("key: our walk of the index", || {
             KeyWriter::with(|writer| {
@@ -150,44 +186,39 @@ fn main() -> ExitCode {
 
     println!();
     let ns = |case: &str| figures[case].ns;
-    let allocations = |case: &str| figures[case].allocations;
+    let over = |case: &str, base: &str| figures[case].over(figures[base]);
+    let seen = over("hit, arguments seen before", "a call to clone");
+    let anew = over("a new spelling, its guard and the hit", "a new spelling and its guard");
+    let from_bytes = over("a new spelling, its guard and the hit", "a new spelling");
+    let miss = over("miss and insert, with the guard", "a call with new arguments");
     let mut goals = Goals::new();
-    let (seen, anew) = ("hit, arguments seen before", "hit, same value spelled anew");
-    goals.at_most("allocations of a hit, seen before", allocations(seen), 0.0);
-    goals.at_most("allocations of a hit, spelled anew", allocations(anew), 0.0);
-    let miss = allocations("miss and insert, with the guard") - allocations("a call with new arguments");
-    goals.at_most("allocations of a miss", miss, 6.5);
-    let instructions = |case: &str| figures[case].instructions;
-    if let (Some(seen), Some(anew), Some(call), Some(miss)) = (
-        instructions(seen),
-        instructions(anew),
-        instructions("a call with new arguments"),
-        instructions("miss and insert, with the guard"),
-    ) {
+    goals.at_most("allocations of a hit, seen before", seen.allocations, 0.0);
+    goals.at_most("allocations of a hit, spelled anew", anew.allocations, 0.0);
+    goals.at_most("allocations of a miss", miss.allocations, 6.5);
+    if let (Some(seen), Some(anew), Some(miss)) = (seen.instructions, anew.instructions, miss.instructions) {
         goals.at_most("instructions of a hit, seen before", seen, 900.0);
         goals.at_most("instructions of a hit, spelled anew", anew, 3_700.0);
-        goals.at_most("instructions of a miss", miss - call, 9_000.0);
+        goals.at_most("instructions of a miss", miss, 9_000.0);
     }
     goals.holds("every one of these was a hit", cache.stats().loads as usize == runs.load(Ordering::Relaxed));
     if gate {
         return finish(goals);
     }
-    goals.at_most("ns of a hit from 200 bytes of arguments", ns(anew), 250.0);
-    goals.at_most("ns of a hit on arguments seen before", ns(seen), 120.0);
-    let guarded = ns("hit, spelled anew, with the guard");
+    goals.at_most("ns of a hit from 200 bytes of arguments", anew.ns, 250.0);
+    goals.at_most("ns of a hit on arguments seen before", seen.ns, 120.0);
     goals.at_least(
         "canonical JSON and moka future over a hit, both from raw bytes",
-        ns("parse, canonical JSON, moka future") / guarded,
+        ns("parse, canonical JSON, moka future") / from_bytes.ns,
         10.0,
     );
     goals.at_least(
         "canonical JSON and moka future over a hit, both from what was parsed",
-        ns("canonical JSON of a value, moka future") / ns(anew),
+        ns("canonical JSON of a value, moka future") / anew.ns,
         10.0,
     );
     goals.at_least(
         "parse, to_vec and moka sync over a hit, both from raw bytes",
-        ns("parse, to_vec, moka sync") / guarded,
+        ns("parse, to_vec, moka sync") / from_bytes.ns,
         3.0,
     );
     let crowd = crowd::run();
@@ -206,12 +237,20 @@ fn finish(goals: Goals) -> ExitCode {
     }
 }
 
-/// A call as the dispatcher makes it from a received message.
-fn call(arguments: &str) -> Call {
+/// A call as the dispatcher makes it from a received message. Peers are lent the bytes too.
+fn call(arguments: &'static str) -> Call {
+    received(Bytes::from_static(arguments.as_bytes()))
+}
+
+/// As [`call`]. Who calls is known from the session.
+fn received(arguments: Bytes) -> Call {
+    thread_local! {
+        static CALLER: Principal = Principal::new("ada@example.org");
+    }
     let mut parts = CallParts::default();
-    parts.frame = Some(Frame::from_text(arguments, &Limits::new()).expect("JSON"));
+    parts.frame = Some(Frame::parse(arguments, &Limits::new()).expect("JSON"));
     parts.arguments = Some(NodeId::ROOT);
-    parts.principal = Principal::new("ada@example.org");
+    parts.principal = CALLER.with(Principal::clone);
     Call::from_parts(parts)
 }
 

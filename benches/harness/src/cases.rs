@@ -21,6 +21,17 @@ pub struct Figures {
     pub allocations: f64,
 }
 
+impl Figures {
+    /// What this costs more than `base`.
+    pub fn over(self, base: Self) -> Self {
+        Self {
+            ns: self.ns - base.ns,
+            instructions: self.instructions.zip(base.instructions).map(|(own, base)| own - base),
+            allocations: self.allocations - base.allocations,
+        }
+    }
+}
+
 /// The cases of one bench, in the order they were added.
 #[derive(Default)]
 pub struct Cases<'a> {

@@ -8,13 +8,12 @@
 mod ours;
 mod peers;
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use harness::{Cases, Counting, Figures, Goals};
+use harness::{Cases, Counting, Goals};
 use toolpost::tool::{Call, Mark};
 
 use ours::{Full, Requests};
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
         .main();
     println!("calls that the observers counted: {}", full.ended.load(Ordering::Relaxed));
 
-    let over = |case: &str, base: &str| over(&figures, case, base);
+    let over = |case: &str, base: &str| figures[case].over(figures[base]);
     let (full, hit, miss) =
         (over("full", "bare"), over("hit", "bare"), over("miss and insert", "bare, new arguments"));
     let tower = over("tower-resilience, in place", "a call to clone");
@@ -76,16 +75,6 @@ fn main() -> ExitCode {
     match goals.finish() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    }
-}
-
-/// What `case` costs more than `base`.
-fn over(figures: &BTreeMap<&'static str, Figures>, case: &str, base: &str) -> Figures {
-    let (case, base) = (figures[case], figures[base]);
-    Figures {
-        ns: case.ns - base.ns,
-        instructions: case.instructions.zip(base.instructions).map(|(case, base)| case - base),
-        allocations: case.allocations - base.allocations,
     }
 }
 

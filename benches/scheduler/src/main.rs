@@ -56,7 +56,10 @@ fn main() -> std::process::ExitCode {
         .main();
     let ns = |name: &str| figures[name].ns;
     let clock = ns("a clock read");
-    println!("firq reads the clock {} times per cycle, which is taken off its figure", peers::Firq::CLOCK_READS);
+    println!(
+        "firq reads the clock {} times per cycle, which is taken off its figure",
+        peers::Firq::CLOCK_READS
+    );
 
     let mut goals = Goals::new();
     let seat = ns("free seat: toolpost try_seat") / ns("free seat: tokio Semaphore try_acquire");
@@ -79,7 +82,8 @@ fn main() -> std::process::ExitCode {
         let part = |of: fn(&simulator::goals::Flood) -> f64| runs.iter().map(of).sum::<f64>() / SEEDS as f64;
         let (jain, p99, alone) = (part(|run| run.jain), part(|run| run.p99), part(|run| run.p99_alone));
         println!("{name:24} {jain:>12.4} {p99:>18.3} {alone:>10.3}");
-        let worst = |of: fn(&simulator::goals::Flood) -> f64| runs.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+        let worst =
+            |of: fn(&simulator::goals::Flood) -> f64| runs.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
         of_ours.get_or_insert((-worst(|run| -run.jain), worst(|run| run.p99 / run.p99_alone)));
     }
     let (jain, p99) = of_ours.unwrap_or((f64::NAN, f64::NAN));

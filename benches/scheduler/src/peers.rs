@@ -72,7 +72,9 @@ impl Firq {
             priority: firq_core::Priority::Normal,
             cost: 1,
         };
-        let EnqueueResult::Enqueued = self.scheduler.enqueue(tenant.into(), task) else { panic!("there is room") };
+        let EnqueueResult::Enqueued = self.scheduler.enqueue(tenant.into(), task) else {
+            panic!("there is room")
+        };
     }
 
     /// Asks until there is an answer: it says `Empty` while jobs wait, when the deficit it looks at is used up.
@@ -99,7 +101,8 @@ pub struct Cronoq {
 
 impl Cronoq {
     fn new(workers: u32, tenants: u64) -> Self {
-        let pool = PoolConfig { fairness: Some(Fairness::default()), ..PoolConfig::fixed("default", workers) };
+        let pool =
+            PoolConfig { fairness: Some(Fairness::default()), ..PoolConfig::fixed("default", workers) };
         let core = Core::new(CoreConfig { pools: vec![pool], ..CoreConfig::default() });
         Self { core, names: (0..tenants).map(|tenant| tenant.to_string().into()).collect(), now: 0 }
     }
@@ -203,7 +206,10 @@ impl CronoqPolicy {
 impl Policy for CronoqPolicy {
     fn submit(&mut self, id: usize, job: &Job, now: f64, out: &mut Decisions) {
         self.cronoq.now = (now * 1e6) as u64;
-        let spec = TaskSpec { tenant: Some(self.cronoq.names[job.tenant as usize].clone()), ..TaskSpec::new(id as u64) };
+        let spec = TaskSpec {
+            tenant: Some(self.cronoq.names[job.tenant as usize].clone()),
+            ..TaskSpec::new(id as u64)
+        };
         if self.cronoq.core.submit(Time(self.cronoq.now), spec).is_err() {
             out.refused.push(id);
         }

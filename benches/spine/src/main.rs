@@ -10,10 +10,16 @@ fn main() -> std::process::ExitCode {
     let (small, structured) = (messages::small(), messages::structured());
     for body in [&small, &structured] {
         let (ours, limit) = (parsed(&ours::server().answer(body)), parsed(&limit::answer(body)));
-        assert_eq!(ours["result"]["structuredContent"], limit["result"]["structuredContent"], "all do the same work");
+        assert_eq!(
+            ours["result"]["structuredContent"], limit["result"]["structuredContent"],
+            "all do the same work"
+        );
         assert_eq!(ours["result"]["content"], limit["result"]["content"], "all do the same work");
         let rmcp = parsed(&rmcp_types::answer(body));
-        assert_eq!(ours["result"]["structuredContent"], rmcp["result"]["structuredContent"], "all do the same work");
+        assert_eq!(
+            ours["result"]["structuredContent"], rmcp["result"]["structuredContent"],
+            "all do the same work"
+        );
     }
     println!("small: {} bytes, structured: {} bytes", small.len(), structured.len());
     let server = ours::server();
@@ -29,7 +35,11 @@ fn main() -> std::process::ExitCode {
     let mut goals = Goals::new();
     goals.at_most("small call / limit", cost("small: toolpost") / cost("small: limit"), 1.6);
     goals.at_most("structured call / limit", cost("structured: toolpost") / cost("structured: limit"), 1.6);
-    goals.at_most("structured call / rmcp", cost("structured: toolpost") / cost("structured: rmcp types"), 1.0 / 3.0);
+    goals.at_most(
+        "structured call / rmcp",
+        cost("structured: toolpost") / cost("structured: rmcp types"),
+        1.0 / 3.0,
+    );
     match goals.finish() {
         true => std::process::ExitCode::SUCCESS,
         false => std::process::ExitCode::FAILURE,

@@ -97,7 +97,11 @@ fn item(n: u32) -> Item {
         quantity: n % 7 + 1,
         unit_price: f64::from(n) * 1.25 + 0.5,
         tags: vec!["turning".into(), "carbide".into(), format!("bin-{n}")],
-        size: Size { width: 12.5, height: f64::from(n) + 0.25, unit: if n % 2 == 0 { Unit::Mm } else { Unit::Cm } },
+        size: Size {
+            width: 12.5,
+            height: f64::from(n) + 0.25,
+            unit: if n % 2 == 0 { Unit::Mm } else { Unit::Cm },
+        },
         note: (n % 3 == 0).then(|| "keep dry".into()),
     }
 }

@@ -27,7 +27,9 @@ impl Server {
     /// From bytes to bytes.
     pub fn answer(&self, body: &[u8]) -> Vec<u8> {
         let frame = Frame::parse(Bytes::copy_from_slice(body), &self.limits).expect("a frame");
-        let Ok(Message::Request { id, params: Some(params), .. }) = Message::read(&frame) else { unreachable!() };
+        let Ok(Message::Request { id, params: Some(params), .. }) = Message::read(&frame) else {
+            unreachable!()
+        };
         let mut parts = CallParts::default();
         let name = params.member("name").expect("a name");
         parts.tool = frame.text().slice_ref(&name.raw()[1..name.raw().len() - 1]);
@@ -36,7 +38,9 @@ impl Server {
         parts.request_id = Some(id.clone());
         parts.frame = Some(frame);
         let mut call = pin!(self.dispatcher.call(Request::from_parts(parts)));
-        let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { unreachable!() };
+        let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            unreachable!()
+        };
         let Answer::Result(output) = Answer::of(result) else { unreachable!() };
         let mut out = Vec::with_capacity(output.weight() * 2 + 256);
         reply::result(&mut out, &id, |out| {

@@ -1,6 +1,8 @@
 //! The same call with rmcp's model types: decode, typed arguments, typed result, encode.
 
-use rmcp::model::{CallToolResult, ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage, ServerResult};
+use rmcp::model::{
+    CallToolResult, ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJsonRpcMessage, ServerResult,
+};
 use serde::Serialize;
 
 use crate::messages::{Echo, Echoed, Order, price};
