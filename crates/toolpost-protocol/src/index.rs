@@ -68,6 +68,12 @@ impl Entry {
         Self { start: start as u32, end: end as u32, next, meta: kind as u32 | flags }
     }
 
+    /// A value that holds no other: `meta` is its kind and flags.
+    #[inline(always)]
+    pub(crate) const fn scalar(start: usize, end: usize, meta: u32) -> Self {
+        Self { start: start as u32, end: end as u32, next: 0, meta }
+    }
+
     pub(crate) const fn kind(self) -> Kind {
         match self.meta & KIND {
             0 => Kind::Null,
@@ -98,6 +104,19 @@ impl Entry {
         self.meta & flag != 0
     }
 
+    /// Counts one more child of a container.
+    #[inline(always)]
+    pub(crate) const fn add_child(&mut self) {
+        self.meta += 1 << LEN_SHIFT;
+    }
+
+    /// Completes a container.
+    #[inline(always)]
+    pub(crate) const fn close(&mut self, end: usize, next: usize) {
+        self.end = end as u32;
+        self.next = next as u32;
+    }
+
     pub(crate) const fn len(self) -> u32 {
         self.meta >> LEN_SHIFT
     }
@@ -113,31 +132,12 @@ impl Entry {
     pub(crate) fn inner(self, text: &str) -> &str {
         &text[self.start as usize + 1..self.end as usize - 1]
     }
-
-    /// Sets an open container aside while one inside it is read: its children so far, and the set
-    /// of its names. Until it closes, its `next` is its parent.
-    pub(crate) const fn suspend(&mut self, len: u32, names: u32) {
-        self.end = names;
-        self.meta = self.meta & ((1 << LEN_SHIFT) - 1) | len << LEN_SHIFT;
-    }
-
-    /// What [`suspend`](Self::suspend) kept: whether it is an object, its children, its names.
-    pub(crate) const fn resume(self) -> (bool, u32, u32) {
-        (self.is(Kind::Object), self.len(), self.end)
-    }
-
-    /// Completes a container.
-    pub(crate) const fn close(&mut self, end: usize, next: u32, len: u32) {
-        self.end = end as u32;
-        self.next = next;
-        self.meta = self.meta & ((1 << LEN_SHIFT) - 1) | len << LEN_SHIFT;
-    }
 }
 
 /// How many spare indexes a thread keeps.
 const SPARES: usize = 16;
 /// The largest index worth keeping, in entries: 256 KiB.
-const LARGEST_SPARE: usize = 1 << 14;
+pub(crate) const LARGEST_SPARE: usize = 1 << 14;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<Entry>>> = const { RefCell::new(Vec::new()) };

@@ -1,6 +1,7 @@
 //! Member names of one object: no two alike, none that the decoder takes for its own.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use crate::index::{ESCAPED, Entry};
 use crate::text;
@@ -23,17 +24,18 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 
 /// The bit that stands for a name in its object's set; alike names have the same.
 #[inline(always)]
-pub(crate) const fn bit(hash: u32) -> u32 {
-    1 << (hash >> 27)
+pub(crate) const fn bit(hash: u32) -> u64 {
+    1 << (hash & 63)
 }
 
 /// Refuses the last of `entries` if it is the name of an earlier member; members start at `first`.
 #[inline(never)]
-pub(crate) fn fresh(text: &str, entries: &[Entry], first: usize) -> Result<(), Violation> {
+pub(crate) fn fresh(text: &str, entries: &[Cell<Entry>], first: usize) -> Result<(), Violation> {
     let Some((name, entries)) = entries.split_last() else { return Ok(()) };
+    let name = name.get();
     let mut at = first;
-    while let Some(earlier) = entries.get(at) {
-        if earlier.next == name.next && unescaped(text, *earlier) == unescaped(text, *name) {
+    while let Some(earlier) = entries.get(at).map(Cell::get) {
+        if earlier.next == name.next && unescaped(text, earlier) == unescaped(text, name) {
             return Err(Violation::new(ViolationKind::DuplicateName, name.start as usize));
         }
         at = after(entries, at + 1);
@@ -42,8 +44,8 @@ pub(crate) fn fresh(text: &str, entries: &[Entry], first: usize) -> Result<(), V
 }
 
 #[inline(always)]
-fn after(entries: &[Entry], at: usize) -> usize {
-    match entries.get(at) {
+fn after(entries: &[Cell<Entry>], at: usize) -> usize {
+    match entries.get(at).map(Cell::get) {
         Some(value) if value.is_container() => value.next as usize,
         _ => at + 1,
     }
@@ -53,15 +55,15 @@ fn after(entries: &[Entry], at: usize) -> usize {
 ///
 /// Sorts by hash, and names of one hash by text, so that chosen collisions cost n log n at most.
 #[cold]
-pub(crate) fn distinct(text: &str, entries: &[Entry], first: usize) -> Result<(), Violation> {
+pub(crate) fn distinct(text: &str, entries: &[Cell<Entry>], first: usize) -> Result<(), Violation> {
     let mut order = Vec::new();
     let mut at = first;
     while at < entries.len() {
-        order.push((entries[at].next, at as u32));
+        order.push((entries[at].get().next, at as u32));
         at = after(entries, at + 1);
     }
     order.sort_unstable();
-    let name = |at: u32| unescaped(text, entries[at as usize]);
+    let name = |at: u32| unescaped(text, entries[at as usize].get());
     for alike in order.chunk_by_mut(|a, b| a.0 == b.0) {
         if alike.len() == 1 {
             continue;
@@ -70,7 +72,7 @@ pub(crate) fn distinct(text: &str, entries: &[Entry], first: usize) -> Result<()
         if let Some(pair) = alike.windows(2).find(|pair| name(pair[0].1) == name(pair[1].1)) {
             return Err(Violation::new(
                 ViolationKind::DuplicateName,
-                entries[pair[1].1 as usize].start as usize,
+                entries[pair[1].1 as usize].get().start as usize,
             ));
         }
     }

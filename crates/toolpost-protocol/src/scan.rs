@@ -14,6 +14,13 @@ pub(crate) const fn fault<T>(kind: ViolationKind, at: usize) -> Checked<T> {
     Err(Violation::new(kind, at))
 }
 
+/// Something else than `expected` is there, or nothing.
+#[cold]
+pub(crate) fn fault_at<T>(rest: &[u8], len: usize, expected: &'static str) -> Checked<T> {
+    let kind = if rest.is_empty() { ViolationKind::UnexpectedEnd } else { ViolationKind::Expected(expected) };
+    fault(kind, len - rest.len())
+}
+
 /// Skips white space.
 #[inline(always)]
 pub(crate) fn blank(rest: &[u8]) -> &[u8] {
@@ -182,21 +189,6 @@ fn hex(bytes: &[u8], at: usize) -> Checked<u32> {
     Ok(unit)
 }
 
-/// What follows the integer of a few digits that `rest` starts with; `None` where [`number`] must look.
-#[inline(always)]
-pub(crate) fn short_integer<'a>(rest: &'a [u8], limits: &Limits) -> Option<&'a [u8]> {
-    let word = u64::from_le_bytes(*rest.first_chunk::<8>()?);
-    let digits = text::leading_digits(word);
-    // A zero stands first only alone.
-    let well_formed = digits == 1 || (1 < digits && rest[0] != b'0');
-    match rest.get(digits..) {
-        Some(tail @ [b',' | b'}' | b']', ..]) if well_formed && digits <= usize::from(limits.number_len) => {
-            Some(tail)
-        }
-        _ => None,
-    }
-}
-
 /// Checks the number that `rest` starts with; says what the index keeps of its form.
 #[inline(never)]
 pub(crate) fn number<'a>(bytes: &[u8], rest: &'a [u8], limits: &Limits) -> Checked<(&'a [u8], u32)> {
@@ -254,6 +246,13 @@ fn some_digits<'a>(bytes: &[u8], rest: &'a [u8]) -> Checked<&'a [u8]> {
 
 #[inline(always)]
 fn digits(mut rest: &[u8]) -> &[u8] {
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        let digits = text::leading_digits(u64::from_le_bytes(*chunk));
+        if digits < 8 {
+            return &rest[digits..];
+        }
+        rest = tail;
+    }
     while let [b'0'..=b'9', tail @ ..] = rest {
         rest = tail;
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use toolpost_protocol::{Code, Frame, Kind, Limits, Node, reply};
+use toolpost_protocol::{Code, Frame, Kind, Limits, Node, NodeId, Violation, ViolationKind, reply};
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("TOOLPOST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
@@ -76,6 +76,7 @@ fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
 }
 
 fn agrees(bytes: &[u8]) {
+    reads_ahead_without_effect(bytes);
     let theirs = serde_json::from_slice::<Value>(bytes);
     match Frame::parse(bytes.to_vec().into(), &Limits::new()) {
         Ok(frame) => {
@@ -92,6 +93,32 @@ fn agrees(bytes: &[u8]) {
         // Stricter by intention.
         Err(_) => {}
     }
+}
+
+/// Holds when blanks behind the text, which give the guard room to take it in larger pieces, change nothing.
+fn reads_ahead_without_effect(bytes: &[u8]) {
+    let outcome = |bytes: Vec<u8>| {
+        let frame = Frame::parse(bytes.into(), &Limits::new())?;
+        let mut entries = Vec::new();
+        places(frame.root(), &mut entries);
+        Ok::<_, Violation>(entries)
+    };
+    match (outcome(bytes.to_vec()), outcome([bytes, &[b' '; 16]].concat())) {
+        // There the text may go on.
+        (Err(violation), longer) if violation.kind() == ViolationKind::UnexpectedEnd => {
+            assert!(longer.is_err(), "{:?}", String::from_utf8_lossy(bytes));
+        }
+        (alone, longer) => assert_eq!(alone, longer, "{:?}", String::from_utf8_lossy(bytes)),
+    }
+}
+
+/// The place and the text of each value below `node`, and its canonical text.
+fn places(node: Node<'_>, out: &mut Vec<(NodeId, String, Vec<u8>)>) {
+    let mut canonical = Vec::new();
+    node.write_canonical(&mut canonical);
+    out.push((node.id(), node.raw().to_owned(), canonical));
+    node.items().for_each(|item| places(item, out));
+    node.members().for_each(|(_, value)| places(value, out));
 }
 
 /// The value, through the walker alone.

@@ -72,6 +72,31 @@ fn limits_hold_exactly() {
 }
 
 #[test]
+fn dense_texts_have_room_up_to_the_limit() {
+    for count in [3, 1_000, 20_000, 100_000_u32] {
+        let text = format!("[{}]", vec!["7"; count as usize].join(","));
+        assert_eq!(parse(&text).unwrap().root().len(), count as usize);
+        let check = |nodes| Frame::from_text(&*text, &Limits::new().nodes(nodes)).map(drop);
+        check(count + 1).unwrap();
+        let violation = check(count).unwrap_err();
+        let last = text.len() - 2;
+        assert_eq!(
+            (violation.kind(), violation.offset()),
+            (ViolationKind::TooManyNodes { limit: count }, last)
+        );
+    }
+}
+
+#[test]
+fn the_deepest_nesting_fits_a_small_stack() {
+    let depth = 128;
+    let text = "[{\"a\":".repeat(depth / 2) + "0" + &"}]".repeat(depth / 2);
+    let deep = move || Frame::from_text(text, &Limits::new().depth(128)).map(|frame| frame.root().len());
+    let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(deep).unwrap();
+    assert_eq!(thread.join().unwrap(), Ok(1));
+}
+
+#[test]
 fn text_that_is_not_json_is_a_parse_error() {
     refused("", ViolationKind::UnexpectedEnd, 0);
     refused("\u{feff}{}", ViolationKind::ByteOrderMark, 0);
