@@ -23,6 +23,7 @@ mod timed;
 mod verdict;
 
 pub use crate::lift::{Lent, Lifted};
+pub(crate) use cached::Looked;
 pub use cached::{Cached, Caching, ResultCache};
 pub use fallback::{Backed, Fallback};
 pub(crate) use guarded::Held;

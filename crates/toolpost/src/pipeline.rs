@@ -20,7 +20,7 @@ use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
-use self::run::Run;
+use self::run::{Missed, Run};
 use crate::layers::{
     Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
 };
@@ -154,8 +154,7 @@ impl Stages {
             Ok(output) => return Run::ended(stages, output),
             Err(looked) => looked,
         };
-        let run = Arc::clone(stages);
-        Run::boxed(stages, caching.miss(looked, call, move |call| async move { Run::new(&run, call).await }))
+        Run::missed(stages, Missed { caching, looked, call, run: Arc::clone(stages) })
     }
 }
 

@@ -7,8 +7,8 @@ use std::task::Waker;
 /// mostly nobody else comes.
 pub(super) struct Seats<T, L> {
     first: Option<(u64, Seat<T, L>)>,
-    /// All of them came later than the first.
-    others: BTreeMap<u64, Seat<T, L>>,
+    /// All of them came later than the first; `None` until somebody does.
+    others: Option<BTreeMap<u64, Seat<T, L>>>,
     next: u64,
 }
 
@@ -26,7 +26,7 @@ pub(super) const FIRST: u64 = 0;
 impl<T, L> Seats<T, L> {
     /// One waiter, in the seat [`FIRST`].
     pub(super) const fn of(seat: Seat<T, L>) -> Self {
-        Self { first: Some((FIRST, seat)), others: BTreeMap::new(), next: FIRST + 1 }
+        Self { first: Some((FIRST, seat)), others: None, next: FIRST + 1 }
     }
 
     /// Takes in another waiter, and numbers it.
@@ -36,7 +36,7 @@ impl<T, L> Seats<T, L> {
         if self.is_empty() {
             self.first = Some((number, seat));
         } else {
-            self.others.insert(number, seat);
+            self.others.get_or_insert_default().insert(number, seat);
         }
         number
     }
@@ -44,19 +44,19 @@ impl<T, L> Seats<T, L> {
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Seat<T, L>> {
         match &mut self.first {
             Some((first, seat)) if *first == number => Some(seat),
-            _ => self.others.get_mut(&number),
+            _ => self.others.as_mut()?.get_mut(&number),
         }
     }
 
     pub(super) fn remove(&mut self, number: u64) {
         match &self.first {
             Some((first, _)) if *first == number => self.first = None,
-            _ => drop(self.others.remove(&number)),
+            _ => drop(self.others.as_mut().and_then(|others| others.remove(&number))),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.is_empty()
+        self.first.is_none() && self.others.as_ref().is_none_or(BTreeMap::is_empty)
     }
 
     /// Whether nobody waits but the one with this number.
@@ -66,6 +66,7 @@ impl<T, L> Seats<T, L> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat<T, L>)> {
         let first = self.first.iter().map(|(number, seat)| (*number, seat));
-        first.chain(self.others.iter().map(|(number, seat)| (*number, seat)))
+        let others = self.others.iter().flatten().map(|(number, seat)| (*number, seat));
+        first.chain(others)
     }
 }

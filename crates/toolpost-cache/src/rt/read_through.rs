@@ -330,7 +330,12 @@ where
         if let Some((puts, _)) = missed
             && (self.0.tiers.has_slow() || self.cache().puts() != puts)
         {
-            match self.0.tiers.look(&key, now()).await {
+            let look = match self.0.tiers.has_slow() {
+                // Boxed, so that a load has no room for it that has nothing to look through.
+                true => Box::pin(self.0.tiers.look(&key, now())).await,
+                false => self.cache().peek(key.as_bytes(), now()),
+            };
+            match look {
                 Look::Fresh(entry) => return Landing::Shared(found(&entry, Source::Fresh)),
                 Look::Stale(entry) => return Landing::Shared(found(&entry, Source::Stale)),
                 Look::StaleIfError(_) | Look::Miss => {}
@@ -425,16 +430,16 @@ fn served<V: Clone, E: Clone>(
 
 /// The output of `work`, unless it takes longer than `limit` from its first poll on. What ends there has no timer.
 async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
-    let mut timer = pin!(None::<Sleep>);
+    let mut timer = None::<Pin<Box<Sleep>>>;
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
         if timer.is_none() {
-            timer.set(now().checked_add(limit).map(|end| tokio::time::sleep_until(end.into())));
+            timer = now().checked_add(limit).map(|end| Box::pin(tokio::time::sleep_until(end.into())));
         }
-        match timer.as_mut().as_pin_mut() {
-            Some(timer) => timer.poll(cx).map(|()| None),
+        match &mut timer {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| None),
             None => Poll::Pending,
         }
     })

@@ -15,7 +15,7 @@ use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 
 use super::Stages;
 use crate::clock::Moment;
-use crate::layers::{Held, Kept, Time};
+use crate::layers::{Caching, Held, Kept, Looked, Time};
 
 type Answer = Result<Output, ToolError>;
 
@@ -30,7 +30,18 @@ enum State<'a> {
     New(Option<Call>),
     /// There was an answer from the start; `None` once it was given.
     Ended(Option<Output>),
+    /// Not polled yet; `None` afterwards.
+    Missed(Option<Missed<'a>>),
     Boxed(BoxFuture<'a, Answer>),
+}
+
+/// A call that has been looked up in vain.
+pub(super) struct Missed<'a> {
+    pub(super) caching: &'a Caching,
+    pub(super) looked: Looked,
+    pub(super) call: Call,
+    /// For a load that others may come to wait for.
+    pub(super) run: Arc<Stages>,
 }
 
 impl<'a> Run<'a> {
@@ -42,6 +53,11 @@ impl<'a> Run<'a> {
     /// A call with its answer.
     pub(super) const fn ended(stages: &'a Stages, output: Output) -> Self {
         Self { stages, state: State::Ended(Some(output)) }
+    }
+
+    /// A call that the cache has no answer to.
+    pub(super) const fn missed(stages: &'a Stages, missed: Missed<'a>) -> Self {
+        Self { stages, state: State::Missed(Some(missed)) }
     }
 
     /// A call that is run by `future`.
@@ -84,6 +100,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The first poll of a call that the cache has no answer to.
+    fn load(&mut self, missed: Missed<'a>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Missed { caching, looked, call, run } = missed;
+        let mut load = caching.miss(looked, call, move |call| async move { Run::new(&run, call).await });
+        let polled = Pin::new(&mut load).poll(cx);
+        if polled.is_pending() {
+            self.state = State::Boxed(Box::pin(load));
+        }
+        polled
+    }
+
     #[inline(never)]
     fn go_on(
         &mut self,
@@ -105,6 +132,10 @@ impl Future for Run<'_> {
         match &mut self.state {
             State::New(call) => match call.take() {
                 Some(call) => self.start(call, cx),
+                None => over(),
+            },
+            State::Missed(missed) => match missed.take() {
+                Some(missed) => self.load(missed, cx),
                 None => over(),
             },
             State::Ended(output) => output.take().map_or_else(over, |output| Poll::Ready(Ok(output))),
