@@ -11,8 +11,10 @@ pub trait Observe: Send + Sync + 'static {
     fn on(&self, event: &Event<'_>);
 }
 
-/// What happened. The call says who made it, under which request id, and, in its [correlation](Call::correlation), what
-/// ties the event to everything else that is said about it and about the calls that it makes.
+/// What happened.
+///
+/// Of the call an observer sees everything: who called, its [correlation](Call::correlation) with whatever else is said
+/// about it and about the calls that it makes, its trace context. Its arguments may hold what must not be written down.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
