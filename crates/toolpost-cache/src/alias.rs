@@ -29,13 +29,25 @@ pub struct Alias<'a> {
     pub words: &'a [u8],
 }
 
+/// Words that lead to nothing fresh.
+///
+/// Most words are used once, and to remember them costs more than to find their key. So they are noted when they are met,
+/// and are worth remembering when they are met again (the doorkeeper of Einziger, Friedman and Manes, "TinyLFU", 2017).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// Not met lately, or remembered already.
+    New,
+    /// Met before: [remember](crate::Cache::remember) them, once their key is found.
+    Again,
+}
+
 /// Longer words are not remembered.
 const LONGEST: usize = 1 << 10;
 /// A power of two.
 const BUCKETS: usize = 1 << 11;
 const WAYS: usize = 4;
 
-/// How many words are known to have been asked in once.
+/// How many words are noted.
 const NOTED: usize = 1 << 12;
 
 /// An entry of at most so many bytes may outlive its place in the store, until its alias is used again or gives way. Not
@@ -52,7 +64,7 @@ const REPORT_AFTER: u64 = 16;
 pub(crate) struct Aliases<V, H = Seeded> {
     /// Of each bucket, 16 bits for each alias in it, so that words nobody has asked in need no lock.
     marks: Box<[AtomicU64]>,
-    /// The latest hashes that were to be remembered for the first time, as 16 bits each.
+    /// The latest hashes of words that were not known, as 16 bits each.
     noted: Box<[AtomicU16]>,
     buckets: OnceLock<Box<[RwLock<Bucket<V>>]>>,
     hasher: H,
@@ -112,45 +124,39 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         puts: u64,
         now: Instant,
         wanted: impl Fn(&V) -> bool,
-    ) -> Option<Fresh<'a, V>> {
+    ) -> Result<Fresh<'a, V>, Words> {
         let serves = |entry: &Entry<V>| entry.state(now) == State::Fresh && wanted(entry.value());
         let hash = self.hash(alias);
         let marked = self.marked(hash);
         if marked == 0 {
-            return None;
+            return Err(self.meet(hash));
         }
-        let locked = self.bucket(hash)?;
-        let bucket = locked.try_read().ok()?;
-        let (way, known) = bucket.known_as(alias, hash, marked)?;
+        let Some(locked) = self.bucket(hash) else { return Err(Words::New) };
+        let Ok(bucket) = locked.try_read() else { return Err(Words::New) };
+        let Some((way, known)) = bucket.known_as(alias, hash, marked) else { return Err(self.meet(hash)) };
         let version = generations.version(known.place);
         if version == known.version && (!known.is_to_report(puts) || known.report(store, puts)) {
             match &known.link {
-                Link::Held(entry) if serves(entry) => return Some(Fresh::Lent(bucket, way)),
+                Link::Held(entry) if serves(entry) => return Ok(Fresh::Lent(bucket, way)),
                 Link::Held(_) => {}
                 Link::Weak(weak) => match weak.upgrade() {
-                    Some(entry) if serves(&entry) => return Some(Fresh::Shared(entry)),
+                    Some(entry) if serves(&entry) => return Ok(Fresh::Shared(entry)),
                     _ => {}
                 },
             }
         }
         let key = known.key.clone();
         drop(bucket);
-        linked(locked, way, &key, version, store).filter(|entry| serves(entry)).map(Fresh::Shared)
+        let entry = linked(locked, way, &key, version, store).filter(|entry| serves(entry));
+        entry.map(Fresh::Shared).ok_or(Words::New)
     }
 
-    /// Remembers that `alias` leads to `key`, if this has been asked of it before and no other thread is at the same place
-    /// right now.
-    ///
-    /// Most words are used once, and to remember them costs more than to find their key: the first time they are noted
-    /// only (the doorkeeper of Einziger, Friedman and Manes, "TinyLFU", 2017).
+    /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
     pub(crate) fn remember(&self, alias: Alias<'_>, key: &[u8]) {
         if LONGEST < alias.asker.len() + alias.words.len() {
             return;
         }
         let hash = self.hash(alias);
-        if !self.was_noted(hash) {
-            return;
-        }
         let empty = || RwLock::new(Bucket { known: Vec::new(), oldest: 0 });
         self.buckets.get_or_init(|| (0..BUCKETS).map(|_| empty()).collect());
         let Some(Ok(mut bucket)) = self.bucket(hash).map(RwLock::try_write) else { return };
@@ -185,14 +191,14 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
         }
     }
 
-    /// Whether an alias of this hash has been noted; from now on it has.
-    fn was_noted(&self, hash: u64) -> bool {
+    /// Notes words of this hash.
+    fn meet(&self, hash: u64) -> Words {
         let (noted, mark) = (&self.noted[(hash >> 32) as usize % NOTED], mark(hash) as u16);
-        let was = noted.load(Ordering::Relaxed) == mark;
-        if !was {
-            noted.store(mark, Ordering::Relaxed);
+        if noted.load(Ordering::Relaxed) == mark {
+            return Words::Again;
         }
-        was
+        noted.store(mark, Ordering::Relaxed);
+        Words::New
     }
 
     /// Sets the mark of an alias of this hash that is in this way of its bucket, whose lock the caller has.
@@ -391,12 +397,6 @@ mod tests {
         Alias { of, asker: asker.as_bytes(), words: words.as_bytes() }
     }
 
-    /// What is only noted the first time.
-    fn twice(remember: impl Fn()) {
-        remember();
-        remember();
-    }
-
     #[test]
     fn names_are_equal_when_all_their_bytes_are() {
         for len in 0..40_usize {
@@ -423,12 +423,12 @@ mod tests {
             let windows = terms.lifetime.starting(now, 0.0);
             let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &generations, now);
             store.put(&key, &Arc::new(entry)).expect("room");
-            twice(|| aliases.remember(alias(parts), key.as_bytes()));
+            aliases.remember(alias(parts), key.as_bytes());
         }
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {
             for _ in 0..2 {
-                if let Some(entry) = aliases.fresh(alias(parts), &store, &generations, 0, now, |_| true) {
+                if let Ok(entry) = aliases.fresh(alias(parts), &store, &generations, 0, now, |_| true) {
                     assert_eq!(entry.read(|entry| *entry.value()), nth);
                     found += 1;
                 }
@@ -439,16 +439,16 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
-    fn words_are_remembered_the_second_time() {
+    fn words_are_worth_remembering_when_they_are_met_again() {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(100))), Instant::now());
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(10)));
+        let look = |nth: usize| cache.look_as(alias(PARTS[nth]), now).map(|_| ());
+        assert_eq!((look(0), look(1)), (Err(Words::New), Err(Words::New)));
+        assert_eq!((look(0), look(1)), (Err(Words::Again), Err(Words::Again)));
+        cache.remember(alias(PARTS[0]), key.as_bytes());
+        assert_eq!((look(0), look(1)), (Err(Words::New), Err(Words::Again)), "nothing is there");
         cache.put(&key, 1, &terms, cache.epoch(), now).expect("kept");
-        cache.remember(alias(PARTS[0]), key.as_bytes());
-        cache.remember(alias(PARTS[1]), key.as_bytes());
-        assert!(cache.look_as(alias(PARTS[0]), now).is_none());
-        cache.remember(alias(PARTS[0]), key.as_bytes());
-        assert!(cache.look_as(alias(PARTS[0]), now).is_some());
-        assert!(cache.look_as(alias(PARTS[1]), now).is_none());
+        assert_eq!((look(0), look(1)), (Ok(()), Err(Words::Again)));
     }
 
     #[test]
@@ -463,8 +463,8 @@ mod tests {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(100))), Instant::now());
         let key = Key::from("key");
         let put = |value: u32| cache.put(&key, value, terms, cache.epoch(), now).expect("kept");
-        let look = || cache.look_as(alias(PARTS[0]), now).map(|entry| *entry.value());
-        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
+        let look = || cache.look_as(alias(PARTS[0]), now).ok().map(|entry| *entry.value());
+        cache.remember(alias(PARTS[0]), key.as_bytes());
         assert_eq!(look(), None);
         // Whoever holds an entry does not make it live on.
         let mut held = vec![put(1)];
@@ -483,8 +483,8 @@ mod tests {
         assert_eq!(look(), None);
         held.push(put(5));
         assert_eq!((look(), look()), (Some(5), Some(5)));
-        assert!(cache.look_as(alias(PARTS[0]), now + Duration::from_secs(10)).is_none(), "expired");
-        assert!(cache.look_as(alias(PARTS[2]), now).is_none(), "another asker");
+        assert!(cache.look_as(alias(PARTS[0]), now + Duration::from_secs(10)).is_err(), "expired");
+        assert!(cache.look_as(alias(PARTS[2]), now).is_err(), "another asker");
         assert_eq!(cache.stats().fresh_hits, 10);
     }
 
@@ -501,13 +501,13 @@ mod tests {
         let (generations, aliases) = (Arc::new(Generations::new()), Aliases::new(Seeded::default()));
         let find = |puts| {
             let found = aliases.fresh(alias(PARTS[0]), &store, &generations, puts, now, |_| true);
-            found.is_some()
+            found.is_ok()
         };
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(weight));
         let windows = terms.lifetime.starting(now, 0.0);
         let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &generations, now));
         store.put(&key, &entry).expect("room");
-        twice(|| aliases.remember(alias(PARTS[0]), key.as_bytes()));
+        aliases.remember(alias(PARTS[0]), key.as_bytes());
         assert!(find(0) && find(0), "{weight} bytes");
         store.remove(key.as_bytes());
         let given_up = Arc::downgrade(&entry);
@@ -523,9 +523,9 @@ mod tests {
         let (cache, now, value) =
             (Cache::new(Memory::new(Bounds::entries(100))), Instant::now(), Arc::new(()));
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(1));
-        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
+        cache.remember(alias(PARTS[0]), key.as_bytes());
         cache.put(&key, Arc::clone(&value), &terms, cache.epoch(), now).expect("kept");
-        assert!(cache.look_as(alias(PARTS[0]), now).is_some());
+        assert!(cache.look_as(alias(PARTS[0]), now).is_ok());
         cache.clear();
         assert_eq!(Arc::strong_count(&value), 1);
     }
@@ -535,10 +535,10 @@ mod tests {
     fn an_entry_used_by_alias_stays_in_the_store() {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(200))), Instant::now());
         let (terms, key) = (Terms::ttl(Duration::from_secs(10)), Key::from("used"));
-        twice(|| cache.remember(alias(PARTS[0]), key.as_bytes()));
+        cache.remember(alias(PARTS[0]), key.as_bytes());
         cache.put(&key, 0, &terms, cache.epoch(), now).expect("kept");
         for n in 1..5_000_u64 {
-            assert!(cache.look_as(alias(PARTS[0]), now).is_some(), "after {n} others");
+            assert!(cache.look_as(alias(PARTS[0]), now).is_ok(), "after {n} others");
             cache.put(&Key::from(&n.to_le_bytes()[..]), n, &terms, cache.epoch(), now).expect("kept");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::alias::{Alias, Aliases, Fresh};
+use crate::alias::{Alias, Aliases, Fresh, Words};
 use crate::counters::{Count, Counters, Stats};
 use crate::entry::Entry;
 use crate::generations::{Epoch, Generations};
@@ -95,8 +95,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Remembers that whoever asks in these very words means `key`, for [`look_as`](Self::look_as).
     ///
     /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
-    /// way when there are many. The first time it is only noted: most words are used once. So this is for every look by
-    /// key that was a hit.
+    /// way when there are many. Worth its while for [words met again](Words::Again).
     pub fn remember(&self, alias: Alias<'_>, key: &[u8]) {
         self.0.aliases.remember(alias, key);
     }
@@ -106,9 +105,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
     ///
     /// This finds what a [`look`](Self::look) for the key would find, and costs a fraction of writing the key. But an
     /// entry of at most 2 KiB, by a weight that its terms give it, may be found for a while after the store gave it up
-    /// for others. `None` says only that it is to be asked by its key. Allocates nothing, and never waits.
-    #[must_use]
-    pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Option<Arc<Entry<V>>> {
+    /// for others. Allocates nothing, and never waits.
+    ///
+    /// # Errors
+    ///
+    /// If it is to be asked by its key; says whether the words are worth remembering then.
+    pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Result<Arc<Entry<V>>, Words> {
         self.find_as(alias, now, |_| true).map(|found| found.read(Arc::clone))
     }
 
@@ -119,12 +121,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
         alias: Alias<'_>,
         now: Instant,
         wanted: impl Fn(&V) -> bool,
-    ) -> Option<Fresh<'_, V>> {
+    ) -> Result<Fresh<'_, V>, Words> {
         let inner = &*self.0;
         let puts = inner.puts.load(Ordering::Relaxed);
         let found = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now, wanted)?;
         self.count(Count::FreshHit);
-        Some(found)
+        Ok(found)
     }
 
     /// The moment a load begins, for [`put`](Self::put): take it before the load reads anything.

@@ -48,7 +48,7 @@ pub mod rt;
 mod store;
 mod sync;
 
-pub use alias::Alias;
+pub use alias::{Alias, Words};
 pub use cache::{Cache, Look, NotKept};
 pub use counters::Stats;
 pub use entry::Entry;

@@ -55,7 +55,7 @@ fn run_as(
             write(writer, question);
             match stream.below(16) {
                 0..=3 => alias(question, &mut |alias| {
-                    if let Some(entry) = cache.look_as(alias, now) {
+                    if let Ok(entry) = cache.look_as(alias, now) {
                         hits += 1;
                         let by_key = cache.peek(writer.bytes(), now);
                         let same = matches!(by_key, Look::Fresh(kept) if Arc::ptr_eq(&kept, &entry));

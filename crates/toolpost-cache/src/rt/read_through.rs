@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
 use super::tasks::Tasks;
-use crate::alias::{Alias, Fresh};
+use crate::alias::{Alias, Fresh, Words};
 use crate::cache::{Cache, Look};
 use crate::counters::Count;
 use crate::entry::Entry;
@@ -214,9 +214,12 @@ where
     }
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// If it is to be asked by its key; says whether the words are worth remembering then.
     #[inline(always)]
-    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Option<Hit<'_, V, E>> {
+    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Result<Hit<'_, V, E>, Words> {
         self.cache().find_as(alias, now, Result::is_ok).map(Hit)
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 use toolpost_cache::rt::{Answer, Hit, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
-use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered};
+use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered, Words};
 use toolpost_tool::{
     CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
 };
@@ -215,37 +215,40 @@ impl Caching {
     pub(crate) fn look(&self, call: &Call) -> Result<Output, Looked> {
         let now = clock::now();
         match self.seen(call, now) {
-            Some(hit) => Ok(hit.read(fresh)),
-            None => self.look_further(call, now),
+            Ok(hit) => Ok(hit.read(fresh)),
+            Err(words) => self.look_further(call, now, words),
         }
     }
 
-    /// A fresh result of a call that came in these very words before; not all of them are found.
+    /// A fresh result of a call that came in these very words before, if nothing has to be written to find it; `None`
+    /// says that it was not looked for.
     #[inline(always)]
-    fn seen(&self, call: &Call, now: Instant) -> Option<Hit<'_, Output, ToolError>> {
+    fn seen(&self, call: &Call, now: Instant) -> Result<Hit<'_, Output, ToolError>, Option<Words>> {
         if call.is_resumed() {
-            return None;
+            return Err(None);
         }
-        self.cache.front.hit_as(self.questions.alias(call)?, now)
+        let alias = self.questions.alias(call).ok_or(None)?;
+        self.cache.front.hit_as(alias, now).map_err(Some)
     }
 
     /// As [`look`](Self::look), for a call that has not been [seen](Self::seen).
     #[inline(never)]
-    fn look_further(&self, call: &Call, now: Instant) -> Result<Output, Looked> {
-        if call.is_resumed() {
-            return Err(None);
-        }
+    fn look_further(&self, call: &Call, now: Instant, words: Option<Words>) -> Result<Output, Looked> {
         let (front, questions) = (&self.cache.front, &self.questions);
-        if questions.alias(call).is_none()
-            && let Some(hit) = questions.with_alias(call, |alias| front.hit_as(alias, now))
-        {
-            return Ok(hit.read(fresh));
-        }
+        let words = match words {
+            Some(words) => words,
+            None if call.is_resumed() => return Err(None),
+            None => match questions.with_alias(call, |alias| front.hit_as(alias, now)) {
+                Ok(hit) => return Ok(hit.read(fresh)),
+                Err(words) => words,
+            },
+        };
         let hit = questions.with_key(call, |key| {
-            front.hit(key, now).inspect(|_| {
-                // Not before it is asked again: what is asked once needs no short way.
+            let hit = front.hit(key, now);
+            if words == Words::Again && hit.is_ok() {
                 questions.with_alias(call, |alias| front.cache().remember(alias, key));
-            })
+            }
+            hit
         })?;
         Ok(hit.read(fresh))
     }
@@ -427,11 +430,14 @@ impl<T: Tool> Tool for Cached<T> {
         poll_fn(move |cx| {
             if let Some(new) = &call {
                 let now = clock::now();
-                if let Some(hit) = self.caching.seen(new, now) {
-                    call = None;
-                    return hit.read(answered);
-                }
-                let looked = match self.caching.look_further(new, now) {
+                let words = match self.caching.seen(new, now) {
+                    Ok(hit) => {
+                        call = None;
+                        return hit.read(answered);
+                    }
+                    Err(words) => words,
+                };
+                let looked = match self.caching.look_further(new, now, words) {
                     Ok(output) => {
                         call = None;
                         return Poll::Ready(Ok(output));
