@@ -8,10 +8,11 @@ use std::time::Instant;
 use crate::alias::{Alias, Aliases, Fresh, Words};
 use crate::counters::{Count, Counters, Stats};
 use crate::entry::Entry;
-use crate::generations::{Epoch, Generations};
+use crate::generations::{Epoch, Generations, Place};
 use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
 use crate::store::{Seeded, Store};
+use crate::tags::Tags;
 
 /// Remembers answers of type `V` in a [`Store`], and says what each may be used for at a given time.
 ///
@@ -223,14 +224,20 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// The epoch that a load of `key`, whose answer depends on `tags`, must not have begun before.
     #[must_use]
-    pub fn valid_since(&self, key: &[u8], tags: &[Box<str>]) -> Epoch {
-        self.0.generations.since(Generations::place(key), tags)
+    pub fn valid_since(&self, key: &[u8], tags: &Tags) -> Epoch {
+        self.since(Generations::place(key), Some(tags))
     }
 
     /// As [`valid_since`](Self::valid_since), of a key that knows its hash.
     #[cfg(feature = "tokio")]
-    pub(crate) fn valid_since_of(&self, key: &Key, tags: &[Box<str>]) -> Epoch {
-        self.0.generations.since(Generations::place_of(key), tags)
+    pub(crate) fn valid_since_of(&self, key: &Key, tags: Option<&Tags>) -> Epoch {
+        self.since(Generations::place_of(key), tags)
+    }
+
+    fn since(&self, place: Place, tags: Option<&Tags>) -> Epoch {
+        let generations = &self.0.generations;
+        let since = generations.since_at(place);
+        tags.map_or(since, |tags| since.max(tags.last(generations)))
     }
 
     /// What it has seen, and what it holds.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::generations::{Epoch, Generations, Place, Tag};
+use crate::generations::{Epoch, Generations, Place};
 use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
+use crate::tags::Carried;
 
 /// A stored answer with what decides whether it may be served.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Entry<V> {
     /// Bytes of the value and its key.
     weight: usize,
     born: Epoch,
-    tags: Box<[Arc<Tag>]>,
+    tags: Carried,
     generations: Arc<Generations>,
     place: Place,
     /// Nanoseconds after `stored` before which nobody else refreshes.
@@ -34,14 +35,13 @@ impl<V> Entry<V> {
         generations: &Arc<Generations>,
         now: Instant,
     ) -> Self {
-        let tags = terms.tags().iter().map(|name| generations.tag(name)).collect();
         Self {
             value,
             windows,
             stored: now,
             weight: terms.weight.saturating_add(key.as_bytes().len()),
             born,
-            tags,
+            tags: terms.tags().carried(generations),
             generations: Arc::clone(generations),
             place: Generations::place_of(key),
             refresh_after: AtomicU64::new(0),
@@ -62,7 +62,7 @@ impl<V> Entry<V> {
     /// Whether one of its tags has been invalidated since its load began.
     #[must_use]
     pub fn is_invalidated(&self) -> bool {
-        self.tags.iter().any(|tag| tag.is_after(self.born))
+        self.tags.iter().any(|tag| self.born < tag.last())
     }
 
     /// Whether neither its tags nor its key nor the whole cache has been invalidated since its load began.

@@ -6,7 +6,7 @@
 //! invalidation can never be taken for one that began after it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::key::{Key, hash_of};
@@ -21,11 +21,21 @@ pub struct Epoch(pub(crate) u64);
 pub(crate) struct Tag {
     pub(crate) name: Box<str>,
     last: AtomicU64,
+    /// How many entries carry it.
+    carriers: AtomicUsize,
 }
 
 impl Tag {
-    pub(crate) fn is_after(&self, epoch: Epoch) -> bool {
-        epoch.0 < self.last.load(Ordering::Acquire)
+    pub(crate) fn last(&self) -> Epoch {
+        Epoch(self.last.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn gain(&self) {
+        self.carriers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lose(&self) {
+        self.carriers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -53,7 +63,7 @@ struct Tags {
     by_name: HashMap<Box<str>, Arc<Tag>, Seeded>,
     /// No forgotten tag was invalidated after this.
     floor: u64,
-    /// At this many tags, those that nothing carries are forgotten.
+    /// At this many tags, those that nobody holds are forgotten.
     sweep_at: usize,
 }
 
@@ -72,12 +82,11 @@ impl Generations {
         Epoch(self.clock.load(Ordering::Acquire))
     }
 
-    /// Invalidates a tag; returns how many holders it has.
+    /// Invalidates a tag; returns how many entries carry it.
     pub(crate) fn invalidate(&self, name: &str) -> usize {
         let tag = self.tag(name);
         tag.last.fetch_max(self.tick(), Ordering::AcqRel);
-        // Less the map and this function.
-        Arc::strong_count(&tag).saturating_sub(2)
+        tag.carriers.load(Ordering::Relaxed)
     }
 
     pub(crate) fn remove(&self, key: &[u8]) {
@@ -90,16 +99,10 @@ impl Generations {
         self.cleared.fetch_max(tick, Ordering::AcqRel);
     }
 
-    /// The earliest epoch at which a load of a key there, whose answer depends on `tags`, may have begun to be of use
-    /// still.
-    pub(crate) fn since(&self, place: Place, tags: &[Box<str>]) -> Epoch {
-        let Epoch(own) = self.since_at(place);
-        if tags.is_empty() {
-            return Epoch(own);
-        }
+    /// When the tag of that name was last invalidated, at the latest.
+    pub(crate) fn last(&self, name: &str) -> Epoch {
         let known = self.tags.read().unwrap_or_else(PoisonError::into_inner);
-        let last = |name: &str| known.by_name.get(name).map_or(0, |tag| tag.last.load(Ordering::Acquire));
-        Epoch(tags.iter().map(|name| last(name)).fold(own, u64::max))
+        known.by_name.get(name).map_or(Epoch(known.floor), |tag| tag.last())
     }
 
     /// The tag of that name, known from now on.
@@ -115,7 +118,9 @@ impl Generations {
             known.sweep();
         }
         let floor = known.floor;
-        let tag = || Arc::new(Tag { name: name.into(), last: AtomicU64::new(floor) });
+        let tag = || {
+            Arc::new(Tag { name: name.into(), last: AtomicU64::new(floor), carriers: AtomicUsize::new(0) })
+        };
         Arc::clone(known.by_name.entry(name.into()).or_insert_with(tag))
     }
 
@@ -159,16 +164,16 @@ impl Generations {
 }
 
 impl Tags {
-    /// Forgets the tags that nothing carries, and lets the floor stand for them.
+    /// Forgets the tags that no entry and no list holds, and lets the floor stand for them.
     fn sweep(&mut self) {
         let mut floor = self.floor;
         self.by_name.retain(|_, tag| {
             // Under the write lock nobody takes a new share, so one share is the map's own.
-            let carried = 1 < Arc::strong_count(tag);
-            if !carried {
+            let held = 1 < Arc::strong_count(tag);
+            if !held {
                 floor = floor.max(tag.last.load(Ordering::Acquire));
             }
-            carried
+            held
         });
         self.floor = floor;
         self.sweep_at = (2 * self.by_name.len()).max(256);
@@ -184,12 +189,14 @@ mod tests {
         let generations = Generations::new();
         let before = generations.now();
         generations.invalidate("early");
+        let invalidated = generations.now();
         for n in 0..2_000 {
             drop(generations.tag(&format!("passing {n}")));
         }
         let known = generations.tags.read().map(|tags| tags.by_name.len()).unwrap_or(0);
         assert!(known <= 512, "{known} tags that nothing carries");
-        assert!(generations.tag("early").is_after(before));
-        assert!(!generations.tag("early").is_after(generations.now()));
+        assert_eq!(generations.last("early"), invalidated, "though it is forgotten");
+        assert!(before < generations.tag("early").last());
+        assert!(generations.tag("early").last() <= generations.now());
     }
 }

@@ -47,6 +47,7 @@ mod lifetime;
 pub mod rt;
 mod store;
 mod sync;
+mod tags;
 
 pub use alias::{Alias, Words};
 pub use cache::{Cache, Look, NotKept};
@@ -61,3 +62,4 @@ pub use store::Moka;
 pub use store::{Bounds, Lru, Memory, Oversized, Recalled, Seeded, SlowStore, Store, Tiered, Usage};
 #[cfg(feature = "disk")]
 pub use store::{Codec, Disk, DiskError, Own, Persist};
+pub use tags::Tags;

@@ -1,7 +1,8 @@
 //! How long an answer is good for, and what it is when it no longer is.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::tags::Tags;
 
 /// How long an answer is fresh, and how long it may still serve after that.
 ///
@@ -115,14 +116,14 @@ pub struct Terms {
     pub(crate) lifetime: Lifetime,
     pub(crate) weight: usize,
     /// `None` instead of an empty list, which need not be counted.
-    tags: Option<Arc<[Box<str>]>>,
+    tags: Tags,
 }
 
 impl Terms {
     /// Kept for `lifetime`, weightless, depending on nothing.
     #[must_use]
     pub fn new(lifetime: Lifetime) -> Self {
-        Self { lifetime, weight: 0, tags: None }
+        Self { lifetime, weight: 0, tags: Tags::default() }
     }
 
     /// Fresh for `ttl`, then dead.
@@ -140,14 +141,9 @@ impl Terms {
     /// Makes the answer die when any of `tags` is invalidated too.
     #[must_use]
     pub fn tagged<T: Into<Box<str>>>(self, tags: impl IntoIterator<Item = T>) -> Self {
-        let mut all = self.tags().to_vec();
-        for tag in tags.into_iter().map(Into::into) {
-            // Twice is once: an invalidation counts who carries its tag.
-            if !all.contains(&tag) {
-                all.push(tag);
-            }
-        }
-        self.with_tags(all.into())
+        let own = self.tags.iter().map(Into::into);
+        let tags = own.chain(tags.into_iter().map(Into::into)).collect::<Tags>();
+        Self { tags, ..self }
     }
 
     /// Makes the answer die when what `path` names, or anything above it, is invalidated too.
@@ -164,13 +160,13 @@ impl Terms {
 
     /// The tags the answer depends on.
     #[must_use]
-    pub fn tags(&self) -> &[Box<str>] {
-        self.tags.as_deref().unwrap_or_default()
+    pub const fn tags(&self) -> &Tags {
+        &self.tags
     }
 
-    /// Makes the answer depend on `tags` and on nothing else, sharing a list made before.
+    /// Makes the answer depend on `tags` and on nothing else.
     #[must_use]
-    pub fn with_tags(self, tags: Arc<[Box<str>]>) -> Self {
-        Self { tags: (!tags.is_empty()).then_some(tags), ..self }
+    pub fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use support::key;
-use toolpost_cache::{Arrival, Boarding, Cache, Flights, Landing, Lift, Panicked};
+use toolpost_cache::{Arrival, Boarding, Cache, Flights, Landing, Lift, Panicked, Tags};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -251,7 +251,7 @@ fn panicked() -> Panicked {
 fn a_load_overtaken_by_an_invalidation_is_not_joined() {
     let cache: Cache<u64> = Cache::new(toolpost_cache::Memory::new(toolpost_cache::Bounds::entries(10)));
     let (flights, gate) = (Flights::new(), Gate::default());
-    let tags: Vec<Box<str>> = vec!["tag".into()];
+    let tags = Tags::from_iter(["tag"]);
     let join = |value| -> Boxed<u64> {
         let boarding = Boarding::since(cache.valid_since(b"k", &tags), cache.epoch(), ());
         let gate = gate.clone();

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::flight::Lift;
 use crate::lifetime::Terms;
+use crate::tags::Tags;
 
 /// A question, for one caller.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Request<'a, L = ()> {
     pub(super) key: &'a [u8],
-    pub(super) tags: &'a [Box<str>],
+    pub(super) tags: Option<&'a Tags>,
     pub(super) limit: Duration,
     pub(super) pause: Duration,
     pub(super) urgency: L,
@@ -22,7 +23,7 @@ impl<'a> Request<'a> {
     /// A question with this key, and a minute for its load.
     pub const fn new(key: &'a [u8]) -> Self {
         let (limit, pause) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { key, tags: &[], limit, pause, urgency: () }
+        Self { key, tags: None, limit, pause, urgency: () }
     }
 }
 
@@ -38,8 +39,8 @@ impl<'a, L> Request<'a, L> {
     }
 
     /// Names the tags the answer will depend on: a load overtaken by their invalidation is not joined.
-    pub fn tags(self, tags: &'a [Box<str>]) -> Self {
-        Self { tags, ..self }
+    pub fn tags(self, tags: &'a Tags) -> Self {
+        Self { tags: Some(tags), ..self }
     }
 
     /// Says how urgent the caller is.

@@ -258,13 +258,13 @@ impl File {
         let found = recalled.and_then(|record| {
             let windows = record.times.windows(self.clock, now)?;
             let value = C::decode(record.value)?;
-            let tags: Arc<[Box<str>]> = record.tags.iter().map(|tag| Box::from(*tag)).collect();
+            let tags = record.tags.iter().copied().collect();
             Some((record.written, Recalled::new(value, windows, record.weight, tags)))
         });
         if let Some((written, recalled)) = found {
             let mut last = if recalled.tags.is_empty() { 0 } else { floor };
-            for tag in &*recalled.tags {
-                last = last.max(tags.get(&**tag)?.map_or(0, |at| at.value()));
+            for tag in recalled.tags.iter() {
+                last = last.max(tags.get(tag)?.map_or(0, |at| at.value()));
             }
             if last <= written {
                 return Ok(Some(recalled));

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::lifetime::Windows;
+use crate::tags::Tags;
 
 /// Keeps entries where reaching them takes time: on disk, or on another machine.
 ///
@@ -83,13 +84,13 @@ pub struct Recalled<V> {
     /// Bytes of the value, as its terms gave them.
     pub weight: usize,
     /// The tags it depends on.
-    pub tags: Arc<[Box<str>]>,
+    pub tags: Tags,
 }
 
 impl<V> Recalled<V> {
     /// An answer with these windows, weight and tags.
     #[must_use]
-    pub fn new(value: V, windows: Windows, weight: usize, tags: Arc<[Box<str>]>) -> Self {
+    pub fn new(value: V, windows: Windows, weight: usize, tags: Tags) -> Self {
         Self { value, windows, weight, tags }
     }
 }

@@ -1,0 +1,153 @@
+//! What answers depend on, by name.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+
+use crate::generations::{Epoch, Generations, Tag};
+
+/// A list of tags without repetition. Clones share it.
+///
+/// It is made once for all the answers that depend on the same: the first cache that meets it remembers in it where its
+/// tags are, and does not look for them again.
+#[derive(Clone, Default)]
+pub struct Tags(Option<Arc<List>>);
+
+struct List {
+    names: Box<[Box<str>]>,
+    found: OnceLock<Found>,
+}
+
+/// Where the tags are in one cache.
+struct Found {
+    of: Weak<Generations>,
+    tags: Arc<[Arc<Tag>]>,
+}
+
+impl Tags {
+    /// The names, in the order in which they were given.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names().iter().map(|name| &**name)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn names(&self) -> &[Box<str>] {
+        self.0.as_deref().map_or(&[], |list| &list.names)
+    }
+
+    /// The tags themselves, for an entry.
+    pub(crate) fn carried(&self, generations: &Arc<Generations>) -> Carried {
+        let Some(list) = self.0.as_deref() else { return Carried(None) };
+        let find = || list.names.iter().map(|name| generations.tag(name)).collect();
+        let found = list.found.get_or_init(|| Found { of: Arc::downgrade(generations), tags: find() });
+        let tags = if found.is_of(generations) { Arc::clone(&found.tags) } else { find() };
+        tags.iter().for_each(|tag| tag.gain());
+        Carried(Some(tags))
+    }
+
+    /// When one of the tags was last invalidated.
+    pub(crate) fn last(&self, generations: &Arc<Generations>) -> Epoch {
+        let Some(list) = self.0.as_deref() else { return Epoch(0) };
+        match list.found.get() {
+            Some(found) if found.is_of(generations) => found.tags.iter().map(|tag| tag.last()).max(),
+            _ => list.names.iter().map(|name| generations.last(name)).max(),
+        }
+        .unwrap_or(Epoch(0))
+    }
+}
+
+impl Found {
+    fn is_of(&self, generations: &Arc<Generations>) -> bool {
+        self.of.as_ptr() == Arc::as_ptr(generations)
+    }
+}
+
+impl<T: Into<Box<str>>> FromIterator<T> for Tags {
+    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
+        let mut all: Vec<Box<str>> = Vec::new();
+        for name in names.into_iter().map(Into::into) {
+            // Twice is once: an invalidation counts who carries its tag.
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        let names = Some(all).filter(|all| !all.is_empty());
+        Self(names.map(|names| Arc::new(List { names: names.into(), found: OnceLock::new() })))
+    }
+}
+
+impl PartialEq for Tags {
+    fn eq(&self, other: &Self) -> bool {
+        self.names() == other.names()
+    }
+}
+
+impl Eq for Tags {}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The tags of one entry, each of which counts who carries it.
+#[derive(Debug)]
+pub(crate) struct Carried(Option<Arc<[Arc<Tag>]>>);
+
+impl Carried {
+    #[inline(always)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tag> {
+        self.0.iter().flat_map(|tags| tags.iter().map(|tag| &**tag))
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.iter().for_each(Tag::lose);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{Bounds, Cache, Key, Look, Memory, NotKept, Terms};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
+    fn one_list_serves_two_caches() {
+        let cache = || Cache::new(Memory::new(Bounds::entries(100)));
+        let (one, other, now) = (cache(), cache(), Instant::now());
+        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).tagged(["a", "b", "a"]));
+        let put = |cache: &Cache<()>, epoch| cache.put(&key, (), &terms, epoch, now).map(drop);
+        let is_kept = |cache: &Cache<()>| matches!(cache.look(key.as_bytes(), now), Look::Fresh(_));
+        for cache in [&one, &other, &one] {
+            assert_eq!(put(cache, cache.epoch()), Ok(()));
+        }
+        let began = other.epoch();
+        assert_eq!(other.invalidate("b"), 1);
+        assert_eq!((is_kept(&one), is_kept(&other)), (true, false));
+        assert_eq!(put(&other, began), Err(NotKept::Outdated));
+        assert_eq!(one.valid_since(b"k", terms.tags()), one.epoch());
+        assert_eq!(other.valid_since(b"k", terms.tags()), other.epoch());
+        assert_eq!((one.invalidate("a"), other.invalidate("a")), (1, 0));
+        assert_eq!(one.valid_since(b"k", terms.tags()), one.epoch());
+        assert_eq!((is_kept(&one), one.invalidate("a")), (false, 0));
+    }
+
+    #[test]
+    fn a_list_is_its_names() {
+        let tags = ["b", "a", "b"].into_iter().collect::<Tags>();
+        assert_eq!(tags.iter().collect::<Vec<_>>(), ["b", "a"]);
+        assert_ne!(tags, ["a", "b"].into_iter().collect());
+        assert_eq!(Tags::default(), Tags::from_iter([""; 0]));
+        assert!(Tags::default().is_empty() && !tags.is_empty());
+        assert_eq!(format!("{tags:?}"), r#"["b", "a"]"#);
+    }
+}
