@@ -296,6 +296,24 @@ fn a_more_urgent_waiter_lifts_the_load() {
 }
 
 #[test]
+fn a_waiter_whose_rise_panics_keeps_no_seat() {
+    let flights: Flights<u64, u8> = Flights::new();
+    let join = |urgency: u8| -> Boxed<u64> {
+        Box::pin(flights.join(key("k"), Boarding::any(urgency), move |lift: Lift<u8>| {
+            lift.on_rise(move |risen| assert!(*risen <= urgency, "for the test"));
+            std::future::pending()
+        }))
+    };
+    let bell = Arc::new(Bell::default());
+    let (mut first, mut second) = (join(1), join(2));
+    assert!(poll(&mut first, &bell).is_pending());
+    let risen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut second, &bell)));
+    assert!(risen.is_err());
+    drop((first, second));
+    assert!(flights.is_empty(), "nobody waits, and nobody who is not there is waited for");
+}
+
+#[test]
 fn a_waiter_polled_for_another_reason_takes_over_a_load_left_waiting() {
     let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
     let mut waiters = crowd(2, || waiter(&flights, &gate, &runs, || Landing::Shared(7)));

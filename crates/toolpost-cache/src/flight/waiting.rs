@@ -85,14 +85,14 @@ impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
             seat = lock(&flight.state).seats.add(Seat { waker: waker.clone(), urgency, own: None });
         }
         drop(map);
-        let lift = if joined {
-            raise(&flight.height, &self.boarding.urgency);
-            None
-        } else {
-            Some(Lift::first(Arc::clone(&flight) as Arc<dyn Raised<L>>, self.boarding.urgency.clone()))
-        };
         self.at = At::Aboard(flight, seat);
-        lift
+        // From here on a panic gives up the seat: the hook that a rise calls is somebody else's code.
+        let At::Aboard(flight, _) = &self.at else { return None };
+        if joined {
+            raise(&flight.height, &self.boarding.urgency);
+            return None;
+        }
+        Some(Lift::first(Arc::clone(flight) as Arc<dyn Raised<L>>, self.boarding.urgency.clone()))
     }
 }
 
