@@ -362,6 +362,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::tags::Ties;
     use crate::{Bounds, Cache, Memory, Terms};
 
     /// All aliases collide, within a bucket and without.
@@ -415,13 +416,13 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
     fn equal_hashes_lead_nobody_astray() {
         let (store, generations, now) =
-            (Memory::new(Bounds::entries(100)), Generations::new(), Instant::now());
-        let (generations, aliases) = (Arc::new(generations), Aliases::new(OneBit));
+            (Memory::new(Bounds::entries(100)), Arc::new(Generations::new()), Instant::now());
+        let (free, aliases) = (Ties::free(Arc::clone(&generations)), Aliases::new(OneBit));
         for (nth, parts) in PARTS.into_iter().enumerate() {
             let key = Key::from(&[nth as u8][..]);
             let terms = Terms::ttl(Duration::from_secs(1));
             let windows = terms.lifetime.starting(now, 0.0);
-            let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &generations, now);
+            let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &free, now);
             store.put(&key, &Arc::new(entry)).expect("room");
             aliases.remember(alias(parts), key.as_bytes());
         }
@@ -499,13 +500,14 @@ mod tests {
     fn give_up(weight: usize, held: bool) {
         let (store, now) = (Memory::new(Bounds::entries(100)), Instant::now());
         let (generations, aliases) = (Arc::new(Generations::new()), Aliases::new(Seeded::default()));
+        let free = Ties::free(Arc::clone(&generations));
         let find = |puts| {
             let found = aliases.fresh(alias(PARTS[0]), &store, &generations, puts, now, |_| true);
             found.is_ok()
         };
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(weight));
         let windows = terms.lifetime.starting(now, 0.0);
-        let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &generations, now));
+        let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &free, now));
         store.put(&key, &entry).expect("room");
         aliases.remember(alias(PARTS[0]), key.as_bytes());
         assert!(find(0) && find(0), "{weight} bytes");

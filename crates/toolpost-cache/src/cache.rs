@@ -12,7 +12,7 @@ use crate::generations::{Epoch, Generations, Place};
 use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
 use crate::store::{Seeded, Store};
-use crate::tags::Tags;
+use crate::tags::{Tags, Ties};
 
 /// Remembers answers of type `V` in a [`Store`], and says what each may be used for at a given time.
 ///
@@ -25,6 +25,8 @@ struct Inner<V> {
     store: Box<dyn Store<V>>,
     aliases: Aliases<V>,
     generations: Arc<Generations>,
+    /// Those of an entry without tags.
+    free: Arc<Ties>,
     counters: Counters,
     /// Counts answers, kept or not; it spreads their jitter too.
     puts: AtomicU64,
@@ -59,10 +61,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// An empty cache that keeps its entries in `store`.
     #[must_use]
     pub fn new(store: impl Store<V>) -> Self {
+        let generations = Arc::new(Generations::new());
         Self(Arc::new(Inner {
             store: Box::new(store),
             aliases: Aliases::new(Seeded::default()),
-            generations: Arc::new(Generations::new()),
+            free: Ties::free(Arc::clone(&generations)),
+            generations,
             counters: Counters::default(),
             puts: AtomicU64::new(0),
         }))
@@ -170,7 +174,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if windows.state(now) == State::Dead {
             return Err(NotKept::NoLifetime);
         }
-        let entry = Entry::new(value, key, windows, terms, epoch, &inner.generations, now);
+        let entry = Entry::new(value, key, windows, terms, epoch, &inner.free, now);
         if !entry.is_current() {
             return Err(NotKept::Outdated);
         }

@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 use crate::generations::{Epoch, Generations, Place};
 use crate::key::Key;
 use crate::lifetime::{State, Terms, Windows};
-use crate::tags::Carried;
+use crate::tags::{Tied, Ties};
 
 /// A stored answer with what decides whether it may be served.
+///
+/// What an entry lets go of when it is given up stands together: by then it is in nobody's cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Entry<V> {
+    ties: Tied,
+    born: Epoch,
     value: V,
     windows: Windows,
     stored: Instant,
     /// Bytes of the value and its key.
     weight: usize,
-    born: Epoch,
-    tags: Carried,
-    generations: Arc<Generations>,
     place: Place,
     /// Nanoseconds after `stored` before which nobody else refreshes.
     refresh_after: AtomicU64,
@@ -32,17 +34,16 @@ impl<V> Entry<V> {
         windows: Windows,
         terms: &Terms,
         born: Epoch,
-        generations: &Arc<Generations>,
+        free: &Arc<Ties>,
         now: Instant,
     ) -> Self {
         Self {
+            ties: terms.tags().tie(free),
+            born,
             value,
             windows,
             stored: now,
             weight: terms.weight.saturating_add(key.as_bytes().len()),
-            born,
-            tags: terms.tags().carried(generations),
-            generations: Arc::clone(generations),
             place: Generations::place_of(key),
             refresh_after: AtomicU64::new(0),
         }
@@ -62,7 +63,7 @@ impl<V> Entry<V> {
     /// Whether one of its tags has been invalidated since its load began.
     #[must_use]
     pub fn is_invalidated(&self) -> bool {
-        self.tags.iter().any(|tag| self.born < tag.last())
+        self.ties.tags().any(|tag| self.born < tag.last())
     }
 
     /// Whether neither its tags nor its key nor the whole cache has been invalidated since its load began.
@@ -71,7 +72,7 @@ impl<V> Entry<V> {
     /// invalidation is not written behind it.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        !self.is_invalidated() && self.generations.since_at(self.place) <= self.born
+        !self.is_invalidated() && self.ties.generations().since_at(self.place) <= self.born
     }
 
     /// Where the removals of its key are remembered.
@@ -99,7 +100,7 @@ impl<V> Entry<V> {
 
     /// The tags it depends on.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.tags.iter().map(|tag| &*tag.name)
+        self.ties.tags().map(|tag| &*tag.name)
     }
 
     /// Claims the refresh for `hold`; true for exactly one caller until then.

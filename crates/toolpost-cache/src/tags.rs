@@ -1,7 +1,7 @@
 //! What answers depend on, by name.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use crate::generations::{Epoch, Generations, Tag};
 
@@ -14,13 +14,14 @@ pub struct Tags(Option<Arc<List>>);
 
 struct List {
     names: Box<[Box<str>]>,
-    found: OnceLock<Found>,
+    found: OnceLock<Arc<Ties>>,
 }
 
-/// Where the tags are in one cache.
-struct Found {
-    of: Weak<Generations>,
-    tags: Arc<[Arc<Tag>]>,
+/// What entries of one cache are tied to by one list of tags: all that can make them dead before their time.
+#[derive(Debug)]
+pub(crate) struct Ties {
+    generations: Arc<Generations>,
+    tags: Box<[Arc<Tag>]>,
 }
 
 impl Tags {
@@ -40,14 +41,18 @@ impl Tags {
         self.0.as_deref().map_or(&[], |list| &list.names)
     }
 
-    /// The tags themselves, for an entry.
-    pub(crate) fn carried(&self, generations: &Arc<Generations>) -> Carried {
-        let Some(list) = self.0.as_deref() else { return Carried(None) };
-        let find = || list.names.iter().map(|name| generations.tag(name)).collect();
-        let found = list.found.get_or_init(|| Found { of: Arc::downgrade(generations), tags: find() });
-        let tags = if found.is_of(generations) { Arc::clone(&found.tags) } else { find() };
-        tags.iter().for_each(|tag| tag.gain());
-        Carried(Some(tags))
+    /// The ties of an entry; `free` are those of an entry without tags.
+    pub(crate) fn tie(&self, free: &Arc<Ties>) -> Tied {
+        let Some(list) = self.0.as_deref() else { return Tied(Arc::clone(free)) };
+        let generations = &free.generations;
+        let find = || {
+            let tags = list.names.iter().map(|name| generations.tag(name)).collect();
+            Arc::new(Ties { generations: Arc::clone(generations), tags })
+        };
+        let found = list.found.get_or_init(find);
+        let ties = if found.is_of(generations) { Arc::clone(found) } else { find() };
+        ties.tags.iter().for_each(|tag| tag.gain());
+        Tied(ties)
     }
 
     /// When one of the tags was last invalidated.
@@ -61,9 +66,14 @@ impl Tags {
     }
 }
 
-impl Found {
+impl Ties {
+    /// Those of an entry without tags.
+    pub(crate) fn free(generations: Arc<Generations>) -> Arc<Self> {
+        Arc::new(Self { generations, tags: Box::default() })
+    }
+
     fn is_of(&self, generations: &Arc<Generations>) -> bool {
-        self.of.as_ptr() == Arc::as_ptr(generations)
+        Arc::ptr_eq(&self.generations, generations)
     }
 }
 
@@ -95,20 +105,24 @@ impl fmt::Debug for Tags {
     }
 }
 
-/// The tags of one entry, each of which counts who carries it.
+/// The share that one entry has in its ties; each tag counts who carries it.
 #[derive(Debug)]
-pub(crate) struct Carried(Option<Arc<[Arc<Tag>]>>);
+pub(crate) struct Tied(Arc<Ties>);
 
-impl Carried {
+impl Tied {
+    pub(crate) fn generations(&self) -> &Generations {
+        &self.0.generations
+    }
+
     #[inline(always)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tag> {
-        self.0.iter().flat_map(|tags| tags.iter().map(|tag| &**tag))
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.0.tags.iter().map(|tag| &**tag)
     }
 }
 
-impl Drop for Carried {
+impl Drop for Tied {
     fn drop(&mut self) {
-        self.iter().for_each(Tag::lose);
+        self.tags().for_each(Tag::lose);
     }
 }
 

@@ -44,7 +44,7 @@ impl Node<'_> {
         let (text, slots) = (self.frame().text().as_bytes(), self.frame().slots());
         let at = out.len();
         // Nearly always enough: few values become longer.
-        out.resize(at + self.raw().len() + CHUNK + 1, 0);
+        out.resize(at + self.raw().len() + LONG_CHUNK + 1, 0);
         let mut writer = Writer { text, slots, out, at };
         writer.value(self.id().0 as usize);
         let end = writer.at;
@@ -55,8 +55,9 @@ impl Node<'_> {
 /// Objects of up to so many members are sorted in place.
 const NARROW: u32 = 32;
 
-/// Pieces of up to so many bytes are copied by one move of this many.
+/// Pieces of up to so many bytes are copied by one move of this many, and longer ones by one of that many.
 const CHUNK: usize = 32;
+const LONG_CHUNK: usize = 64;
 
 struct Writer<'a> {
     text: &'a [u8],
@@ -201,20 +202,31 @@ impl Writer<'_> {
     #[inline(always)]
     fn piece(&mut self, before: u8, start: u32, end: u32) {
         let (start, end) = (start as usize, end as usize);
-        let from = self.text.get(start..).and_then(<[u8]>::first_chunk::<CHUNK>);
-        let to = self.out.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<{ CHUNK + 1 }>);
-        match (from, to) {
-            (Some(from), Some([first, rest @ ..])) if end - start <= CHUNK => {
-                *first = before;
-                // More than is needed: what follows is overwritten, or cut off.
-                *rest = *from;
-                self.at += 1 + end - start;
-            }
-            _ => {
-                self.byte(before);
-                self.copy(&self.text[start..end]);
-            }
+        let len = end - start;
+        let moved = if len <= CHUNK {
+            self.chunk::<CHUNK>(before, start)
+        } else {
+            len <= LONG_CHUNK && self.chunk::<LONG_CHUNK>(before, start)
+        };
+        if moved {
+            self.at += 1 + len;
+        } else {
+            self.byte(before);
+            self.copy(&self.text[start..end]);
         }
+    }
+
+    /// Writes a separator and `N` bytes of the text, if there are so many and there is room. Most are more than is needed:
+    /// what follows is overwritten, or cut off.
+    #[inline(always)]
+    fn chunk<const N: usize>(&mut self, before: u8, start: usize) -> bool {
+        let from = self.text.get(start..).and_then(<[u8]>::first_chunk::<N>);
+        let to = self.out.get_mut(self.at..).and_then(<[u8]>::split_first_mut);
+        let (Some(from), Some((first, rest))) = (from, to) else { return false };
+        let Some(rest) = rest.first_chunk_mut::<N>() else { return false };
+        *first = before;
+        *rest = *from;
+        true
     }
 
     #[inline(always)]
