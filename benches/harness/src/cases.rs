@@ -32,10 +32,23 @@ impl Figures {
     }
 }
 
+/// Runs so many operations.
+type Run<'a> = Box<dyn FnMut(u64) -> Spent + 'a>;
+
+/// What operations took that were counted.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    time: Duration,
+    allocations: u64,
+}
+
+/// So many inputs are prepared at a time: few enough to stay in a core's caches.
+const PREPARED: u64 = 16;
+
 /// The cases of one bench, in the order they were added.
 #[derive(Default)]
 pub struct Cases<'a> {
-    cases: Vec<(&'static str, Box<dyn FnMut(u64) + 'a>)>,
+    cases: Vec<(&'static str, Run<'a>)>,
     on_one_thread: bool,
 }
 
@@ -54,20 +67,47 @@ impl<'a> Cases<'a> {
 
     /// Adds a case whose operation is `op`; its result is kept from the optimizer.
     pub fn case<R>(mut self, name: &'static str, mut op: impl FnMut() -> R + 'a) -> Self {
-        self.cases.push((
-            name,
-            Box::new(move |n| {
+        let run = move |n| {
+            counted(&mut || {
                 for _ in 0..n {
                     black_box(op());
                 }
-            }),
-        ));
+            })
+        };
+        self.cases.push((name, Box::new(run)));
+        self
+    }
+
+    /// Adds a case whose operation needs a new input each time, which is prepared beforehand and not counted; of its
+    /// instructions that is true on [one thread](Self::on_one_thread) only.
+    pub fn prepared<T, R>(
+        mut self,
+        name: &'static str,
+        mut prepare: impl FnMut() -> T + 'a,
+        mut op: impl FnMut(T) -> R + 'a,
+    ) -> Self {
+        let run = move |mut n: u64| {
+            let mut spent = Spent::default();
+            while 0 < n {
+                let some = n.min(PREPARED);
+                let mut inputs: Vec<T> = (0..some).map(|_| prepare()).collect();
+                let Spent { time, allocations } = counted(&mut || {
+                    for input in inputs.drain(..) {
+                        black_box(op(input));
+                    }
+                });
+                (spent.time, spent.allocations) = (spent.time + time, spent.allocations + allocations);
+                n -= some;
+            }
+            spent
+        };
+        self.cases.push((name, Box::new(run)));
         self
     }
 
     /// Adds a case that runs `n` operations itself, so that set-up per batch is its own affair.
-    pub fn batch(mut self, name: &'static str, run: impl FnMut(u64) + 'a) -> Self {
-        self.cases.push((name, Box::new(run)));
+    pub fn batch(mut self, name: &'static str, mut run: impl FnMut(u64) + 'a) -> Self {
+        self.cases.push((name, Box::new(move |n| counted(&mut || run(n)))));
         self
     }
 
@@ -79,7 +119,7 @@ impl<'a> Cases<'a> {
             let count = std::env::var(COUNT).ok().and_then(|n| n.parse().ok()).unwrap_or(1);
             if let Some((_, run)) = self.cases.iter_mut().find(|(name, _)| *name == wanted) {
                 run(1);
-                counted(run, count);
+                run(count);
             }
             std::process::exit(0);
         }
@@ -87,13 +127,10 @@ impl<'a> Cases<'a> {
         let batches: Vec<u64> = self.cases.iter_mut().map(|(_, run)| calibrate(run)).collect();
         for round in 0..ROUNDS {
             for ((name, run), batch) in self.cases.iter_mut().zip(&batches) {
-                let before = crate::allocations();
-                let start = Instant::now();
-                run(*batch);
-                let ns = start.elapsed().as_nanos() as f64 / *batch as f64;
-                let allocations = (crate::allocations() - before) as f64 / *batch as f64;
+                let Spent { time, allocations } = run(*batch);
+                let ns = time.as_nanos() as f64 / *batch as f64;
                 let figures = out.entry(name).or_default();
-                figures.allocations = allocations;
+                figures.allocations = allocations as f64 / *batch as f64;
                 figures.ns = if round == 0 { ns } else { figures.ns.min(ns) };
             }
         }
@@ -110,7 +147,7 @@ impl<'a> Cases<'a> {
     }
 }
 
-fn calibrate(run: &mut dyn FnMut(u64)) -> u64 {
+fn calibrate(run: &mut dyn FnMut(u64) -> Spent) -> u64 {
     // What a case makes the first time it is run is no part of what an operation costs.
     run(1);
     let mut n = 1;
@@ -127,10 +164,10 @@ fn calibrate(run: &mut dyn FnMut(u64)) -> u64 {
 
 /// Where counting begins and ends: callgrind knows it by this name.
 #[inline(never)]
-fn counted(run: &mut dyn FnMut(u64), n: u64) {
-    run(n);
-    // So that the call above is no jump out of here.
-    black_box(());
+fn counted(run: &mut dyn FnMut()) -> Spent {
+    let (before, start) = (crate::allocations(), Instant::now());
+    run();
+    Spent { time: start.elapsed(), allocations: crate::allocations() - before }
 }
 
 /// Instructions per operation by the slope between two runs under callgrind.
