@@ -23,6 +23,7 @@ impl Request {
 
     /// A call made of what a transport received.
     #[must_use]
+    #[inline]
     pub const fn from_parts(parts: CallParts) -> Self {
         Self { parts, key: None }
     }
@@ -46,11 +47,13 @@ impl Request {
 
     /// Lets the call be cancelled by [`Dispatcher::cancel`](crate::Dispatcher::cancel) under `key`, if there is one.
     #[must_use]
+    #[inline]
     pub fn cancelled_by(mut self, key: impl Into<Option<CallKey>>) -> Self {
         self.key = key.into();
         self
     }
 
+    #[inline]
     pub(crate) fn split(self) -> (CallParts, Option<CallKey>) {
         (self.parts, self.key)
     }

@@ -44,18 +44,18 @@ pub(crate) fn parts(
     parts.principal = identify(context);
     parts.priority = priority(&context.meta);
     parts.deadline = deadline(&context.meta);
-    parts.trace = trace(&context.meta);
+    parts.set_trace(trace(&context.meta));
     if Era::of(context) == Era::Modern {
         parts.client = context.client_capabilities().as_ref().map(client).unwrap_or_default();
     }
     if let Some(answers) = request.input_responses {
-        parts.answers = Some(Arc::new(Frame::from_serialize(&answers).map_err(unfit)?));
+        parts.set_answers(Some(Arc::new(Frame::from_serialize(&answers).map_err(unfit)?)));
     }
     if let Some(state) = request.request_state {
         let bound = Bound::of(&parts);
-        parts.state = Some(seal.open(&state, &bound)?.into());
+        parts.set_state(Some(seal.open(&state, &bound)?.into()));
     }
-    parts.carried = Some(Arc::clone(context) as _);
+    parts.set_carried(Some(Arc::clone(context) as _));
     Ok(parts)
 }
 

@@ -152,7 +152,7 @@ impl Tools {
             parts.priority = clamp(&parts.principal, parts.priority).min(Priority::Urgent);
         }
         let notices = Notices::wanted(&context);
-        parts.sink = notices.as_ref().map(Notices::sink);
+        parts.set_sink(notices.as_ref().map(Notices::sink));
         let bound = Bound::of(&parts);
         let call = self.runtime.dispatcher().call(Request::from_parts(parts));
         let result = tokio::select! {

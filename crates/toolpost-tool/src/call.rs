@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId};
 
+use crate::parts::{self, Rare};
 use crate::{
-    Client, Correlation, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended, ToolError,
-    TraceContext,
+    CallParts, Client, Correlation, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended,
+    ToolError, TraceContext,
 };
 
 /// One call of a tool: owned, `'static` and cheap to clone.
@@ -39,49 +40,26 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Call {
-    shared: Arc<CallParts>,
+    shared: Arc<Shared>,
     deadline: Option<Instant>,
     priority: Priority,
     attempt: u32,
     quiet: bool,
 }
 
-/// Everything a [`Call`] is made of, for whoever makes one from a received request.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct CallParts {
-    /// The received message; `None` if the call came in none and has no arguments.
-    pub frame: Option<Frame>,
-    /// Where the arguments are in it; `None` if the caller sent none.
-    pub arguments: Option<NodeId>,
-    /// Where the `_meta` of the request is in it.
-    pub meta: Option<NodeId>,
-    /// The tool's name, as the caller gave it.
-    pub tool: ByteString,
-    /// The id of the request.
-    pub request_id: Option<Id>,
-    /// Who the call is made for.
-    pub principal: Principal,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// When its result is of no more use.
-    pub deadline: Option<Instant>,
-    /// When it arrived.
-    pub arrived: Option<Instant>,
-    /// Its trace context.
-    pub trace: TraceContext,
-    /// What its client can be asked for.
-    pub client: Client,
-    /// Where the answers to earlier questions are: an object by key.
-    pub answers: Option<Arc<Frame>>,
-    /// The state handed back with the answers, encoded.
-    pub state: Option<ByteString>,
-    /// Where progress and log lines go; `None` if the client wants neither.
-    pub sink: Option<Arc<dyn Sink>>,
-    /// What a foreign transport hands to tools that know it; see [`Call::carried`].
-    pub carried: Option<Arc<dyn Any + Send + Sync>>,
+/// What is the same for all clones of a call.
+struct Shared {
+    frame: Option<Frame>,
+    arguments: Option<NodeId>,
+    meta: Option<NodeId>,
+    tool: ByteString,
+    request_id: Option<Id>,
+    principal: Principal,
+    arrived: Option<Instant>,
+    client: Client,
     /// Set when somebody asks for it, or by the call that makes this one.
     correlation: OnceLock<Correlation>,
+    rare: Option<Box<Rare>>,
 }
 
 impl Call {
@@ -96,9 +74,40 @@ impl Call {
 
     /// A call made of `parts`.
     #[must_use]
+    #[inline]
     pub fn from_parts(parts: CallParts) -> Self {
-        let (deadline, priority) = (parts.deadline, parts.priority);
-        Self { shared: Arc::new(parts), deadline, priority, attempt: 1, quiet: false }
+        Self::correlated(parts, OnceLock::new())
+    }
+
+    #[inline]
+    fn correlated(parts: CallParts, correlation: OnceLock<Correlation>) -> Self {
+        // Part by part, so that each goes straight to where it stays.
+        let CallParts {
+            frame,
+            arguments,
+            meta,
+            tool,
+            request_id,
+            principal,
+            priority,
+            deadline,
+            arrived,
+            client,
+            rare,
+        } = parts;
+        let shared = Shared {
+            frame,
+            arguments,
+            meta,
+            tool,
+            request_id,
+            principal,
+            arrived,
+            client,
+            correlation,
+            rare,
+        };
+        Self { shared: Arc::new(shared), deadline, priority, attempt: 1, quiet: false }
     }
 
     /// A call of another tool on behalf of this one: same principal, correlation, trace, client, deadline
@@ -118,13 +127,11 @@ impl Call {
             priority: self.priority,
             deadline: self.deadline,
             arrived: self.shared.arrived,
-            trace: self.shared.trace.clone(),
             client: self.shared.client,
-            carried: self.shared.carried.clone(),
-            correlation: self.correlation().into(),
+            rare: self.rare().map(|rare| Box::new(rare.for_child())),
             ..CallParts::default()
         };
-        Ok(Self::from_parts(parts.with_arguments(arguments)?))
+        Ok(Self::correlated(parts.with_arguments(arguments)?, self.correlation().into()))
     }
 
     /// This call, of another tool, with a part of its own arguments as the arguments: everything else is the same,
@@ -142,7 +149,7 @@ impl Call {
         arguments: Option<NodeId>,
     ) -> Result<Self, ToolError> {
         let shared = &self.shared;
-        let parts = CallParts {
+        let mut parts = CallParts {
             frame: shared.frame.clone(),
             arguments,
             meta: shared.meta,
@@ -152,18 +159,16 @@ impl Call {
             priority: self.priority,
             deadline: self.deadline,
             arrived: shared.arrived,
-            trace: shared.trace.clone(),
             client: shared.client,
-            answers: shared.answers.clone(),
-            state: shared.state.clone(),
-            sink: self.sink().cloned(),
-            carried: shared.carried.clone(),
-            correlation: self.correlation().into(),
+            rare: shared.rare.clone(),
         };
+        if self.quiet {
+            parts.set_sink(None);
+        }
         if parts.arguments().kind() != Kind::Object {
             return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
         }
-        Ok(Self::from_parts(parts))
+        Ok(Self::correlated(parts, self.correlation().into()))
     }
 
     /// Decodes the arguments.
@@ -179,7 +184,7 @@ impl Call {
     /// The arguments, to be looked at in place; an empty object if the caller sent none.
     #[must_use]
     pub fn arguments(&self) -> Node<'_> {
-        self.shared.arguments()
+        parts::arguments(self.shared.frame.as_ref(), self.shared.arguments)
     }
 
     /// The `_meta` of the request.
@@ -206,7 +211,7 @@ impl Call {
     /// Computed when it is first asked for.
     #[must_use]
     pub fn correlation(&self) -> Correlation {
-        let CallParts { request_id, principal, correlation, .. } = &*self.shared;
+        let Shared { request_id, principal, correlation, .. } = &*self.shared;
         *correlation.get_or_init(|| match request_id {
             Some(id) => Correlation::of_request(id, principal),
             None => Correlation::drawn(),
@@ -246,7 +251,8 @@ impl Call {
     /// Its trace context.
     #[must_use]
     pub fn trace(&self) -> &TraceContext {
-        &self.shared.trace
+        static NONE: TraceContext = TraceContext::none();
+        self.rare().map_or(&NONE, |rare| &rare.trace)
     }
 
     /// What its client can be asked for.
@@ -264,7 +270,7 @@ impl Call {
     /// Whether the caller sent answers or state, so that the result belongs to this exchange alone.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
-        self.shared.answers.is_some() || self.shared.state.is_some()
+        self.rare().is_some_and(|rare| rare.answers.is_some() || rare.state.is_some())
     }
 
     /// The answer to one question, or the error that suspends the call until it is there.
@@ -315,20 +321,20 @@ impl Call {
     /// The answer under `key`, if the client sent one.
     #[must_use]
     pub fn answer(&self, key: &str) -> Option<Node<'_>> {
-        self.shared.answers.as_ref()?.root().member(key)
+        self.rare()?.answers.as_ref()?.root().member(key)
     }
 
     /// All answers the client sent, by the keys of their questions.
     #[must_use]
     pub fn answers(&self) -> Option<Node<'_>> {
-        Some(self.shared.answers.as_ref()?.root())
+        Some(self.rare()?.answers.as_ref()?.root())
     }
 
     /// What the transport handed to the tools that know it, if it is a `T`: another framework's
     /// context of the request, for tools written for that framework. Child calls carry it too.
     #[must_use]
     pub fn carried<T: Any>(&self) -> Option<&T> {
-        self.shared.carried.as_deref()?.downcast_ref()
+        self.rare()?.carried.as_deref()?.downcast_ref()
     }
 
     /// The state that an earlier round asked to be handed back (see [`Suspended::with_state`]).
@@ -337,7 +343,7 @@ impl Call {
     ///
     /// If the state does not decode as `T`.
     pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, ToolError> {
-        match &self.shared.state {
+        match self.rare().and_then(|rare| rare.state.as_ref()) {
             Some(state) => Ok(Some(serde_json::from_str(state)?)),
             None => Ok(None),
         }
@@ -401,8 +407,12 @@ impl Call {
         self
     }
 
+    fn rare(&self) -> Option<&Rare> {
+        self.shared.rare.as_deref()
+    }
+
     fn sink(&self) -> Option<&Arc<dyn Sink>> {
-        if self.quiet { None } else { self.shared.sink.as_ref() }
+        if self.quiet { None } else { self.rare()?.sink.as_ref() }
     }
 
     fn check_capability(&self, request: &InputRequest) -> Result<(), ToolError> {
@@ -429,38 +439,5 @@ impl fmt::Debug for Call {
             .field("deadline", &self.deadline)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
-    }
-}
-
-impl CallParts {
-    /// The arguments, to be looked at in place; an empty object if there are none.
-    #[must_use]
-    pub fn arguments(&self) -> Node<'_> {
-        match (&self.frame, self.arguments) {
-            (Some(frame), Some(at)) => frame.node(at),
-            _ => Frame::empty().root(),
-        }
-    }
-
-    /// These parts with other arguments, in a frame of their own.
-    ///
-    /// # Errors
-    ///
-    /// If `arguments` does not encode as a JSON object within the default limits.
-    pub fn with_arguments<T: Serialize + ?Sized>(mut self, arguments: &T) -> Result<Self, ToolError> {
-        let frame = Frame::from_serialize(arguments)?;
-        if frame.root().kind() != Kind::Object {
-            return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
-        }
-        self.arguments = Some(NodeId::ROOT);
-        self.meta = None;
-        self.frame = Some(frame);
-        Ok(self)
-    }
-}
-
-impl fmt::Debug for CallParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallParts").field("tool", &self.tool).finish_non_exhaustive()
     }
 }

@@ -66,10 +66,8 @@ mod tests {
     use crate::{Call, CallParts, NoArgs};
 
     fn call(id: Option<Id>, principal: &str) -> Call {
-        let mut parts = CallParts::default();
-        parts.request_id = id;
-        parts.principal = Principal::new(principal.to_owned());
-        Call::from_parts(parts)
+        let principal = Principal::new(principal.to_owned());
+        Call::from_parts(CallParts { request_id: id, principal, ..CallParts::default() })
     }
 
     // Dispatch 20

@@ -18,6 +18,14 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
+    pub(crate) const fn none() -> Self {
+        Self { parent: None, state: None, baggage: None }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.parent.is_none() && self.state.is_none() && self.baggage.is_none()
+    }
+
     /// The trace id (32 lower-case hex digits), if `traceparent` has the standard form.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {

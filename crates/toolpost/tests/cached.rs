@@ -226,8 +226,9 @@ fn neither_errors_nor_questions_nor_answers_to_them_are_remembered() {
         let asked = |answers: Option<&str>| {
             let mut parts = parts("{}");
             parts.client = client;
-            parts.answers =
-                answers.map(|text| Arc::new(Frame::from_text(text.to_owned(), &Default::default()).unwrap()));
+            parts.set_answers(
+                answers.map(|text| Arc::new(Frame::from_text(text.to_owned(), &Default::default()).unwrap())),
+            );
             Call::from_parts(parts)
         };
         for _ in 0..2 {

@@ -10,7 +10,7 @@ use toolpost::dispatch::{Access, Decision, Event, Request, Target};
 use toolpost::protocol::{Frame, Limits};
 use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _,
-    ToolError, tool_fn,
+    ToolError, TraceContext, tool_fn,
 };
 use toolpost::{Peers, Runtime, RuntimeBuilder, Settings, Surface};
 use toolpost_test::{Script, assert_kind, assert_text, run};
@@ -303,7 +303,9 @@ fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
             parts.meta = Some(frame.root().member("_meta").unwrap().id());
             parts.frame = Some(frame);
             parts.deadline = Some((tokio::time::Instant::now() + Duration::from_secs(5)).into_std());
-            parts.trace.parent = Some("00-1-2-01".into());
+            let mut trace = TraceContext::default();
+            trace.parent = Some("00-1-2-01".into());
+            parts.set_trace(trace);
             runtime.dispatcher().call(Request::from_parts(parts)).await
         };
         let seen = call(json!({"tool": "sees", "arguments": {"word": "hello"}}), "de").await;

@@ -147,7 +147,7 @@ fn progress_is_steps_ended_of_all_steps() {
     run(async {
         let heard = Arc::new(Heard::default());
         let mut parts = CallParts::default().with_arguments(&Number { number: 1 }).unwrap();
-        parts.sink = Some(Arc::clone(&heard) as Arc<dyn Sink>);
+        parts.set_sink(Some(Arc::clone(&heard) as Arc<dyn Sink>));
         let tool = WorkflowTool::new(
             spec("w"),
             quadruple(double(), Script::new("double").fails(ToolError::new("no"))),

@@ -115,8 +115,7 @@ impl Exchange {
         again.text = frame.text().clone();
         let mut parts = self.parts(frame, named, again);
         if self.era == Era::Modern && !named.carried.is_none() {
-            self.resume(&mut parts, named)?;
-            again.answers.clone_from(&parts.answers);
+            again.answers = self.resume(&mut parts, named)?;
         }
         Ok(parts)
     }
@@ -126,12 +125,12 @@ impl Exchange {
     }
 
     #[cold]
-    fn resume(&self, parts: &mut CallParts, named: &Named) -> Result<(), Reply> {
-        let Some(frame) = parts.frame.take() else { return Ok(()) };
+    fn resume(&self, parts: &mut CallParts, named: &Named) -> Result<Option<Arc<Frame>>, Reply> {
+        let Some(frame) = parts.frame.take() else { return Ok(None) };
         let binding = self.binding(&frame, named);
         let resumed = rounds::resume(&self.service, parts, &frame, named.carried, binding);
         parts.frame = Some(frame);
-        resumed.map_err(|error| failed(self.era, &self.id, &error))
+        resumed.map(Some).map_err(|error| failed(self.era, &self.id, &error))
     }
 
     /// What becomes of a run that needs input.
@@ -163,7 +162,7 @@ impl Exchange {
                 Err(error) => return Ok(Err(error)),
             });
             let mut parts = self.parts(frame, named, again);
-            parts.state = suspended.state().map(ByteString::from);
+            parts.set_state(suspended.state().map(ByteString::from));
             match start(parts, self.call_key()).await {
                 Err(next) if next.as_suspended().is_some() => error = next,
                 result => return Ok(result),
@@ -237,12 +236,12 @@ impl Exchange {
         parts.meta = self.meta.node;
         parts.request_id = Some(self.id.clone());
         parts.principal = self.origin.principal.clone();
-        parts.trace = self.meta.trace(&frame);
+        parts.set_trace(self.meta.trace(&frame));
         parts.client = again.client;
         parts.deadline = again.deadline;
-        parts.answers.clone_from(&again.answers);
+        parts.set_answers(again.answers.clone());
         parts.priority = self.service.priority(&self.meta, &frame, &self.origin);
-        parts.sink = again.sink.clone().map(|sink| sink as Arc<dyn Sink>);
+        parts.set_sink(again.sink.clone().map(|sink| sink as Arc<dyn Sink>));
         parts.frame = Some(frame);
         parts
     }

@@ -27,7 +27,7 @@ impl Carried {
     }
 }
 
-/// Gives `parts` the answers and the state that the request carries.
+/// Gives `parts` the answers and the state that the request carries; the answers are returned too.
 #[cold]
 pub(crate) fn resume(
     service: &Service,
@@ -35,7 +35,7 @@ pub(crate) fn resume(
     frame: &Frame,
     carried: Carried,
     binding: Binding,
-) -> Result<(), Error> {
+) -> Result<Arc<Frame>, Error> {
     let invalid = |what: &'static str| Error::new(Code::INVALID_PARAMS, what);
     let responses = carried.responses.map(|at| frame.node(at));
     if responses.is_some_and(|node| node.kind() != Kind::Object) {
@@ -49,7 +49,7 @@ pub(crate) fn resume(
             invalid("params.requestState was changed, belongs to another request, or is too old; start again")
         })?;
         let content = Frame::from_text(content, &service.limits)?;
-        parts.state = content.root().member("state").map(|state| ByteString::from(state.raw()));
+        parts.set_state(content.root().member("state").map(|state| ByteString::from(state.raw())));
         earlier = Some(content);
     }
     let earlier = earlier.as_ref().and_then(|content| content.root().member("answers"));
@@ -57,8 +57,9 @@ pub(crate) fn resume(
         earlier,
         responses.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw())),
     );
-    parts.answers = Some(Arc::new(Frame::from_text(merged, &service.limits)?));
-    Ok(())
+    let answers = Arc::new(Frame::from_text(merged, &service.limits)?);
+    parts.set_answers(Some(Arc::clone(&answers)));
+    Ok(answers)
 }
 
 /// The earlier answers and the newer ones as one object; where both have a key, the newer wins.

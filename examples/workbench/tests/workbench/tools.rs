@@ -276,7 +276,7 @@ fn long_work_reports_progress_and_stops_at_its_deadline() {
         let heard = Arc::new(Heard::default());
         let call = Call::new(&args).unwrap();
         let mut parts = CallParts::default();
-        parts.sink = Some(Arc::clone(&heard) as Arc<dyn Sink>);
+        parts.set_sink(Some(Arc::clone(&heard) as Arc<dyn Sink>));
         // Arguments left out stand for none.
         let observed = if name == "search_text" { None } else { Some(Call::from_parts(parts)) };
         if let Some(observed) = observed {
