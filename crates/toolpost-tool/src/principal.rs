@@ -1,8 +1,7 @@
 //! Who a call is made for.
 
 use std::fmt;
-
-use bytestring::ByteString;
+use std::sync::Arc;
 
 /// The verified identity a call is made for; anonymous unless the host says otherwise.
 ///
@@ -17,7 +16,7 @@ use bytestring::ByteString;
 /// assert_ne!(Principal::new(""), Principal::anonymous());
 /// ```
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Principal(Option<ByteString>);
+pub struct Principal(Option<Arc<str>>);
 
 impl Principal {
     /// The principal of a caller nobody identified.
@@ -27,7 +26,7 @@ impl Principal {
     }
 
     /// A principal by its name, as the host's authentication gives it.
-    pub fn new(name: impl Into<ByteString>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(Some(name.into()))
     }
 
