@@ -48,18 +48,22 @@ pub struct Call {
 }
 
 /// What is the same for all clones of a call.
+///
+/// The order is that of [`CallParts`], what has padding comes after what has none: left to itself, the compiler copies
+/// padding and neighbours as one piece that begins within a word, and waits for the words just written.
+#[repr(C)]
 struct Shared {
     frame: Option<Frame>,
-    arguments: Option<NodeId>,
-    meta: Option<NodeId>,
     tool: ByteString,
     request_id: Option<Id>,
     principal: Principal,
+    rare: Option<Box<Rare>>,
     arrived: Option<Instant>,
+    arguments: Option<NodeId>,
+    meta: Option<NodeId>,
     client: Client,
     /// Set when somebody asks for it, or by the call that makes this one.
     correlation: OnceLock<Correlation>,
-    rare: Option<Box<Rare>>,
 }
 
 impl Call {

@@ -33,28 +33,30 @@ use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
 /// ```
 #[derive(Default)]
 #[non_exhaustive]
+// In the order of a call's own, so that both are copied in whole words: see there.
+#[repr(C)]
 pub struct CallParts {
     /// The received message; `None` if the call came in none and has no arguments.
     pub frame: Option<Frame>,
-    /// Where the arguments are in it; `None` if the caller sent none.
-    pub arguments: Option<NodeId>,
-    /// Where the `_meta` of the request is in it.
-    pub meta: Option<NodeId>,
     /// The tool's name, as the caller gave it.
     pub tool: ByteString,
     /// The id of the request.
     pub request_id: Option<Id>,
     /// Who the call is made for.
     pub principal: Principal,
-    /// How urgent it is.
-    pub priority: Priority,
+    pub(crate) rare: Option<Box<Rare>>,
     /// When its result is of no more use.
     pub deadline: Option<Instant>,
     /// When it arrived.
     pub arrived: Option<Instant>,
+    /// Where the arguments are in it; `None` if the caller sent none.
+    pub arguments: Option<NodeId>,
+    /// Where the `_meta` of the request is in it.
+    pub meta: Option<NodeId>,
     /// What its client can be asked for.
     pub client: Client,
-    pub(crate) rare: Option<Box<Rare>>,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// What few calls have, so that the others neither carry it about nor look whether there is something to drop.
