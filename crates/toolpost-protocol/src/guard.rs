@@ -1,8 +1,8 @@
 //! The guard: one pass over received text that proves it one well-formed JSON value within limits,
 //! and writes the index as it goes.
 //!
-//! It goes down into what is nested by recursion, which [`Limits::depth`] keeps within any thread's stack. What programs write is taken in
-//! [straight pieces](crate::quick), and all else, faults included, is for the [tokens](crate::scan).
+//! It goes down into what is nested by recursion, which [`Limits::depth`] keeps within any thread's stack. What programs
+//! write is taken in [straight pieces](crate::quick), and all else, faults included, is for the [tokens](crate::scan).
 //! A member's name is compared with earlier ones of the object only where a 64-bit set of hashes
 //! says that it may be there; a wide object's names are sorted instead.
 
