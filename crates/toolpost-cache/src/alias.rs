@@ -41,8 +41,9 @@ pub enum Words {
     Again,
 }
 
-/// Longer words are not remembered.
+/// Longer words are not remembered, nor those that lead to a longer key.
 const LONGEST: usize = 1 << 10;
+const LONGEST_KEY: usize = 1 << 11;
 /// A power of two.
 const BUCKETS: usize = 1 << 11;
 const WAYS: usize = 4;
@@ -58,8 +59,8 @@ const SMALL: usize = 1 << 11;
 /// use by alias is reported again.
 const REPORT_AFTER: u64 = 16;
 
-/// The aliases of a cache: the latest 8,192 at most, 2 KiB each and as much again for a small entry, in buckets that are
-/// never waited for.
+/// The aliases of a cache: the latest 8,192 at most, 3 KiB each with its key and 2 KiB more for a small entry, in buckets
+/// that are never waited for.
 #[derive(Debug)]
 pub(crate) struct Aliases<V, H = Seeded> {
     /// Of each bucket, 16 bits for each alias in it, so that words nobody has asked in need no lock.
@@ -153,7 +154,7 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
 
     /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
     pub(crate) fn remember(&self, alias: Alias<'_>, key: &[u8]) {
-        if LONGEST < alias.asker.len() + alias.words.len() {
+        if LONGEST < alias.asker.len() + alias.words.len() || LONGEST_KEY < key.len() {
             return;
         }
         let hash = self.hash(alias);
@@ -307,6 +308,7 @@ impl<V> Link<V> {
 impl<V: 'static> Known<V> {
     fn new(hash: u64, alias: Alias<'_>, key: Key, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
+        bytes.reserve_exact(alias.asker.len() + alias.words.len());
         bytes.extend_from_slice(alias.asker);
         bytes.extend_from_slice(alias.words);
         Self {

@@ -144,8 +144,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     ///
     /// # Errors
     ///
-    /// If it was not kept. Whatever was kept under `key` before is then gone too, unless the answer is
-    /// outdated: it has been superseded.
+    /// If it was not kept. What was kept under `key` before is gone too if the answer was too heavy, for it has been
+    /// superseded.
     pub fn put(
         &self,
         key: &Key,
@@ -155,13 +155,25 @@ impl<V: Send + Sync + 'static> Cache<V> {
         now: Instant,
     ) -> Result<Arc<Entry<V>>, NotKept> {
         let spread = spread(self.0.puts.load(Ordering::Relaxed));
-        let kept = self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now);
+        self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+    }
+
+    pub(crate) fn keep(
+        &self,
+        key: &Key,
+        value: V,
+        terms: &Terms,
+        windows: Windows,
+        epoch: Epoch,
+        now: Instant,
+    ) -> Result<Arc<Entry<V>>, NotKept> {
+        let kept = self.try_keep(key, value, terms, windows, epoch, now);
         // Afterwards: whoever sees the old number may look again.
         self.0.puts.fetch_add(1, Ordering::Release);
         kept
     }
 
-    pub(crate) fn keep(
+    fn try_keep(
         &self,
         key: &Key,
         value: V,
@@ -188,6 +200,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
         // An invalidation between the check and the store would otherwise be overtaken.
         if !entry.is_current() {
             self.bury(key.as_bytes(), &entry);
+            // Whoever found it by alias in the meantime holds it, and must not find it again.
+            inner.generations.changed(entry.place());
             return Err(NotKept::Outdated);
         }
         Ok(entry)

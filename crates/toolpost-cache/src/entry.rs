@@ -115,7 +115,7 @@ impl<V> Entry<V> {
                 .refresh_after
                 .compare_exchange(
                     free_after,
-                    nanos(self.age(now) + hold).max(at + 1),
+                    nanos(self.age(now).saturating_add(hold)).max(at + 1),
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 )

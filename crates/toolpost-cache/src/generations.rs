@@ -169,7 +169,7 @@ impl Tags {
         let mut floor = self.floor;
         self.by_name.retain(|_, tag| {
             // Under the write lock nobody takes a new share, so one share is the map's own.
-            let held = 1 < Arc::strong_count(tag);
+            let held = Arc::get_mut(tag).is_none();
             if !held {
                 floor = floor.max(tag.last.load(Ordering::Acquire));
             }

@@ -115,7 +115,6 @@ pub enum State {
 pub struct Terms {
     pub(crate) lifetime: Lifetime,
     pub(crate) weight: usize,
-    /// `None` instead of an empty list, which need not be counted.
     tags: Tags,
 }
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ fn run_as(
     let mut stream = Stream(1);
     let mut now = start();
     let (mut hits, mut foreign) = (0, 0);
+    // What has been removed or invalidated and not been put since.
+    let mut gone = HashSet::new();
     for _ in 0..operations {
         let question = (stream.below(PRINCIPALS), stream.below(TOOLS), stream.below(ARGUMENTS));
         KeyWriter::with(|writer| {
@@ -58,7 +61,11 @@ fn run_as(
                     if let Ok(entry) = cache.look_as(alias, now) {
                         hits += 1;
                         let by_key = cache.peek(writer.bytes(), now);
-                        let same = matches!(by_key, Look::Fresh(kept) if Arc::ptr_eq(&kept, &entry));
+                        // What the store gave up for others may still be held by the alias.
+                        let same = match by_key {
+                            Look::Fresh(kept) => Arc::ptr_eq(&kept, &entry),
+                            _ => !gone.contains(&question),
+                        };
                         foreign += u64::from(*entry.value() != question || !same);
                     }
                 }),
@@ -73,20 +80,30 @@ fn run_as(
                     let lifetime =
                         Lifetime::new(Duration::from_secs(stream.below(20))).stale(Duration::from_secs(5));
                     let terms = Terms::new(lifetime).tagged([question.1.to_string()]);
+                    // Weightless entries are never held by an alias.
+                    let terms = terms.weighing(stream.below(2) as usize);
                     let key = writer.key();
                     alias(question, &mut |alias| cache.remember(alias, key.as_bytes()));
-                    let _kept = cache.put(&key, question, &terms, cache.epoch(), now);
+                    if cache.put(&key, question, &terms, cache.epoch(), now).is_ok() {
+                        gone.remove(&question);
+                    }
                 }
                 14 => now += Duration::from_millis(stream.below(1_000)),
-                _ if stream.below(8) == 0 => drop(cache.invalidate(&question.1.to_string())),
-                _ => drop(cache.remove(writer.bytes())),
+                _ if stream.below(8) == 0 => {
+                    cache.invalidate(&question.1.to_string());
+                    let all = (0..PRINCIPALS)
+                        .flat_map(|who| (0..ARGUMENTS).map(move |what| (who, question.1, what)));
+                    gone.extend(all);
+                }
+                _ => {
+                    cache.remove(writer.bytes());
+                    gone.insert(question);
+                }
             }
         });
     }
     (hits, foreign)
 }
-
-fn drop<T>(_: T) {}
 
 /// A million, or as many as the environment says.
 fn operations() -> u64 {

@@ -70,6 +70,9 @@ pub enum Decision {
     /// It is not; the reason is shown to the caller, who learns that there is such a thing.
     Deny(String),
     /// It is not, and the caller is answered as if there were no such thing. Observers are told of a denial.
+    ///
+    /// What the host's own handlers say of what does not exist is theirs: completions for it are best empty, as they are for
+    /// what is hidden.
     Hide,
 }
 

@@ -219,6 +219,7 @@ impl fmt::Debug for WeakDispatcher {
 }
 
 impl Inner {
+    /// Runs a call. It is in flight until its end is reported, however it ends: a drain that is over has reported everything.
     async fn run(&self, call: Call, flight: Flight, arrived: Option<Instant>) -> Result<Output, ToolError> {
         let catalog = self.registry.catalog();
         let observe = self.watched(&call);
@@ -238,9 +239,8 @@ impl Inner {
         }
         ending.start();
         let (deadline, limit) = (call.deadline(), self.limit(entry.spec()));
-        let mut run = Run::new(flight, || entry.tool().call_boxed(call));
+        let mut run = Run::new(&flight, || entry.tool().call_boxed(call));
         let result = run.in_time(deadline, limit).await;
-        // In flight until its end is reported: a drain that is over has reported everything.
         ending.report(result.and_then(|output| entry.kept_promise(output)))
     }
 

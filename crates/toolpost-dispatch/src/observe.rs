@@ -14,7 +14,8 @@ pub trait Observe: Send + Sync + 'static {
 /// What happened.
 ///
 /// Of the call an observer sees everything: who called, its [correlation](Call::correlation) with whatever else is said
-/// about it and about the calls that it makes, its trace context. Its arguments may hold what must not be written down.
+/// about it and about the calls that it makes, its trace context. Its arguments may hold what must not be written down. They stay in memory
+/// until the end of the call is reported, where somebody watches.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

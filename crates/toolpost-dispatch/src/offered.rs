@@ -62,6 +62,14 @@ impl Dispatcher {
         self.allows(principal, Target::Resource(uri))
     }
 
+    /// Whether `principal` may ask to be told of changes of the resource at `uri`. It may of what is
+    /// [hidden](crate::Decision::Hide), as of what does not exist, and is told of neither.
+    #[must_use]
+    pub fn may_watch(&self, principal: &Principal, uri: &str) -> bool {
+        let target = Target::Resource(uri);
+        !matches!(self.0.decide(principal, target, uri), Err(Closed::Denied(_)))
+    }
+
     /// Where changes of resources and prompts are signaled, if they are.
     #[must_use]
     pub fn changes(&self) -> Option<&Changes> {
@@ -123,7 +131,7 @@ impl Dispatcher {
             inner
                 .decide(&parts.principal, Target::Resource(&uri), &uri)
                 .map_err(|closed| closed.told(unknown))?;
-            let mut run = Run::new(flight, || resources.read_erased(&uri, Call::from_parts(parts)));
+            let mut run = Run::new(&flight, || resources.read_erased(&uri, Call::from_parts(parts)));
             run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
     }
@@ -157,13 +165,14 @@ impl Dispatcher {
             inner
                 .decide(&parts.principal, Target::Prompt(&name), &name)
                 .map_err(|closed| closed.told(unknown))?;
-            let mut run = Run::new(flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts)));
+            let mut run = Run::new(&flight, || prompts.get_erased(&name, arguments, Call::from_parts(parts)));
             run.in_time(deadline, Some(inner.time_limit)).await?.ok_or_else(unknown)
         }
     }
 
     /// Suggests values for what is being typed, in flight from here on as a [`call`](Self::call) is. For what is
-    /// [hidden](crate::Decision::Hide) there are none.
+    /// [hidden](crate::Decision::Hide) there are none, and the [`Completions`] are not asked: let them have none for what does
+    /// not exist either.
     ///
     /// # Errors
     ///
@@ -193,7 +202,7 @@ impl Dispatcher {
                 Some(Err(Closed::Hidden)) => return Ok(Vec::new()),
                 Some(Ok(())) | None => {}
             }
-            let mut run = Run::new(flight, || completions.complete_erased(completing));
+            let mut run = Run::new(&flight, || completions.complete_erased(completing));
             run.in_time(None, Some(inner.time_limit)).await
         }
     }

@@ -18,17 +18,20 @@ use toolpost_tool::{BoxFuture, ErrorKind, ToolError};
 use crate::clock;
 use crate::in_flight::Flight;
 
-/// A running call. Dropping it drops the future, and only then counts the call out.
+/// A running call, in flight until its owner gives up the flight. Dropping it drops the future.
 pub(crate) struct Run<'a, T> {
     /// `None` once it has ended.
     future: Option<BoxFuture<'a, Result<T, ToolError>>>,
     /// Why there was no future to begin with.
     stillborn: Option<ToolError>,
-    flight: Flight,
+    flight: &'a Flight,
 }
 
 impl<'a, T> Run<'a, T> {
-    pub(crate) fn new(flight: Flight, start: impl FnOnce() -> BoxFuture<'a, Result<T, ToolError>>) -> Self {
+    pub(crate) fn new(
+        flight: &'a Flight,
+        start: impl FnOnce() -> BoxFuture<'a, Result<T, ToolError>>,
+    ) -> Self {
         let (future, stillborn) = match catch_unwind(AssertUnwindSafe(start)) {
             Ok(future) => (Some(future), None),
             Err(payload) => (None, Some(panicked(&*payload))),
@@ -37,7 +40,7 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Runs the call until its deadline or, if it has none, for `limit`; what it calls may have shorter limits of its
-    /// own. When it returns the future is gone, and the call is in flight until this value is dropped.
+    /// own. When it returns the future is gone.
     pub(crate) async fn in_time(
         &mut self,
         deadline: Option<Instant>,

@@ -8,12 +8,14 @@
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use serde_json::json;
-use toolpost_dispatch::{Access, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request};
+use toolpost_dispatch::{
+    Access, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request, WeakDispatcher,
+};
 use toolpost_protocol::{Frame, Id};
 use toolpost_tool::{AnyTool, BoxFuture, Call, CallParts, NoArgs, Output, Refusal, ToolError, tool_fn};
 
@@ -100,6 +102,27 @@ fn a_call_under_a_key_in_use_ends_once_and_is_never_counted_as_running() {
     assert_eq!(*seen.outcomes.lock().unwrap(), [Outcome::Protocol]);
     drop(first);
     assert_eq!(*seen.outcomes.lock().unwrap(), [Outcome::Protocol, Outcome::Cancelled]);
+}
+
+#[test]
+fn a_dropped_call_is_in_flight_until_its_end_is_reported() {
+    let own = Arc::new(OnceLock::<WeakDispatcher>::new());
+    let running = Arc::new(Mutex::new(Vec::new()));
+    let (known, told) = (Arc::clone(&own), Arc::clone(&running));
+    let held = tool_fn("held", |_: NoArgs, _| std::future::pending::<Result<String, ToolError>>());
+    let all = Dispatcher::builder(Registry::new(Catalog::new([AnyTool::new(held)]).unwrap()))
+        .observe(move |event: &Event<'_>| {
+            if let Event::Finished { .. } = event {
+                let all = known.get().and_then(WeakDispatcher::upgrade).unwrap();
+                told.lock().unwrap().push(all.running());
+            }
+        })
+        .build();
+    own.set(all.downgrade()).unwrap();
+    let mut call = Box::pin(all.call(Request::new("held")));
+    assert!(poll(call.as_mut()).is_pending());
+    drop(call);
+    assert_eq!((running.lock().unwrap().as_slice(), all.running()), (&[1][..], 0));
 }
 
 #[test]

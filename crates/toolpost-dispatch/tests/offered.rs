@@ -75,6 +75,14 @@ async fn what_is_hidden_answers_as_what_is_not_there() {
     assert!(hidden.as_protocol().is_some());
     assert!(all.prompts(&Principal::anonymous()).iter().all(|prompt| prompt.name != "hidden"));
 
+    // Whoever may not know of it may ask to hear of it, as of what is not there.
+    let watches = |uri: &str| all.may_watch(&Principal::anonymous(), uri);
+    assert_eq!(
+        [watches("test://hidden"), watches("test://nohere"), watches("test://private")],
+        [true, true, false]
+    );
+    assert!(!all.may_read(&Principal::anonymous(), "test://hidden"), "and is told nothing");
+
     let argument = CompletionArgument::new("name", "Ad");
     let completing = Completing::new(PromptReference::new("hidden").into(), argument, Principal::anonymous());
     assert!(all.complete(completing, None).await.unwrap().is_empty());

@@ -1,5 +1,5 @@
-//! The guard: one pass over received text that proves it one well-formed JSON value within limits,
-//! and writes the index as it goes.
+//! The guard: one pass over received text that proves it one well-formed JSON value within limits, and writes the index as
+//! it goes. (A text denser than most is read again, once room for its entries has been made.)
 //!
 //! It goes down into what is nested by recursion, which [`Limits::depth`] keeps within any thread's stack. What programs
 //! write is taken in [straight pieces](crate::quick), and all else, faults included, is for the [tokens](crate::scan).
@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::slice::Iter;
 
-use crate::index::{Entry, Index, Kind, TRUE};
+use crate::index::{Entry, Index, Kind, LARGEST_SPARE, TRUE};
 use crate::limits::Limits;
 use crate::names;
 use crate::quick;
@@ -29,6 +29,10 @@ pub(crate) fn check(text: &str, limits: &Limits, index: &mut Index) -> Checked<(
         checked = Guard::new(text, limits, slots).text();
     }
     index.set_used(checked?);
+    // Too large to be used again, it holds no more than it has to: what looked like entries may have been one string.
+    if LARGEST_SPARE < index.slots_mut().len() {
+        index.shrink();
+    }
     Ok(())
 }
 

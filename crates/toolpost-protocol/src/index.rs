@@ -167,6 +167,16 @@ impl Index {
         &mut self.slots
     }
 
+    /// Gives back what is not in use, if that is most of it.
+    #[cold]
+    pub(crate) fn shrink(&mut self) {
+        let used = self.used as usize;
+        if used < self.slots.len() / 2 {
+            self.slots.truncate(used);
+            self.slots.shrink_to_fit();
+        }
+    }
+
     /// How many entries there are.
     pub(crate) const fn used(&self) -> u32 {
         self.used

@@ -41,3 +41,18 @@ fn most(bytes: &[u8]) -> usize {
     let (blocks, tail) = bytes.as_chunks::<128>();
     1 + blocks.iter().map(|block| count(block)).sum::<usize>() + count(tail)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::guard;
+    use crate::index::Index;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_long_string_holds_no_room_for_what_it_looks_like() {
+        let mut index = Index::take();
+        let text = format!("\"{}\"", ",".repeat(1 << 18));
+        guard::check(&text, &Limits::new(), &mut index).expect("a string");
+        assert!(index.slots_mut().capacity() < 64, "{}", index.slots_mut().capacity());
+    }
+}

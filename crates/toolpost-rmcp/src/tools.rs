@@ -170,7 +170,9 @@ impl Tools {
         }
     }
 
-    /// The tool called `name`, whoever may use it: what rmcp checks a request's headers against.
+    /// The tool called `name`, whoever may use it: what rmcp checks a request's headers against, before it is known who
+    /// sent them. So a tool with mirrored headers that is [hidden](toolpost_dispatch::Decision::Hide) from a caller is
+    /// found out by it over rmcp's HTTP.
     #[must_use]
     pub fn get_tool(&self, name: &str) -> Option<Tool> {
         self.listed.find(self.runtime.dispatcher(), name)

@@ -11,7 +11,8 @@ use crate::Principal;
 /// [`Call::correlation`](crate::Call::correlation).
 ///
 /// It is written as 32 lower-case hex digits. It names, and proves nothing: who chooses request ids can choose two that
-/// share one.
+/// share one, and clients that number their requests from one share all of them, unless their principals differ. Where that
+/// matters, a client sends a [trace context](crate::TraceContext).
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Correlation([u8; 16]);
 

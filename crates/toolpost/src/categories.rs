@@ -84,18 +84,15 @@ impl Categories {
     /// The categories that `principal` may see, in the order of their names. Loads none.
     #[must_use]
     pub fn list(&self, principal: &Principal) -> Vec<Category> {
-        let mut counts: BTreeMap<String, Option<usize>> = self
-            .0
-            .lazy
-            .iter()
-            .filter(|(name, lazy)| !lazy.is_loaded() && self.may_load(name, principal))
-            .map(|(name, _)| (name.clone(), None))
-            .collect();
+        let loadable = |name: &str, lazy: &Lazy| !lazy.is_loaded() && self.may_load(name, principal);
+        let unloaded = self.0.lazy.iter().filter(|(name, lazy)| loadable(name, lazy));
+        let mut counts: BTreeMap<String, Option<usize>> =
+            unloaded.map(|(name, _)| (name.clone(), None)).collect();
         for entry in self.visible(principal) {
             let count = counts.entry(category(&entry).to_owned()).or_default();
             *count = Some(count.unwrap_or(0) + 1);
         }
-        let lazy = |name: &str| self.0.lazy.get(name).is_some_and(|lazy| !lazy.is_loaded());
+        let lazy = |name: &str| self.0.lazy.get(name).is_some_and(|lazy| loadable(name, lazy));
         counts.into_iter().map(|(name, tools)| Category { lazy: lazy(&name), name, tools }).collect()
     }
 

@@ -107,8 +107,8 @@ impl Runtime {
     }
 
     /// Calls several tools at once, at most `limit` at a time, as an anonymous principal: the results in the order of
-    /// the calls, whatever order they end in. A failure is a result like any other; its text begins with the name of the
-    /// tool and, if it has one, its category, and its kind and cause are those of the call.
+    /// the calls, whatever order they end in. A failure is a result like any other, of the same kind and cause; its text begins
+    /// with the tool's name and its category, if it has one, but for a violation of the protocol, which says what it is of.
     ///
     /// # Panics
     ///

@@ -150,7 +150,7 @@ impl Settings {
     ///
     /// If the text is not JSON, has a key that does not exist or is there twice, or a value of the wrong type or out of
     /// its range. The error says which key, as a path from the top of the file, and in which line it is where the text
-    /// itself is at fault.
+    /// itself is at fault; of a section that is there twice it says at which byte.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let settings = Self::read(&mut json)?;

@@ -74,6 +74,25 @@ fn listing_is_sorted_counts_and_loads_nothing() {
 }
 
 #[test]
+fn a_category_that_may_not_be_loaded_does_not_say_that_there_is_more_of_it() {
+    run(async {
+        let eager = AnyTool::new(
+            tool_fn("x", |_: NoArgs, _: Call| async { Ok("x") }).with_spec(|spec| spec.with_category("web")),
+        );
+        let lazy_as = |decision: Decision| {
+            let rule = move |access: &Access<'_>| match access.target {
+                Target::Category(_) => decision.clone(),
+                _ => Decision::Allow,
+            };
+            let tools = builder(&Arc::default(), 0).tool(eager.clone()).authorize(rule);
+            let all = tools.build().unwrap().categories().list(&Principal::new("bob"));
+            all.iter().find(|category| category.name == "web").unwrap().lazy
+        };
+        assert_eq!([lazy_as(Decision::Allow), lazy_as(Decision::Hide)], [true, false]);
+    });
+}
+
+#[test]
 fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
     run(async {
         let loads = Arc::default();

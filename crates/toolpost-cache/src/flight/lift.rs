@@ -88,19 +88,32 @@ impl<L: Ord + Clone> Lift<L> {
         let most = height.most.clone();
         drop(height);
         drop(replaced);
-        hook(&most);
+        tell(self.flight.height(), self.load, &hook, most);
+    }
+}
+
+/// Calls the hook of a load, and again for as long as what it was told last is not the most: another thread may have told it
+/// less in the meantime.
+fn tell<L: Ord + Clone>(height: &Mutex<Height<L>>, load: u64, hook: &Hook<L>, mut told: L) {
+    loop {
+        hook(&told);
+        let height = lock(height);
+        if height.load != load || height.most <= told {
+            return;
+        }
+        told = height.most.clone();
     }
 }
 
 /// Somebody of this urgency has joined.
-pub(super) fn raise<L: Ord + Clone>(height: &Mutex<Height<L>>, urgency: &L) {
-    let mut height = lock(height);
+pub(super) fn raise<L: Ord + Clone>(shared: &Mutex<Height<L>>, urgency: &L) {
+    let mut height = lock(shared);
     if height.most < *urgency {
         height.most = urgency.clone();
-        let hook = height.hook.clone();
+        let (hook, load) = (height.hook.clone(), height.load);
         drop(height);
         if let Some(hook) = hook {
-            hook(urgency);
+            tell(shared, load, &hook, urgency.clone());
         }
     }
 }

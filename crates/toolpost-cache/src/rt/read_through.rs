@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Sleep, sleep_until};
 
 use super::answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
 use super::tasks::Tasks;
@@ -335,7 +336,10 @@ where
         {
             let look = match self.0.tiers.has_slow() {
                 // Boxed, so that a load has no room for it that has nothing to look through.
-                true => Box::pin(self.0.tiers.look(&key, now())).await,
+                true => match within(limit, Box::pin(self.0.tiers.look(&key, now())).as_mut()).await {
+                    Some(look) => look,
+                    None => return Landing::Shared(Err(LoadError::TimedOut(limit))),
+                },
                 false => self.cache().peek(key.as_bytes(), now()),
             };
             match look {
@@ -431,15 +435,16 @@ fn served<V: Clone, E: Clone>(
     found(entry, source).map(|Found { value, source }| Answer { value, source })
 }
 
-/// The output of `work`, unless it takes longer than `limit` from its first poll on. What ends there has no timer.
+/// The output of `work`, unless it takes longer than `limit` after its first poll. What ends there has no timer.
 async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
-    let mut timer = None::<Pin<Box<Sleep>>>;
+    // Time passes also for work that uses up what tokio lets a task do in one go.
+    let mut timer = None::<Pin<Box<Unconstrained<Sleep>>>>;
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
         if timer.is_none() {
-            timer = now().checked_add(limit).map(|end| Box::pin(tokio::time::sleep_until(end.into())));
+            timer = now().checked_add(limit).map(|end| Box::pin(unconstrained(sleep_until(end.into()))));
         }
         match &mut timer {
             Some(timer) => timer.as_mut().poll(cx).map(|()| None),

@@ -88,10 +88,9 @@ impl<V: Send + Sync + 'static> Tiered<V> {
     /// Above it is forgotten as soon as this is called and polled; below perhaps.
     pub async fn remove(&self, key: &Key) -> io::Result<bool> {
         let above = self.hot.remove(key.as_bytes());
-        match &self.slow {
-            Some(slow) => Ok(slow.remove(key).await? | above),
-            None => Ok(above),
-        }
+        let Some(slow) = &self.slow else { return Ok(above) };
+        let _again = Again(|| self.hot.remove(key.as_bytes()));
+        Ok(slow.remove(key).await? | above)
     }
 
     /// Makes every answer that depends on `tag` dead, in both.
@@ -107,10 +106,9 @@ impl<V: Send + Sync + 'static> Tiered<V> {
     /// Above they are dead as soon as this is called and polled; below perhaps.
     pub async fn invalidate(&self, tag: &str) -> io::Result<usize> {
         let above = self.hot.invalidate(tag);
-        match &self.slow {
-            Some(slow) => slow.invalidate(tag).await.map(|()| above),
-            None => Ok(above),
-        }
+        let Some(slow) = &self.slow else { return Ok(above) };
+        let _again = Again(|| self.hot.invalidate(tag));
+        slow.invalidate(tag).await.map(|()| above)
     }
 
     /// Forgets everything, in both; returns how many entries there were in memory.
@@ -124,10 +122,18 @@ impl<V: Send + Sync + 'static> Tiered<V> {
     /// Above it is done as soon as this is called and polled; below perhaps.
     pub async fn clear(&self) -> io::Result<usize> {
         let above = self.hot.clear();
-        match &self.slow {
-            Some(slow) => slow.clear().await.map(|()| above),
-            None => Ok(above),
-        }
+        let Some(slow) = &self.slow else { return Ok(above) };
+        let _again = Again(|| self.hot.clear());
+        slow.clear().await.map(|()| above)
+    }
+}
+
+/// Does it when it is dropped: what was promoted while the slow store was being written had been read before.
+struct Again<T, F: Fn() -> T>(F);
+
+impl<T, F: Fn() -> T> Drop for Again<T, F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

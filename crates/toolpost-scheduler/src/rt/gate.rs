@@ -208,6 +208,8 @@ impl Future for Drained<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { shared, listener } = &mut *self;
+        // A waker is somebody else's code: cloned and dropped with no lock held.
+        let waker = cx.waker().clone();
         let mut line = lock(&shared.line);
         // Watched first: a seat given back from now on comes by here.
         shared.word.watch();
@@ -219,7 +221,9 @@ impl Future for Drained<'_> {
             return Poll::Ready(());
         }
         let number = *listener.get_or_insert_with(|| line.next_listener());
-        line.listen(number, cx.waker());
+        let known = line.listen(number, waker);
+        drop(line);
+        drop(known);
         Poll::Pending
     }
 }

@@ -1,5 +1,6 @@
 //! Those that wait at a gate, and how seats get to them.
 
+use std::mem;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -46,11 +47,14 @@ impl Line {
         self.listeners
     }
 
-    /// Has `waker` woken when all is done, in place of the one that this listener had.
-    pub(crate) fn listen(&mut self, listener: u64, waker: &Waker) {
+    /// Has `waker` woken when all is done, in place of the one that this listener had, which is returned.
+    pub(crate) fn listen(&mut self, listener: u64, waker: Waker) -> Option<Waker> {
         match self.drained.iter_mut().find(|(number, _)| *number == listener) {
-            Some((_, known)) => known.clone_from(waker),
-            None => self.drained.push((listener, waker.clone())),
+            Some((_, known)) => Some(mem::replace(known, waker)),
+            None => {
+                self.drained.push((listener, waker));
+                None
+            }
         }
     }
 
@@ -249,7 +253,7 @@ impl Shared {
 
 impl Waiter {
     fn turn(&self, turn: Turn, wakes: &mut Wakes) {
-        if let Turn::Waiting(Some(waker)) = std::mem::replace(&mut *lock(&self.0), turn) {
+        if let Turn::Waiting(Some(waker)) = mem::replace(&mut *lock(&self.0), turn) {
             wakes.0.push(waker);
         }
     }

@@ -169,7 +169,7 @@ impl Wanted {
         self.resources &= signaled && dispatcher.has_resources();
         self.uris = self.uris.filter(|_| signaled && dispatcher.has_resources());
         if let Some(uris) = &mut self.uris {
-            uris.retain(|uri| dispatcher.may_read(principal, uri));
+            uris.retain(|uri| dispatcher.may_watch(principal, uri));
         }
         self
     }

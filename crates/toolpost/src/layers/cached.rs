@@ -6,10 +6,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Sleep, sleep_until};
 use toolpost_cache::rt::{Answer, Hit, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
 use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered, Words};
 use toolpost_tool::{
@@ -57,7 +58,7 @@ impl ResultCache {
     /// An empty cache in memory, within `bounds`. A result weighs as many bytes as it holds encoded.
     ///
     /// Beside that, the latest 8,192 questions of up to 1 KiB are remembered in the words they came in, each with its
-    /// result if that has no more than 2 KiB: at most 32 MiB more.
+    /// result if that has no more than 2 KiB: some 40 MiB more at the most.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self::over(Cache::new(Memory::new(bounds)))
@@ -265,23 +266,27 @@ impl Caching {
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
         let deadline = call.deadline();
-        let mut work = match looked {
+        let mut work = Some(match looked {
             Some(missed) => Work::Shared(self.ask(missed, call, next)),
             None => Work::Own(Box::pin(next(call))),
-        };
+        });
         let mut timer = None::<Timer>;
         // No `async` block, which would have room for what it captures and again for what it awaits.
         poll_fn(move |cx| {
             let asked = match &mut work {
-                Work::Own(own) => return own.as_mut().poll(cx),
-                Work::Shared(asked) => asked,
+                Some(Work::Own(own)) => return own.as_mut().poll(cx),
+                Some(Work::Shared(asked)) => asked,
+                None => return Poll::Pending,
             };
             if let Poll::Ready(answer) = Pin::new(asked).poll(cx) {
                 return Poll::Ready(told(answer));
             }
             let Some(deadline) = deadline else { return Poll::Pending };
             let timer = timer.get_or_insert_with(|| Timer::new(deadline));
-            timer.sleep.as_mut().poll(cx).map(|()| Err(ToolError::timed_out(timer.left)))
+            ready!(timer.sleep.as_mut().poll(cx));
+            // It leaves the run to the others now, and not when somebody gets to drop this.
+            work = None;
+            Poll::Ready(Err(ToolError::timed_out(timer.left)))
         })
     }
 
@@ -334,13 +339,14 @@ enum Work<A, F> {
 /// The deadline of a call whose run is not ready at the first poll.
 struct Timer {
     left: Duration,
-    sleep: Pin<Box<Sleep>>,
+    /// Time passes also for a run that uses up what tokio lets a task do in one go.
+    sleep: Pin<Box<Unconstrained<Sleep>>>,
 }
 
 impl Timer {
     fn new(deadline: Instant) -> Self {
         let left = deadline.saturating_duration_since(clock::now());
-        Self { left, sleep: Box::pin(tokio::time::sleep_until(deadline.into())) }
+        Self { left, sleep: Box::pin(unconstrained(sleep_until(deadline.into()))) }
     }
 }
 

@@ -42,17 +42,17 @@ impl Invalidation {
     {
         let mut unfinished = Unfinished(Some(self));
         let result = next(call).await;
-        unfinished.0 = None;
         if !matches!(Verdict::of(&result), Verdict::Refused | Verdict::CallersFault | Verdict::Suspended) {
             for tag in &self.tags {
                 self.cache.invalidate(tag).await;
             }
         }
+        unfinished.0 = None;
         result
     }
 }
 
-/// A call that may have changed something and has not ended.
+/// A call that may have changed something, until all that depends on it is invalidated.
 struct Unfinished<'a>(Option<&'a Invalidation>);
 
 impl Drop for Unfinished<'_> {

@@ -14,7 +14,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Rep
     };
     if intake.method == Method::Unsubscribe {
         session.unsubscribe(&uri);
-    } else if !service.dispatcher.may_read(&origin.principal, &uri) {
+    } else if !service.dispatcher.may_watch(&origin.principal, &uri) {
         return failed(Code::RESOURCE_NOT_FOUND, "there is no resource with this URI");
     } else if !session.subscribe(&uri, service.listen_limits.resources) {
         return failed(Code::INVALID_REQUEST, "too many resources are subscribed to already");

@@ -71,7 +71,8 @@ impl ResultCache {
         }
     }
 
-    /// Forgets every result, of every server that shares the store, and frees its memory. Loads under way are not joined
+    /// Forgets every result, of every server that shares the store, and frees its memory (but for the words of
+    /// questions). Loads under way are not joined
     /// by calls that come later, nor kept. Returns how many results there were in memory.
     ///
     /// # Cancel safety
