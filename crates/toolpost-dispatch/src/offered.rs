@@ -171,7 +171,7 @@ impl Dispatcher {
     }
 
     /// Suggests values for what is being typed, in flight from here on as a [`call`](Self::call) is. For what is
-    /// [hidden](crate::Decision::Hide) there are none, and the [`Completions`] are not asked: let them have none for what does
+    /// [hidden](crate::Decision::Hide) there are none, and the [`Completions`](crate::Completions) are not asked: let them have none for what does
     /// not exist either.
     ///
     /// # Errors
