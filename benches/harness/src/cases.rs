@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(60);
 const CASE: &str = "TOOLPOST_BENCH_CASE";
 const COUNT: &str = "TOOLPOST_BENCH_COUNT";
