@@ -28,7 +28,7 @@ struct Inner<V> {
     /// Those of an entry without tags.
     free: Arc<Ties>,
     counters: Counters,
-    /// Counts answers, kept or not; it spreads their jitter too.
+    /// Counts the answers that the store was given; it spreads their jitter too.
     puts: AtomicU64,
 }
 
@@ -167,21 +167,6 @@ impl<V: Send + Sync + 'static> Cache<V> {
         epoch: Epoch,
         now: Instant,
     ) -> Result<Arc<Entry<V>>, NotKept> {
-        let kept = self.try_keep(key, value, terms, windows, epoch, now);
-        // Afterwards: whoever sees the old number may look again.
-        self.0.puts.fetch_add(1, Ordering::Release);
-        kept
-    }
-
-    fn try_keep(
-        &self,
-        key: &Key,
-        value: V,
-        terms: &Terms,
-        windows: Windows,
-        epoch: Epoch,
-        now: Instant,
-    ) -> Result<Arc<Entry<V>>, NotKept> {
         let inner = &*self.0;
         if windows.state(now) == State::Dead {
             return Err(NotKept::NoLifetime);
@@ -193,6 +178,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let entry = Arc::new(entry);
         let put = inner.store.put(key, &entry);
         inner.generations.changed(entry.place());
+        // Afterwards: whoever sees the old number may look again.
+        inner.puts.fetch_add(1, Ordering::Release);
         if put.is_err() {
             self.count(Count::Refused);
             return Err(NotKept::Oversized);
