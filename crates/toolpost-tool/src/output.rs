@@ -1,5 +1,8 @@
 //! What a call ends in.
 
+use std::fmt;
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,24 +25,22 @@ use crate::ToolError;
 ///     r#""content":[{"type":"text","text":"{\"lines\":3}"}],"structuredContent":{"lines":3}"#,
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Output {
-    content: Content,
-    structured: Option<ByteString>,
-    is_error: bool,
-    marks: u8,
-    /// Members of `_meta`, encoded, without braces.
-    meta: Option<ByteString>,
+    /// The text of the one block, the encoded array of blocks, or the structured content that a block of text repeats.
+    body: ByteString,
+    rest: Option<Arc<Rest>>,
+    /// What the body is, and what is said of it. A result is moved often, and whole words are moved at once.
+    flags: u64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Content {
-    /// One text block.
-    Text(ByteString),
-    /// The encoded array of blocks.
-    Blocks(ByteString),
-    /// One text block that repeats the structured content.
-    Structured,
+/// What few results have.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rest {
+    /// Structured content beside the body.
+    structured: Option<ByteString>,
+    /// Members of `_meta`, encoded, without braces.
+    meta: Option<ByteString>,
 }
 
 /// Something a layer did to a result, shown to the client in `_meta`.
@@ -54,8 +55,14 @@ pub enum Mark {
     Degraded,
 }
 
-/// The bit of an output that [`is_typed`](Output::is_typed), beside those of the marks.
-const TYPED: u8 = 1 << 7;
+/// Bits beside those of the marks: the body is an array of blocks.
+const BLOCKS: u64 = 1 << 8;
+/// The body is structured content.
+const STRUCTURED: u64 = 1 << 9;
+/// The result [`is_typed`](Output::is_typed).
+const TYPED: u64 = 1 << 10;
+/// The result [`is_error`](Output::is_error).
+const ERROR: u64 = 1 << 11;
 
 /// How much of a result the receiver's revision understands.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -81,7 +88,7 @@ pub enum StructuredForm {
 impl Output {
     /// One block of text.
     pub fn text(text: impl Into<ByteString>) -> Self {
-        Self::of(Content::Text(text.into()))
+        Self::of(text.into(), 0)
     }
 
     /// Structured content, repeated as text for clients that read only that.
@@ -90,9 +97,7 @@ impl Output {
     ///
     /// If `value` cannot be encoded as JSON.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
-        let mut output = Self::of(Content::Structured);
-        output.structured = Some(serde_json::to_string(value)?.into());
-        Ok(output)
+        Ok(Self::of(serde_json::to_string(value)?.into(), STRUCTURED))
     }
 
     /// Content blocks in MCP's form, such as `{"type": "image", ..}`.
@@ -105,7 +110,7 @@ impl Output {
         if !encoded.starts_with('[') {
             return Err(ToolError::new("content blocks must encode as an array"));
         }
-        Ok(Self::of(Content::Blocks(encoded.into())))
+        Ok(Self::of(encoded.into(), BLOCKS))
     }
 
     /// Adds structured content to content made otherwise.
@@ -114,8 +119,12 @@ impl Output {
     ///
     /// If `value` cannot be encoded as JSON.
     pub fn with_structured<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, ToolError> {
-        self.structured = Some(serde_json::to_string(value)?.into());
-        self.marks &= !TYPED;
+        let structured = serde_json::to_string(value)?.into();
+        match self.has(STRUCTURED) {
+            true => self.body = structured,
+            false => self.rest_mut().structured = Some(structured),
+        }
+        self.flags &= !TYPED;
         Ok(self)
     }
 
@@ -125,28 +134,28 @@ impl Output {
     ///
     /// If `value` cannot be encoded as JSON.
     pub fn with_meta<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Result<Self, ToolError> {
-        let mut members = self.meta.take().map_or_else(Vec::new, |meta| meta.as_bytes().to_vec());
+        let mut members = self.meta().map_or_else(Vec::new, |meta| meta.as_bytes().to_vec());
         if !members.is_empty() {
             members.push(b',');
         }
         reply::string(&mut members, name);
         members.push(b':');
         serde_json::to_writer(&mut members, value)?;
-        self.meta = Some(String::from_utf8(members)?.into());
+        self.rest_mut().meta = Some(String::from_utf8(members)?.into());
         Ok(self)
     }
 
     /// Turns the result into one that reports a failure of the tool.
     #[must_use]
     pub fn into_error(mut self) -> Self {
-        self.is_error = true;
+        self.flags |= ERROR;
         self
     }
 
     /// Marks the result as touched by a layer. Allocates nothing.
     #[must_use]
     pub const fn marked(mut self, mark: Mark) -> Self {
-        self.marks |= 1 << mark as u8;
+        self.flags |= mark.bit();
         self
     }
 
@@ -161,64 +170,56 @@ impl Output {
     /// ```
     #[must_use]
     pub fn clone_marked(&self, mark: Mark) -> Self {
-        Self {
-            content: self.content.clone(),
-            structured: self.structured.clone(),
-            is_error: self.is_error,
-            marks: self.marks | 1 << mark as u8,
-            meta: self.meta.clone(),
-        }
+        Self { body: self.body.clone(), rest: self.rest.clone(), flags: self.flags | mark.bit() }
     }
 
     /// Whether the result carries `mark`.
     #[must_use]
     pub const fn has_mark(&self, mark: Mark) -> bool {
-        self.marks & (1 << mark as u8) != 0
+        self.has(mark.bit())
     }
 
     /// Whether the structured content was encoded from the type that its schema came from (see [`Json`]), so that
     /// nobody needs to hold the one against the other.
     #[must_use]
     pub const fn is_typed(&self) -> bool {
-        self.marks & TYPED != 0
+        self.has(TYPED)
     }
 
     /// Whether the result reports a failure of the tool.
     #[must_use]
     pub const fn is_error(&self) -> bool {
-        self.is_error
+        self.has(ERROR)
     }
 
     /// The structured content, encoded.
     #[must_use]
     pub fn structured(&self) -> Option<&str> {
-        self.structured.as_deref()
+        self.structured_text().map(|text| &**text)
     }
 
     /// The structured content, encoded, for whoever holds it on without a copy.
     #[must_use]
-    pub const fn structured_text(&self) -> Option<&ByteString> {
-        self.structured.as_ref()
+    pub fn structured_text(&self) -> Option<&ByteString> {
+        match self.has(STRUCTURED) {
+            true => Some(&self.body),
+            false => self.rest.as_ref()?.structured.as_ref(),
+        }
     }
 
     /// The text, if the content is one block of it.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        match &self.content {
-            Content::Text(text) => Some(text),
-            Content::Structured => self.structured(),
-            Content::Blocks(_) => None,
-        }
+        (!self.has(BLOCKS)).then_some(&*self.body)
     }
 
     /// Bytes held, for those who bound memory by it.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let content = match &self.content {
-            Content::Text(text) | Content::Blocks(text) => text.len(),
-            Content::Structured => 0,
-        };
-        content + self.structured.as_ref().map_or(0, |s| s.len()) + self.meta.as_ref().map_or(0, |m| m.len())
+        let rest = self.rest.as_ref().map_or(0, |rest| {
+            rest.structured.as_ref().map_or(0, |s| s.len()) + rest.meta.as_ref().map_or(0, |m| m.len())
+        });
+        self.body.len() + rest
     }
 
     /// The members of the result object except `_meta`, as 2026-07-28 has them.
@@ -232,16 +233,15 @@ impl Output {
     /// Appends the members of the result object except `_meta`, without braces.
     pub fn write(&self, out: &mut Vec<u8>, form: Form) {
         out.extend_from_slice(br#""content":"#);
-        match &self.content {
-            Content::Blocks(blocks) => out.extend_from_slice(blocks.as_bytes()),
-            Content::Text(text) => write_text_block(out, text),
-            Content::Structured => write_text_block(out, self.structured.as_deref().unwrap_or("null")),
+        match self.has(BLOCKS) {
+            true => out.extend_from_slice(self.body.as_bytes()),
+            false => write_text_block(out, &self.body),
         }
-        if let Some(structured) = self.structured.as_deref().filter(|s| form.admits(s)) {
+        if let Some(structured) = self.structured().filter(|s| form.admits(s)) {
             out.extend_from_slice(br#","structuredContent":"#);
             out.extend_from_slice(structured.as_bytes());
         }
-        if self.is_error {
+        if self.is_error() {
             out.extend_from_slice(br#","isError":true"#);
         }
     }
@@ -255,7 +255,7 @@ impl Output {
             }
             out.extend_from_slice(text);
         };
-        if let Some(meta) = &self.meta {
+        if let Some(meta) = self.meta() {
             member(meta.as_bytes());
         }
         if self.has_mark(Mark::CacheStale) {
@@ -269,8 +269,37 @@ impl Output {
         out.len() != start
     }
 
-    const fn of(content: Content) -> Self {
-        Self { content, structured: None, is_error: false, marks: 0, meta: None }
+    const fn of(body: ByteString, flags: u64) -> Self {
+        Self { body, rest: None, flags }
+    }
+
+    const fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn meta(&self) -> Option<&ByteString> {
+        self.rest.as_ref()?.meta.as_ref()
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        Arc::make_mut(self.rest.get_or_insert_default())
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut meta = Vec::new();
+        self.write_meta(&mut meta);
+        f.debug_struct("Output")
+            .field("encoded", &self.encode())
+            .field("meta", &String::from_utf8_lossy(&meta))
+            .finish()
+    }
+}
+
+impl Mark {
+    const fn bit(self) -> u64 {
+        1 << self as u64
     }
 }
 
@@ -354,7 +383,7 @@ impl<T: Serialize + JsonSchema + Send> IntoOutput for Json<T> {
 
     fn into_output(self) -> Result<Output, ToolError> {
         let mut output = Output::json(&self.0)?;
-        output.marks |= TYPED;
+        output.flags |= TYPED;
         Ok(output)
     }
 }
