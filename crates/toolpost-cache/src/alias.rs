@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::entry::Entry;
 use crate::generations::{Generations, Place};
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 use crate::lifetime::State;
 use crate::store::{Seeded, Store};
 
@@ -153,8 +153,8 @@ impl<V: 'static, H: BuildHasher> Aliases<V, H> {
     }
 
     /// Remembers that `alias` leads to `key`, unless another thread is at the same place right now.
-    pub(crate) fn remember(&self, alias: Alias<'_>, key: &[u8]) {
-        if LONGEST < alias.asker.len() + alias.words.len() || LONGEST_KEY < key.len() {
+    pub(crate) fn remember(&self, alias: Alias<'_>, key: KeyRef<'_>) {
+        if LONGEST < alias.asker.len() + alias.words.len() || LONGEST_KEY < key.as_bytes().len() {
             return;
         }
         let hash = self.hash(alias);
@@ -246,7 +246,7 @@ fn linked<V: 'static>(
     version: u64,
     store: &dyn Store<V>,
 ) -> Option<Arc<Entry<V>>> {
-    let entry = store.get(key.as_bytes());
+    let entry = store.get(key.into());
     if let Ok(mut bucket) = locked.try_write()
         && let Some(known) = bucket.known.get_mut(way).filter(|known| known.key == *key)
     {
@@ -316,7 +316,7 @@ impl<V: 'static> Known<V> {
             of: alias.of,
             bytes,
             asker: alias.asker.len(),
-            place: Generations::place_of(&key),
+            place: Generations::place((&key).into()),
             key,
             link: Link::NONE,
             version: 0,
@@ -332,7 +332,7 @@ impl<V: 'static> Known<V> {
     #[cold]
     fn report(&self, store: &dyn Store<V>, puts: u64) -> bool {
         self.reported.store(puts, Ordering::Relaxed);
-        store.get(self.key.as_bytes()).is_some_and(|kept| self.link.is(&kept))
+        store.get((&self.key).into()).is_some_and(|kept| self.link.is(&kept))
     }
 
     #[inline(always)]
@@ -425,8 +425,8 @@ mod tests {
             let terms = Terms::ttl(Duration::from_secs(1));
             let windows = terms.lifetime.starting(now, 0.0);
             let entry = Entry::new(nth, &key, windows, &terms, generations.now(), &free, now);
-            store.put(&key, &Arc::new(entry)).expect("room");
-            aliases.remember(alias(parts), key.as_bytes());
+            aliases.remember(alias(parts), (&key).into());
+            store.put(key, Arc::new(entry)).expect("room");
         }
         let mut found = 0;
         for (nth, parts) in PARTS.into_iter().enumerate() {
@@ -448,7 +448,7 @@ mod tests {
         let look = |nth: usize| cache.look_as(alias(PARTS[nth]), now).map(|_| ());
         assert_eq!((look(0), look(1)), (Err(Words::New), Err(Words::New)));
         assert_eq!((look(0), look(1)), (Err(Words::Again), Err(Words::Again)));
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        cache.remember(alias(PARTS[0]), &key);
         assert_eq!((look(0), look(1)), (Err(Words::New), Err(Words::Again)), "nothing is there");
         cache.put(&key, 1, &terms, cache.epoch(), now).expect("kept");
         assert_eq!((look(0), look(1)), (Ok(()), Err(Words::Again)));
@@ -467,7 +467,7 @@ mod tests {
         let key = Key::from("key");
         let put = |value: u32| cache.put(&key, value, terms, cache.epoch(), now).expect("kept");
         let look = || cache.look_as(alias(PARTS[0]), now).ok().map(|entry| *entry.value());
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        cache.remember(alias(PARTS[0]), &key);
         assert_eq!(look(), None);
         // Whoever holds an entry does not make it live on.
         let mut held = vec![put(1)];
@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(look(), None);
         held.push(put(3));
         assert_eq!((look(), look()), (Some(3), Some(3)));
-        cache.remove(key.as_bytes());
+        cache.remove(&key);
         assert_eq!(look(), None);
         held.push(put(4));
         assert_eq!((look(), look()), (Some(4), Some(4)));
@@ -510,10 +510,10 @@ mod tests {
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(weight));
         let windows = terms.lifetime.starting(now, 0.0);
         let entry = Arc::new(Entry::new((), &key, windows, &terms, generations.now(), &free, now));
-        store.put(&key, &entry).expect("room");
-        aliases.remember(alias(PARTS[0]), key.as_bytes());
+        store.put(key.clone(), Arc::clone(&entry)).expect("room");
+        aliases.remember(alias(PARTS[0]), (&key).into());
         assert!(find(0) && find(0), "{weight} bytes");
-        store.remove(key.as_bytes());
+        store.remove((&key).into());
         let given_up = Arc::downgrade(&entry);
         drop(entry);
         assert_eq!((find(0), given_up.strong_count()), (held, usize::from(held)), "{weight} bytes");
@@ -527,7 +527,7 @@ mod tests {
         let (cache, now, value) =
             (Cache::new(Memory::new(Bounds::entries(100))), Instant::now(), Arc::new(()));
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).weighing(1));
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        cache.remember(alias(PARTS[0]), &key);
         cache.put(&key, Arc::clone(&value), &terms, cache.epoch(), now).expect("kept");
         assert!(cache.look_as(alias(PARTS[0]), now).is_ok());
         cache.clear();
@@ -539,7 +539,7 @@ mod tests {
     fn an_entry_used_by_alias_stays_in_the_store() {
         let (cache, now) = (Cache::new(Memory::new(Bounds::entries(200))), Instant::now());
         let (terms, key) = (Terms::ttl(Duration::from_secs(10)), Key::from("used"));
-        cache.remember(alias(PARTS[0]), key.as_bytes());
+        cache.remember(alias(PARTS[0]), &key);
         cache.put(&key, 0, &terms, cache.epoch(), now).expect("kept");
         for n in 1..5_000_u64 {
             assert!(cache.look_as(alias(PARTS[0]), now).is_ok(), "after {n} others");

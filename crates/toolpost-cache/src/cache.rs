@@ -9,7 +9,7 @@ use crate::alias::{Alias, Aliases, Fresh, Words};
 use crate::counters::{Count, Counters, Stats};
 use crate::entry::Entry;
 use crate::generations::{Epoch, Generations, Place};
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 use crate::lifetime::{State, Terms, Windows};
 use crate::store::{Seeded, Store};
 use crate::tags::{Tags, Ties};
@@ -76,7 +76,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     ///
     /// Takes no lock that a writer holds for long, and allocates nothing.
     #[must_use]
-    pub fn look(&self, key: &[u8], now: Instant) -> Look<V> {
+    pub fn look<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Look<V> {
         let look = self.peek(key, now);
         self.count_look(&look);
         look
@@ -84,7 +84,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// As [`look`](Self::look), uncounted.
     #[must_use]
-    pub fn peek(&self, key: &[u8], now: Instant) -> Look<V> {
+    pub fn peek<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Look<V> {
+        let key = key.into();
         let Some(entry) = self.0.store.get(key) else { return Look::Miss };
         match entry.state(now) {
             State::Fresh => Look::Fresh(entry),
@@ -101,8 +102,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     ///
     /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
     /// way when there are many. Worth its while for [words met again](Words::Again).
-    pub fn remember(&self, alias: Alias<'_>, key: &[u8]) {
-        self.0.aliases.remember(alias, key);
+    pub fn remember<'a>(&self, alias: Alias<'_>, key: impl Into<KeyRef<'a>>) {
+        self.0.aliases.remember(alias, key.into());
     }
 
     /// Finds what is fresh at `now` for a question in words that were [remembered](Self::remember), and counts the
@@ -154,11 +155,27 @@ impl<V: Send + Sync + 'static> Cache<V> {
         epoch: Epoch,
         now: Instant,
     ) -> Result<Arc<Entry<V>>, NotKept> {
-        let spread = spread(self.0.puts.load(Ordering::Relaxed));
-        self.keep(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+        let entry = self.entry(key, value, terms, epoch, now)?;
+        self.admit(key, Arc::clone(&entry), terms)?;
+        Ok(entry)
     }
 
-    pub(crate) fn keep(
+    /// What [`put`](Self::put) would keep.
+    pub(crate) fn entry(
+        &self,
+        key: &Key,
+        value: V,
+        terms: &Terms,
+        epoch: Epoch,
+        now: Instant,
+    ) -> Result<Arc<Entry<V>>, NotKept> {
+        let spread = spread(self.0.puts.load(Ordering::Relaxed));
+        self.entry_for(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+    }
+
+    /// As [`entry`](Self::entry), for windows of its own.
+    #[inline]
+    pub(crate) fn entry_for(
         &self,
         key: &Key,
         value: V,
@@ -167,17 +184,21 @@ impl<V: Send + Sync + 'static> Cache<V> {
         epoch: Epoch,
         now: Instant,
     ) -> Result<Arc<Entry<V>>, NotKept> {
-        let inner = &*self.0;
         if windows.state(now) == State::Dead {
             return Err(NotKept::NoLifetime);
         }
-        let entry = Entry::new(value, key, windows, terms, epoch, &inner.free, now);
-        if !entry.is_current() {
+        if self.is_outdated(epoch, Generations::place(key.into()), terms) {
             return Err(NotKept::Outdated);
         }
-        let entry = Arc::new(entry);
-        let put = inner.store.put(key, &entry);
-        inner.generations.changed(entry.place());
+        Ok(Arc::new(Entry::new(value, key, windows, terms, epoch, &self.0.free, now)))
+    }
+
+    /// Keeps an entry that was made for this key on these terms.
+    pub(crate) fn admit(&self, key: &Key, entry: Arc<Entry<V>>, terms: &Terms) -> Result<(), NotKept> {
+        let inner = &*self.0;
+        let (place, born) = (entry.place(), entry.born());
+        let put = inner.store.put(key.clone(), entry);
+        inner.generations.changed(place);
         // Afterwards: whoever sees the old number may look again.
         inner.puts.fetch_add(1, Ordering::Release);
         if put.is_err() {
@@ -185,18 +206,32 @@ impl<V: Send + Sync + 'static> Cache<V> {
             return Err(NotKept::Oversized);
         }
         // An invalidation between the check and the store would otherwise be overtaken.
-        if !entry.is_current() {
-            self.bury(key.as_bytes(), &entry);
-            // Whoever found it by alias in the meantime holds it, and must not find it again.
-            inner.generations.changed(entry.place());
+        if self.is_outdated(born, place, terms) {
+            self.take_back(key, place);
             return Err(NotKept::Outdated);
         }
-        Ok(entry)
+        Ok(())
+    }
+
+    fn is_outdated(&self, born: Epoch, place: Place, terms: &Terms) -> bool {
+        // Mostly nothing at all has been invalidated since.
+        born != self.epoch() && born < self.since(place, Some(terms.tags()))
+    }
+
+    #[cold]
+    fn take_back(&self, key: &Key, place: Place) {
+        if let Some(entry) = self.0.store.get(key.into())
+            && !entry.is_current()
+        {
+            self.bury(key.into(), &entry);
+        }
+        // Whoever found it by alias in the meantime holds it, and must not find it again.
+        self.0.generations.changed(place);
     }
 
     /// Forgets `key`, and every load of it that has begun; true if it was kept.
-    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
-    pub fn remove(&self, key: &[u8]) -> bool {
+    pub fn remove<'a>(&self, key: impl Into<KeyRef<'a>>) -> bool {
+        let key = key.into();
         self.0.generations.remove(key);
         let removed = self.0.store.remove(key);
         self.0.generations.changed(Generations::place(key));
@@ -229,14 +264,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// The epoch that a load of `key`, whose answer depends on `tags`, must not have begun before.
     #[must_use]
-    pub fn valid_since(&self, key: &[u8], tags: &Tags) -> Epoch {
-        self.since(Generations::place(key), Some(tags))
+    pub fn valid_since<'a>(&self, key: impl Into<KeyRef<'a>>, tags: &Tags) -> Epoch {
+        self.valid_since_of(key.into(), Some(tags))
     }
 
-    /// As [`valid_since`](Self::valid_since), of a key that knows its hash.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn valid_since_of(&self, key: &Key, tags: Option<&Tags>) -> Epoch {
-        self.since(Generations::place_of(key), tags)
+    pub(crate) fn valid_since_of(&self, key: KeyRef<'_>, tags: Option<&Tags>) -> Epoch {
+        self.since(Generations::place(key), tags)
     }
 
     fn since(&self, place: Place, tags: Option<&Tags>) -> Epoch {
@@ -277,7 +310,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     /// Drops an entry found dead, and counts the cause once.
-    fn bury(&self, key: &[u8], entry: &Arc<Entry<V>>) {
+    fn bury(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) {
         if self.0.store.remove_entry(key, entry) {
             self.count(if entry.is_current() { Count::Expired } else { Count::Invalidated });
         }

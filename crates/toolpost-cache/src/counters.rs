@@ -20,7 +20,7 @@ pub struct Stats {
     pub loads: u64,
     /// Those of them that failed.
     pub failed_loads: u64,
-    /// The time all ended loads took together, each from the look-up that found nothing.
+    /// The time all ended loads took together.
     pub load_time: Duration,
     /// Those of the loads that refreshed a stale entry in the background.
     pub refreshes: u64,
@@ -64,9 +64,13 @@ pub(crate) enum Count {
     Expired,
     Invalidated,
     Refused,
+    /// Entries given up by a store that counts here.
+    Evicted,
+    /// The bytes that such a store holds. What is taken out at once may be counted before it has come in.
+    Bytes,
 }
 
-const COUNTS: usize = Count::Refused as usize + 1;
+const COUNTS: usize = Count::Bytes as usize + 1;
 /// Stripes that belong to one thread each, for as long as it lives.
 const OWN: usize = 48;
 /// All stripes; those above are shared by all other threads.
@@ -102,8 +106,14 @@ impl Counters {
         self.add(count, 1);
     }
 
+    /// What all threads have counted, modulo 2^64.
+    pub(crate) fn sum(&self, count: Count) -> u64 {
+        let counted = self.0.iter().map(|stripe| stripe.0[count as usize].load(Ordering::Relaxed));
+        counted.fold(0, u64::wrapping_add)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        let sum = |count: Count| self.0.iter().map(|s| s.0[count as usize].load(Ordering::Relaxed)).sum();
+        let sum = |count| self.sum(count);
         Stats {
             fresh_hits: sum(Count::FreshHit),
             stale_hits: sum(Count::StaleHit),

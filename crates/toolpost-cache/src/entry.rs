@@ -11,17 +11,18 @@ use crate::tags::{Tied, Ties};
 
 /// A stored answer with what decides whether it may be served.
 ///
-/// What an entry lets go of when it is given up stands together: by then it is in nobody's cache lines.
+/// What is asked of an entry that is given up, and what it lets go of, stands together: by then it is in nobody's cache
+/// lines.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Entry<V> {
+    /// Bytes of the value and its key.
+    weight: usize,
     ties: Tied,
     born: Epoch,
     value: V,
     windows: Windows,
     stored: Instant,
-    /// Bytes of the value and its key.
-    weight: usize,
     place: Place,
     /// Nanoseconds after `stored` before which nobody else refreshes.
     refresh_after: AtomicU64,
@@ -44,7 +45,7 @@ impl<V> Entry<V> {
             windows,
             stored: now,
             weight: terms.weight.saturating_add(key.as_bytes().len()),
-            place: Generations::place_of(key),
+            place: Generations::place(key.into()),
             refresh_after: AtomicU64::new(0),
         }
     }
@@ -73,6 +74,11 @@ impl<V> Entry<V> {
     #[must_use]
     pub fn is_current(&self) -> bool {
         !self.is_invalidated() && self.ties.generations().since_at(self.place) <= self.born
+    }
+
+    /// When its load began.
+    pub(crate) const fn born(&self) -> Epoch {
+        self.born
     }
 
     /// Where the removals of its key are remembered.

@@ -13,7 +13,12 @@ use std::task::{Context, Poll};
 
 use hashbrown::HashTable;
 pub use lift::Lift;
-pub(crate) use under_way::Flight;
+use under_way::Flight;
+#[cfg(feature = "tokio")]
+pub(crate) use under_way::Load;
+use waiting::Boxing;
+#[cfg(feature = "tokio")]
+pub(crate) use waiting::Make;
 pub(crate) use waiting::Waiter;
 
 use crate::generations::Epoch;
@@ -33,15 +38,29 @@ use crate::sync::{Mutex, lock};
 /// A waiter that is kept but never polled again can hold up the others if it was the one to poll the
 /// load, as with any future that is shared: poll it or drop it.
 pub struct Flights<T, L = ()> {
-    map: Arc<Map<T, L>>,
+    map: Arc<Map<Landing<T>, T, L>>,
 }
 
 /// By the hashes of their keys, which come with them.
-pub(crate) type Map<T, L> = Mutex<HashTable<Arc<Flight<T, L>>>>;
+pub(crate) type Map<R, T, L> = Mutex<HashTable<Arc<Flight<R, T, L>>>>;
 
-/// What leads to the loads under way.
-pub(crate) trait Listed<T, L> {
-    fn map(&self) -> &Map<T, L>;
+/// What leads to the loads under way, and lands them.
+pub(crate) trait Listed<R, T, L> {
+    fn map(&self) -> &Map<R, T, L>;
+
+    /// What the waiters get of what the load of `key` has come to.
+    fn land(&self, key: &Key, ended: R) -> Landing<T>;
+}
+
+#[cfg(feature = "tokio")]
+impl<R, T, L, M: Listed<R, T, L>> Listed<R, T, L> for &M {
+    fn map(&self) -> &Map<R, T, L> {
+        (**self).map()
+    }
+
+    fn land(&self, key: &Key, ended: R) -> Landing<T> {
+        (**self).land(key, ended)
+    }
 }
 
 /// How a load landed.
@@ -61,6 +80,30 @@ pub struct Arrival<T> {
     pub value: T,
     /// Whether it came from somebody else's load.
     pub joined: bool,
+}
+
+/// What has become of something at its first poll.
+#[cfg(feature = "tokio")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started<A, F> {
+    /// It has ended, in this.
+    Ended(A),
+    /// It has to wait, and goes on as this future.
+    Waits(F),
+}
+
+#[cfg(feature = "tokio")]
+impl<A, F> Started<A, F> {
+    /// What a poll says of it; what has to wait is put into `rest`.
+    pub fn or_wait(self, rest: &mut Option<F>) -> Poll<A> {
+        match self {
+            Self::Ended(answer) => Poll::Ready(answer),
+            Self::Waits(waiting) => {
+                *rest = Some(waiting);
+                Poll::Pending
+            }
+        }
+    }
 }
 
 /// The load panicked, or could not be made.
@@ -114,7 +157,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
         F: FnOnce(Lift<L>) -> Fut,
         Fut: Future<Output = Landing<T>> + Send + 'static,
     {
-        Join(Waiter::new(self.clone(), key, boarding, load))
+        Join(Waiter::new(self.clone(), key, boarding).laden(Boxing(load)))
     }
 
     /// How many loads are under way.
@@ -132,7 +175,7 @@ impl<T: Clone, L: Ord + Clone> Flights<T, L> {
 
 /// Waits for a load, and polls it when it is its turn; made by [`Flights::join`].
 #[must_use = "a future does nothing until it is polled"]
-pub struct Join<T, L: Ord + Clone, F>(Waiter<Flights<T, L>, T, L, F>);
+pub struct Join<T, L: Ord + Clone, F>(Waiter<Flights<T, L>, Landing<T>, T, L, Boxing<F>>);
 
 impl<T, L, F, Fut> Future for Join<T, L, F>
 where
@@ -148,9 +191,13 @@ where
     }
 }
 
-impl<T, L> Listed<T, L> for Flights<T, L> {
-    fn map(&self) -> &Map<T, L> {
+impl<T, L> Listed<Landing<T>, T, L> for Flights<T, L> {
+    fn map(&self) -> &Map<Landing<T>, T, L> {
         &self.map
+    }
+
+    fn land(&self, _: &Key, ended: Landing<T>) -> Landing<T> {
+        ended
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::key::{Key, hash_of};
+use crate::key::KeyRef;
 use crate::store::Seeded;
 
 /// When a load began, in invalidations since the cache was made.
@@ -89,7 +89,7 @@ impl Generations {
         tag.carriers.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn remove(&self, key: &[u8]) {
+    pub(crate) fn remove(&self, key: KeyRef<'_>) {
         let tick = self.tick();
         self.keys[Self::place(key).0].fetch_max(tick, Ordering::AcqRel);
     }
@@ -125,17 +125,8 @@ impl Generations {
     }
 
     /// Where the removals of `key` are remembered.
-    pub(crate) fn place(key: &[u8]) -> Place {
-        Self::place_of_hash(hash_of(key))
-    }
-
-    /// As [`place`](Self::place), of a key that knows its hash.
-    pub(crate) const fn place_of(key: &Key) -> Place {
-        Self::place_of_hash(key.hashed())
-    }
-
-    const fn place_of_hash(hash: u64) -> Place {
-        Place(hash as usize % KEYS)
+    pub(crate) const fn place(key: KeyRef<'_>) -> Place {
+        Place(key.hashed() as usize % KEYS)
     }
 
     /// The earliest epoch at which a load of a key there may have begun to be of use still.

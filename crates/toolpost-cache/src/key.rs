@@ -16,7 +16,7 @@ use crate::store::Seeded;
 /// The whole identity of an answer, as bytes; cheap to clone.
 ///
 /// Two keys are equal when all their bytes are, so no choice of hash can make one answer stand in for
-/// another. A [`KeyWriter`] makes the bytes; a store looks them up borrowed, as `&[u8]`.
+/// another. A [`KeyWriter`] makes the bytes; a store looks them up borrowed, as a [`KeyRef`].
 #[derive(Clone)]
 pub struct Key {
     bytes: Arc<[u8]>,
@@ -46,9 +46,66 @@ impl Key {
     }
 }
 
+/// A key on loan, hashed once for all the tables it is looked for in.
+///
+/// ```
+/// use toolpost_cache::{Key, KeyRef};
+///
+/// let key = Key::from("lathe");
+/// assert_eq!(KeyRef::from(&key), KeyRef::from(b"lathe"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyRef<'a> {
+    bytes: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> KeyRef<'a> {
+    /// The bytes themselves.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The [`hash_of`] the bytes.
+    pub(crate) const fn hashed(self) -> u64 {
+        self.hash
+    }
+}
+
+impl<'a> From<&'a [u8]> for KeyRef<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, hash: hash_of(bytes) }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for KeyRef<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::from(&bytes[..])
+    }
+}
+
+impl<'a> From<&'a str> for KeyRef<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Key> for KeyRef<'a> {
+    fn from(key: &'a Key) -> Self {
+        Self { bytes: &key.bytes, hash: key.hash }
+    }
+}
+
+impl From<KeyRef<'_>> for Key {
+    fn from(KeyRef { bytes, hash }: KeyRef<'_>) -> Self {
+        Self { bytes: bytes.into(), hash }
+    }
+}
+
 impl From<&[u8]> for Key {
     fn from(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.into(), hash: hash_of(bytes) }
+        KeyRef::from(bytes).into()
     }
 }
 
@@ -102,5 +159,11 @@ impl Hash for Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key(\"{}\")", self.bytes.escape_ascii())
+    }
+}
+
+impl fmt::Debug for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRef(\"{}\")", self.bytes.escape_ascii())
     }
 }

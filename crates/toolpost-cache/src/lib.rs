@@ -18,12 +18,12 @@
 //!     .tagged(["article 7"]);
 //! prices.put(&key, 1_250, &terms, prices.epoch(), now)?;
 //!
-//! let Look::Fresh(entry) = prices.look(key.as_bytes(), now) else { panic!("just stored") };
+//! let Look::Fresh(entry) = prices.look(&key, now) else { panic!("just stored") };
 //! assert_eq!(*entry.value(), 1_250);
-//! assert!(matches!(prices.look(key.as_bytes(), now + Duration::from_secs(60)), Look::Stale(_)));
+//! assert!(matches!(prices.look(&key, now + Duration::from_secs(60)), Look::Stale(_)));
 //!
 //! prices.invalidate("article 7"); // costs the same for one entry and for a million
-//! assert!(matches!(prices.look(key.as_bytes(), now), Look::Miss));
+//! assert!(matches!(prices.look(&key, now), Look::Miss));
 //! # Ok::<(), toolpost_cache::NotKept>(())
 //! ```
 //!
@@ -55,7 +55,7 @@ pub use counters::Stats;
 pub use entry::Entry;
 pub use flight::{Arrival, Boarding, Flights, Join, Landing, Lift, Panicked};
 pub use generations::Epoch;
-pub use key::{Key, KeyWriter, Text};
+pub use key::{Key, KeyRef, KeyWriter, Text};
 pub use lifetime::{Lifetime, State, Terms, Windows};
 #[cfg(feature = "moka")]
 pub use store::Moka;

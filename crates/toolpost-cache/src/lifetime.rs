@@ -1,5 +1,6 @@
 //! How long an answer is good for, and what it is when it no longer is.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::tags::Tags;
@@ -10,29 +11,33 @@ use crate::tags::Tags;
 /// by up to the share of it given as jitter, so that answers stored together do not all expire together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lifetime {
-    ttl: Duration,
-    stale: Duration,
-    on_error: Duration,
+    ttl: Nanos,
+    stale: Nanos,
+    on_error: Nanos,
     jitter: f64,
 }
 
+/// A time of up to 584 years, in half the room.
+#[derive(Clone, Copy, PartialEq)]
+struct Nanos(u64);
+
 impl Lifetime {
-    /// Fresh for `ttl`, then dead. A `ttl` of zero is never fresh.
+    /// Fresh for `ttl`, then dead. A `ttl` of zero is never fresh; this and every other time ends after 584 years.
     #[must_use]
     pub const fn new(ttl: Duration) -> Self {
-        Self { ttl, stale: Duration::ZERO, on_error: Duration::ZERO, jitter: 0.0 }
+        Self { ttl: Nanos::of(ttl), stale: Nanos(0), on_error: Nanos(0), jitter: 0.0 }
     }
 
     /// Serves for `window` more, while one caller has the answer refreshed.
     #[must_use]
     pub const fn stale(self, window: Duration) -> Self {
-        Self { stale: window, ..self }
+        Self { stale: Nanos::of(window), ..self }
     }
 
     /// Serves for `window` more, if asking again fails.
     #[must_use]
     pub const fn stale_if_error(self, window: Duration) -> Self {
-        Self { on_error: window, ..self }
+        Self { on_error: Nanos::of(window), ..self }
     }
 
     /// Shortens freshness by a varying share of up to `share`, between 0 and 1.
@@ -45,21 +50,34 @@ impl Lifetime {
     #[must_use]
     pub fn starting(&self, now: Instant, spread: f64) -> Windows {
         let share = 1.0 - self.jitter * spread.clamp(0.0, 1.0);
-        let ttl = match u64::try_from(self.ttl.as_nanos()) {
-            Ok(nanos) if share < 1.0 => Duration::from_nanos((nanos as f64 * share) as u64),
-            // Centuries, which nobody spreads.
-            _ => self.ttl,
-        };
-        let fresh_until = later(now, ttl);
-        let stale_until = later(fresh_until, self.stale);
-        Windows { fresh_until, stale_until, error_until: later(fresh_until, self.on_error).max(stale_until) }
+        let ttl = if share < 1.0 { Nanos((self.ttl.0 as f64 * share) as u64) } else { self.ttl };
+        let fresh_until = ttl.after(now);
+        let stale_until = self.stale.after(fresh_until);
+        Windows { fresh_until, stale_until, error_until: self.on_error.after(fresh_until).max(stale_until) }
     }
 }
 
-/// `now + by`, or as far ahead as the clock reaches.
-fn later(now: Instant, by: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    now.checked_add(by).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
+impl Nanos {
+    const fn of(duration: Duration) -> Self {
+        let nanos = duration.as_nanos();
+        Self(if nanos < u64::MAX as u128 { nanos as u64 } else { u64::MAX })
+    }
+
+    /// So long after `start`, or as far ahead as the clock reaches.
+    fn after(self, start: Instant) -> Instant {
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        if self.0 == 0 {
+            return start;
+        }
+        let end = start.checked_add(Duration::from_nanos(self.0));
+        end.or_else(|| start.checked_add(CENTURY)).unwrap_or(start)
+    }
+}
+
+impl fmt::Debug for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Duration::from_nanos(self.0).fmt(f)
+    }
 }
 
 /// The moments at which an answer stops being fresh, stale, and of use at all.

@@ -24,7 +24,7 @@ pub use slow::{Recalled, SlowStore};
 pub use tiered::Tiered;
 
 use crate::entry::Entry;
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 
 /// Keeps entries within bounds, and decides which to give up.
 ///
@@ -32,20 +32,20 @@ use crate::key::Key;
 /// behind a [`Tiered`]. It never looks at an entry's age: the [`Cache`](crate::Cache) does.
 pub trait Store<V>: Send + Sync + 'static {
     /// The entry under exactly these bytes.
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>>;
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>>;
 
     /// Keeps `entry` in place of what was under `key`, giving up others as the bounds demand.
     ///
     /// # Errors
     ///
     /// If the entry is too heavy ever to be kept; then only what was under `key` is gone.
-    fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized>;
+    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized>;
 
     /// Drops what is under `key`; true if something was.
-    fn remove(&self, key: &[u8]) -> bool;
+    fn remove(&self, key: KeyRef<'_>) -> bool;
 
     /// Drops `entry` if it is what is under `key`; true if it was.
-    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool;
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool;
 
     /// Drops everything; returns how many entries there were.
     fn clear(&self) -> usize;

@@ -140,7 +140,7 @@ mod tests {
         let (one, other, now) = (cache(), cache(), Instant::now());
         let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).tagged(["a", "b", "a"]));
         let put = |cache: &Cache<()>, epoch| cache.put(&key, (), &terms, epoch, now).map(drop);
-        let is_kept = |cache: &Cache<()>| matches!(cache.look(key.as_bytes(), now), Look::Fresh(_));
+        let is_kept = |cache: &Cache<()>| matches!(cache.look(&key, now), Look::Fresh(_));
         for cache in [&one, &other, &one] {
             assert_eq!(put(cache, cache.epoch()), Ok(()));
         }

@@ -12,8 +12,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use support::{hit, key, secs, start};
 use toolpost_cache::{
-    Alias, Bounds, Cache, Entry, Key, Look, Memory, NotKept, Oversized, Recalled, SlowStore, Store, Terms,
-    Tiered, Usage, Windows,
+    Alias, Bounds, Cache, Entry, Key, KeyRef, Look, Memory, NotKept, Oversized, Recalled, SlowStore, Store,
+    Terms, Tiered, Usage, Windows,
 };
 
 const ALIAS: Alias<'static> = Alias { of: 0, asker: b"ann", words: b"{}" };
@@ -33,20 +33,20 @@ impl Overtaken {
 }
 
 impl Store<u64> for Overtaken {
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry<u64>>> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<u64>>> {
         self.memory().get(key)
     }
 
-    fn put(&self, key: &Key, entry: &Arc<Entry<u64>>) -> Result<(), Oversized> {
-        self.cache.get().map(|cache| cache.remove(key.as_bytes()));
+    fn put(&self, key: Key, entry: Arc<Entry<u64>>) -> Result<(), Oversized> {
+        self.cache.get().map(|cache| cache.remove(&key));
         self.memory().put(key, entry)
     }
 
-    fn remove(&self, key: &[u8]) -> bool {
+    fn remove(&self, key: KeyRef<'_>) -> bool {
         self.memory().remove(key)
     }
 
-    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<u64>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<u64>>) -> bool {
         let found = self.cache.get().is_some_and(|cache| cache.look_as(ALIAS, start()).is_ok());
         self.found.store(found, Ordering::SeqCst);
         self.memory().remove_entry(key, entry)

@@ -19,6 +19,11 @@ pub(crate) fn after(wait: Duration) -> Instant {
 pub(crate) struct Moment(Option<Instant>);
 
 impl Moment {
+    /// A reading that was just made.
+    pub(crate) const fn of(now: Instant) -> Self {
+        Self(Some(now))
+    }
+
     pub(crate) fn now(&mut self) -> Instant {
         *self.0.get_or_insert_with(now)
     }

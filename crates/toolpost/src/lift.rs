@@ -1,7 +1,12 @@
 //! Urgency on loan: a call that waits for another's work makes that work as urgent as itself.
 
+use std::cell::RefCell;
+use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use toolpost_scheduler::Urgency;
 use toolpost_scheduler::rt::{Lift, Lifts, Loan};
 use toolpost_tool::{Call, Priority};
@@ -11,9 +16,9 @@ use crate::layers::{class, urgency};
 /// One for the process, since a flight of one tool may wait for that of another.
 static LIFTS: LazyLock<Lifts> = LazyLock::new(Lifts::new);
 
-tokio::task_local! {
-    /// The shared work that what runs now is part of.
-    static CURRENT: Work;
+thread_local! {
+    /// The shared work that what is polled now is part of.
+    static CURRENT: RefCell<Option<Work>> = const { RefCell::new(None) };
 }
 
 enum Work {
@@ -57,7 +62,7 @@ impl Lifted {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> F::Output {
-        CURRENT.scope(Work::Lifted(Arc::clone(&self.0)), work).await
+        Part { future: work, of: Some(Work::Lifted(Arc::clone(&self.0))) }.await
     }
 
     /// Lends the urgency of `call`, which waits for this work, for as long as the result is kept.
@@ -71,24 +76,24 @@ impl Lifted {
 /// A flight of the cache, which its waiters lift; it takes part in lending once it has to queue, and most never do.
 pub(crate) struct Flight {
     waiters: toolpost_cache::Lift<Priority>,
-    own: Urgency,
+    own: Priority,
     lift: OnceLock<Arc<Lift>>,
 }
 
 impl Flight {
-    /// A flight that is as urgent as `call`, for a start.
-    pub(crate) fn new(waiters: toolpost_cache::Lift<Priority>, call: &Call) -> Self {
-        Self { waiters, own: urgency(call), lift: OnceLock::new() }
+    /// A flight of this priority, for a start.
+    pub(crate) const fn new(waiters: toolpost_cache::Lift<Priority>, own: Priority) -> Self {
+        Self { waiters, own, lift: OnceLock::new() }
     }
 
     /// Runs `work` as what is waited for.
-    pub(crate) fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        CURRENT.scope(Work::Flight(self), work)
+    pub(crate) const fn run<F: Future>(self, work: F) -> Part<F> {
+        Part { future: work, of: Some(Work::Flight(self)) }
     }
 
     fn lift(&self) -> Arc<Lift> {
         let lift = self.lift.get_or_init(|| {
-            let lift = Arc::new(LIFTS.lift(self.own));
+            let lift = Arc::new(LIFTS.lift(Urgency::new(class(self.own))));
             let rising = Arc::clone(&lift);
             self.waiters.on_rise(move |priority| rising.set(Urgency::new(class(*priority))));
             lift
@@ -97,11 +102,52 @@ impl Flight {
     }
 }
 
+pin_project! {
+    /// What runs as a part of shared work.
+    pub(crate) struct Part<F> {
+        #[pin]
+        future: F,
+        // While it is polled, what the poll is a part of otherwise.
+        of: Option<Work>,
+    }
+}
+
+impl<F: Future> Future for Part<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _turn = Turn::of(this.of);
+        this.future.poll(cx)
+    }
+}
+
+/// Has the work of a part be the current one for as long as it is kept.
+struct Turn<'a>(&'a mut Option<Work>);
+
+impl<'a> Turn<'a> {
+    fn of(work: &'a mut Option<Work>) -> Self {
+        exchange(work);
+        Self(work)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        exchange(self.0);
+    }
+}
+
+fn exchange(work: &mut Option<Work>) {
+    // At the very end of a thread nothing is current.
+    let _gone = CURRENT.try_with(|current| mem::swap(&mut *current.borrow_mut(), work));
+}
+
 /// The shared work that what runs now is part of, if it is.
 pub(crate) fn current() -> Option<Arc<Lift>> {
     let lift = |work: &Work| match work {
         Work::Lifted(lift) => Arc::clone(lift),
         Work::Flight(flight) => flight.lift(),
     };
-    CURRENT.try_with(lift).ok()
+    CURRENT.try_with(|current| current.borrow().as_ref().map(lift)).ok().flatten()
 }

@@ -1,11 +1,13 @@
 //! What operators get to see, by the means they have: each is an [`Observe`](toolpost_dispatch::Observe), to be given to
 //! [`RuntimeBuilder::observe`](crate::RuntimeBuilder::observe).
 
+mod all;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+pub(crate) use self::all::All;
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
 #[cfg(feature = "tracing")]

@@ -20,7 +20,7 @@ use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
-use self::run::{Missed, Run};
+use self::run::Run;
 use crate::layers::{
     Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
 };
@@ -126,9 +126,9 @@ impl Tool for Pipeline {
         let call = stages.prioritized(call);
         match &stages.invalidation {
             Some(invalidation) => {
-                Run::boxed(stages, invalidation.around(call, |call| Stages::cached(stages, call)))
+                Run::boxed(stages, invalidation.around(call, |call| Run::new(stages, call)))
             }
-            None => Stages::cached(stages, call),
+            None => Run::new(stages, call),
         }
     }
 }
@@ -144,17 +144,6 @@ impl Stages {
             }
             _ => call,
         }
-    }
-
-    /// A run may outlive the caller that started it, so what it needs is held by a counter of its own.
-    #[inline]
-    fn cached(stages: &Arc<Self>, call: Call) -> Run<'_> {
-        let Some(caching) = &stages.caching else { return Run::new(stages, call) };
-        let looked = match caching.look(&call) {
-            Ok(output) => return Run::ended(stages, output),
-            Err(looked) => looked,
-        };
-        Run::missed(stages, Missed { caching, looked, call, run: Arc::clone(stages) })
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use futures_util::future::join;
 use serde::Serialize;
 use toolpost_cache::Bounds;
 use toolpost_dispatch::{
-    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Event,
-    Observe, Prompts, Registry, Request, Resources, Target,
+    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
+    Prompts, Registry, Request, Resources, Target,
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Bounds as Waiting, Fair, Limit};
@@ -22,6 +21,7 @@ use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, Tool, ToolError, Tool
 use crate::categories::{Categories, Loader, meta_tools};
 use crate::inventory::Inventory;
 use crate::layers::{RateLimit, ResultCache, Seats, Threads};
+use crate::observers::All;
 use crate::pipeline::Shared;
 use crate::{Settings, clock};
 
@@ -396,7 +396,7 @@ impl RuntimeBuilder {
                 builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
             if !observers.is_empty() {
-                builder = builder.observe(All(Arc::clone(&observers)));
+                builder = builder.observe(All::of(&observers));
             }
             if let Some(limit) = time_limit {
                 builder = builder.time_limit(limit);
@@ -460,17 +460,6 @@ impl Authorize for Rule {
 
     fn is_open(&self) -> bool {
         self.authorize.is_open()
-    }
-}
-
-/// The host's observers as one. One that panics costs neither the call nor what the others are told.
-struct All(Arc<[Box<dyn Observe>]>);
-
-impl Observe for All {
-    fn on(&self, event: &Event<'_>) {
-        for observer in &*self.0 {
-            let _told = catch_unwind(AssertUnwindSafe(|| observer.on(event)));
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "tokio")]
+use crate::key::Key;
 use crate::sync::{Mutex, lock};
 
 /// How urgent the waiters of a load are, for the load to act on.
@@ -18,6 +20,9 @@ pub struct Lift<L> {
 /// What is lifted: a flight, whatever its answers are.
 pub(super) trait Raised<L>: Send + Sync {
     fn height(&self) -> &Mutex<Height<L>>;
+
+    #[cfg(feature = "tokio")]
+    fn key(&self) -> &Key;
 }
 
 pub(super) struct Height<L> {
@@ -61,6 +66,12 @@ impl<L: Ord + Clone> Lift<L> {
     #[cfg(feature = "tokio")]
     pub(crate) const fn is_first(&self) -> bool {
         self.load == FIRST
+    }
+
+    /// What the load is to answer.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn key(&self) -> &Key {
+        self.flight.key()
     }
 
     /// How urgent the most urgent waiter was when the load was made.

@@ -8,7 +8,8 @@ use std::task::Waker;
 pub(super) struct Seats<T, L> {
     first: Option<(u64, Seat<T, L>)>,
     /// All of them came later than the first; `None` until somebody does.
-    others: Option<BTreeMap<u64, Seat<T, L>>>,
+    #[expect(clippy::box_collection, reason = "mostly nobody does, and a flight is moved when it is made")]
+    others: Option<Box<BTreeMap<u64, Seat<T, L>>>>,
     next: u64,
 }
 
@@ -56,7 +57,7 @@ impl<T, L> Seats<T, L> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.as_ref().is_none_or(BTreeMap::is_empty)
+        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.is_empty())
     }
 
     /// Whether nobody waits but the one with this number.
@@ -66,7 +67,8 @@ impl<T, L> Seats<T, L> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat<T, L>)> {
         let first = self.first.iter().map(|(number, seat)| (*number, seat));
-        let others = self.others.iter().flatten().map(|(number, seat)| (*number, seat));
+        let others =
+            self.others.iter().flat_map(|others| others.iter()).map(|(number, seat)| (*number, seat));
         first.chain(others)
     }
 }

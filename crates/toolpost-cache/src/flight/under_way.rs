@@ -5,7 +5,9 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
+
+use futures_task::{ArcWake, waker_ref};
 
 use super::lift::{Height, Raised};
 use super::seats::{FIRST, Seat, Seats};
@@ -14,47 +16,49 @@ use crate::generations::Epoch;
 use crate::key::Key;
 use crate::sync::{Mutex, lock};
 
-pub(super) type Load<T> = Pin<Box<dyn Future<Output = Landing<T>> + Send>>;
+/// A load, which comes to an `R`.
+pub(crate) type Load<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
-pub(crate) struct Flight<T, L> {
+/// Of loads that come to an `R`, out of which a `T` is made for each waiter.
+pub(crate) struct Flight<R, T, L> {
     pub(super) key: Key,
     pub(super) epoch: Epoch,
     pub(super) height: Mutex<Height<L>>,
-    pub(super) state: Mutex<State<T, L>>,
+    pub(super) state: Mutex<State<R, T, L>>,
 }
 
-pub(super) struct State<T, L> {
+pub(super) struct State<R, T, L> {
     pub(super) seats: Seats<T, L>,
     /// The seat that polls the load; always one of `seats`, unless there are none.
     pub(super) driver: u64,
     /// The seat whose load it is.
     pub(super) leader: u64,
-    pub(super) engine: Engine<T>,
+    pub(super) engine: Engine<R, T>,
     /// The load has asked to be polled since its last poll began.
     woken: bool,
 }
 
-pub(super) enum Engine<T> {
+pub(super) enum Engine<R, T> {
     /// The driver has to make a load.
     Wanted,
     /// The driver is making or polling the load, with no lock held.
     Running,
     /// The load waits to be polled.
-    Parked(Load<T>),
+    Parked(Load<R>),
     /// The answer, for every waiter. Boxed, since mostly there is but one, who is given it at once.
     Landed(Box<Result<T, Panicked>>),
 }
 
 /// What a waiter has to do next.
-pub(super) enum Step<T, L> {
+pub(super) enum Step<R, T, L> {
     Wait,
     Make(Lift<L>),
-    Run(Load<T>),
+    Run(Load<R>),
     Leave(Result<T, Panicked>),
     LeaveAlone(T),
 }
 
-impl<T, L: Ord + Clone> Flight<T, L> {
+impl<R, T, L: Ord + Clone> Flight<R, T, L> {
     /// A flight whose first waiter is about to make its load.
     pub(super) fn new(key: Key, boarding: &Boarding<L>, waker: &Waker) -> Arc<Self> {
         let urgency = boarding.urgency.clone();
@@ -73,9 +77,9 @@ impl<T, L: Ord + Clone> Flight<T, L> {
     }
 }
 
-impl<T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<T, L> {
+impl<R: 'static, T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<R, T, L> {
     /// What the waiter in `seat` has to do, being polled.
-    pub(super) fn step(self: &Arc<Self>, seat: u64, waker: &Waker) -> Step<T, L> {
+    pub(super) fn step(self: &Arc<Self>, seat: u64, waker: &Waker) -> Step<R, T, L> {
         let mut state = lock(&self.state);
         let woken = state.woken;
         if let Some(seat) = state.seats.get_mut(seat) {
@@ -113,15 +117,19 @@ impl<T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<T, L> {
         }
     }
 
-    /// Polls the load, and parks it if it is not ready. What it held is dropped before its answer is known.
-    pub(super) fn poll(self: &Arc<Self>, mut load: Load<T>) -> Result<Poll<Landing<T>>, Panicked> {
-        let waker = Waker::from(Arc::clone(self));
+    /// Polls the load, and parks it if it is not ready. What it held is dropped before `land` sees what it has come to.
+    pub(super) fn poll(
+        self: &Arc<Self>,
+        mut load: Load<R>,
+        land: impl FnOnce(R) -> Landing<T>,
+    ) -> Result<Poll<Landing<T>>, Panicked> {
+        let waker = waker_ref(self);
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let polled = load.as_mut().poll(&mut Context::from_waker(&waker));
-            if polled.is_ready() {
+            let ended = load.as_mut().poll(&mut Context::from_waker(&waker));
+            ended.map(|ended| {
                 drop(mem::replace(&mut load, Box::pin(std::future::pending())));
-            }
-            polled
+                land(ended)
+            })
         }));
         match polled {
             Ok(Poll::Pending) => {
@@ -138,7 +146,7 @@ impl<T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<T, L> {
     }
 }
 
-impl<T, L> State<T, L> {
+impl<R, T, L> State<R, T, L> {
     /// Gives up a seat; the waker to wake if somebody has to take over at once.
     pub(super) fn leave(&mut self, seat: u64) -> Option<Waker> {
         self.seats.remove(seat);
@@ -158,13 +166,9 @@ impl<T, L> State<T, L> {
 }
 
 /// The waker of the load: it wakes whoever polls the load at that moment.
-impl<T: Send, L: Send> Wake for Flight<T, L> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
+impl<R: 'static, T: Send + 'static, L: Send + 'static> ArcWake for Flight<R, T, L> {
+    fn wake_by_ref(flight: &Arc<Self>) {
+        let mut state = lock(&flight.state);
         state.woken = true;
         let driver = state.driver;
         let waker = state.seats.get_mut(driver).map(|seat| seat.waker.clone());
@@ -175,8 +179,13 @@ impl<T: Send, L: Send> Wake for Flight<T, L> {
     }
 }
 
-impl<T: Send, L: Send> Raised<L> for Flight<T, L> {
+impl<R, T: Send, L: Send> Raised<L> for Flight<R, T, L> {
     fn height(&self) -> &Mutex<Height<L>> {
         &self.height
+    }
+
+    #[cfg(feature = "tokio")]
+    fn key(&self) -> &Key {
+        &self.key
     }
 }

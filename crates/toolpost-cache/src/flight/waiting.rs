@@ -18,31 +18,32 @@ use crate::key::Key;
 use crate::sync::lock;
 
 /// Waits for a load, and polls it when it is its turn. `M` leads to the map of the loads under way.
-pub(crate) struct Waiter<M: Listed<T, L>, T, L: Ord + Clone, F> {
+pub(crate) struct Waiter<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> {
     map: M,
     boarding: Boarding<L>,
     load: Option<F>,
-    at: At<T, L>,
+    at: At<R, T, L>,
 }
 
-enum At<T, L> {
+enum At<R, T, L> {
     /// Not polled yet; `None` only while it boards.
     Gate(Option<Key>),
     /// In this seat.
-    Aboard(Arc<Flight<T, L>>, u64),
+    Aboard(Arc<Flight<R, T, L>>, u64),
     /// Not a waiter any more.
-    Left(Arc<Flight<T, L>>),
+    Left(Arc<Flight<R, T, L>>),
 }
 
-impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
-    pub(crate) const fn new(map: M, key: Key, boarding: Boarding<L>, load: F) -> Self {
-        Self { map, boarding, load: Some(load), at: At::Gate(Some(key)) }
+impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
+    /// A waiter that is given its load at its [first poll](Self::start).
+    pub(crate) const fn new(map: M, key: Key, boarding: Boarding<L>) -> Self {
+        Self { map, boarding, load: None, at: At::Gate(Some(key)) }
     }
 
-    /// What leads to the map.
-    #[cfg(feature = "tokio")]
-    pub(crate) const fn map(&self) -> &M {
-        &self.map
+    /// A waiter that has its load before it is polled.
+    pub(crate) fn laden(mut self, load: F) -> Self {
+        self.load = Some(load);
+        self
     }
 
     /// What is asked.
@@ -57,13 +58,14 @@ impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
     /// Takes a seat, unless there was one; the lift of the load to make, if the flight begins with this waiter.
     fn board(&mut self, waker: &Waker) -> Option<Lift<L>>
     where
+        R: 'static,
         T: Send + 'static,
         L: Send + 'static,
     {
         let At::Gate(key) = &mut self.at else { return None };
         let key = key.take()?;
         let mut map = lock(self.map.map());
-        let same = |flight: &Arc<Flight<T, L>>| flight.key == key;
+        let same = |flight: &Arc<Flight<R, T, L>>| flight.key == key;
         let (flight, joined) = match map.entry(key.hashed(), same, |flight| flight.key.hashed()) {
             Entry::Occupied(mut entry) => {
                 let joined = self.boarding.valid_since <= entry.get().epoch;
@@ -97,42 +99,101 @@ impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
 }
 
 /// Nothing in it is pinned: the load has a box of its own.
-impl<M: Listed<T, L>, T, L: Ord + Clone, F> Unpin for Waiter<M, T, L, F> {}
+impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Unpin for Waiter<M, R, T, L, F> {}
 
-impl<M, T, L, F, Fut> Future for Waiter<M, T, L, F>
+/// How the load of one waiter is made.
+pub(crate) trait Make<R, L> {
+    fn make(self, lift: Lift<L>) -> Load<R>;
+}
+
+impl<R, L, F: FnOnce(Lift<L>) -> Load<R>> Make<R, L> for F {
+    fn make(self, lift: Lift<L>) -> Load<R> {
+        self(lift)
+    }
+}
+
+/// Makes a load that still has to be boxed.
+pub(super) struct Boxing<F>(pub(super) F);
+
+impl<R, L, F, Fut> Make<R, L> for Boxing<F>
 where
-    M: Listed<T, L>,
+    F: FnOnce(Lift<L>) -> Fut,
+    Fut: Future<Output = R> + Send + 'static,
+{
+    fn make(self, lift: Lift<L>) -> Load<R> {
+        Box::pin((self.0)(lift))
+    }
+}
+
+impl<M, R, T, L, F> Future for Waiter<M, R, T, L, F>
+where
+    M: Listed<R, T, L>,
+    R: 'static,
     T: Clone + Send + 'static,
     L: Ord + Clone + Send + 'static,
-    F: FnOnce(Lift<L>) -> Fut,
-    Fut: Future<Output = Landing<T>> + Send + 'static,
+    F: Make<R, L>,
 {
     type Output = Result<Arrival<T>, Panicked>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let mut first = this.board(cx.waker()).map(Step::Make);
+        let own = this.board(cx.waker()).and_then(|lift| Some((this.load.take()?, lift)));
+        this.go_on(own, cx)
+    }
+}
+
+impl<M, R, T, L, F> Waiter<M, R, T, L, F>
+where
+    M: Listed<R, T, L>,
+    R: 'static,
+    T: Clone + Send + 'static,
+    L: Ord + Clone + Send + 'static,
+    F: Make<R, L>,
+{
+    /// The first poll of a waiter without a load: mostly that is made at once, and needs no room in the waiter.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn start(&mut self, load: F, cx: &mut Context<'_>) -> Poll<Result<Arrival<T>, Panicked>> {
+        match self.board(cx.waker()) {
+            Some(lift) => self.go_on(Some((load, lift)), cx),
+            None => {
+                self.load = Some(load);
+                self.go_on(None, cx)
+            }
+        }
+    }
+
+    /// Does what there is to do; `own` is what this waiter's load is made of, if that begins now.
+    #[inline]
+    fn go_on(
+        &mut self,
+        mut own: Option<(F, Lift<L>)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Arrival<T>, Panicked>> {
         loop {
-            let At::Aboard(flight, seat) = &this.at else { return Poll::Pending };
-            let step = first.take().unwrap_or_else(|| flight.step(*seat, cx.waker()));
-            let made = match step {
-                Step::Wait => return Poll::Pending,
-                Step::Leave(answer) => {
-                    this.leave();
-                    return Poll::Ready(this.arrival(answer));
-                }
-                Step::LeaveAlone(value) => {
-                    this.depart();
-                    return Poll::Ready(Ok(Arrival { value, joined: false }));
-                }
-                Step::Make(lift) => this.load.take().and_then(|load| make(load, lift)),
-                Step::Run(load) => Some(load),
+            let At::Aboard(flight, seat) = &self.at else { return Poll::Pending };
+            let made = match own.take() {
+                Some((load, lift)) => make(load, lift),
+                None => match flight.step(*seat, cx.waker()) {
+                    Step::Wait => return Poll::Pending,
+                    Step::Leave(answer) => {
+                        self.leave();
+                        return Poll::Ready(self.arrival(answer));
+                    }
+                    Step::LeaveAlone(value) => {
+                        self.depart();
+                        return Poll::Ready(Ok(Arrival { value, joined: false }));
+                    }
+                    Step::Make(lift) => self.load.take().and_then(|load| make(load, lift)),
+                    Step::Run(load) => Some(load),
+                },
             };
-            let landed = match made.map_or(Err(Panicked), |load| flight.poll(load)) {
+            let land = |ended| self.map.land(&flight.key, ended);
+            let landed = match made.map_or(Err(Panicked), |load| flight.poll(load, land)) {
                 Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(Landing::Shared(value))) => this.land(Ok(value)),
-                Ok(Poll::Ready(Landing::Personal(value))) => this.land_alone(value),
-                Err(panicked) => this.land(Err(panicked)),
+                Ok(Poll::Ready(Landing::Shared(value))) => self.land(Ok(value)),
+                Ok(Poll::Ready(Landing::Personal(value))) => self.land_alone(value),
+                Err(panicked) => self.land(Err(panicked)),
             };
             if let Some(arrival) = landed {
                 return Poll::Ready(arrival);
@@ -142,17 +203,13 @@ where
 }
 
 /// A load, unless making it panics.
-fn make<T, L, F, Fut>(load: F, lift: Lift<L>) -> Option<Load<T>>
-where
-    F: FnOnce(Lift<L>) -> Fut,
-    Fut: Future<Output = Landing<T>> + Send + 'static,
-{
-    catch_unwind(AssertUnwindSafe(|| -> Load<T> { Box::pin(load(lift)) })).ok()
+fn make<R, L>(load: impl Make<R, L>, lift: Lift<L>) -> Option<Load<R>> {
+    catch_unwind(AssertUnwindSafe(|| load.make(lift))).ok()
 }
 
-impl<M, T, L, F> Waiter<M, T, L, F>
+impl<M, R, T, L, F> Waiter<M, R, T, L, F>
 where
-    M: Listed<T, L>,
+    M: Listed<R, T, L>,
     T: Clone,
     L: Ord + Clone,
 {
@@ -219,7 +276,7 @@ where
     }
 }
 
-impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
+impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
     /// Says that this waiter has no seat any more.
     fn leave(&mut self) {
         self.at = match mem::replace(&mut self.at, At::Gate(None)) {
@@ -251,13 +308,13 @@ impl<M: Listed<T, L>, T, L: Ord + Clone, F> Waiter<M, T, L, F> {
 }
 
 /// Takes a flight off the map, unless another has taken its place.
-fn unlist<T, L>(map: &mut HashTable<Arc<Flight<T, L>>>, flight: &Arc<Flight<T, L>>) {
+fn unlist<R, T, L>(map: &mut HashTable<Arc<Flight<R, T, L>>>, flight: &Arc<Flight<R, T, L>>) {
     if let Ok(entry) = map.find_entry(flight.key.hashed(), |listed| Arc::ptr_eq(listed, flight)) {
         entry.remove();
     }
 }
 
-impl<M: Listed<T, L>, T, L: Ord + Clone, F> Drop for Waiter<M, T, L, F> {
+impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Drop for Waiter<M, R, T, L, F> {
     fn drop(&mut self) {
         self.depart();
     }

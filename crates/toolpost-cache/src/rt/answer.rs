@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::flight::Lift;
 use crate::lifetime::Terms;
@@ -56,6 +56,8 @@ impl<'a, L> Request<'a, L> {
 pub struct Loading<L = ()> {
     /// Whether anyone waits for it.
     pub purpose: Purpose,
+    /// When it began, on tokio's clock: a reading that was made just now.
+    pub began: Instant,
     /// How urgent its waiters are.
     pub lift: Lift<L>,
 }
@@ -98,6 +100,9 @@ pub struct Answer<V> {
     /// Where it came from.
     pub source: Source,
 }
+
+/// What a caller is told.
+pub type Answered<V, E> = Result<Answer<V>, LoadError<E>>;
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

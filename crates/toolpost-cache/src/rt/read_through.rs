@@ -1,25 +1,23 @@
 //! Looks up, and loads what is not there.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::task::coop::{Unconstrained, unconstrained};
-use tokio::time::{Sleep, sleep_until};
-
-use super::answer::{Answer, LoadError, Loading, Outcome, Purpose, Request, Source};
+use super::answer::{Answer, Answered, LoadError, Loading, Outcome, Purpose, Request, Source};
+use super::load::{Begun, Flown, Found, Loaded, Loads, Stored, Within, found, found_in};
+use super::now;
 use super::tasks::Tasks;
 use crate::alias::{Alias, Fresh, Words};
-use crate::cache::{Cache, Look};
+use crate::cache::{Cache, Look, NotKept};
 use crate::counters::Count;
 use crate::entry::Entry;
-use crate::flight::{Arrival, Boarding, Landing, Listed, Map, Waiter};
-use crate::generations::Epoch;
-use crate::key::Key;
+use crate::flight::{Arrival, Boarding, Landing, Lift, Listed, Load, Make, Map, Panicked, Started, Waiter};
+use crate::key::{Key, KeyRef};
 use crate::lifetime::Terms;
 use crate::store::Tiered;
 
@@ -47,27 +45,18 @@ use crate::store::Tiered;
 /// ```
 pub struct ReadThrough<V, E, L = ()>(Arc<Inner<V, E, L>>);
 
-/// What is stored: an answer, or a failure that the question would meet again.
-type Stored<V, E> = Result<V, E>;
-
 struct Inner<V, E, L> {
     tiers: Tiered<Stored<V, E>>,
-    flights: Map<Loaded<V, E>, L>,
+    flights: Map<Flown<V, E>, Loaded<V, E>, L>,
     tasks: Tasks,
-}
-
-/// What a flight carries.
-type Loaded<V, E> = Result<Found<V>, LoadError<E>>;
-
-#[derive(Clone)]
-struct Found<V> {
-    value: V,
-    source: Source,
 }
 
 /// A question that nothing fresh was found for; see [`ReadThrough::hit`].
 #[must_use = "nothing is loaded before it is asked"]
-pub struct Missed<V, E>(Asked<'static, V, E>);
+pub struct Missed<V, E> {
+    key: Key,
+    looked: Looked<V, E>,
+}
 
 /// A fresh answer where it lies. As long as this is there, no words are remembered in its part of the table of them.
 pub struct Hit<'a, V, E>(Fresh<'a, Stored<V, E>>);
@@ -83,39 +72,33 @@ impl<V, E> Hit<'_, V, E> {
     }
 }
 
-/// A question that has been looked up.
-struct Asked<'a, V, E> {
-    key: Name<'a>,
+/// What came of a look-up.
+struct Looked<V, E> {
     look: Look<Stored<V, E>>,
     /// How many answers the cache had been given before.
     puts: u64,
-    now: Instant,
 }
-
-/// What a caller waits for.
-enum Plan<V, E, L: Ord + Clone, F> {
-    /// Nothing; the answer is given once.
-    Answer(Option<Result<Answer<V>, LoadError<E>>>),
-    Join(Waiter<ReadThrough<V, E, L>, Loaded<V, E>, L, F>),
-}
-
-/// Nothing in it is pinned.
-impl<V, E, L: Ord + Clone, F> Unpin for Plan<V, E, L, F> {}
 
 /// A key, which is made when it is needed.
-#[derive(Debug)]
 enum Name<'a> {
-    Lent(&'a [u8]),
+    Lent(KeyRef<'a>),
     Own(Key),
 }
 
 impl From<Name<'_>> for Key {
     fn from(name: Name<'_>) -> Self {
         match name {
-            Name::Lent(bytes) => bytes.into(),
+            Name::Lent(key) => key.into(),
             Name::Own(key) => key,
         }
     }
+}
+
+/// What follows a look-up.
+enum Plan<V, E, L, F> {
+    Answer(Answered<V, E>),
+    /// Boards a flight, and makes the load like this if that begins then.
+    Board(Key, Boarding<L>, F),
 }
 
 impl<V, E, L> ReadThrough<V, E, L>
@@ -157,21 +140,28 @@ where
     /// Dropping the future leaves the load to the other callers that wait for it; with the last one the
     /// load is dropped.
     #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
-    pub fn get<F, Fut>(
-        &self,
+    pub fn get<'a, F, Fut>(
+        &'a self,
         request: Request<'_, L>,
         load: F,
-    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
+    ) -> impl Future<Output = Answered<V, E>> + Send + use<'a, V, E, L, F, Fut>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let (puts, now) = (self.cache().puts(), now());
-        let look = self.cache().peek(request.key, now);
-        self.answer(Asked { key: Name::Lent(request.key), look, puts, now }, &request, load)
+        let (now, key) = (now(), KeyRef::from(request.key));
+        let plan = self.plan(self.look(key, now), Name::Lent(key), now, &request, |_| self::now(), load);
+        async move {
+            match plan {
+                Plan::Answer(answer) => answer,
+                Plan::Board(key, boarding, flight) => {
+                    self.handed(Waiter::new(self, key, boarding).laden(flight)).await
+                }
+            }
+        }
     }
 
-    /// A fresh answer, if there is one; else what [`ask`](Self::ask) goes on from, and the look-up is not counted yet.
+    /// A fresh answer, if there is one; else what [`start`](Self::start) goes on from, and the look-up is not counted yet.
     ///
     /// For a caller that would rather not make a load before it needs one. `now` is the time on tokio's clock, as a
     /// standard instant.
@@ -179,19 +169,19 @@ where
     /// # Errors
     ///
     /// If nothing fresh is there.
-    pub fn hit(&self, key: &[u8], now: Instant) -> Result<Hit<'_, V, E>, Missed<V, E>> {
-        let puts = self.cache().puts();
-        let look = match self.cache().peek(key, now) {
-            Look::Fresh(entry) if entry.value().is_ok() => {
+    pub fn hit<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Result<Hit<'_, V, E>, Missed<V, E>> {
+        let key = key.into();
+        match self.look(key, now) {
+            Looked { look: Look::Fresh(entry), .. } if entry.value().is_ok() => {
                 self.cache().count(Count::FreshHit);
-                return Ok(Hit(Fresh::Shared(entry)));
+                Ok(Hit(Fresh::Shared(entry)))
             }
-            look => look,
-        };
-        Err(Missed(Asked { key: Name::Own(Key::from(key)), look, puts, now }))
+            looked => Err(Missed { key: key.into(), looked }),
+        }
     }
 
-    /// As [`get`](Self::get), after a [`hit`](Self::hit) that was none; the key of the request does not matter.
+    /// The first poll of what [`get`](Self::get) does, right after a [`hit`](Self::hit) at `now` that was none; the key of
+    /// the request does not matter.
     ///
     /// # Errors
     ///
@@ -201,17 +191,29 @@ where
     ///
     /// As for [`get`](Self::get).
     #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
-    pub fn ask<F, Fut>(
-        &self,
+    pub fn start<'a, F, Fut>(
+        &'a self,
         missed: Missed<V, E>,
+        now: Instant,
         request: Request<'_, L>,
         load: F,
-    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
+        cx: &mut Context<'_>,
+    ) -> Started<Answered<V, E>, impl Future<Output = Answered<V, E>> + Send + Unpin + use<'a, V, E, L, F, Fut>>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        self.answer(missed.0, &request, load)
+        let Missed { key, looked } = missed;
+        let (key, boarding, flight) = match self.plan(looked, Name::Own(key), now, &request, |now| now, load)
+        {
+            Plan::Answer(answer) => return Started::Ended(answer),
+            Plan::Board(key, boarding, flight) => (key, boarding, flight),
+        };
+        let mut waiter = Waiter::new(self, key, boarding);
+        match waiter.start(flight, cx) {
+            Poll::Ready(arrival) => Started::Ended(self.hand(waiter.key(), arrival)),
+            Poll::Pending => Started::Waits(self.handed(waiter)),
+        }
     }
 
     /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
@@ -239,59 +241,57 @@ where
         self.0.tasks.drain().await;
     }
 
-    /// What follows a look-up.
-    #[inline]
-    fn answer<F, Fut>(
-        &self,
-        asked: Asked<'_, V, E>,
+    fn look(&self, key: KeyRef<'_>, now: Instant) -> Looked<V, E> {
+        // The number first: what comes between the two is seen as having come.
+        let puts = self.cache().puts();
+        Looked { look: self.cache().peek(key, now), puts }
+    }
+
+    /// What follows a look-up at `now`; `began` says when a load begins that begins the flight.
+    #[inline(always)]
+    fn plan<'a, F, Fut>(
+        &'a self,
+        Looked { look, puts }: Looked<V, E>,
+        key: Name<'_>,
+        now: Instant,
         request: &Request<'_, L>,
+        began: fn(Instant) -> Instant,
         load: F,
-    ) -> impl Future<Output = Result<Answer<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
+    ) -> Plan<V, E, L, impl Make<Flown<V, E>, L> + Send + use<'a, V, E, L, F, Fut>>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let Asked { key, look, puts, now } = asked;
         self.cache().count_look(&look);
-        let mut plan = match look {
-            Look::Fresh(entry) => Plan::Answer(Some(served(&entry, Source::Fresh))),
+        match look {
+            Look::Fresh(entry) => Plan::Answer(served(&entry, Source::Fresh)),
             Look::Stale(entry) => {
                 if entry.claim_refresh(now, request.limit) {
                     self.refresh(key.into(), request, Arc::clone(&entry), load);
                 }
-                Plan::Answer(Some(served(&entry, Source::Stale)))
+                Plan::Answer(served(&entry, Source::Stale))
             }
             Look::StaleIfError(_) | Look::Miss => {
                 let key = key.into();
-                let boarding = self.boarding(&key, request);
-                let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
-                let flight = move |lift| {
-                    front.fly(
-                        loaded,
-                        Loading { purpose: Purpose::Answer, lift },
-                        Some((puts, now)),
-                        limit,
-                        load,
-                    )
-                };
-                Plan::Join(Waiter::new(self.clone(), key, boarding, flight))
+                let (boarding, limit) = (self.boarding(&key, request), request.limit);
+                Plan::Board(key, boarding, move |lift: Lift<L>| {
+                    let began = if lift.is_first() { began(now) } else { self::now() };
+                    self.fly(lift, puts, began, limit, load)
+                })
             }
-        };
-        // No `async` block, which would have room for what it captures and again for what it awaits.
-        poll_fn(move |cx| match &mut plan {
-            Plan::Answer(answer) => match answer.take() {
-                Some(answer) => Poll::Ready(answer),
-                None => Poll::Pending,
-            },
-            Plan::Join(waiter) => Pin::new(&mut *waiter).poll(cx).map(|arrival| {
-                let arrival = arrival.unwrap_or(Arrival { value: Err(LoadError::Panicked), joined: true });
-                waiter.map().land(waiter.key(), arrival)
-            }),
-        })
+        }
+    }
+
+    /// What a waiter has got, for its caller.
+    fn handed<'a, F: Make<Flown<V, E>, L>>(
+        &'a self,
+        mut waiter: Waiter<&'a Self, Flown<V, E>, Loaded<V, E>, L, F>,
+    ) -> impl Future<Output = Answered<V, E>> + Unpin + use<'a, V, E, L, F> {
+        poll_fn(move |cx| Pin::new(&mut waiter).poll(cx).map(|arrival| self.hand(waiter.key(), arrival)))
     }
 
     fn boarding(&self, key: &Key, request: &Request<'_, L>) -> Boarding<L> {
-        let since = self.cache().valid_since_of(key, request.tags);
+        let since = self.cache().valid_since_of(key.into(), request.tags);
         Boarding::since(since, self.cache().epoch(), request.urgency.clone())
     }
 
@@ -300,12 +300,11 @@ where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let boarding = self.boarding(&key, request);
-        let (front, limit, loaded) = (self.clone(), request.limit, key.clone());
+        let (boarding, front) = (self.boarding(&key, request), self.clone());
+        let (limit, pause) = (request.limit, request.pause);
         let flight =
-            move |lift| front.fly(loaded, Loading { purpose: Purpose::Refresh, lift }, None, limit, load);
-        let join = Waiter::new(self.clone(), key, boarding, flight);
-        let pause = request.pause;
+            move |lift| -> Load<_> { Box::pin(front.load(lift, Purpose::Refresh, now(), limit, load)) };
+        let join = Waiter::new(self.clone(), key, boarding).laden(flight);
         self.0.tasks.spawn(async move {
             match join.await {
                 Ok(Arrival { value: Ok(_), .. }) => {}
@@ -315,70 +314,63 @@ where
         });
     }
 
-    /// What runs as the load, boxed by its flight. `missed` says how many answers the cache had been given before the
-    /// look-up that missed, and when that was; a load that nobody waits for has had none.
-    async fn fly<F, Fut>(
-        self,
-        key: Key,
-        loading: Loading<L>,
-        missed: Option<(u64, Instant)>,
+    /// What a flight does that somebody waits for and that begins at `began`; before the look-up that missed, the cache had
+    /// been given so many answers.
+    fn fly<F, Fut>(
+        &self,
+        lift: Lift<L>,
+        puts: u64,
+        began: Instant,
         limit: Duration,
         load: F,
-    ) -> Landing<Loaded<V, E>>
+    ) -> Load<Flown<V, E>>
     where
-        F: FnOnce(Loading<L>) -> Fut,
-        Fut: Future<Output = Outcome<V, E>>,
+        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let purpose = loading.purpose;
-        // Another load may have landed since the look-up, and a slow store may know the answer.
-        if let Some((puts, _)) = missed
-            && (self.0.tiers.has_slow() || self.cache().puts() != puts)
+        // A slow store may know the answer, and another load may have landed since the look-up.
+        if self.0.tiers.has_slow() {
+            let (front, key) = (self.clone(), lift.key().clone());
+            return Box::pin(async move {
+                let Some(look) = Within::new(limit, Box::pin(front.0.tiers.look(&key, now()))).await else {
+                    return Flown::Found(Err(LoadError::TimedOut(limit)));
+                };
+                match found_in(&look) {
+                    Some(found) => Flown::Found(found),
+                    None => front.load(lift, Purpose::Answer, now(), limit, load).await,
+                }
+            });
+        }
+        if self.cache().puts() != puts
+            && let Some(found) = found_in(&self.cache().peek(lift.key(), now()))
         {
-            let look = match self.0.tiers.has_slow() {
-                // Boxed, so that a load has no room for it that has nothing to look through.
-                true => match within(limit, Box::pin(self.0.tiers.look(&key, now())).as_mut()).await {
-                    Some(look) => look,
-                    None => return Landing::Shared(Err(LoadError::TimedOut(limit))),
-                },
-                false => self.cache().peek(key.as_bytes(), now()),
-            };
-            match look {
-                Look::Fresh(entry) => return Landing::Shared(found(&entry, Source::Fresh)),
-                Look::Stale(entry) => return Landing::Shared(found(&entry, Source::Stale)),
-                Look::StaleIfError(_) | Look::Miss => {}
-            }
+            return Box::pin(ready(Flown::Found(found)));
         }
-        // Whoever looks up and finds nothing loads at once, so that one reading of the clock is enough for both.
-        let began = missed.filter(|_| loading.lift.is_first()).map_or_else(now, |(_, at)| at);
-        let epoch = self.cache().epoch();
-        let outcome = within(limit, pin!(load(loading))).await;
-        let ended = now();
-        let failed = !matches!(outcome, Some(Outcome::Keep(..) | Outcome::Pass(_)));
-        self.record(purpose, ended.saturating_duration_since(began), failed);
-        let loaded = |value| Ok(Found { value, source: Source::Loaded });
-        match outcome {
-            Some(Outcome::Keep(value, terms)) => {
-                self.keep(key, Ok(value.clone()), &terms, epoch, ended);
-                Landing::Shared(loaded(value))
-            }
-            Some(Outcome::Pass(value)) => Landing::Shared(loaded(value)),
-            Some(Outcome::Fail(error)) => Landing::Shared(Err(LoadError::Failed(error))),
-            Some(Outcome::Reject(error, terms)) => {
-                self.keep(key, Err(error.clone()), &terms, epoch, ended);
-                Landing::Shared(Err(LoadError::Rejected(error)))
-            }
-            Some(Outcome::Personal(Ok(value))) => Landing::Personal(loaded(value)),
-            Some(Outcome::Personal(Err(error))) => Landing::Personal(Err(LoadError::Failed(error))),
-            Some(Outcome::Refuse(error)) => Landing::Personal(Err(LoadError::Rejected(error))),
-            None => Landing::Shared(Err(LoadError::TimedOut(limit))),
-        }
+        Box::pin(self.load(lift, Purpose::Answer, began, limit, load))
     }
 
-    fn keep(&self, key: Key, value: Stored<V, E>, terms: &Terms, epoch: Epoch, now: Instant) {
+    fn load<F, Fut>(
+        &self,
+        lift: Lift<L>,
+        purpose: Purpose,
+        began: Instant,
+        limit: Duration,
+        load: F,
+    ) -> Loads<Fut>
+    where
+        F: FnOnce(Loading<L>) -> Fut,
+    {
+        let begun = Begun { purpose, at: began, epoch: self.cache().epoch() };
+        Loads::new(load(Loading { purpose, began, lift }), limit, begun)
+    }
+
+    fn keep(&self, key: &Key, value: Stored<V, E>, terms: &Terms, begun: &Begun, now: Instant) {
         // An answer that is not kept is still an answer; the figures say why it was not.
-        let Ok(entry) = self.cache().put(&key, value, terms, epoch, now) else { return };
-        if self.0.tiers.has_slow() {
-            let tiers = self.0.tiers.clone();
+        let Ok(entry) = self.cache().entry(key, value, terms, begun.epoch, now) else { return };
+        if !self.0.tiers.has_slow() {
+            let _: Result<(), NotKept> = self.cache().admit(key, entry, terms);
+        } else if self.cache().admit(key, Arc::clone(&entry), terms).is_ok() {
+            let (tiers, key) = (self.0.tiers.clone(), key.clone());
             self.0.tasks.spawn(async move {
                 // A slow store that cannot be written costs a load after the next start.
                 let _: io::Result<()> = tiers.spill(&key, &entry, self::now()).await;
@@ -386,21 +378,22 @@ where
         }
     }
 
-    fn record(&self, purpose: Purpose, took: Duration, failed: bool) {
-        let cache = self.cache();
+    fn record(&self, begun: &Begun, ended: Instant, failed: bool) {
+        let (cache, took) = (self.cache(), ended.saturating_duration_since(begun.at));
         cache.count(Count::Load);
         cache.add(Count::LoadNanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         if failed {
             cache.count(Count::FailedLoad);
         }
-        if purpose == Purpose::Refresh {
+        if begun.purpose == Purpose::Refresh {
             cache.count(Count::Refresh);
         }
     }
 
     /// Hands a landed load to one caller.
-    fn land(&self, key: Option<&Key>, arrival: Arrival<Loaded<V, E>>) -> Result<Answer<V>, LoadError<E>> {
-        let Arrival { value, joined } = arrival;
+    fn hand(&self, key: Option<&Key>, arrival: Result<Arrival<Loaded<V, E>>, Panicked>) -> Answered<V, E> {
+        let broken = Arrival { value: Err(LoadError::Panicked), joined: true };
+        let Arrival { value, joined } = arrival.unwrap_or(broken);
         if joined {
             self.cache().count(Count::Joined);
         }
@@ -410,7 +403,7 @@ where
             }
             Ok(Found { value, source }) => Ok(Answer { value, source }),
             Err(rejected @ LoadError::Rejected(_)) => Err(rejected),
-            Err(error) => match key.map(|key| self.cache().peek(key.as_bytes(), now())) {
+            Err(error) => match key.map(|key| self.cache().peek(key, now())) {
                 Some(Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry)) => {
                     self.cache().count(Count::ErrorHit);
                     served(&entry, Source::StaleOnError).map_err(|_| error)
@@ -421,47 +414,47 @@ where
     }
 }
 
-fn found<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Loaded<V, E> {
-    match entry.value() {
-        Ok(value) => Ok(Found { value: value.clone(), source }),
-        Err(error) => Err(LoadError::Rejected(error.clone())),
-    }
-}
-
-fn served<V: Clone, E: Clone>(
-    entry: &Entry<Stored<V, E>>,
-    source: Source,
-) -> Result<Answer<V>, LoadError<E>> {
+fn served<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Answered<V, E> {
     found(entry, source).map(|Found { value, source }| Answer { value, source })
 }
 
-/// The output of `work`, unless it takes longer than `limit` after its first poll. What ends there has no timer.
-async fn within<F: Future>(limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
-    // Time passes also for work that uses up what tokio lets a task do in one go.
-    let mut timer = None::<Pin<Box<Unconstrained<Sleep>>>>;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = work.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        if timer.is_none() {
-            timer = now().checked_add(limit).map(|end| Box::pin(unconstrained(sleep_until(end.into()))));
-        }
-        match &mut timer {
-            Some(timer) => timer.as_mut().poll(cx).map(|()| None),
-            None => Poll::Pending,
-        }
-    })
-    .await
-}
-
-#[expect(clippy::disallowed_methods, reason = "the front's clock, which a paused runtime holds still")]
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-impl<V, E, L> Listed<Loaded<V, E>, L> for ReadThrough<V, E, L> {
-    fn map(&self) -> &Map<Loaded<V, E>, L> {
+impl<V, E, L> Listed<Flown<V, E>, Loaded<V, E>, L> for ReadThrough<V, E, L>
+where
+    V: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+    L: Ord + Clone + Send + 'static,
+{
+    fn map(&self) -> &Map<Flown<V, E>, Loaded<V, E>, L> {
         &self.0.flights
+    }
+
+    fn land(&self, key: &Key, flown: Flown<V, E>) -> Landing<Loaded<V, E>> {
+        let (outcome, begun) = match flown {
+            Flown::Found(found) => return Landing::Shared(found),
+            Flown::Ended(outcome, begun) => (outcome, begun),
+            Flown::Late(limit, begun) => {
+                self.record(&begun, now(), true);
+                return Landing::Shared(Err(LoadError::TimedOut(limit)));
+            }
+        };
+        let ended = now();
+        self.record(&begun, ended, !matches!(outcome, Outcome::Keep(..) | Outcome::Pass(_)));
+        let loaded = |value| Ok(Found { value, source: Source::Loaded });
+        match outcome {
+            Outcome::Keep(value, terms) => {
+                self.keep(key, Ok(value.clone()), &terms, &begun, ended);
+                Landing::Shared(loaded(value))
+            }
+            Outcome::Pass(value) => Landing::Shared(loaded(value)),
+            Outcome::Fail(error) => Landing::Shared(Err(LoadError::Failed(error))),
+            Outcome::Reject(error, terms) => {
+                self.keep(key, Err(error.clone()), &terms, &begun, ended);
+                Landing::Shared(Err(LoadError::Rejected(error)))
+            }
+            Outcome::Personal(Ok(value)) => Landing::Personal(loaded(value)),
+            Outcome::Personal(Err(error)) => Landing::Personal(Err(LoadError::Failed(error))),
+            Outcome::Refuse(error) => Landing::Personal(Err(LoadError::Rejected(error))),
+        }
     }
 }
 
@@ -485,6 +478,6 @@ impl<V, E> fmt::Debug for Hit<'_, V, E> {
 
 impl<V, E> fmt::Debug for Missed<V, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Missed").field(&self.0.key).finish()
+        f.debug_tuple("Missed").field(&self.key).finish()
     }
 }

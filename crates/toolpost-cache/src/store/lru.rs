@@ -7,7 +7,7 @@ use lru::LruCache;
 
 use super::{Bounds, Oversized, Store, Usage};
 use crate::entry::Entry;
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 
 /// Keeps entries in memory and gives up exactly the one least recently used, or the oldest.
 ///
@@ -47,16 +47,17 @@ impl<V> Lru<V> {
 }
 
 impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
         let mut kept = self.kept();
-        let found = if self.touch { kept.entries.get(key) } else { kept.entries.peek(key) };
+        let found =
+            if self.touch { kept.entries.get(key.as_bytes()) } else { kept.entries.peek(key.as_bytes()) };
         found.map(Arc::clone)
     }
 
-    fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized> {
+    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
         let mut freed = Vec::new();
         let mut kept = self.kept();
-        if let Some(old) = kept.entries.pop(key) {
+        if let Some(old) = kept.entries.pop(&key) {
             kept.bytes -= old.weight();
             freed.push(old);
         }
@@ -72,24 +73,24 @@ impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
             freed.push(last);
         }
         kept.bytes += entry.weight();
-        kept.entries.put(key.clone(), Arc::clone(entry));
+        kept.entries.put(key, entry);
         drop(kept);
         drop(freed);
         Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> bool {
+    fn remove(&self, key: KeyRef<'_>) -> bool {
         let mut kept = self.kept();
-        let removed = kept.entries.pop(key);
+        let removed = kept.entries.pop(key.as_bytes());
         kept.bytes -= removed.as_ref().map_or(0, |entry| entry.weight());
         drop(kept);
         removed.is_some()
     }
 
-    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
         let mut kept = self.kept();
-        let same = kept.entries.peek(key).is_some_and(|kept| Arc::ptr_eq(kept, entry));
-        if same && let Some(removed) = kept.entries.pop(key) {
+        let same = kept.entries.peek(key.as_bytes()).is_some_and(|kept| Arc::ptr_eq(kept, entry));
+        if same && let Some(removed) = kept.entries.pop(key.as_bytes()) {
             kept.bytes -= removed.weight();
         }
         same

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use super::bounds::Shares;
 use super::{Bounds, Oversized, Store, Usage};
+use crate::counters::{Count, Counters};
 use crate::entry::Entry;
-use crate::key::{Key, hash_of};
+use crate::key::{Key, KeyRef, hash_of};
 
 /// Keeps entries in memory, in shards that each keep what is asked for often.
 ///
@@ -62,14 +62,16 @@ impl<V, H: BuildHasher> Memory<V, H> {
         Self { cache, hasher, shares, heaviest: heaviest.max(1), tally }
     }
 
-    fn sought<'a>(&self, key: &'a [u8]) -> Sought<'a> {
-        let hash = self.hasher.as_ref().map_or_else(|| hash_of(key), |hasher| hasher.hash_one(key));
-        Sought { hash, key }
+    fn sought<'a>(&self, key: KeyRef<'a>) -> Sought<'a> {
+        Sought { hash: self.hash(key), key: key.as_bytes() }
     }
 
-    fn held(&self, key: &Key) -> Held {
-        let own = self.hasher.as_ref().map(|hasher| hasher.hash_one(key.as_bytes()));
-        Held { hash: own.unwrap_or(key.hashed()), key: key.clone() }
+    fn held(&self, key: Key) -> Held {
+        Held { hash: self.hash((&key).into()), key }
+    }
+
+    fn hash(&self, key: KeyRef<'_>) -> u64 {
+        self.hasher.as_ref().map_or(key.hashed(), |hasher| hasher.hash_one(key.as_bytes()))
     }
 }
 
@@ -77,29 +79,29 @@ impl<V, H: BuildHasher> Memory<V, H> {
 const HOT: f64 = 0.97;
 
 impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> for Memory<V, H> {
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
         self.cache.get(&self.sought(key))
     }
 
-    fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized> {
-        let share = self.shares.share(entry.weight());
-        if self.heaviest < share {
-            self.remove(key.as_bytes());
+    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
+        let weight = entry.weight();
+        if self.heaviest < self.shares.share(weight) {
+            self.remove((&key).into());
             return Err(Oversized);
         }
         // What it replaces keeps its place, so that a refreshed entry stays as popular as it was.
         let mut freed = Freed { written: key.hashed(), ..Freed::default() };
-        self.cache.insert_with_lifecycle(self.held(key), Arc::clone(entry), &mut freed);
-        self.tally.change(entry.weight(), &freed);
+        self.cache.insert_with_lifecycle(self.held(key), entry, &mut freed);
+        self.tally.change(weight, &freed);
         Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> bool {
+    fn remove(&self, key: KeyRef<'_>) -> bool {
         let removed = self.cache.remove(&self.sought(key));
         self.tally.drop_one(removed.as_ref())
     }
 
-    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
         let removed = self.cache.remove_if(&self.sought(key), |kept| Arc::ptr_eq(kept, entry));
         self.tally.drop_one(removed.as_ref())
     }
@@ -109,9 +111,8 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
     }
 
     fn usage(&self) -> Usage {
-        // What is taken out at once may be counted before it has come in.
-        let bytes = usize::try_from(self.tally.bytes.load(Ordering::Relaxed) as isize).unwrap_or(0);
-        Usage::new(self.cache.len(), bytes, self.tally.evicted.load(Ordering::Relaxed))
+        let bytes = usize::try_from(self.tally.0.sum(Count::Bytes).cast_signed()).unwrap_or(0);
+        Usage::new(self.cache.len(), bytes, self.tally.0.sum(Count::Evicted))
     }
 }
 
@@ -197,33 +198,17 @@ impl<V> Weighter<Held, Arc<Entry<V>>> for Shares {
 
 /// Counts the bytes held and the entries given up.
 #[derive(Clone, Debug, Default)]
-struct Tally(Arc<Figures>);
-
-#[derive(Debug, Default)]
-struct Figures {
-    bytes: AtomicUsize,
-    evicted: AtomicU64,
-}
-
-impl std::ops::Deref for Tally {
-    type Target = Figures;
-
-    fn deref(&self) -> &Figures {
-        &self.0
-    }
-}
+struct Tally(Arc<Counters>);
 
 impl Tally {
     /// So many bytes have come in, and something may have been given up for them.
     fn change<V>(&self, bytes: usize, freed: &Freed<V>) {
-        self.bytes.fetch_add(bytes.wrapping_sub(freed.bytes), Ordering::Relaxed);
-        if 0 < freed.evicted {
-            self.evicted.fetch_add(freed.evicted, Ordering::Relaxed);
-        }
+        self.0.add(Count::Bytes, (bytes as u64).wrapping_sub(freed.bytes as u64));
+        self.0.add(Count::Evicted, freed.evicted);
     }
 
     fn shrink(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.add(Count::Bytes, (bytes as u64).wrapping_neg());
     }
 
     fn drop_one<V>(&self, removed: Option<&(Held, Arc<Entry<V>>)>) -> bool {
@@ -244,8 +229,8 @@ struct Freed<V> {
     /// Those that were not replaced.
     evicted: u64,
     /// Mostly there is one, if any.
-    first: Option<Arc<Entry<V>>>,
-    others: Vec<Arc<Entry<V>>>,
+    first: Option<(Key, Arc<Entry<V>>)>,
+    others: Vec<(Key, Arc<Entry<V>>)>,
 }
 
 impl<V> Default for Freed<V> {
@@ -261,8 +246,8 @@ impl<V> Lifecycle<Held, Arc<Entry<V>>> for Tally {
         freed.bytes = freed.bytes.wrapping_add(entry.weight());
         freed.evicted += u64::from(freed.written != held.key.hashed());
         match &mut freed.first {
-            None => freed.first = Some(entry),
-            Some(_) => freed.others.push(entry),
+            None => freed.first = Some((held.key, entry)),
+            Some(_) => freed.others.push((held.key, entry)),
         }
     }
 }

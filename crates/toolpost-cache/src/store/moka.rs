@@ -11,7 +11,7 @@ use super::bounds::Shares;
 use super::memory::Seeded;
 use super::{Bounds, Oversized, Store, Usage};
 use crate::entry::Entry;
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 
 /// Keeps entries in memory by the TinyLFU policy of the `moka` crate.
 ///
@@ -46,28 +46,28 @@ impl<V: Send + Sync + 'static> Moka<V> {
 }
 
 impl<V: Send + Sync + 'static> Store<V> for Moka<V> {
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry<V>>> {
-        self.cache.get(key)
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+        self.cache.get(key.as_bytes())
     }
 
-    fn put(&self, key: &Key, entry: &Arc<Entry<V>>) -> Result<(), Oversized> {
+    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
         // Moka counts a weight in 32 bits.
         if self.shares.capacity().min(u64::from(u32::MAX)) < self.shares.share(entry.weight()) {
-            self.cache.invalidate(key);
+            self.cache.invalidate(&key);
             return Err(Oversized);
         }
-        self.cache.insert(key.clone(), Arc::clone(entry));
+        self.cache.insert(key, entry);
         Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> bool {
-        self.cache.remove(key).is_some()
+    fn remove(&self, key: KeyRef<'_>) -> bool {
+        self.cache.remove(key.as_bytes()).is_some()
     }
 
-    fn remove_entry(&self, key: &[u8], entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
         // Between the look and the removal another entry may move in; losing it costs a miss.
-        let same = self.cache.get(key).is_some_and(|kept| Arc::ptr_eq(&kept, entry));
-        same && self.cache.remove(key).is_some()
+        let same = self.cache.get(key.as_bytes()).is_some_and(|kept| Arc::ptr_eq(&kept, entry));
+        same && self.cache.remove(key.as_bytes()).is_some()
     }
 
     fn clear(&self) -> usize {

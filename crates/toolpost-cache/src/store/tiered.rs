@@ -44,7 +44,7 @@ impl<V: Send + Sync + 'static> Tiered<V> {
     ///
     /// Dropping the future loses nothing; what was found may have been promoted.
     pub async fn look(&self, key: &Key, now: Instant) -> Look<V> {
-        let look = self.hot.peek(key.as_bytes(), now);
+        let look = self.hot.peek(key, now);
         match (&look, &self.slow) {
             (Look::Miss, Some(slow)) => {
                 // Before the read, so that what is invalidated during it is not promoted.
@@ -52,8 +52,12 @@ impl<V: Send + Sync + 'static> Tiered<V> {
                 let Ok(Some(found)) = slow.get(key, now).await else { return look };
                 let terms =
                     Terms::new(Lifetime::new(Duration::ZERO)).weighing(found.weight).with_tags(found.tags);
-                match self.hot.keep(key, found.value, &terms, found.windows, epoch, now) {
-                    Ok(_) => self.hot.peek(key.as_bytes(), now),
+                let promoted = self
+                    .hot
+                    .entry_for(key, found.value, &terms, found.windows, epoch, now)
+                    .and_then(|entry| self.hot.admit(key, entry, &terms));
+                match promoted {
+                    Ok(()) => self.hot.peek(key, now),
                     Err(_) => look,
                 }
             }
@@ -87,9 +91,9 @@ impl<V: Send + Sync + 'static> Tiered<V> {
     ///
     /// Above it is forgotten as soon as this is called and polled; below perhaps.
     pub async fn remove(&self, key: &Key) -> io::Result<bool> {
-        let above = self.hot.remove(key.as_bytes());
+        let above = self.hot.remove(key);
         let Some(slow) = &self.slow else { return Ok(above) };
-        let _again = Again(|| self.hot.remove(key.as_bytes()));
+        let _again = Again(|| self.hot.remove(key));
         Ok(slow.remove(key).await? | above)
     }
 

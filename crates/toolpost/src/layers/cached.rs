@@ -1,23 +1,22 @@
 //! A tool that remembers its results.
 
 mod forget;
+mod outcome;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
-use toolpost_cache::rt::{Answer, Hit, LoadError, Missed, Outcome, Purpose, ReadThrough, Request, Source};
+use toolpost_cache::rt::{Answered, Hit, Loading, Missed, Purpose, ReadThrough, Request, Started};
 use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered, Words};
-use toolpost_tool::{
-    CachePolicy, Call, ErrorKind, Mark, Output, Priority, Refusal, Tool, ToolError, ToolSpec,
-};
+use toolpost_tool::{CachePolicy, Call, Mark, Output, Priority, Tool, ToolError, ToolSpec};
 
-use super::Verdict;
+use self::outcome::{Running, told};
 use super::question::Questions;
 use crate::clock;
 use crate::lift::Flight;
@@ -186,7 +185,7 @@ impl Caching {
     ///
     /// # Errors
     ///
-    /// Whatever `next` answers; [`TimedOut`](ErrorKind::TimedOut) when the call's deadline or the run's limit has passed.
+    /// Whatever `next` answers; [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when the call's deadline or the run's limit has passed.
     ///
     /// # Cancel safety
     ///
@@ -199,22 +198,30 @@ impl Caching {
     where
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        match self.look(&call) {
-            Ok(output) => Ok(output),
-            Err(looked) => self.miss(looked, call, next).await,
-        }
+        let (mut new, mut rest) = (Some((call, next)), None);
+        poll_fn(|cx| match (new.take(), &mut rest) {
+            (Some((call, next)), rest) => {
+                let now = clock::now();
+                match self.look(&call, now) {
+                    Ok(output) => Poll::Ready(Ok(output)),
+                    Err(looked) => self.start(looked, now, call, |call, _| next(call), cx).or_wait(rest),
+                }
+            }
+            (None, Some(rest)) => Pin::new(rest).poll(cx),
+            (None, None) => Poll::Pending,
+        })
+        .await
     }
 
     /// A fresh result of the same call, marked; nothing is run for it.
     #[must_use]
     pub fn hit(&self, call: &Call) -> Option<Output> {
-        self.look(call).ok()
+        self.look(call, clock::now()).ok()
     }
 
     /// As [`hit`](Self::hit), or else what [`miss`](Self::miss) goes on from.
     #[inline]
-    pub(crate) fn look(&self, call: &Call) -> Result<Output, Looked> {
-        let now = clock::now();
+    pub(crate) fn look(&self, call: &Call, now: Instant) -> Result<Output, Looked> {
         match self.seen(call, now) {
             Ok(hit) => Ok(hit.read(fresh)),
             Err(words) => self.look_further(call, now, words),
@@ -254,66 +261,80 @@ impl Caching {
         Ok(hit.read(fresh))
     }
 
-    /// What [`around`](Self::around) does when there is no hit.
-    pub(crate) fn miss<N, F>(
-        &self,
+    /// The first poll of what [`around`](Self::around) does, right after a look-up at `now` that was no hit. `next` is told
+    /// when it begins.
+    #[inline]
+    pub(crate) fn start<'a, N, F>(
+        &'a self,
         looked: Looked,
+        now: Instant,
         call: Call,
         next: N,
-    ) -> impl Future<Output = Result<Output, ToolError>> + Send + Unpin + use<N, F>
+        cx: &mut Context<'_>,
+    ) -> Started<
+        Result<Output, ToolError>,
+        impl Future<Output = Result<Output, ToolError>> + Send + Unpin + use<'a, N, F>,
+    >
     where
-        N: FnOnce(Call) -> F + Send + 'static,
+        N: FnOnce(Call, Instant) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
         let deadline = call.deadline();
-        let mut work = Some(match looked {
-            Some(missed) => Work::Shared(self.ask(missed, call, next)),
-            None => Work::Own(Box::pin(next(call))),
-        });
-        let mut timer = None::<Timer>;
-        // No `async` block, which would have room for what it captures and again for what it awaits.
-        poll_fn(move |cx| {
-            let asked = match &mut work {
-                Some(Work::Own(own)) => return own.as_mut().poll(cx),
-                Some(Work::Shared(asked)) => asked,
-                None => return Poll::Pending,
-            };
-            if let Poll::Ready(answer) = Pin::new(asked).poll(cx) {
-                return Poll::Ready(told(answer));
+        let work = match looked {
+            Some(missed) => match self.ask(missed, now, call, next, cx) {
+                Started::Ended(answer) => return Started::Ended(told(answer)),
+                Started::Waits(asked) => Work::Shared(asked, deadline.map(Timer::new)),
+            },
+            None => {
+                let mut own = Box::pin(next(call, now));
+                match own.as_mut().poll(cx) {
+                    Poll::Ready(answer) => return Started::Ended(answer),
+                    Poll::Pending => Work::Own(own),
+                }
             }
-            let Some(deadline) = deadline else { return Poll::Pending };
-            let timer = timer.get_or_insert_with(|| Timer::new(deadline));
-            ready!(timer.sleep.as_mut().poll(cx));
-            // It leaves the run to the others now, and not when somebody gets to drop this.
-            work = None;
-            Poll::Ready(Err(ToolError::timed_out(timer.left)))
-        })
+        };
+        let mut work = Some(work);
+        if let Poll::Ready(error) = is_late(&mut work, cx) {
+            return Started::Ended(Err(error));
+        }
+        Started::Waits(poll_fn(move |cx| {
+            let polled = match &mut work {
+                Some(Work::Shared(asked, _)) => Pin::new(asked).poll(cx).map(told),
+                Some(Work::Own(own)) => own.as_mut().poll(cx),
+                None => Poll::Pending,
+            };
+            if polled.is_ready() { polled } else { is_late(&mut work, cx).map(Err) }
+        }))
     }
 
-    fn ask<N, F>(
-        &self,
+    fn ask<'a, N, F>(
+        &'a self,
         missed: Missed<Output, ToolError>,
+        now: Instant,
         call: Call,
         next: N,
-    ) -> impl Future<Output = Result<Answer<Output>, LoadError<ToolError>>> + Send + Unpin + use<N, F>
+        cx: &mut Context<'_>,
+    ) -> Started<
+        Answered<Output, ToolError>,
+        impl Future<Output = Answered<Output, ToolError>> + Send + Unpin + use<'a, N, F>,
+    >
     where
-        N: FnOnce(Call) -> F + Send + 'static,
+        N: FnOnce(Call, Instant) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        let front = &self.cache.front;
         let terms = self.terms.clone();
         let request = Request::new(b"").limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
-        front.ask(missed, request, move |loading| {
+        let load = move |loading: Loading<Priority>| {
             let call = match loading.purpose {
                 Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
                 // Each caller leaves at its own deadline; the run has a limit of its own.
                 _ => call.without_deadline().with_priority(*loading.lift.start()),
             };
             // A seat that the run queues for moves forward when somebody more urgent joins.
-            let flight = Flight::new(loading.lift, &call);
-            // Made inside, so that it has room once and not twice.
-            async move { outcome(flight.run(next(call)).await, terms) }
-        })
+            let flight = Flight::new(loading.lift, call.priority());
+            Running::new(flight.run(next(call, loading.began)), terms)
+        };
+        self.cache.front.start(missed, now, request, load, cx)
     }
 }
 
@@ -330,10 +351,19 @@ fn answered(output: &Output) -> Poll<Result<Output, ToolError>> {
 
 /// What a call waits for that was no hit.
 enum Work<A, F> {
-    /// A run that others may wait for too.
-    Shared(A),
+    /// A run that others may wait for too, for as long as there is time.
+    Shared(A, Option<Timer>),
     /// Its own run.
     Own(Pin<Box<F>>),
+}
+
+/// Ready when there is no time left. Then the run is left to the others at once, and not when somebody gets to drop this.
+fn is_late<A, F>(work: &mut Option<Work<A, F>>, cx: &mut Context<'_>) -> Poll<ToolError> {
+    let Some(Work::Shared(_, Some(timer))) = work else { return Poll::Pending };
+    ready!(timer.sleep.as_mut().poll(cx));
+    let error = ToolError::timed_out(timer.left);
+    *work = None;
+    Poll::Ready(error)
 }
 
 /// The deadline of a call whose run is not ready at the first poll.
@@ -347,55 +377,6 @@ impl Timer {
     fn new(deadline: Instant) -> Self {
         let left = deadline.saturating_duration_since(clock::now());
         Self { left, sleep: Box::pin(unconstrained(sleep_until(deadline.into()))) }
-    }
-}
-
-/// What the caller is told.
-fn told(answer: Result<Answer<Output>, LoadError<ToolError>>) -> Result<Output, ToolError> {
-    match answer {
-        Ok(Answer { value, source, .. }) => Ok(marked(value, source)),
-        Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
-        Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
-        Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
-    }
-}
-
-/// What becomes of the outcome of a run: for whom it is, whether it is kept, and whether an expired result may stand
-/// in for it.
-///
-/// This is where caching meets the breaker, the scheduler and the rate limit: what they refuse belongs to one caller,
-/// and an expired result covers it. A denial, a question and the caller's own fault are covered by nothing.
-fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, ToolError> {
-    let verdict = Verdict::of(&result);
-    match result {
-        // What stands in for a result is not one: the next call asks again.
-        Ok(output) if output.has_mark(Mark::Degraded) || output.has_mark(Mark::CacheStale) => {
-            Outcome::Pass(output)
-        }
-        Ok(output) if verdict == Verdict::Works => {
-            let terms = terms.weighing(output.weight());
-            Outcome::Keep(output, terms)
-        }
-        Ok(output) => Outcome::Pass(output),
-        Err(error) => match (verdict, error.kind()) {
-            (_, ErrorKind::Refused(Refusal::Denied)) => Outcome::Refuse(error),
-            (Verdict::Refused, _) => Outcome::Personal(Err(error)),
-            (Verdict::Suspended | Verdict::Cancelled, _) => Outcome::Refuse(error),
-            // What one client cannot be asked, another can.
-            (Verdict::CallersFault, ErrorKind::Protocol) => Outcome::Refuse(error),
-            (Verdict::CallersFault, _) => Outcome::Reject(error, Terms::ttl(Duration::ZERO)),
-            _ => Outcome::Fail(error),
-        },
-    }
-}
-
-/// Says in the result where it came from.
-const fn marked(output: Output, source: Source) -> Output {
-    match source {
-        Source::Fresh => output.marked(Mark::CacheHit),
-        Source::Stale => output.marked(Mark::CacheStale),
-        Source::StaleOnError => output.marked(Mark::CacheStale).marked(Mark::Degraded),
-        _ => output,
     }
 }
 
@@ -431,31 +412,29 @@ impl<T: Tool> Tool for Cached<T> {
     }
 
     fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
-        let (mut call, mut missed) = (Some(call), None);
+        let (mut new, mut rest) = (Some(call), None);
         // No `async` block: a hit is cloned to where the caller wants it, and not moved.
         poll_fn(move |cx| {
-            if let Some(new) = &call {
+            if let Some(call) = &new {
                 let now = clock::now();
-                let words = match self.caching.seen(new, now) {
+                let looked = match self.caching.seen(call, now) {
                     Ok(hit) => {
-                        call = None;
+                        new = None;
                         return hit.read(answered);
                     }
-                    Err(words) => words,
+                    Err(words) => self.caching.look_further(call, now, words),
                 };
-                let looked = match self.caching.look_further(new, now, words) {
-                    Ok(output) => {
-                        call = None;
-                        return Poll::Ready(Ok(output));
+                return match (looked, new.take()) {
+                    (Err(looked), Some(call)) => {
+                        // Not before: a hit needs no share of the tool.
+                        let tool = Arc::clone(&self.tool);
+                        let run = move |call, _| async move { tool.call(call).await };
+                        self.caching.start(looked, now, call, run, cx).or_wait(&mut rest)
                     }
-                    Err(looked) => looked,
+                    (looked, _) => looked.map_or(Poll::Pending, |output| Poll::Ready(Ok(output))),
                 };
-                // Not before: a hit needs no share of the tool.
-                let tool = Arc::clone(&self.tool);
-                let run = move |call| async move { tool.call(call).await };
-                missed = call.take().map(|call| self.caching.miss(looked, call, run));
             }
-            missed.as_mut().map_or(Poll::Pending, |missed| Pin::new(missed).poll(cx))
+            rest.as_mut().map_or(Poll::Pending, |rest| Pin::new(rest).poll(cx))
         })
     }
 }

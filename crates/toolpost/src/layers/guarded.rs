@@ -68,6 +68,7 @@ impl<P: FailurePolicy> Guard<P> {
     /// # Errors
     ///
     /// [`Refusal::BreakerOpen`].
+    #[inline]
     pub fn peek(&self, call: &Call) -> Result<(), ToolError> {
         match self.breaker.peek_with(clock::now) {
             Ok(()) => Ok(()),

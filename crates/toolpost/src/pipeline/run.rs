@@ -8,119 +8,38 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use toolpost_breaker::CountWindow;
+use toolpost_cache::rt::Started;
 use toolpost_scheduler::rt::Seat;
 use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 
 use super::Stages;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::layers::{Caching, Held, Kept, Looked, Time};
 
 type Answer = Result<Output, ToolError>;
 
 /// A call of a tool behind its stages.
 pub(super) struct Run<'a> {
-    stages: &'a Stages,
-    state: State<'a>,
+    stages: &'a Arc<Stages>,
+    /// `None` from the first poll on.
+    new: Option<Call>,
+    rest: Rest<'a>,
 }
 
-enum State<'a> {
-    /// Not polled yet; `None` afterwards.
-    New(Option<Call>),
-    /// There was an answer from the start; `None` once it was given.
-    Ended(Option<Output>),
-    /// Not polled yet; `None` afterwards.
-    Missed(Option<Missed<'a>>),
-    Boxed(BoxFuture<'a, Answer>),
-}
-
-/// A call that has been looked up in vain.
-pub(super) struct Missed<'a> {
-    pub(super) caching: &'a Caching,
-    pub(super) looked: Looked,
-    pub(super) call: Call,
-    /// For a load that others may come to wait for.
-    pub(super) run: Arc<Stages>,
-}
+/// What a call goes on as that was not ready at its first poll.
+type Rest<'a> = Option<BoxFuture<'a, Answer>>;
 
 impl<'a> Run<'a> {
-    /// A call that nobody has an answer to.
-    pub(super) const fn new(stages: &'a Stages, call: Call) -> Self {
-        Self { stages, state: State::New(Some(call)) }
-    }
-
-    /// A call with its answer.
-    pub(super) const fn ended(stages: &'a Stages, output: Output) -> Self {
-        Self { stages, state: State::Ended(Some(output)) }
-    }
-
-    /// A call that the cache has no answer to.
-    pub(super) const fn missed(stages: &'a Stages, missed: Missed<'a>) -> Self {
-        Self { stages, state: State::Missed(Some(missed)) }
+    pub(super) const fn new(stages: &'a Arc<Stages>, call: Call) -> Self {
+        Self { stages, new: Some(call), rest: None }
     }
 
     /// A call that is run by `future`.
-    pub(super) fn boxed(stages: &'a Stages, future: impl Future<Output = Answer> + Send + 'a) -> Self {
-        Self { stages, state: State::Boxed(Box::pin(future)) }
-    }
-
-    /// The first poll.
-    #[inline]
-    fn start(&mut self, call: Call, cx: &mut Context<'_>) -> Poll<Answer> {
-        let (stages, mut at) = (self.stages, Moment::default());
-        if let Some(rates) = &stages.rates {
-            rates.check_at(&call, at.now())?;
-        }
-        let (call, again) = match &stages.retry {
-            Some(retry) => {
-                let call = retry.begin(call);
-                (call.clone(), Some(call))
-            }
-            None => (call, None),
-        };
-        let Some(seats) = stages.free_seats(&call, &mut at)? else {
-            return self.go_on(stages.queued(call, again), cx);
-        };
-        let mut attempt = stages.begin(call, seats, at)?;
-        match attempt.poll(cx) {
-            Poll::Ready(answer) => match answer {
-                Ok(_) => {
-                    stages.pay();
-                    Poll::Ready(answer)
-                }
-                Err(_) if again.is_none() => Poll::Ready(answer),
-                Err(_) => self.go_on(stages.ended(answer, again), cx),
-            },
-            // It has been polled: whoever it waits for knows whom to wake.
-            Poll::Pending => {
-                self.state = State::Boxed(Box::pin(stages.waiting(attempt, again)));
-                Poll::Pending
-            }
-        }
-    }
-
-    /// The first poll of a call that the cache has no answer to.
-    fn load(&mut self, missed: Missed<'a>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let Missed { caching, looked, call, run } = missed;
-        let mut load = caching.miss(looked, call, move |call| async move { Run::new(&run, call).await });
-        let polled = Pin::new(&mut load).poll(cx);
-        if polled.is_pending() {
-            self.state = State::Boxed(Box::pin(load));
-        }
-        polled
-    }
-
-    #[inline(never)]
-    fn go_on(
-        &mut self,
-        rest: impl Future<Output = Answer> + Send + 'a,
-        cx: &mut Context<'_>,
-    ) -> Poll<Answer> {
-        let mut rest: BoxFuture<'a, Answer> = Box::pin(rest);
-        let polled = rest.as_mut().poll(cx);
-        self.state = State::Boxed(rest);
-        polled
+    pub(super) fn boxed(stages: &'a Arc<Stages>, future: impl Future<Output = Answer> + Send + 'a) -> Self {
+        Self { stages, new: None, rest: Some(Box::pin(future)) }
     }
 }
 
@@ -128,20 +47,66 @@ impl Future for Run<'_> {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let over = || Poll::Ready(Err(ToolError::new("the call was polled after its end")));
-        match &mut self.state {
-            State::New(call) => match call.take() {
-                Some(call) => self.start(call, cx),
-                None => over(),
+        let Self { stages, new, rest } = &mut *self;
+        match (new.take(), rest) {
+            (Some(call), rest) => match &stages.caching {
+                None => stages.start(call, Moment::default(), rest, cx),
+                Some(caching) => {
+                    let now = clock::now();
+                    match caching.look(&call, now) {
+                        Ok(output) => Poll::Ready(Ok(output)),
+                        Err(looked) => load(stages, caching, looked, now, call, rest, cx),
+                    }
+                }
             },
-            State::Missed(missed) => match missed.take() {
-                Some(missed) => self.load(missed, cx),
-                None => over(),
-            },
-            State::Ended(output) => output.take().map_or_else(over, |output| Poll::Ready(Ok(output))),
-            State::Boxed(future) => future.as_mut().poll(cx),
+            (None, Some(rest)) => rest.as_mut().poll(cx),
+            (None, None) => Poll::Ready(Err(ToolError::new("the call was polled after its end"))),
         }
     }
+}
+
+/// The first poll of a call that the cache has no answer to. Others may come to wait for it, and then it may outlive the
+/// caller that started it: what it needs is held by a counter of its own.
+fn load<'a>(
+    stages: &'a Arc<Stages>,
+    caching: &'a Caching,
+    looked: Looked,
+    now: Instant,
+    call: Call,
+    rest: &mut Rest<'a>,
+    cx: &mut Context<'_>,
+) -> Poll<Answer> {
+    let stages = Arc::clone(stages);
+    let run = move |call, began| {
+        // The call is used where it was captured, so that it has no room of its own beside that.
+        let mut new = Some((call, Moment::of(began)));
+        async move {
+            let mut rest = None;
+            poll_fn(|cx| match (new.take(), &mut rest) {
+                (Some((call, at)), rest) => stages.start(call, at, rest, cx),
+                (None, Some(rest)) => rest.as_mut().poll(cx),
+                (None, None) => Poll::Pending,
+            })
+            .await
+        }
+    };
+    match caching.start(looked, now, call, run, cx) {
+        Started::Ended(answer) => Poll::Ready(answer),
+        Started::Waits(load) => {
+            *rest = Some(Box::pin(load));
+            Poll::Pending
+        }
+    }
+}
+
+/// Goes on with `next` in a box.
+#[inline(never)]
+fn go_on<'a>(
+    next: impl Future<Output = Answer> + Send + 'a,
+    rest: &mut Rest<'a>,
+    cx: &mut Context<'_>,
+) -> Poll<Answer> {
+    rest.insert(Box::pin(next)).as_mut().poll(cx)
 }
 
 /// The seats of one attempt.
@@ -194,20 +159,60 @@ impl Attempt<'_> {
 }
 
 impl Stages {
-    /// The seats of one attempt if they are free, and an error if its breaker is open.
+    /// The first poll of a call behind the cache; what follows it, if something does, is put into `rest`.
+    #[inline]
+    fn start<'a>(
+        &'a self,
+        call: Call,
+        mut at: Moment,
+        rest: &mut Rest<'a>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer> {
+        if let Some(rates) = &self.rates {
+            rates.check_at(&call, at.now())?;
+        }
+        let (call, again) = match &self.retry {
+            Some(retry) => {
+                let call = retry.begin(call);
+                (call.clone(), Some(call))
+            }
+            None => (call, None),
+        };
+        self.peek(&call)?;
+        let Some(seats) = self.free_seats(&call, &mut at) else {
+            return go_on(self.queued(call, again), rest, cx);
+        };
+        let held = self.admit(&call, &mut at)?;
+        let mut attempt = self.begin(call, seats, held, at);
+        match attempt.poll(cx) {
+            Poll::Ready(answer) => match answer {
+                Ok(_) => {
+                    self.pay();
+                    Poll::Ready(answer)
+                }
+                Err(_) if again.is_none() => Poll::Ready(answer),
+                Err(_) => go_on(self.ended(answer, again), rest, cx),
+            },
+            // It has been polled: whoever it waits for knows whom to wake.
+            Poll::Pending => {
+                *rest = Some(Box::pin(self.waiting(attempt, again)));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The seats of one attempt if they are free.
     #[inline(always)]
-    fn free_seats(&self, call: &Call, at: &mut Moment) -> Result<Option<Pair<'_>>, ToolError> {
-        self.peek(call)?;
-        let mut pair = Pair { own: None, shared: None };
-        if let Some(seats) = &self.own_seats {
-            pair.own = seats.free(call, || at.now());
-        }
-        if let Some(seats) = &self.seats {
-            pair.shared = seats.free(call, || at.now());
-        }
-        let has_all =
-            pair.own.is_some() == self.own_seats.is_some() && pair.shared.is_some() == self.seats.is_some();
-        Ok(has_all.then_some(pair))
+    fn free_seats(&self, call: &Call, at: &mut Moment) -> Option<Pair<'_>> {
+        let own = match &self.own_seats {
+            Some(seats) => Some(seats.free(call, || at.now())?),
+            None => None,
+        };
+        let shared = match &self.seats {
+            Some(seats) => Some(seats.free(call, || at.now())?),
+            None => None,
+        };
+        Some(Pair { own, shared })
     }
 
     #[inline]
@@ -218,24 +223,30 @@ impl Stages {
         }
     }
 
-    /// An attempt that has its seats.
+    /// The breaker's permit for one attempt.
+    #[inline(always)]
+    fn admit(&self, call: &Call, at: &mut Moment) -> Result<Option<Held<'_, CountWindow>>, ToolError> {
+        match &self.guard {
+            Some(guard) => guard.admit(call, || at.now()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An attempt that has all it needs.
     #[inline(always)]
     fn begin<'a>(
         &'a self,
         call: Call,
         mut seats: Pair<'a>,
+        held: Option<Held<'a, CountWindow>>,
         mut at: Moment,
-    ) -> Result<Attempt<'a>, ToolError> {
+    ) -> Attempt<'a> {
         let kept = self.spec.policy().blocking.then(|| Kept::new([seats.own.take(), seats.shared.take()]));
-        let held = match &self.guard {
-            Some(guard) => Some(guard.admit(&call, || at.now())?),
-            None => None,
-        };
         let (call, time) = match self.time {
             Some(limit) => limit.begin(call, at.now()),
             None => (call, Time::ENDLESS),
         };
-        Ok(Attempt { future: self.tool.call_boxed(call), time, held, kept, seats })
+        Attempt { future: self.tool.call_boxed(call), time, held, kept, seats }
     }
 
     #[inline]
@@ -282,7 +293,9 @@ impl Stages {
             Some(seats) => Some(seats.take(&call).await?),
             None => None,
         };
-        let mut attempt = self.begin(call, Pair { own, shared }, Moment::default())?;
+        let mut at = Moment::default();
+        let held = self.admit(&call, &mut at)?;
+        let mut attempt = self.begin(call, Pair { own, shared }, held, at);
         poll_fn(|cx| attempt.poll(cx)).await
     }
 }
