@@ -219,7 +219,7 @@ impl Caching {
         self.look(call, clock::now()).ok()
     }
 
-    /// As [`hit`](Self::hit), or else what [`miss`](Self::miss) goes on from.
+    /// As [`hit`](Self::hit), or else what [`start`](Self::start) goes on from.
     #[inline]
     pub(crate) fn look(&self, call: &Call, now: Instant) -> Result<Output, Looked> {
         match self.seen(call, now) {
