@@ -14,7 +14,7 @@ use std::time::Duration;
 use support::secs;
 use tokio::time::sleep;
 use toolpost_cache::rt::{Answer, LoadError, Loading, Outcome, Purpose, ReadThrough, Request, Source};
-use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Terms};
+use toolpost_cache::{Bounds, Cache, Entry, Key, KeyRef, Lifetime, Memory, Oversized, Store, Terms, Usage};
 
 type Front = ReadThrough<u64, &'static str>;
 type Result = std::result::Result<Answer<u64>, LoadError<&'static str>>;
@@ -264,4 +264,55 @@ async fn a_read_after_an_invalidation_never_joins_a_load_from_before() {
     assert_eq!(got(upstream.ask(&front).await), told(2, Source::Loaded));
     assert_eq!(early.await.unwrap().map(|answer| answer.value), Ok(1));
     assert_eq!(got(upstream.ask(&front).await), told(2, Source::Fresh));
+}
+
+/// A store that cannot be put into.
+struct Broken;
+
+impl<V> Store<V> for Broken {
+    fn get(&self, _: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+        None
+    }
+
+    fn put(&self, _: Key, _: Arc<Entry<V>>) -> std::result::Result<(), Oversized> {
+        panic!("broken")
+    }
+
+    fn remove(&self, _: KeyRef<'_>) -> bool {
+        false
+    }
+
+    fn remove_entry(&self, _: KeyRef<'_>, _: &Arc<Entry<V>>) -> bool {
+        false
+    }
+
+    fn clear(&self) -> usize {
+        0
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_leaves_nobody_waiting() {
+    let (front, upstream) = (Front::new(Cache::new(Broken)), Upstream::default());
+    for _ in 0..2 {
+        let (one, other) = tokio::join!(upstream.ask(&front), upstream.ask(&front));
+        assert_eq!((got(one), got(other)), (Err(LoadError::Panicked), Err(LoadError::Panicked)));
+    }
+    assert_eq!(upstream.calls(), 2, "one load for each two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_begins_when_it_is_polled() {
+    let (front, began) = (front(), tokio::time::Instant::now());
+    let load = move |loading: Loading| {
+        assert_eq!(loading.began, (began + secs(3)).into_std());
+        async { Outcome::Keep(1, terms()) }
+    };
+    let asked = front.get(Request::new(b"k"), load);
+    sleep(secs(3)).await;
+    assert_eq!(got(asked.await), told(1, Source::Loaded));
 }

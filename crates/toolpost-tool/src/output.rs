@@ -387,3 +387,37 @@ impl<T: Serialize + JsonSchema + Send> IntoOutput for Json<T> {
         Ok(output)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structured_content_stands_beside_other_content_or_is_repeated_as_text() {
+        let beside = Output::text("two").with_structured(&2).expect("encodes");
+        assert_eq!((beside.as_text(), beside.structured()), (Some("two"), Some("2")));
+        assert_eq!((beside.weight(), beside.is_typed()), (4, false));
+        let again = Json(1).into_output().expect("encodes").with_structured(&3).expect("encodes");
+        assert_eq!((again.as_text(), again.structured()), (Some("3"), Some("3")));
+        assert_eq!((again.weight(), again.is_typed()), (1, false));
+        assert_eq!(again, Output::json(&3).expect("encodes"));
+        let blocks = Output::blocks(&[1]).expect("encodes").with_structured(&4).expect("encodes");
+        assert_eq!((blocks.as_text(), blocks.structured()), (None, Some("4")));
+        assert_eq!(blocks.encode(), r#""content":[1],"structuredContent":4"#);
+    }
+
+    #[test]
+    fn what_a_clone_is_given_is_not_the_others() {
+        let one = Output::text("a").with_meta("x", &1).expect("encodes");
+        let other = one.clone().with_meta("y", &2).expect("encodes").with_structured(&3).expect("encodes");
+        let meta = |output: &Output| {
+            let mut out = Vec::new();
+            output.write_meta(&mut out);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!((meta(&one), one.structured()), (r#""x":1"#.to_owned(), None));
+        assert_eq!((meta(&other), other.structured()), (r#""x":1,"y":2"#.to_owned(), Some("3")));
+        assert_ne!(one, other);
+        assert_ne!(one, one.clone().into_error());
+    }
+}
