@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
-use toolpost_cache::{Boarding, Flights, Key, Landing};
+use toolpost_cache::{Boarding, Flights, Key, Landing, Lift};
 
 fn schedules() -> usize {
     std::env::var("TOOLPOST_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000)
@@ -188,6 +188,36 @@ fn refusals_pass_the_lead_on_until_someone_is_answered() {
                     None => assert_eq!(n, 1),
                 }
                 yield_now().await;
+            }
+        });
+        assert!(flights.is_empty());
+    });
+}
+
+#[test]
+fn a_load_begins_as_urgent_as_those_who_wait_for_it() {
+    check(|| {
+        let flights = Flights::<u8, u8>::new();
+        block_on(async {
+            let waiters: Vec<_> = [9, 1]
+                .into_iter()
+                .map(|urgency| {
+                    let flights = flights.clone();
+                    spawn(async move {
+                        let own = move |lift: Lift<u8>| {
+                            assert_eq!(*lift.start(), urgency, "nobody else waits for this load");
+                            async move {
+                                yield_now().await;
+                                Landing::Personal(urgency)
+                            }
+                        };
+                        let arrival = flights.join(Key::from("k"), Boarding::any(urgency), own).await;
+                        assert_eq!(arrival.expect("landed").value, urgency);
+                    })
+                })
+                .collect();
+            for waiter in waiters {
+                waiter.await.expect("joined");
             }
         });
         assert!(flights.is_empty());

@@ -12,7 +12,7 @@ use hashbrown::hash_table::Entry;
 
 use super::lift::{Raised, raise};
 use super::seats::{FIRST, Seat};
-use super::under_way::{Engine, Flight, Load, Step};
+use super::under_way::{Engine, Flight, Load, State, Step};
 use super::{Arrival, Boarding, Landing, Lift, Listed, Panicked};
 use crate::key::Key;
 use crate::sync::lock;
@@ -46,6 +46,12 @@ impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
         self
     }
 
+    /// What leads to the map.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn map(&self) -> &M {
+        &self.map
+    }
+
     /// What is asked.
     #[cfg(feature = "tokio")]
     pub(crate) fn key(&self) -> Option<&Key> {
@@ -64,6 +70,8 @@ impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
     {
         let At::Gate(key) = &mut self.at else { return None };
         let key = key.take()?;
+        // Before anybody can join: it is somebody else's code, and may panic.
+        let urgency = self.boarding.urgency.clone();
         let mut map = lock(self.map.map());
         let same = |flight: &Arc<Flight<R, T, L>>| flight.key == key;
         let (flight, joined) = match map.entry(key.hashed(), same, |flight| flight.key.hashed()) {
@@ -80,21 +88,21 @@ impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
                 (Arc::clone(entry.insert(flight).get()), false)
             }
         };
-        let mut seat = FIRST;
-        if joined {
-            // Before the map is let go: a flight that is listed has a waiter, and whoever is its last takes it off.
-            let urgency = self.boarding.urgency.clone();
-            seat = lock(&flight.state).seats.add(Seat { waker: waker.clone(), urgency, own: None });
+        if !joined {
+            drop(map);
+            let lift = Lift::first(Arc::clone(&flight) as Arc<dyn Raised<L>>, urgency);
+            self.at = At::Aboard(flight, FIRST);
+            return Some(lift);
         }
+        // Before the map is let go: a flight that is listed has a waiter, and whoever is its last takes it off.
+        let seat = lock(&flight.state).seats.add(Seat { waker: waker.clone(), urgency, own: None });
         drop(map);
         self.at = At::Aboard(flight, seat);
         // From here on a panic gives up the seat: the hook that a rise calls is somebody else's code.
-        let At::Aboard(flight, _) = &self.at else { return None };
-        if joined {
+        if let At::Aboard(flight, _) = &self.at {
             raise(&flight.height, &self.boarding.urgency);
-            return None;
         }
-        Some(Lift::first(Arc::clone(flight) as Arc<dyn Raised<L>>, self.boarding.urgency.clone()))
+        None
     }
 }
 
@@ -137,7 +145,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let own = this.board(cx.waker()).and_then(|lift| Some((this.load.take()?, lift)));
+        let own = this.board(cx.waker()).map(|lift| (this.load.take(), lift));
         this.go_on(own, cx)
     }
 }
@@ -155,7 +163,7 @@ where
     #[inline]
     pub(crate) fn start(&mut self, load: F, cx: &mut Context<'_>) -> Poll<Result<Arrival<T>, Panicked>> {
         match self.board(cx.waker()) {
-            Some(lift) => self.go_on(Some((load, lift)), cx),
+            Some(lift) => self.go_on(Some((Some(load), lift)), cx),
             None => {
                 self.load = Some(load);
                 self.go_on(None, cx)
@@ -167,13 +175,13 @@ where
     #[inline]
     fn go_on(
         &mut self,
-        mut own: Option<(F, Lift<L>)>,
+        mut own: Option<(Option<F>, Lift<L>)>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Arrival<T>, Panicked>> {
         loop {
             let At::Aboard(flight, seat) = &self.at else { return Poll::Pending };
             let made = match own.take() {
-                Some((load, lift)) => make(load, lift),
+                Some((load, lift)) => load.and_then(|load| make(load, lift)),
                 None => match flight.step(*seat, cx.waker()) {
                     Step::Wait => return Poll::Pending,
                     Step::Leave(answer) => {
@@ -246,6 +254,8 @@ where
     /// Gives the answer to its owner, who may be this waiter, and has the next one ask for itself.
     fn land_alone(&mut self, value: T) -> Option<Result<Arrival<T>, Panicked>> {
         let At::Aboard(flight, seat) = &self.at else { return None };
+        // First, as everywhere: who joins now either is one of the others, or finds the flight gone.
+        let mut map = lock(self.map.map());
         let mut state = lock(&flight.state);
         state.engine = Engine::Wanted;
         let others = state.seats.iter().filter(|(other, _)| *other != state.leader);
@@ -254,10 +264,14 @@ where
         }
         let leader = state.leader;
         if leader == *seat {
+            let (heir, _) = give_up(&mut map, flight, &mut state, *seat);
             drop(state);
-            self.depart();
+            drop(map);
+            self.leave();
+            heir.into_iter().for_each(Waker::wake);
             return Some(Ok(Arrival { value, joined: false }));
         }
+        drop(map);
         // The owner may have left, and then the answer is nobody's.
         let owner = state.seats.get_mut(leader).map(|owner| {
             owner.own = Some(Box::new(value));
@@ -290,12 +304,7 @@ impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
         let At::Aboard(flight, seat) = &self.at else { return };
         let mut map = lock(self.map.map());
         let mut state = lock(&flight.state);
-        let heir = state.leave(*seat);
-        let mut abandoned = None;
-        if state.seats.is_empty() {
-            unlist(&mut map, flight);
-            abandoned = Some(mem::replace(&mut state.engine, Engine::Wanted));
-        }
+        let (heir, abandoned) = give_up(&mut map, flight, &mut state, *seat);
         drop(state);
         drop(map);
         self.leave();
@@ -305,6 +314,21 @@ impl<M: Listed<R, T, L>, R, T, L: Ord + Clone, F> Waiter<M, R, T, L, F> {
         // Last, with no lock held: it is somebody else's code.
         drop(abandoned);
     }
+}
+
+/// Gives up a seat, and takes the flight off the map with the last one: whom to wake, and what to drop once no lock is held.
+fn give_up<R, T, L>(
+    map: &mut HashTable<Arc<Flight<R, T, L>>>,
+    flight: &Arc<Flight<R, T, L>>,
+    state: &mut State<R, T, L>,
+    seat: u64,
+) -> (Option<Waker>, Option<Engine<R, T>>) {
+    let heir = state.leave(seat);
+    if !state.seats.is_empty() {
+        return (heir, None);
+    }
+    unlist(map, flight);
+    (heir, Some(mem::replace(&mut state.engine, Engine::Wanted)))
 }
 
 /// Takes a flight off the map, unless another has taken its place.
