@@ -191,7 +191,11 @@ impl Stages {
                     Poll::Ready(answer)
                 }
                 Err(_) if again.is_none() => Poll::Ready(answer),
-                Err(_) => go_on(self.ended(answer, again), rest, cx),
+                Err(_) => {
+                    // With the seats that it keeps, which the next attempt may need.
+                    drop(attempt);
+                    go_on(self.ended(answer, again), rest, cx)
+                }
             },
             // It has been polled: whoever it waits for knows whom to wake.
             Poll::Pending => {
