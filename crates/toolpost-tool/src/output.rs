@@ -293,6 +293,8 @@ impl fmt::Debug for Output {
         f.debug_struct("Output")
             .field("encoded", &self.encode())
             .field("meta", &String::from_utf8_lossy(&meta))
+            // What is equal otherwise may differ in these.
+            .field("flags", &format_args!("{:#b}", self.flags))
             .finish()
     }
 }
