@@ -46,7 +46,7 @@ impl Key {
     }
 }
 
-/// A key on loan, hashed once for all the tables it is looked for in.
+/// A key on loan, with its hash, which is made once for all the tables it is looked for in.
 ///
 /// ```
 /// use toolpost_cache::{Key, KeyRef};

@@ -312,7 +312,13 @@ async fn a_load_begins_when_it_is_polled() {
         assert_eq!(loading.began, (began + secs(3)).into_std());
         async { Outcome::Keep(1, terms()) }
     };
-    let asked = front.get(Request::new(b"k"), load);
+    let asked = for_a_task(front.get(Request::new(b"k"), load));
+    drop(front);
     sleep(secs(3)).await;
     assert_eq!(got(asked.await), told(1, Source::Loaded));
+}
+
+/// What a task of its own may be given, and a `select!` may poll.
+const fn for_a_task<F: Future + Send + Unpin + 'static>(future: F) -> F {
+    future
 }

@@ -56,7 +56,8 @@ impl<'a, L> Request<'a, L> {
 pub struct Loading<L = ()> {
     /// Whether anyone waits for it.
     pub purpose: Purpose,
-    /// When it began, on tokio's clock: a reading that was made just now.
+    /// When it began, on tokio's clock: if it follows a look-up [at once](super::ReadThrough::start), the time of that
+    /// look-up.
     pub began: Instant,
     /// How urgent its waiters are.
     pub lift: Lift<L>,

@@ -30,7 +30,7 @@ pub(super) struct Found<V> {
 /// What a flight has come to.
 pub(super) enum Flown<V, E> {
     /// To nothing that would have to be kept: an answer was there already, or looking for it took too long.
-    Found(Loaded<V, E>),
+    Settled(Loaded<V, E>),
     /// To the outcome of a load.
     Ended(Outcome<V, E>, Begun),
     /// To nothing, for the load took longer than its limit, which was this.

@@ -1,5 +1,6 @@
 //! Looks up, and loads what is not there.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::future::{Future, poll_fn, ready};
 use std::io;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, Answered, LoadError, Loading, Outcome, Purpose, Request, Source};
 use super::load::{Begun, Flown, Found, Loaded, Loads, Stored, Within, found, found_in};
 use super::now;
+use super::plan::{Awaited, Name, Plan};
 use super::tasks::Tasks;
 use crate::alias::{Alias, Fresh, Words};
 use crate::cache::{Cache, Look, NotKept};
@@ -79,28 +81,6 @@ struct Looked<V, E> {
     puts: u64,
 }
 
-/// A key, which is made when it is needed.
-enum Name<'a> {
-    Lent(KeyRef<'a>),
-    Own(Key),
-}
-
-impl From<Name<'_>> for Key {
-    fn from(name: Name<'_>) -> Self {
-        match name {
-            Name::Lent(key) => key.into(),
-            Name::Own(key) => key,
-        }
-    }
-}
-
-/// What follows a look-up.
-enum Plan<V, E, L, F> {
-    Answer(Answered<V, E>),
-    /// Boards a flight, and makes the load like this if that begins then.
-    Board(Key, Boarding<L>, F),
-}
-
 impl<V, E, L> ReadThrough<V, E, L>
 where
     V: Clone + Send + Sync + 'static,
@@ -140,25 +120,30 @@ where
     /// Dropping the future leaves the load to the other callers that wait for it; with the last one the
     /// load is dropped.
     #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
-    pub fn get<'a, F, Fut>(
-        &'a self,
+    pub fn get<F, Fut>(
+        &self,
         request: Request<'_, L>,
         load: F,
-    ) -> impl Future<Output = Answered<V, E>> + Send + use<'a, V, E, L, F, Fut>
+    ) -> impl Future<Output = Answered<V, E>> + Send + Unpin + use<V, E, L, F, Fut>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
         let (now, key) = (now(), KeyRef::from(request.key));
-        let plan = self.plan(self.look(key, now), Name::Lent(key), now, &request, |_| self::now(), load);
-        async move {
-            match plan {
-                Plan::Answer(answer) => answer,
-                Plan::Board(key, boarding, flight) => {
-                    self.handed(Waiter::new(self, key, boarding).laden(flight)).await
-                }
+        let Looked { look, puts } = self.look(key, now);
+        let mut awaited = match self.plan(look, Name::Lent(key), now, &request, load) {
+            Plan::Answer(answer) => Awaited::Answer(Some(answer)),
+            Plan::Board(key, boarding, load) => {
+                let (front, limit) = (self.clone(), request.limit);
+                let flight = move |lift| front.fly(lift, puts, None, limit, load);
+                Awaited::Flight(Self::handed(Waiter::new(self.clone(), key, boarding).laden(flight)))
             }
-        }
+        };
+        // No `async` block, which would have room for what it captures and again for what it awaits.
+        poll_fn(move |cx| match &mut awaited {
+            Awaited::Answer(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Awaited::Flight(flight) => Pin::new(flight).poll(cx),
+        })
     }
 
     /// A fresh answer, if there is one; else what [`start`](Self::start) goes on from, and the look-up is not counted yet.
@@ -203,16 +188,15 @@ where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
     {
-        let Missed { key, looked } = missed;
-        let (key, boarding, flight) = match self.plan(looked, Name::Own(key), now, &request, |now| now, load)
-        {
+        let Missed { key, looked: Looked { look, puts } } = missed;
+        let (key, boarding, load) = match self.plan(look, Name::Own(key), now, &request, load) {
             Plan::Answer(answer) => return Started::Ended(answer),
-            Plan::Board(key, boarding, flight) => (key, boarding, flight),
+            Plan::Board(key, boarding, load) => (key, boarding, load),
         };
-        let mut waiter = Waiter::new(self, key, boarding);
-        match waiter.start(flight, cx) {
+        let (limit, mut waiter) = (request.limit, Waiter::new(self, key, boarding));
+        match waiter.start(move |lift| self.fly(lift, puts, Some(now), limit, load), cx) {
             Poll::Ready(arrival) => Started::Ended(self.hand(waiter.key(), arrival)),
-            Poll::Pending => Started::Waits(self.handed(waiter)),
+            Poll::Pending => Started::Waits(Self::handed(waiter)),
         }
     }
 
@@ -247,17 +231,16 @@ where
         Looked { look: self.cache().peek(key, now), puts }
     }
 
-    /// What follows a look-up at `now`; `began` says when a load begins that begins the flight.
+    /// What follows a look-up at `now`.
     #[inline(always)]
-    fn plan<'a, F, Fut>(
-        &'a self,
-        Looked { look, puts }: Looked<V, E>,
+    fn plan<F, Fut>(
+        &self,
+        look: Look<Stored<V, E>>,
         key: Name<'_>,
         now: Instant,
         request: &Request<'_, L>,
-        began: fn(Instant) -> Instant,
         load: F,
-    ) -> Plan<V, E, L, impl Make<Flown<V, E>, L> + Send + use<'a, V, E, L, F, Fut>>
+    ) -> Plan<V, E, L, F>
     where
         F: FnOnce(Loading<L>) -> Fut + Send + 'static,
         Fut: Future<Output = Outcome<V, E>> + Send + 'static,
@@ -273,21 +256,24 @@ where
             }
             Look::StaleIfError(_) | Look::Miss => {
                 let key = key.into();
-                let (boarding, limit) = (self.boarding(&key, request), request.limit);
-                Plan::Board(key, boarding, move |lift: Lift<L>| {
-                    let began = if lift.is_first() { began(now) } else { self::now() };
-                    self.fly(lift, puts, began, limit, load)
-                })
+                let boarding = self.boarding(&key, request);
+                Plan::Board(key, boarding, load)
             }
         }
     }
 
     /// What a waiter has got, for its caller.
-    fn handed<'a, F: Make<Flown<V, E>, L>>(
-        &'a self,
-        mut waiter: Waiter<&'a Self, Flown<V, E>, Loaded<V, E>, L, F>,
-    ) -> impl Future<Output = Answered<V, E>> + Unpin + use<'a, V, E, L, F> {
-        poll_fn(move |cx| Pin::new(&mut waiter).poll(cx).map(|arrival| self.hand(waiter.key(), arrival)))
+    fn handed<B, F>(
+        mut waiter: Waiter<B, Flown<V, E>, Loaded<V, E>, L, F>,
+    ) -> impl Future<Output = Answered<V, E>> + Unpin + use<V, E, L, B, F>
+    where
+        B: Borrow<Self> + Listed<Flown<V, E>, Loaded<V, E>, L>,
+        F: Make<Flown<V, E>, L>,
+    {
+        poll_fn(move |cx| {
+            let polled = Pin::new(&mut waiter).poll(cx);
+            polled.map(|arrival| waiter.map().borrow().hand(waiter.key(), arrival))
+        })
     }
 
     fn boarding(&self, key: &Key, request: &Request<'_, L>) -> Boarding<L> {
@@ -314,13 +300,13 @@ where
         });
     }
 
-    /// What a flight does that somebody waits for and that begins at `began`; before the look-up that missed, the cache had
-    /// been given so many answers.
+    /// What a flight does that somebody waits for. Before the look-up that missed, the cache had been given so many answers;
+    /// `missed` is when that was, if it was just now.
     fn fly<F, Fut>(
         &self,
         lift: Lift<L>,
         puts: u64,
-        began: Instant,
+        missed: Option<Instant>,
         limit: Duration,
         load: F,
     ) -> Load<Flown<V, E>>
@@ -333,10 +319,10 @@ where
             let (front, key) = (self.clone(), lift.key().clone());
             return Box::pin(async move {
                 let Some(look) = Within::new(limit, Box::pin(front.0.tiers.look(&key, now()))).await else {
-                    return Flown::Found(Err(LoadError::TimedOut(limit)));
+                    return Flown::Settled(Err(LoadError::TimedOut(limit)));
                 };
                 match found_in(&look) {
-                    Some(found) => Flown::Found(found),
+                    Some(found) => Flown::Settled(found),
                     None => front.load(lift, Purpose::Answer, now(), limit, load).await,
                 }
             });
@@ -344,8 +330,10 @@ where
         if self.cache().puts() != puts
             && let Some(found) = found_in(&self.cache().peek(lift.key(), now()))
         {
-            return Box::pin(ready(Flown::Found(found)));
+            return Box::pin(ready(Flown::Settled(found)));
         }
+        // Whoever looks up and finds nothing loads at once, so that one reading of the clock is enough for both.
+        let began = missed.filter(|_| lift.is_first()).unwrap_or_else(now);
         Box::pin(self.load(lift, Purpose::Answer, began, limit, load))
     }
 
@@ -430,7 +418,7 @@ where
 
     fn land(&self, key: &Key, flown: Flown<V, E>) -> Landing<Loaded<V, E>> {
         let (outcome, begun) = match flown {
-            Flown::Found(found) => return Landing::Shared(found),
+            Flown::Settled(found) => return Landing::Shared(found),
             Flown::Ended(outcome, begun) => (outcome, begun),
             Flown::Late(limit, begun) => {
                 self.record(&begun, now(), true);

@@ -185,7 +185,8 @@ impl Caching {
     ///
     /// # Errors
     ///
-    /// Whatever `next` answers; [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when the call's deadline or the run's limit has passed.
+    /// Whatever `next` answers; [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when the call's deadline or the run's limit
+    /// has passed.
     ///
     /// # Cancel safety
     ///
@@ -294,7 +295,7 @@ impl Caching {
             }
         };
         let mut work = Some(work);
-        if let Poll::Ready(error) = is_late(&mut work, cx) {
+        if let Poll::Ready(error) = give_up_if_late(&mut work, cx) {
             return Started::Ended(Err(error));
         }
         Started::Waits(poll_fn(move |cx| {
@@ -303,7 +304,7 @@ impl Caching {
                 Some(Work::Own(own)) => own.as_mut().poll(cx),
                 None => Poll::Pending,
             };
-            if polled.is_ready() { polled } else { is_late(&mut work, cx).map(Err) }
+            if polled.is_ready() { polled } else { give_up_if_late(&mut work, cx).map(Err) }
         }))
     }
 
@@ -357,8 +358,9 @@ enum Work<A, F> {
     Own(Pin<Box<F>>),
 }
 
-/// Ready when there is no time left. Then the run is left to the others at once, and not when somebody gets to drop this.
-fn is_late<A, F>(work: &mut Option<Work<A, F>>, cx: &mut Context<'_>) -> Poll<ToolError> {
+/// Ready with the error when there is no time left. Then the run is left to the others at once, and not when somebody gets
+/// to drop this.
+fn give_up_if_late<A, F>(work: &mut Option<Work<A, F>>, cx: &mut Context<'_>) -> Poll<ToolError> {
     let Some(Work::Shared(_, Some(timer))) = work else { return Poll::Pending };
     ready!(timer.sleep.as_mut().poll(cx));
     let error = ToolError::timed_out(timer.left);
