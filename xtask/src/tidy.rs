@@ -35,12 +35,16 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// The visible names at the top, besides build products.
 const TOP: &[&str] = &[
     "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "benches",
     "crates",
+    "docs",
     "examples",
     "fuzz",
     "target",
