@@ -1,6 +1,7 @@
 //! Every routine of the workspace. `cargo xtask help` lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 
+mod api;
 mod bench;
 mod ci;
 mod conformance;
@@ -33,6 +34,8 @@ cargo xtask <routine>
   loom, shuttle            each crate's model-checked tests
   fuzz [--seconds N]       every fuzz target, 10 s each unless told otherwise
   soak [--short]           two million calls, then 500 clients for ten minutes: no growth, no error, no drift
+  api                      public types: how many, which names crates share, what leaves show of others
+  api --check | --bless    each crate's public surface against its snapshot; or writes the snapshots
   schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
 ";
 
@@ -60,6 +63,9 @@ fn main() -> ExitCode {
         ["soak"] => soak::run(false),
         ["soak", "--short"] => soak::run(true),
         ["bench", name, rest @ ..] => bench::run(name, rest),
+        ["api"] => api::report(),
+        ["api", "--check"] => api::snapshots(false),
+        ["api", "--bless"] => api::snapshots(true),
         ["schema-check", "--dir", dir] => schema_check::run(Path::new(dir)),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");

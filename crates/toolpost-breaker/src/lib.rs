@@ -75,3 +75,8 @@ pub use registry::{Breakers, Full};
 pub use settings::Settings;
 pub use time_window::TimeWindow;
 pub use transition::{Snapshot, State, Transition};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

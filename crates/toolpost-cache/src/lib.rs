@@ -63,3 +63,8 @@ pub use store::{Bounds, Lru, Memory, Oversized, Recalled, Seeded, SlowStore, Sto
 #[cfg(feature = "disk")]
 pub use store::{Codec, Disk, DiskError, Own, Persist};
 pub use tags::Tags;
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

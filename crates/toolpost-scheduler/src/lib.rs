@@ -72,3 +72,8 @@ pub use self::request::{Request, Tenant};
 pub use self::scheduler::{Next, Scheduler, SeatToken};
 pub use self::slots::JobId;
 pub use self::stats::Stats;
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

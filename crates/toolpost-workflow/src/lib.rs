@@ -81,3 +81,8 @@ pub use state::{Cause, Failure, Outcome, Past, Progress, Span, State};
 pub use timeline::Timeline;
 pub use value::{Record, StepContext};
 pub use workflow::{Step, Workflow};
+
+/// The examples of the crate's README compile and run.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
