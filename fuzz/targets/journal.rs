@@ -56,10 +56,16 @@ pub(crate) fn run(bytes: &[u8]) {
 fn read_back(bytes: &[u8]) {
     let Bench { runtime, path, .. } = &*BENCH;
     std::fs::write(path, bytes).expect("writes");
-    let Ok(journal) = FileJournal::open_with(path, Durability::Process) else {
-        assert!(!bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes), "it is a journal");
-        return assert_eq!(std::fs::read(path).expect("the file"), bytes, "what is no journal is left alone");
+    let journal = match FileJournal::open_with(path, Durability::Process) {
+        Ok(journal) => journal,
+        Err(error) => {
+            let foreign = !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes);
+            assert_eq!(error.damaged_at().is_none(), foreign, "{error}");
+            assert!(foreign || damaged(bytes), "{error}");
+            return assert_eq!(std::fs::read(path).expect("the file"), bytes, "it is left alone");
+        }
     };
+    assert!(!damaged(bytes), "a whole frame was cut off");
     for run in RUNS {
         let loaded = runtime.block_on(journal.load(run)).ok();
         assert_eq!(loaded, expected(bytes, run));
@@ -75,19 +81,39 @@ fn read_back(bytes: &[u8]) {
 fn expected(file: &[u8], run: &str) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut rest = file.get(MAGIC.len()..).unwrap_or_default();
-    while let [a, b, c, d, w, x, y, z, after @ ..] = rest {
-        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        let Some(payload) = after.get(..length) else { break };
-        if crc32c([*a, *b, *c, *d].iter().chain(payload)) != u32::from_le_bytes([*w, *x, *y, *z]) {
-            break;
-        }
-        rest = &after[length..];
+    while let Some((payload, after)) = frame(rest) {
+        rest = after;
         let named = [&(run.len() as u16).to_le_bytes(), run.as_bytes()].concat();
-        if let Some(entry) = payload.strip_prefix(&*named) {
-            entries.push(Entry::decode(entry)?);
+        match payload.strip_prefix(&*named) {
+            Some([255]) => entries.clear(),
+            Some(entry) => entries.push(Entry::decode(entry)),
+            None => {}
         }
     }
-    Some(entries)
+    entries.into_iter().collect()
+}
+
+/// Whether a whole frame with a run's name and a known tag stands behind one that is not whole.
+fn damaged(file: &[u8]) -> bool {
+    let mut rest = file.get(MAGIC.len()..).unwrap_or_default();
+    while let Some((_, after)) = frame(rest) {
+        rest = after;
+    }
+    (1..rest.len()).any(|at| {
+        let Some(([low, high, after @ ..], _)) = frame(&rest[at..]) else { return false };
+        let name = usize::from(u16::from_le_bytes([*low, *high]));
+        let tag = after.get(name).is_some_and(|tag| *tag <= 9 || *tag == 255);
+        tag && std::str::from_utf8(&after[..name]).is_ok()
+    })
+}
+
+/// The payload of a whole frame, and what follows it.
+fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [a, b, c, d, w, x, y, z, after @ ..] = bytes else { return None };
+    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+    let payload = after.get(..length)?;
+    let sum = crc32c([*a, *b, *c, *d].iter().chain(payload));
+    (sum == u32::from_le_bytes([*w, *x, *y, *z])).then(|| (payload, &after[length..]))
 }
 
 /// Castagnoli's checksum, bit by bit.

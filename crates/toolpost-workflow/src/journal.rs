@@ -5,6 +5,7 @@ use std::io;
 use async_trait::async_trait;
 
 use crate::shape::StepId;
+use crate::state::Outcome;
 
 /// Keeps the entries of runs. One journal may serve many runs at once.
 #[async_trait]
@@ -15,6 +16,13 @@ pub trait Journal: Send + Sync {
 
     /// Everything ever appended for this run, in order; empty for a run nobody heard of.
     async fn load(&self, run: &str) -> io::Result<Vec<Entry>>;
+
+    /// Tells journals apart within this process: one name runs once at a time in each. Two values that
+    /// stand for one journal must say the same; a journal that is shared by reference alone need not
+    /// care, for the default is its address.
+    fn identity(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 }
 
 /// One line of a run's record.
@@ -25,6 +33,10 @@ pub enum Entry {
     Opened {
         /// [`Shape::version`](crate::Shape::version).
         version: u128,
+        /// The plan in words: its name, revision and number of steps.
+        plan: String,
+        /// A digest of the input, if the run was told to keep one.
+        input: Option<u64>,
     },
     /// An attempt began. Durable before the attempt, unless the step is repeatable.
     Started {
@@ -55,32 +67,91 @@ pub enum Entry {
         /// The step.
         step: StepId,
     },
+    /// A step that had failed shall run again, as if it never had.
+    Cleared {
+        /// The step.
+        step: StepId,
+    },
+    /// Every step has ended for good: nothing is left to do.
+    Ended {
+        /// How the run ended.
+        outcome: Outcome,
+    },
+}
+
+/// The first byte of an entry.
+pub(crate) mod tag {
+    use crate::state::Outcome;
+
+    /// Without more than a version.
+    pub(super) const OPENED_BARE: u8 = 0;
+    pub(super) const STARTED: u8 = 1;
+    pub(super) const RETRYING: u8 = 2;
+    pub(super) const SUCCEEDED: u8 = 3;
+    pub(super) const SUCCEEDED_WITH: u8 = 4;
+    pub(super) const FAILED: u8 = 5;
+    pub(super) const SKIPPED: u8 = 6;
+    pub(super) const OPENED: u8 = 7;
+    pub(super) const CLEARED: u8 = 8;
+    pub(crate) const ENDED: u8 = 9;
+    /// No entry, but what a file holds in the place of one where a run was removed.
+    pub(crate) const REMOVED: u8 = u8::MAX;
+
+    /// Whether an entry may begin with this.
+    pub(crate) const fn is_known(tag: u8) -> bool {
+        tag <= ENDED || tag == REMOVED
+    }
+
+    pub(super) const fn of(outcome: Outcome) -> u8 {
+        match outcome {
+            Outcome::Succeeded => 0,
+            Outcome::Failed => 1,
+            Outcome::Cancelled => 2,
+            Outcome::Unknown => 3,
+        }
+    }
+
+    pub(crate) const fn outcome(byte: u8) -> Option<Outcome> {
+        match byte {
+            0 => Some(Outcome::Succeeded),
+            1 => Some(Outcome::Failed),
+            2 => Some(Outcome::Cancelled),
+            3 => Some(Outcome::Unknown),
+            _ => None,
+        }
+    }
 }
 
 impl Entry {
-    /// Appends the entry as bytes: a tag, the step as four bytes, then the rest; little-endian.
+    /// Appends the entry as bytes: a tag, the step as four bytes if it is about one, then the rest;
+    /// little-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut head = |tag: u8, step: &StepId| {
             out.push(tag);
             out.extend(step.0.to_le_bytes());
         };
         match self {
-            Self::Opened { version } => {
-                out.push(0);
+            Self::Opened { version, plan, input } => {
+                out.push(tag::OPENED);
                 out.extend(version.to_le_bytes());
+                out.push(u8::from(input.is_some()));
+                out.extend(input.unwrap_or_default().to_le_bytes());
+                out.extend(plan.as_bytes());
             }
-            Self::Started { step } => head(1, step),
-            Self::Retrying { step } => head(2, step),
-            Self::Succeeded { step, value: None } => head(3, step),
+            Self::Started { step } => head(tag::STARTED, step),
+            Self::Retrying { step } => head(tag::RETRYING, step),
+            Self::Succeeded { step, value: None } => head(tag::SUCCEEDED, step),
             Self::Succeeded { step, value: Some(value) } => {
-                head(4, step);
+                head(tag::SUCCEEDED_WITH, step);
                 out.extend(value);
             }
             Self::Failed { step, error } => {
-                head(5, step);
+                head(tag::FAILED, step);
                 out.extend(error.as_bytes());
             }
-            Self::Skipped { step } => head(6, step),
+            Self::Skipped { step } => head(tag::SKIPPED, step),
+            Self::Cleared { step } => head(tag::CLEARED, step),
+            Self::Ended { outcome } => out.extend([tag::ENDED, tag::of(*outcome)]),
         }
     }
 
@@ -88,18 +159,40 @@ impl Entry {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (&tag, rest) = bytes.split_first()?;
-        if tag == 0 {
-            return Some(Self::Opened { version: u128::from_le_bytes(rest.try_into().ok()?) });
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        match tag {
+            tag::OPENED_BARE => {
+                let version = u128::from_le_bytes(rest.try_into().ok()?);
+                return Some(Self::Opened { version, plan: String::new(), input: None });
+            }
+            tag::OPENED => {
+                let (version, rest) = rest.split_first_chunk()?;
+                let (&known, rest) = rest.split_first()?;
+                let (digest, plan) = rest.split_first_chunk()?;
+                let input = match (known, u64::from_le_bytes(*digest)) {
+                    (0, 0) => None,
+                    (1, digest) => Some(digest),
+                    _ => return None,
+                };
+                let version = u128::from_le_bytes(*version);
+                return Some(Self::Opened { version, plan: text(plan)?, input });
+            }
+            tag::ENDED => {
+                let [outcome] = rest else { return None };
+                return Some(Self::Ended { outcome: tag::outcome(*outcome)? });
+            }
+            _ => {}
         }
         let (step, rest) = rest.split_first_chunk()?;
         let step = StepId(u32::from_le_bytes(*step));
         match (tag, rest) {
-            (1, []) => Some(Self::Started { step }),
-            (2, []) => Some(Self::Retrying { step }),
-            (3, []) => Some(Self::Succeeded { step, value: None }),
-            (4, value) => Some(Self::Succeeded { step, value: Some(value.to_vec()) }),
-            (5, error) => Some(Self::Failed { step, error: String::from_utf8(error.to_vec()).ok()? }),
-            (6, []) => Some(Self::Skipped { step }),
+            (tag::STARTED, []) => Some(Self::Started { step }),
+            (tag::RETRYING, []) => Some(Self::Retrying { step }),
+            (tag::SUCCEEDED, []) => Some(Self::Succeeded { step, value: None }),
+            (tag::SUCCEEDED_WITH, value) => Some(Self::Succeeded { step, value: Some(value.to_vec()) }),
+            (tag::FAILED, error) => Some(Self::Failed { step, error: text(error)? }),
+            (tag::SKIPPED, []) => Some(Self::Skipped { step }),
+            (tag::CLEARED, []) => Some(Self::Cleared { step }),
             _ => None,
         }
     }

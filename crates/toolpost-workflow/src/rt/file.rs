@@ -1,19 +1,24 @@
 //! A journal in one file: checksummed frames, written and synced in groups.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use fs4::TryLockError;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use super::claim::Claim;
+use super::file_error::JournalError;
+use super::frames::{Frames, Judged, MAGIC, payload, scan};
+use super::index::{Index, RecordedRun};
+use super::view::decode;
 use crate::journal::{Entry, Journal};
 
-const MAGIC: &[u8; 8] = b"toolpwj1";
-/// Length and checksum, four bytes each.
-const HEAD: usize = 8;
+/// Bytes that wait for the write under way. Whoever appends beyond that waits for it too.
+const BUFFER: usize = 4 << 20;
 
 /// What a write has survived when it is called done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,10 +35,37 @@ pub enum Durability {
 ///
 /// A frame is the length of its payload, the CRC-32C of length and payload, and the payload: the run's
 /// name and one entry. Appends that arrive while a write is under way share the next write and its
-/// sync (group commit). Opening truncates the file after its last whole frame, which is where a crash
-/// tore it. After a failed write the journal takes no more: what a failed sync left is anybody's guess.
+/// sync (group commit). An index of where each run's entries lie is kept in memory, so that a run's
+/// start reads no more than its own record; it takes the run's name, and 16 bytes for each group of
+/// entries. The file grows until [`remove`](Self::remove) and [`compact`](Self::compact) shrink it.
+///
+/// # One opener at a time
+///
+/// Whoever has the journal open holds a lock on the file `<path>.lock` beside it, which stays there when
+/// the journal is closed: a second opener, in this process or another, is refused (see
+/// [`JournalError::is_in_use`]). The lock ends with the process, however it ends. Clones share one
+/// opening. Two hard links to one file are two journals to the lock: do not make any. To look at a
+/// journal from outside, use [`JournalView`](super::JournalView).
+///
+/// # What a crash leaves, and what is damage
+///
+/// A crash can tear the last write. Opening cuts off what is not whole at the end of the file. A frame
+/// that is not whole *although whole frames follow* was not torn by a crash: opening fails with the
+/// offset (see [`JournalError::damaged_at`]), and nothing is cut off.
+///
+/// After a failed write the journal takes no more, for what a failed sync left is anybody's guess:
+/// every append is refused at once with that error. Open it anew when the cause is gone.
+///
+/// Dropping the last clone writes what runs that were dropped had still handed over, which blocks for
+/// one write at most, and closes the journal.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
+    handle: Arc<Handle>,
+}
+
+/// What all clones share, and no writer does: the journal is closed when this is dropped.
+#[derive(Debug)]
+struct Handle {
     shared: Arc<Shared>,
 }
 
@@ -42,19 +74,34 @@ struct Shared {
     path: PathBuf,
     durability: Durability,
     truncated: u64,
-    /// Held for appending to a buffer or swapping it, never over a write.
+    /// Held for looking or swapping, never over a write.
     state: Mutex<State>,
-    /// Held by the one writer.
-    file: Mutex<File>,
+    /// Held by the one writer, over its write.
+    writer: Mutex<Writer>,
     written: watch::Sender<Written>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    buffer: Vec<u8>,
+    buffer: Frames,
     /// Appends so far.
     appends: u64,
+    /// Whether a writer is on its way.
     writing: bool,
+    index: Index,
+    /// Another handle of the file that `index` is about.
+    reader: Arc<Mutex<File>>,
+    failed: Option<Failed>,
+}
+
+type Failed = (io::ErrorKind, String);
+
+#[derive(Debug)]
+struct Writer {
+    file: File,
+    end: u64,
+    /// Until the journal is closed.
+    lock: Option<File>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,7 +110,7 @@ struct Written {
     appends: u64,
     /// Writes that made them so.
     writes: u64,
-    error: Option<(io::ErrorKind, String)>,
+    failed: Option<Failed>,
 }
 
 impl FileJournal {
@@ -73,8 +120,8 @@ impl FileJournal {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened, read or truncated, or is no journal.
-    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+    /// When it is open elsewhere, is damaged, is no journal, or cannot be read or written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         Self::open_with(path, Durability::Machine)
     }
 
@@ -83,170 +130,390 @@ impl FileJournal {
     /// # Errors
     ///
     /// As `open`.
-    pub fn open_with(path: impl AsRef<Path>, durability: Durability) -> io::Result<Self> {
-        let path = path.as_ref().to_owned();
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    pub fn open_with(path: impl AsRef<Path>, durability: Durability) -> Result<Self, JournalError> {
+        let path = path.as_ref();
+        let failed = |error| JournalError::io(path, error);
+        let edit = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        // It must be there for its path to be made out: one file has one lock, whatever links lead to it.
+        drop(edit().map_err(failed)?);
+        let real = fs::canonicalize(path).map_err(failed)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(beside(&real, "lock"));
+        let lock = lock.map_err(failed)?;
+        match fs4::FileExt::try_lock(&lock) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::in_use(path)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // Anew: the owner before us may have put another file in its place.
+        let mut file = edit().map_err(failed)?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let whole = match bytes.len() < MAGIC.len() && MAGIC.starts_with(&bytes) {
-            true => 0,
-            false if bytes.starts_with(MAGIC) => {
-                MAGIC.len() + frames(&bytes[MAGIC.len()..]).map(|(_, n)| n).sum::<usize>()
-            }
-            false => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is no workflow journal"));
-            }
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let mut index = Index::default();
+        let whole = match scan(&bytes, |at, size, payload| index.read(at, size, payload)) {
+            Judged::Whole(whole) => whole,
+            Judged::Damaged(at) => return Err(JournalError::damaged(path, at as u64)),
+            Judged::Foreign => return Err(JournalError::foreign(path)),
         };
-        file.set_len(whole as u64)?;
-        file.seek(SeekFrom::End(0))?;
-        if whole == 0 {
-            file.write_all(MAGIC)?;
-        }
-        if durability == Durability::Machine {
-            file.sync_all()?;
-            if let Some(directory) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                File::open(directory)?.sync_all()?;
+        let opened = Self::cut(&mut file, whole, durability, &real).and_then(|end| {
+            // What a crash in the middle of a compaction left.
+            match fs::remove_file(beside(&real, "compacting")) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
-        }
+            Ok((end, File::open(&real)?))
+        });
+        let (end, reader) = opened.map_err(failed)?;
+        let state = State {
+            buffer: Frames::default(),
+            appends: 0,
+            writing: false,
+            index,
+            reader: Arc::new(Mutex::new(reader)),
+            failed: None,
+        };
         let shared = Shared {
-            path,
+            path: real,
             durability,
             truncated: (bytes.len() - whole) as u64,
-            state: Mutex::default(),
-            file: Mutex::new(file),
+            state: Mutex::new(state),
+            writer: Mutex::new(Writer { file, end, lock: Some(lock) }),
             written: watch::Sender::new(Written::default()),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) })
     }
 
     /// How many bytes of a torn write were cut off when the file was opened.
     #[must_use]
     pub fn truncated(&self) -> u64 {
-        self.shared.truncated
+        self.handle.shared.truncated
     }
 
     /// How many appends are durable, and how many writes that took: fewer, where they came in groups.
     #[must_use]
     pub fn writes(&self) -> (u64, u64) {
-        let written = self.shared.written.borrow();
+        let written = self.handle.shared.written.borrow();
         (written.appends, written.writes)
+    }
+
+    /// The runs in the journal, by name, as far as they are durable.
+    #[must_use]
+    pub fn list(&self) -> Vec<RecordedRun> {
+        self.handle.shared.lock().index.list()
+    }
+
+    /// The names of the runs that are not [finished](RecordedRun::is_finished): what to resume after a
+    /// crash. Those that this process is running are among them.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<String> {
+        let runs = self.list().into_iter();
+        runs.filter(|run| !run.is_finished()).map(|run| run.name().to_owned()).collect()
+    }
+
+    /// Forgets a run; `false` if the journal does not know it. The name is free again. The bytes stay
+    /// in the file until it is [compacted](Self::compact).
+    ///
+    /// # Errors
+    ///
+    /// When the run is under way in this process, or the file cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the run may be removed or not.
+    pub async fn remove(&self, run: &str) -> io::Result<bool> {
+        let shared = &self.handle.shared;
+        let Some(_claim) = Claim::take(self.identity(), run) else {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("run `{run}` is under way")));
+        };
+        shared.settled().await?;
+        if shared.lock().index.of(run).is_none() {
+            return Ok(false);
+        }
+        shared.push(Frames::removal(run)?).await?;
+        Ok(true)
+    }
+
+    /// Writes the file anew without what was removed; how many bytes that saved. Appends wait meanwhile.
+    ///
+    /// A crash leaves the old file or the new one, whole: the new one is written beside it, synced, and
+    /// renamed.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written, or an entry is damaged. The journal goes on in the old file, unless
+    /// nobody can tell which of the two the directory names: then it takes no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on to its end all the same.
+    pub async fn compact(&self) -> io::Result<u64> {
+        let shared = Arc::clone(&self.handle.shared);
+        spawn_blocking(move || shared.compact()).await.map_err(io::Error::other)?
+    }
+
+    /// Cuts off what is behind the whole frames; the end of the file.
+    fn cut(file: &mut File, whole: usize, durability: Durability, path: &Path) -> io::Result<u64> {
+        file.set_len(whole as u64)?;
+        if whole == 0 {
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(MAGIC)?;
+        }
+        if durability == Durability::Machine {
+            file.sync_all()?;
+            sync_directory(path)?;
+        }
+        file.seek(SeekFrom::End(0))
     }
 }
 
 #[async_trait]
 impl Journal for FileJournal {
     async fn append(&self, run: &str, entries: &[Entry]) -> io::Result<()> {
-        let (mine, lead) = {
-            let mut state = self.shared.lock();
-            for entry in entries {
-                frame(run, entry, &mut state.buffer)?;
-            }
-            state.appends += 1;
-            (state.appends, !std::mem::replace(&mut state.writing, true))
-        };
-        let mut written = self.shared.written.subscribe();
-        if lead {
-            let shared = Arc::clone(&self.shared);
-            // Detached: whoever waits may leave, the bytes are written all the same. It ends with the buffer empty.
-            drop(spawn_blocking(move || shared.write()));
-        }
-        let done =
-            written.wait_for(|w| mine <= w.appends || w.error.is_some()).await.map_err(io::Error::other)?;
-        match &done.error {
-            Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
-            None => Ok(()),
+        match entries.is_empty() {
+            true => Ok(()),
+            false => self.handle.shared.push(Frames::entries(run, entries)?).await,
         }
     }
 
+    /// What was appended before, by whomever, is there: it waits for the write that is under way.
     async fn load(&self, run: &str) -> io::Result<Vec<Entry>> {
-        let (path, run) = (self.shared.path.clone(), run.to_owned());
-        spawn_blocking(move || {
-            let bytes = std::fs::read(path)?;
-            let payloads = frames(bytes.get(MAGIC.len()..).unwrap_or_default());
-            payloads
-                .filter_map(|(payload, _)| payload.strip_prefix(&*name(&run)))
-                .map(|entry| {
-                    Entry::decode(entry)
-                        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown entry"))
-                })
-                .collect()
-        })
-        .await
-        .map_err(io::Error::other)?
+        let (shared, run) = (Arc::clone(&self.handle.shared), run.to_owned());
+        shared.settled().await?;
+        spawn_blocking(move || shared.load(&run)).await.map_err(io::Error::other)?
+    }
+
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.handle.shared).addr()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
 
 impl Shared {
+    /// Queues frames for the next write, and waits until they are durable.
+    async fn push(self: &Arc<Self>, frames: Frames) -> io::Result<()> {
+        let mut written = self.written.subscribe();
+        let mut frames = Some(frames);
+        let mine = loop {
+            if let Some((mine, lead)) = self.queue(&mut frames)? {
+                if lead {
+                    let shared = Arc::clone(self);
+                    // Detached: whoever waits may leave, the bytes are written all the same. It ends
+                    // with the buffer empty.
+                    drop(spawn_blocking(move || shared.write()));
+                }
+                break mine;
+            }
+            written.changed().await.map_err(io::Error::other)?;
+        };
+        let done = written.wait_for(|w| mine <= w.appends || w.failed.is_some()).await;
+        match &done.map_err(io::Error::other)?.failed {
+            Some(failed) => Err(error(failed)),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of this append, and whether a writer must be sent for; `None` while the buffer is full.
+    fn queue(&self, frames: &mut Option<Frames>) -> io::Result<Option<(u64, bool)>> {
+        let mut state = self.lock();
+        if let Some(failed) = &state.failed {
+            return Err(error(failed));
+        }
+        let more = frames.as_ref().map_or(0, |frames| frames.bytes.len());
+        if !state.buffer.bytes.is_empty() && BUFFER < state.buffer.bytes.len() + more {
+            return Ok(None);
+        }
+        state.buffer.append(frames.take().unwrap_or_default());
+        state.appends += 1;
+        let lead = !std::mem::replace(&mut state.writing, true);
+        Ok(Some((state.appends, lead)))
+    }
+
+    /// Waits for what was appended before.
+    async fn settled(&self) -> io::Result<()> {
+        let before = self.lock().appends;
+        let mut written = self.written.subscribe();
+        let done = written.wait_for(|w| before <= w.appends || w.failed.is_some()).await;
+        done.map(drop).map_err(io::Error::other)
+    }
+
+    fn load(&self, run: &str) -> io::Result<Vec<Entry>> {
+        let (ranges, reader) = {
+            let state = self.lock();
+            let Some(lines) = state.index.of(run) else { return Ok(Vec::new()) };
+            (lines.ranges.clone(), Arc::clone(&state.reader))
+        };
+        let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = Vec::new();
+        for (at, length) in ranges {
+            decode(&read(&mut reader, at, length)?, at, &mut entries)?;
+        }
+        Ok(entries)
+    }
+
     /// Writes until nobody has anything more to write.
     fn write(&self) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer();
+        self.flush(&mut writer);
+    }
+
+    fn flush(&self, writer: &mut Writer) {
         loop {
             let (buffer, appends) = {
                 let mut state = self.lock();
-                if state.buffer.is_empty() {
+                if state.buffer.bytes.is_empty() {
                     state.writing = false;
                     return;
                 }
                 (std::mem::take(&mut state.buffer), state.appends)
             };
-            let result = file.write_all(&buffer).and_then(|()| match self.durability {
-                Durability::Machine => file.sync_data(),
-                Durability::Process => Ok(()),
-            });
-            let failed = result.is_err();
-            self.written.send_modify(|written| match result {
-                Ok(()) => {
-                    written.appends = appends;
-                    written.writes += 1;
+            match writer.append(&buffer.bytes, self.durability) {
+                Ok(at) => {
+                    self.lock().index.add(buffer.frames, at);
+                    self.written.send_modify(|written| {
+                        written.appends = appends;
+                        written.writes += 1;
+                    });
                 }
-                Err(error) => written.error = Some((error.kind(), error.to_string())),
-            });
-            if failed {
-                // `writing` stays set: nobody leads again, and whoever appends hears of the error.
-                return;
+                Err(error) => return self.fail(&error),
             }
+        }
+    }
+
+    /// Takes no more.
+    fn fail(&self, error: &io::Error) {
+        let failed = (error.kind(), error.to_string());
+        let mut state = self.lock();
+        state.failed = Some(failed.clone());
+        state.buffer = Frames::default();
+        state.writing = false;
+        drop(state);
+        self.written.send_modify(|written| written.failed = Some(failed));
+    }
+
+    fn compact(&self) -> io::Result<u64> {
+        let mut writer = self.writer();
+        self.flush(&mut writer);
+        let (index, reader) = {
+            let state = self.lock();
+            if let Some(failed) = &state.failed {
+                return Err(error(failed));
+            }
+            (state.index.clone(), Arc::clone(&state.reader))
+        };
+        let path = beside(&self.path, "compacting");
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let written = copy(&index, &reader, &mut file).and_then(|index| {
+            file.sync_all()?;
+            let end = file.seek(SeekFrom::End(0))?;
+            let reader = File::open(&path)?;
+            fs::rename(&path, &self.path)?;
+            Ok((index, end, reader))
+        });
+        let (index, end, reader) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                drop(file);
+                let _ = fs::remove_file(&path);
+                return Err(error);
+            }
+        };
+        let before = std::mem::replace(&mut writer.end, end);
+        writer.file = file;
+        let mut state = self.lock();
+        (state.index, state.reader) = (index, Arc::new(Mutex::new(reader)));
+        drop(state);
+        // Entries that go into the new file must not be lost because a crash brings the old one back.
+        sync_directory(&self.path).inspect_err(|error| self.fail(error))?;
+        Ok(before.saturating_sub(end))
+    }
+
+    /// Writes what is queued, and lets others open the file. A writer that comes later finds nothing to do.
+    fn close(&self) {
+        let mut writer = self.writer();
+        self.flush(&mut writer);
+        if let Some(lock) = writer.lock.take() {
+            // Said, rather than left to the file's end: a child process may have a copy of it until it is
+            // on its way. What fails here ends with the file.
+            let _ = fs4::FileExt::unlock(&lock);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The run's name as it stands before an entry: its length in two bytes, then itself.
-fn name(run: &str) -> Vec<u8> {
-    let mut out = (run.len() as u16).to_le_bytes().to_vec();
-    out.extend(run.as_bytes());
-    out
-}
-
-fn frame(run: &str, entry: &Entry, out: &mut Vec<u8>) -> io::Result<()> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "the run's name or the entry is too long");
-    u16::try_from(run.len()).map_err(|_| too_long())?;
-    let mut payload = name(run);
-    entry.encode(&mut payload);
-    let length = u32::try_from(payload.len()).map_err(|_| too_long())?.to_le_bytes();
-    out.extend(length);
-    out.extend(checksum(length, &payload).to_le_bytes());
-    out.extend(payload);
-    Ok(())
-}
-
-fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&length), payload)
-}
-
-/// The payloads of the whole frames at the start of `bytes`, each with the size of its frame.
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
-    std::iter::from_fn(move || {
-        let length: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
-        let sum = u32::from_le_bytes(bytes.get(4..HEAD)?.try_into().ok()?);
-        let end = HEAD.checked_add(u32::from_le_bytes(length) as usize)?;
-        let payload = bytes.get(HEAD..end)?;
-        if checksum(length, payload) != sum {
-            return None;
+impl Writer {
+    /// Writes at the end; where that was.
+    fn append(&mut self, bytes: &[u8], durability: Durability) -> io::Result<u64> {
+        self.file.write_all(bytes)?;
+        if durability == Durability::Machine {
+            self.file.sync_data()?;
         }
-        bytes = &bytes[end..];
-        Some((payload, end))
-    })
+        let at = self.end;
+        self.end += bytes.len() as u64;
+        Ok(at)
+    }
+}
+
+/// Copies what the index knows, run by run; where it lies then.
+fn copy(index: &Index, reader: &Mutex<File>, file: &mut File) -> io::Result<Index> {
+    let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut out = io::BufWriter::new(file);
+    out.write_all(MAGIC)?;
+    let (mut moved, mut end) = (Index::default(), MAGIC.len());
+    for (_, lines) in index.runs() {
+        for &(at, length) in &lines.ranges {
+            let bytes = read(&mut reader, at, length)?;
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let damaged = || {
+                    let offset = at + (bytes.len() - rest.len()) as u64;
+                    io::Error::new(io::ErrorKind::InvalidData, format!("damaged at byte {offset}"))
+                };
+                let (payload, size) = payload(rest).ok_or_else(damaged)?;
+                moved.read(end, size, payload);
+                end += size;
+                rest = &rest[size..];
+            }
+            out.write_all(&bytes)?;
+        }
+    }
+    out.flush()?;
+    Ok(moved)
+}
+
+fn read(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn error((kind, text): &Failed) -> io::Error {
+    io::Error::new(*kind, text.clone())
+}
+
+/// The same path with one more ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Makes a file's name as durable as the file. Windows has no such thing, and needs none.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
+        _ => Ok(()),
+    }
 }

@@ -150,10 +150,10 @@ impl Journaling {
         let mut entries = entries.into_iter();
         match entries.next() {
             None => {
-                self.queue.push(Entry::Opened { version: shape.version() });
+                self.queue.push(Entry::Opened { version: shape.version(), plan: String::new(), input: None });
                 return Ok(());
             }
-            Some(Entry::Opened { version }) if version == shape.version() => {}
+            Some(Entry::Opened { version, .. }) if version == shape.version() => {}
             Some(_) => {
                 return Err(StepError::message(format!(
                     "run `{}` began with another version of the plan",
@@ -167,7 +167,7 @@ impl Journaling {
         let mut valueless: Vec<(StepId, u32)> = Vec::new();
         for entry in entries {
             let (step, past) = match entry {
-                Entry::Opened { .. } => continue,
+                Entry::Opened { .. } | Entry::Cleared { .. } | Entry::Ended { .. } => continue,
                 Entry::Started { step } => {
                     open.entry(step).or_default().0 = true;
                     continue;
