@@ -8,7 +8,7 @@ use crate::policy::{FailurePolicy, Outcome, Report, Tally};
 use crate::refusal::{Cause, Rejected};
 use crate::settings::Settings;
 use crate::sync::{AtomicU64, Ordering};
-use crate::transition::{Snapshot, State, Transition};
+use crate::transition::{Counts, Snapshot, State, Tallies, Transition};
 use crate::word::{self, Phase, Probes, Word};
 
 /// A circuit breaker: admits calls while its policy is content, and refuses them for a while when it is not.
@@ -23,14 +23,15 @@ pub struct Breaker<P> {
     last_probe: AtomicU64,
     seed: u64,
     settings: Arc<Settings>,
+    name: Option<Arc<str>>,
+    counted: Tallies,
     policy: P,
 }
 
 /// What admitting a call would take.
 enum Step {
     Pass,
-    Probe(Word),
-    GiveUpOnProbes,
+    Probe { next: Word, gives_up: bool },
 }
 
 impl<P: FailurePolicy> Breaker<P> {
@@ -47,8 +48,23 @@ impl<P: FailurePolicy> Breaker<P> {
             last_probe: AtomicU64::new(0),
             seed: settings.next_seed(),
             settings,
+            name: None,
+            counted: Tallies::new(),
             policy,
         }
+    }
+
+    /// Gives it a name, which its [transitions](Transition::name) carry: listeners are often shared by many breakers.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The name, if it was given one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Asks for the permission to make one call.
@@ -95,6 +111,39 @@ impl<P: FailurePolicy> Breaker<P> {
         Ok(OwnedPermit::new(Arc::clone(self), Ticket { bits, admitted: now }))
     }
 
+    /// Makes one call if it is admitted, and reports how it went: `Err` counts as a failure, and so does a panic.
+    ///
+    /// `clock` is asked before the call and after it.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use toolpost_breaker::{Breaker, Consecutive, Rejected};
+    ///
+    /// let breaker = Breaker::new(Consecutive::new(2), Instant::now());
+    /// let answer = breaker.call(Instant::now, || "12".parse::<u32>())?;
+    /// assert_eq!(answer, Ok(12));
+    /// # Ok::<_, Rejected>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit); what `run` answers is inside.
+    pub fn call<T, E>(
+        &self,
+        clock: impl Fn() -> Instant,
+        run: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<T, E>, Rejected> {
+        let mut failing = FailsIfDropped { permit: Some(self.admit(clock())?), clock: &clock };
+        let answer = run();
+        if let Some(permit) = failing.permit.take() {
+            match &answer {
+                Ok(_) => permit.success(clock()),
+                Err(_) => permit.failure(clock()),
+            }
+        }
+        Ok(answer)
+    }
+
     /// Tells whether a call would be admitted, and takes nothing: worth asking before queueing for something else.
     ///
     /// # Errors
@@ -106,9 +155,9 @@ impl<P: FailurePolicy> Breaker<P> {
         if word::is_closed(bits) {
             return Ok(());
         }
-        match self.consider(Word::unpack(bits), now)? {
-            Step::Pass | Step::Probe(_) => Ok(()),
-            Step::GiveUpOnProbes => Err(self.probing()),
+        match self.consider(Word::unpack(bits), now) {
+            Ok(_) => Ok(()),
+            Err(rejected) => Err(self.refused(rejected)),
         }
     }
 
@@ -129,6 +178,12 @@ impl<P: FailurePolicy> Breaker<P> {
     #[must_use]
     pub fn state(&self) -> State {
         Word::unpack(self.word.load(Ordering::Acquire)).phase.into()
+    }
+
+    /// What it did since it was made.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counted.read()
     }
 
     /// The breaker at this moment.
@@ -190,7 +245,7 @@ impl<P: FailurePolicy> Breaker<P> {
         if let Some(until) = word::open_until(bits)
             && let Some(left) = word::millis_left(until, self.settings.millis(now))
         {
-            return Err(Rejected::open(left));
+            return Err(self.refused(Rejected::open(left)));
         }
         self.enter_as_probe(bits, now)
     }
@@ -199,25 +254,21 @@ impl<P: FailurePolicy> Breaker<P> {
     fn enter_as_probe(&self, mut bits: u64, now: Instant) -> Result<u64, Rejected> {
         loop {
             let seen = Word::unpack(bits);
-            let (next, open_for) = match self.consider(seen, now)? {
-                Step::Pass => return Ok(bits),
-                Step::Probe(next) => {
-                    // Before the swap: whoever sees the probe sees when it was admitted.
-                    self.last_probe.fetch_max(self.settings.millis(now), Ordering::AcqRel);
-                    (next, None)
-                }
-                Step::GiveUpOnProbes => {
-                    let (next, open_for) = self.opened(seen, seen.attempt + 1, now, Duration::ZERO);
-                    (next, Some(open_for))
-                }
+            let (next, gives_up) = match self.consider(seen, now) {
+                Ok(Step::Pass) => return Ok(bits),
+                Ok(Step::Probe { next, gives_up }) => (next, gives_up),
+                Err(rejected) => return Err(self.refused(rejected)),
             };
+            // Before the swap: whoever sees the probe sees when it was admitted.
+            self.last_probe.fetch_max(self.settings.millis(now), Ordering::AcqRel);
             match self.swap(bits, next) {
                 Ok(()) => {
-                    self.tell(seen, next, now, open_for);
-                    bits = next.pack();
-                    if open_for.is_none() {
-                        return Ok(bits);
-                    }
+                    self.counted.probe(gives_up);
+                    // A listener that panics leaves nobody to make this call.
+                    let place = Permit::new(self, Ticket { bits: next.pack(), admitted: now });
+                    self.tell(seen, next, now, None);
+                    std::mem::forget(place);
+                    return Ok(next.pack());
                 }
                 Err(actual) => bits = actual,
             }
@@ -232,24 +283,34 @@ impl<P: FailurePolicy> Breaker<P> {
                 Some(left) => Err(Rejected::open(left)),
                 None => {
                     let first = Probes { out: 1, ..Probes::default() };
-                    Ok(Step::Probe(word.then(Phase::HalfOpen(first), word.attempt)))
+                    let next = word.then(Phase::HalfOpen(first), word.attempt);
+                    Ok(Step::Probe { next, gives_up: false })
                 }
             },
             Phase::HalfOpen(probes) if probes.taken() < self.settings.stage_size(probes.stage) => {
                 let one_more = Probes { out: probes.out + 1, ..probes };
-                Ok(Step::Probe(word.with(Phase::HalfOpen(one_more))))
+                Ok(Step::Probe { next: word.with(Phase::HalfOpen(one_more)), gives_up: false })
             }
-            Phase::HalfOpen(_) => {
+            Phase::HalfOpen(probes) => {
                 let waited =
                     self.settings.millis(now).saturating_sub(self.last_probe.load(Ordering::Acquire));
-                if u128::from(waited) < self.settings.patience.as_millis() {
-                    Err(self.probing())
-                } else {
-                    Ok(Step::GiveUpOnProbes)
+                match self.settings.patience_millis().checked_sub(waited) {
+                    None | Some(0) => {
+                        let anew = Phase::HalfOpen(Probes { out: 1, ..probes });
+                        Ok(Step::Probe { next: word.once_more(anew), gives_up: true })
+                    }
+                    Some(left) => Err(self.probing(left)),
                 }
             }
             Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.cap(), Cause::Forced)),
         }
+    }
+
+    /// Counts a refusal.
+    #[inline]
+    fn refused(&self, rejected: Rejected) -> Rejected {
+        self.counted.refused();
+        rejected
     }
 
     #[inline(always)]
@@ -262,7 +323,7 @@ impl<P: FailurePolicy> Breaker<P> {
                 self.open(generation, now, retry_after);
             }
         } else {
-            self.settle_probe(generation, ticket.admitted, outcome, now, retry_after);
+            self.settle_probe(ticket, outcome, now, retry_after);
         }
     }
 
@@ -283,23 +344,15 @@ impl<P: FailurePolicy> Breaker<P> {
 
     #[cold]
     #[inline(never)]
-    fn settle_probe(
-        &self,
-        generation: u32,
-        admitted: Instant,
-        outcome: Outcome,
-        now: Instant,
-        retry_after: Duration,
-    ) {
-        let slow = self.policy.is_slow(now.saturating_duration_since(admitted));
+    fn settle_probe(&self, ticket: Ticket, outcome: Outcome, now: Instant, retry_after: Duration) {
+        let slow = self.policy.is_slow(now.saturating_duration_since(ticket.admitted));
         let won = match outcome {
             Outcome::Success => !slow,
             Outcome::Failure => false,
             Outcome::Abandoned if slow => false,
-            Outcome::Abandoned => return self.give_back(generation),
+            Outcome::Abandoned => return self.give_back(ticket.bits),
         };
-        self.change_probes(generation, |seen, mut probes| {
-            probes.out -= 1;
+        self.change_probes(ticket.bits, |seen, mut probes| {
             probes.won += u16::from(won);
             probes.lost += u16::from(!won);
             let size = self.settings.stage_size(probes.stage);
@@ -309,7 +362,8 @@ impl<P: FailurePolicy> Breaker<P> {
             } else if probes.won + probes.lost < size {
                 (seen.with(Phase::HalfOpen(probes)), None)
             } else if probes.stage + 1 < self.settings.ramp {
-                let next = Probes { stage: probes.stage + 1, ..Probes::default() };
+                // Beside one that was given up and came to an end after all, others may still be out.
+                let next = Probes { stage: probes.stage + 1, out: probes.out, won: 0, lost: 0 };
                 (seen.with(Phase::HalfOpen(next)), None)
             } else {
                 (seen.then(Phase::Closed, 0), Some((now, None)))
@@ -320,24 +374,26 @@ impl<P: FailurePolicy> Breaker<P> {
     /// Frees the place of a probe that has nothing to report.
     #[cold]
     #[inline(never)]
-    pub(crate) fn give_back(&self, generation: u32) {
-        self.change_probes(generation, |seen, probes| {
-            (seen.with(Phase::HalfOpen(Probes { out: probes.out - 1, ..probes })), None)
-        });
+    pub(crate) fn give_back(&self, ticket: u64) {
+        self.change_probes(ticket, |seen, probes| (seen.with(Phase::HalfOpen(probes)), None));
     }
 
-    /// Changes the probes of this generation, or nothing if it is over.
+    /// Changes the probes of this ticket's generation, or nothing if it is over; with the place of the ticket free, unless
+    /// that was given up before.
     fn change_probes(
         &self,
-        generation: u32,
+        ticket: u64,
         step: impl Fn(Word, Probes) -> (Word, Option<(Instant, Option<Duration>)>),
     ) {
         let mut bits = self.word.load(Ordering::Acquire);
         loop {
             let seen = Word::unpack(bits);
-            let Phase::HalfOpen(probes) = seen.phase else { return };
-            if seen.generation != generation || probes.out == 0 {
+            let Phase::HalfOpen(mut probes) = seen.phase else { return };
+            if seen.generation != word::generation(ticket) {
                 return;
+            }
+            if seen.attempt == word::attempt(ticket) {
+                probes.out = probes.out.saturating_sub(1);
             }
             let (next, event) = step(seen, probes);
             match self.swap(bits, next) {
@@ -367,15 +423,17 @@ impl<P: FailurePolicy> Breaker<P> {
 
     /// The open state that follows, and how long it lasts.
     fn opened(&self, seen: Word, attempt: u8, now: Instant, retry_after: Duration) -> (Word, Duration) {
-        // Opening once more is two generations later, so this is the same for all openings between two closings.
+        // Opening once more is two generations later, so this is the same for all openings between two closings, as long
+        // as no probe is given up.
         let episode = u64::from(seen.generation).wrapping_sub(2 * u64::from(attempt));
         let open_for = self.settings.open_for(attempt, self.seed.wrapping_add(episode), retry_after);
         let until = self.settings.millis_up(now, open_for);
         (seen.then(Phase::Open { until }, attempt), open_for)
     }
 
-    fn probing(&self) -> Rejected {
-        Rejected::new(self.settings.open_time.base().min(Duration::from_secs(1)), Cause::Probing)
+    fn probing(&self, patience_left: u64) -> Rejected {
+        let guess = self.settings.open_time.base().min(Duration::from_secs(1));
+        Rejected::new(guess.min(Duration::from_millis(patience_left)), Cause::Probing)
     }
 
     fn swap(&self, seen: u64, next: Word) -> Result<(), u64> {
@@ -385,7 +443,24 @@ impl<P: FailurePolicy> Breaker<P> {
     /// Tells of a transition, if it is one.
     fn tell(&self, from: Word, to: Word, now: Instant, open_for: Option<Duration>) {
         if from.generation != to.generation {
-            self.settings.tell(&Transition::new(from, to, now, open_for));
+            if open_for.is_some() {
+                self.counted.opened();
+            }
+            self.settings.tell(|| Transition::new(from, to, now, open_for, self.name.clone()));
+        }
+    }
+}
+
+/// A permit whose call panicked if it is still there when this is dropped.
+struct FailsIfDropped<'a, P: FailurePolicy, C: Fn() -> Instant> {
+    permit: Option<Permit<'a, P>>,
+    clock: &'a C,
+}
+
+impl<P: FailurePolicy, C: Fn() -> Instant> Drop for FailsIfDropped<'_, P, C> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.failure((self.clock)());
         }
     }
 }

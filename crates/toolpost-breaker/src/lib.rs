@@ -74,7 +74,7 @@ pub use refusal::{Cause, Rejected};
 pub use registry::{Breakers, Full};
 pub use settings::Settings;
 pub use time_window::TimeWindow;
-pub use transition::{Snapshot, State, Transition};
+pub use transition::{Counts, Snapshot, State, Transition};
 
 /// The examples of the crate's README compile and run.
 #[cfg(doctest)]

@@ -44,10 +44,10 @@ impl Ticket {
         Self { bits: std::mem::replace(&mut self.bits, SETTLED), admitted: self.admitted }
     }
 
-    /// The generation in which it holds the place of a probe, perhaps.
+    /// Its word, if it holds the place of a probe, perhaps.
     #[inline]
-    fn probing(self) -> Option<u32> {
-        (self.bits != SETTLED && !word::is_closed(self.bits)).then(|| word::generation(self.bits))
+    fn probing(self) -> Option<u64> {
+        (self.bits != SETTLED && !word::is_closed(self.bits)).then_some(self.bits)
     }
 }
 
@@ -106,8 +106,8 @@ impl<'a, P: FailurePolicy> Permit<'a, P> {
 impl<P: FailurePolicy> Drop for Permit<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(generation) = self.ticket.probing() {
-            self.breaker.give_back(generation);
+        if let Some(bits) = self.ticket.probing() {
+            self.breaker.give_back(bits);
         }
     }
 }
@@ -151,8 +151,8 @@ impl<P: FailurePolicy> OwnedPermit<P> {
 
 impl<P: FailurePolicy> Drop for OwnedPermit<P> {
     fn drop(&mut self) {
-        if let Some(generation) = self.ticket.probing() {
-            self.breaker.give_back(generation);
+        if let Some(bits) = self.ticket.probing() {
+            self.breaker.give_back(bits);
         }
     }
 }

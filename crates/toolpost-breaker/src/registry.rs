@@ -1,11 +1,12 @@
 //! One breaker per key, within a bound.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::breaker::Breaker;
 use crate::policy::FailurePolicy;
@@ -16,8 +17,10 @@ use crate::transition::State;
 /// A bounded set of breakers by key, which share their [`Settings`].
 ///
 /// Two methods, for two kinds of keys. [`get`](Self::get) creates nothing: it is for keys that strangers send.
-/// [`ensure`](Self::ensure) is for keys that you know to exist. When the set is full, breakers that are closed, held by
-/// nobody else, and asked for longest ago make room.
+/// [`ensure`](Self::ensure) is for keys that you know to exist. When the set is full, breakers that nobody else holds make
+/// room: the closed ones that were asked for longest ago, and if there are none, of those whose open time is over (what is
+/// gone for good is never asked again) the ones asked for longest ago. One that is still open, or forced, stays, until it
+/// is [removed](Self::remove).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,7 +40,10 @@ pub struct Breakers<K, P> {
     most: usize,
     settings: Arc<Settings>,
     policy: Box<dyn Fn() -> P + Send + Sync>,
+    name: Option<NameOf<K>>,
 }
+
+type NameOf<K> = Box<dyn Fn(&K) -> Arc<str> + Send + Sync>;
 
 struct Entry<P> {
     breaker: Arc<Breaker<P>>,
@@ -57,11 +63,37 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
         policy: impl Fn() -> P + Send + Sync + 'static,
     ) -> Self {
         assert!(0 < most, "room for at least one breaker");
-        Self { by_key: RwLock::default(), most, settings: settings.into(), policy: Box::new(policy) }
+        Self {
+            by_key: RwLock::default(),
+            most,
+            settings: settings.into(),
+            policy: Box::new(policy),
+            name: None,
+        }
+    }
+
+    /// Sets how each breaker is named after its key, for those who listen to [transitions](crate::Transition::name).
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use toolpost_breaker::{Breakers, Consecutive, Settings};
+    /// # let now = Instant::now();
+    /// let hosts = Breakers::new(100, Settings::new(now), || Consecutive::new(5)).naming(|host: &String| host.as_str().into());
+    /// assert_eq!(hosts.ensure("example.org", now)?.name(), Some("example.org"));
+    /// # Ok::<_, toolpost_breaker::Full>(())
+    /// ```
+    #[must_use]
+    pub fn naming(mut self, name: impl Fn(&K) -> Arc<str> + Send + Sync + 'static) -> Self {
+        self.name = Some(Box::new(name));
+        self
     }
 
     /// The breaker of this key, if it has one.
-    pub fn get(&self, key: &K, now: Instant) -> Option<Arc<Breaker<P>>> {
+    pub fn get<Q>(&self, key: &Q, now: Instant) -> Option<Arc<Breaker<P>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
         by_key.get(key).map(|entry| entry.take(self.settings.millis(now)))
     }
@@ -70,26 +102,62 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
     ///
     /// # Errors
     ///
-    /// [`Full`] if there is no room and every breaker is in use or not closed.
-    pub fn ensure(&self, key: &K, now: Instant) -> Result<Arc<Breaker<P>>, Full> {
+    /// [`Full`] if there is no room and every breaker is in use, still open, or forced.
+    pub fn ensure<Q>(&self, key: &Q, now: Instant) -> Result<Arc<Breaker<P>>, Full>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
         if let Some(breaker) = self.get(key, now) {
             return Ok(breaker);
         }
-        let now = self.settings.millis(now);
+        let (at, now) = (now, self.settings.millis(now));
         // A panicking policy leaves the map as it was, so poison says nothing.
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = by_key.get(key) {
             return Ok(entry.take(now));
         }
         if self.most <= by_key.len() {
-            make_room(&mut by_key);
+            make_room(&mut by_key, at);
         }
         if self.most <= by_key.len() {
             return Err(Full);
         }
-        let breaker = Arc::new(Breaker::with((self.policy)(), Arc::clone(&self.settings)));
-        by_key.insert(key.clone(), Entry { breaker: Arc::clone(&breaker), used: AtomicU64::new(now) });
+        let key = key.to_owned();
+        let mut breaker = Breaker::with((self.policy)(), Arc::clone(&self.settings));
+        if let Some(name) = &self.name {
+            breaker = breaker.named(name(&key));
+        }
+        let breaker = Arc::new(breaker);
+        by_key.insert(key, Entry { breaker: Arc::clone(&breaker), used: AtomicU64::new(now) });
         Ok(breaker)
+    }
+
+    /// Forgets the breaker of this key, and returns it. Who holds it goes on with it; the next to ask gets a new one.
+    pub fn remove<Q>(&self, key: &Q) -> Option<Arc<Breaker<P>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        by_key.remove(key).map(|entry| entry.breaker)
+    }
+
+    /// Forgets every breaker for which `keep` says no.
+    ///
+    /// `keep` is also told when the breaker was last asked for: as a time since the start of the [`Settings`], to the
+    /// millisecond. It must not ask this set for anything. If it panics, nothing is forgotten.
+    pub fn retain(&self, mut keep: impl FnMut(&K, &Breaker<P>, Duration) -> bool) {
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        let used = |entry: &Entry<P>| Duration::from_millis(entry.used.load(Ordering::Relaxed));
+        let goes: Vec<K> = by_key
+            .iter()
+            .filter(|(key, entry)| !keep(key, &entry.breaker, used(entry)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in goes {
+            by_key.remove(&key);
+        }
     }
 
     /// Every breaker with its key, in no order.
@@ -123,19 +191,28 @@ impl<P> Entry<P> {
     }
 }
 
-/// Drops an eighth of the idle breakers, and at least one: those asked for longest ago.
-fn make_room<K: Clone + Eq + Hash, P: FailurePolicy>(by_key: &mut HashMap<K, Entry<P>>) {
-    let mut idle: Vec<(u64, K)> = by_key
-        .iter()
-        .filter(|(_, entry)| {
-            // The map is locked for writing: whoever is not counted now cannot come before it is dropped.
-            Arc::strong_count(&entry.breaker) == 1 && entry.breaker.state() == State::Closed
-        })
-        .map(|(key, entry)| (entry.used.load(Ordering::Relaxed), key.clone()))
-        .collect();
-    idle.sort_unstable_by_key(|(used, _)| *used);
-    idle.truncate(idle.len().div_ceil(8));
-    for (_, key) in idle {
+/// Drops an eighth of the closed breakers that nobody holds, and at least one: those asked for longest ago. If there is
+/// none, the same of those whose open time is over.
+fn make_room<K: Clone + Eq + Hash, P: FailurePolicy>(by_key: &mut HashMap<K, Entry<P>>, now: Instant) {
+    let (mut closed, mut over) = (Vec::new(), Vec::new());
+    for (key, entry) in by_key.iter() {
+        // The map is locked for writing: whoever is not counted now cannot come before it is dropped. And who borrows a
+        // permit holds the breaker, so that a half-open one has no probe that could still report.
+        if Arc::strong_count(&entry.breaker) != 1 {
+            continue;
+        }
+        let idle = match entry.breaker.state() {
+            State::Closed => &mut closed,
+            State::HalfOpen => &mut over,
+            State::Open if entry.breaker.snapshot(now).retry_after.is_none() => &mut over,
+            State::Open | State::ForcedOpen | State::ForcedClosed => continue,
+        };
+        idle.push((entry.used.load(Ordering::Relaxed), key.clone()));
+    }
+    let mut goes = if closed.is_empty() { over } else { closed };
+    goes.sort_unstable_by_key(|(used, _)| *used);
+    goes.truncate(goes.len().div_ceil(8));
+    for (_, key) in goes {
         by_key.remove(&key);
     }
 }

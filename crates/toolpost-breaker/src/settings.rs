@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 use crate::backoff::{Backoff, scatter};
 use crate::sync::{AtomicU64, Ordering};
 use crate::transition::Transition;
-use crate::word::{MOST_PROBES, MOST_STAGES};
-
-/// Longer than this nothing stays open by itself.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::word::{LONGEST, MOST_PROBES, MOST_STAGES};
 
 /// What a breaker does beside judging: how long it stays open, how it probes, whom it tells.
 ///
 /// Many breakers may share one, behind an `Arc`. Unless told otherwise: open for 10 seconds, growing to 5 minutes,
-/// with decorrelated jitter; 3 probes, then 6, then 12; a probe is given up on after a minute.
+/// with decorrelated jitter; 3 probes, then 6, then 12; probes that do not report are given up after a minute.
 pub struct Settings {
     pub(crate) start: Instant,
     pub(crate) open_time: Backoff,
@@ -32,7 +29,10 @@ pub struct Settings {
 type Listener = Box<dyn Fn(&Transition) + Send + Sync>;
 
 impl Settings {
-    /// The defaults, for breakers that begin now. No later time may lie before it.
+    /// The defaults, for breakers that begin now.
+    ///
+    /// Times are kept as distances from this one, in a word that has no room for a sign: whatever lies before it is taken
+    /// for it. So a test with a clock of its own gives the earliest time that it will use.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
@@ -84,7 +84,12 @@ impl Settings {
         self
     }
 
-    /// Sets how long it waits for probes that do not report before it opens again.
+    /// Sets how long it waits for probes that do not report before it lets others through in their place.
+    ///
+    /// It counts from the last probe that was let through. Until then, whoever asks is refused; so this is also the
+    /// longest for which probes that hang can hold up a recovery. A probe that was given up is still heard: its success
+    /// counts towards closing and its failure opens the breaker, as long as it is half-open. So a thing whose calls take
+    /// longer than this recovers too, at the price of a few more calls under way.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -107,6 +112,9 @@ impl Settings {
     }
 
     /// Sets who is told of every transition, in the thread that caused it and after the fact.
+    ///
+    /// Whose transition it is, [its name](Transition::name) tells, if the breaker has one; see
+    /// [`Breaker::named`](crate::Breaker::named) and [`Breakers::naming`](crate::Breakers::naming).
     ///
     /// A panic of the listener reaches the caller of the breaker, whose state is sound.
     #[must_use]
@@ -152,9 +160,14 @@ impl Settings {
         (self.elapsed(now) + after).as_nanos().div_ceil(1_000_000) as u64
     }
 
-    pub(crate) fn tell(&self, transition: &Transition) {
+    /// Patience in milliseconds, rounded up.
+    pub(crate) fn patience_millis(&self) -> u64 {
+        u64::try_from(self.patience.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn tell(&self, transition: impl FnOnce() -> Transition) {
         if let Some(listener) = &self.listener {
-            listener(transition);
+            listener(&transition());
         }
     }
 }

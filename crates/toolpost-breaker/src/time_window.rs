@@ -44,7 +44,7 @@ impl TimeWindow {
     ///
     /// # Panics
     ///
-    /// Unless the span is 100 milliseconds to a year, and the percentage 1 to 100.
+    /// Unless the span is 10 milliseconds to a year, and the percentage 1 to 100.
     #[must_use]
     pub fn new(span: Duration, failure_percent: u32) -> Self {
         let year = Duration::from_secs(365 * 24 * 60 * 60);

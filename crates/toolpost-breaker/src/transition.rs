@@ -1,8 +1,11 @@
 //! What a breaker tells about itself.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::policy::Tally;
+use crate::sync::{AtomicU64, Ordering};
 use crate::word::{Phase, Word};
 
 /// What a breaker does with the next call.
@@ -21,6 +24,19 @@ pub enum State {
     ForcedClosed,
 }
 
+/// In lower case, as a log has it: `closed`, `open`, `half-open`, `forced open`, `forced closed`.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::ForcedOpen => "forced open",
+            Self::ForcedClosed => "forced closed",
+        })
+    }
+}
+
 impl From<Phase> for State {
     fn from(phase: Phase) -> Self {
         match phase {
@@ -34,9 +50,11 @@ impl From<Phase> for State {
 }
 
 /// A change of state, as told to [`Settings::on_transition`](crate::Settings::on_transition).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
+    /// The name of the breaker, if it has one; see [`Breaker::named`](crate::Breaker::named).
+    pub name: Option<Arc<str>>,
     /// The state before.
     pub from: State,
     /// The state after.
@@ -50,8 +68,14 @@ pub struct Transition {
 }
 
 impl Transition {
-    pub(crate) fn new(from: Word, to: Word, at: Instant, open_for: Option<Duration>) -> Self {
-        Self { from: from.phase.into(), to: to.phase.into(), generation: to.generation, at, open_for }
+    pub(crate) fn new(
+        from: Word,
+        to: Word,
+        at: Instant,
+        open_for: Option<Duration>,
+        name: Option<Arc<str>>,
+    ) -> Self {
+        Self { name, from: from.phase.into(), to: to.phase.into(), generation: to.generation, at, open_for }
     }
 }
 
@@ -69,6 +93,63 @@ pub struct Snapshot {
     pub retry_after: Option<Duration>,
     /// Probes under way.
     pub probes: u16,
-    /// How often it opened since it was last closed, counted to 16.
+    /// How often it opened, or gave its probes up, since it was last closed; counted to 16.
     pub openings: u8,
+}
+
+/// What a breaker did since it was made. Nothing of it goes back to zero.
+///
+/// Calls that are admitted while closed are not counted: that would be a write for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Answers of `admit` and `peek` that said no.
+    pub refused: u64,
+    /// Times it opened by itself.
+    pub opened: u64,
+    /// Calls let through while half-open.
+    pub probes: u64,
+    /// Times it gave up on probes that did not report.
+    pub given_up: u64,
+}
+
+/// [`Counts`] as they grow.
+#[derive(Debug)]
+pub(crate) struct Tallies {
+    refused: AtomicU64,
+    opened: AtomicU64,
+    probes: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl Tallies {
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { refused: zero(), opened: zero(), probes: zero(), given_up: zero() }
+    }
+
+    #[inline]
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn opened(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn probe(&self, gives_up: bool) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        if gives_up {
+            self.given_up.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self) -> Counts {
+        Counts {
+            refused: self.refused.load(Ordering::Relaxed),
+            opened: self.opened.load(Ordering::Relaxed),
+            probes: self.probes.load(Ordering::Relaxed),
+            given_up: self.given_up.load(Ordering::Relaxed),
+        }
+    }
 }

@@ -3,10 +3,12 @@
 //! ```text
 //! bits  0..3   which phase; closed is zero
 //!       3..23  generation: one more after every transition, except into the next stage of half-open
-//!      23..27  attempt: how often it opened since it was last closed, less one (at most 15)
+//!      23..27  attempt: how often it opened, or gave up on its probes, since it was last closed, less one (at most 15)
 //!      27..64  open: the millisecond, since the breaker's start, from which probes are let through (wraps)
 //!              half-open: stage (3 bits), probes out (11), that succeeded (11), that failed (12)
 //! ```
+
+use std::time::Duration;
 
 const PHASE: u64 = 0b111;
 const GENERATION_BITS: u32 = 20;
@@ -15,6 +17,12 @@ const PAYLOAD_BITS: u32 = 37;
 const PAYLOAD: u64 = (1 << PAYLOAD_BITS) - 1;
 const PAYLOAD_SHIFT: u32 = 27;
 const ATTEMPT_SHIFT: u32 = 23;
+
+/// As far ahead as the end of an open time may lie: a year and a millisecond, for times are rounded up.
+const FURTHEST: u64 = LONGEST.as_millis() as u64 + 1;
+
+/// Longer than this nothing stays open by itself.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The most probes that a stage may have.
 pub(crate) const MOST_PROBES: u16 = (1 << 11) - 1;
@@ -62,6 +70,14 @@ impl Word {
         Self { phase, ..self }
     }
 
+    /// The same generation, in which probes are given out anew: who has a place of the attempt before has none any more.
+    ///
+    /// From the fifteenth on, such a one frees a place that is another's; that lets a probe more through, and no worse.
+    pub(crate) const fn once_more(self, phase: Phase) -> Self {
+        let attempt = if MOST_ATTEMPTS <= self.attempt { MOST_ATTEMPTS } else { self.attempt + 1 };
+        Self { phase, attempt, ..self }
+    }
+
     /// A new generation.
     pub(crate) const fn then(self, phase: Phase, attempt: u8) -> Self {
         let attempt = if MOST_ATTEMPTS < attempt { MOST_ATTEMPTS } else { attempt };
@@ -102,7 +118,7 @@ impl Word {
             3 => Phase::ForcedOpen,
             _ => Phase::ForcedClosed,
         };
-        Self { phase, generation: generation(bits), attempt: (bits >> ATTEMPT_SHIFT) as u8 & MOST_ATTEMPTS }
+        Self { phase, generation: generation(bits), attempt: attempt(bits) }
     }
 }
 
@@ -122,11 +138,19 @@ pub(crate) const fn generation(bits: u64) -> u32 {
     (bits >> 3) as u32 & GENERATION
 }
 
+#[inline]
+pub(crate) const fn attempt(bits: u64) -> u8 {
+    (bits >> ATTEMPT_SHIFT) as u8 & MOST_ATTEMPTS
+}
+
 /// Milliseconds from `now` to `until`, or `None` if that has come.
+///
+/// Times wrap after 4.3 years. What lies further ahead than anything stays open has come, years ago: so only a breaker
+/// that nobody asked for more than three years may refuse once more.
 #[inline]
 pub(crate) const fn millis_left(until: u64, now: u64) -> Option<u64> {
     let ahead = until.wrapping_sub(now) & PAYLOAD;
-    if ahead == 0 || 1 << (PAYLOAD_BITS - 1) <= ahead { None } else { Some(ahead) }
+    if ahead == 0 || FURTHEST < ahead { None } else { Some(ahead) }
 }
 
 #[cfg(test)]
@@ -158,5 +182,8 @@ mod tests {
         assert_eq!(millis_left(2, PAYLOAD), Some(3));
         assert_eq!(millis_left(PAYLOAD, 2), None);
         assert_eq!(millis_left(7, 7), None);
+        let year = LONGEST.as_millis() as u64;
+        assert_eq!(millis_left(5 + year, 5), Some(year));
+        assert_eq!(millis_left(5, 5 + 3 * year), None, "unasked for three years");
     }
 }

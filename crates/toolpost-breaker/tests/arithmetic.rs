@@ -108,3 +108,20 @@ fn extremes_are_no_trouble() {
     let huge = Backoff::exponential(Duration::MAX, Duration::MAX);
     assert!(huge.delay(u32::MAX, u64::MAX) <= Duration::MAX);
 }
+
+#[test]
+fn a_quiet_caller_earns_its_retries_by_the_hour() {
+    let now = std::time::Instant::now();
+    let second = Duration::from_secs(1);
+    let budget = RetryBudget::new(10, 10).regained_every(second, now);
+    let taken = |at| (0..100).filter(|_| budget.withdraw_at(at)).count();
+    assert_eq!(taken(now), 10, "the reserve");
+    assert_eq!(taken(now + second / 2), 0);
+    assert_eq!(taken(now + 3 * second), 3);
+    assert_eq!(taken(now + 2 * second), 0, "a time that was paid for");
+    assert_eq!(taken(now + 3_600 * second), 10, "as much as may be saved");
+    let endless = RetryBudget::new(0, 0).regained_every(Duration::ZERO, now);
+    assert!(endless.withdraw_at(now + Duration::MAX.min(1_000_000 * second)));
+    let never = RetryBudget::new(0, 0).regained_every(Duration::MAX, now);
+    assert!(!never.withdraw_at(now + 3_600 * second));
+}

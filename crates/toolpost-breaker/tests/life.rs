@@ -10,6 +10,7 @@ use toolpost_breaker::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
 
 /// Open for 10 s, then 20, then 40, at most 60; closed again after one good probe.
 fn settings(now: Instant) -> Settings {
@@ -168,7 +169,8 @@ fn a_whole_life_is_told_as_it_happens() {
     let now = Instant::now();
     let told: Arc<Mutex<Vec<Transition>>> = Arc::default();
     let listener = Arc::clone(&told);
-    let settings = settings(now).on_transition(move |it| listener.lock().expect("one thread").push(*it));
+    let settings =
+        settings(now).on_transition(move |it| listener.lock().expect("one thread").push(it.clone()));
     let breaker = Breaker::with(Consecutive::new(2), settings);
     succeed(&breaker, 100, now);
     assert!(told.lock().expect("one thread").is_empty(), "calls are no events");
@@ -343,15 +345,162 @@ fn probes_that_never_report_do_not_wedge_it() {
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     let lost = breaker.admit(later).expect("a probe");
-    assert!(breaker.admit(later + 29 * SECOND).is_err());
+    let refused = breaker.admit(later + 29_900 * MILLI).expect_err("it is out");
+    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Probing, 100 * MILLI));
     assert_eq!(breaker.state(), State::HalfOpen);
-    let refused = breaker.admit(later + 30 * SECOND).expect_err("given up on, so open");
-    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Open, 20 * SECOND));
-    let again = later + 50 * SECOND;
-    breaker.admit(again).expect("a probe").success(again);
+    let again = later + 30 * SECOND;
+    assert!(breaker.peek(again).is_ok(), "whoever looks first is told the same");
+    let probe = breaker.admit(again).expect("in the place of the one that was given up");
+    assert!(breaker.peek(again).is_err() && breaker.admit(again).is_err(), "one, and no second");
+    assert_eq!((breaker.snapshot(again).probes, breaker.counts().given_up), (1, 1));
+    probe.success(again);
     assert_eq!(breaker.state(), State::Closed);
     lost.failure(again);
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn who_looks_before_asking_is_let_through_once_patience_is_over() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now));
+    fail(&breaker, 1, now);
+    std::mem::forget(breaker.admit(now + 10 * SECOND).expect("a probe"));
+    let closed = (11..86_400).find(|second| {
+        let now = now + *second * SECOND;
+        if breaker.peek(now).is_ok() {
+            breaker.admit(now).expect("as it said").success(now);
+        }
+        breaker.state() == State::Closed
+    });
+    assert_eq!(closed, Some(70), "after the default patience of a minute");
+}
+
+// One call a second, each of which works and takes longer than patience.
+#[test]
+fn a_thing_that_is_slower_than_patience_recovers() {
+    for (took, settings) in [(90, Settings::new(Instant::now())), (7_200, settings(Instant::now()).ramp(3))] {
+        let start = Instant::now();
+        let breaker = Breaker::with(Consecutive::new(5), settings);
+        fail(&breaker, 5, start);
+        let mut under_way = std::collections::VecDeque::new();
+        let closed = (0..86_400_u64).find(|second| {
+            let now = start + Duration::from_secs(*second);
+            while under_way.front().is_some_and(|(ends, _)| *ends <= now) {
+                let (_, permit): (_, toolpost_breaker::Permit<'_, _>) = under_way.pop_front().expect("seen");
+                permit.success(now);
+            }
+            if breaker.state() == State::Closed {
+                return true;
+            }
+            if let Ok(permit) = breaker.admit(now) {
+                under_way.push_back((now + Duration::from_secs(took), permit));
+            }
+            false
+        });
+        let closed = closed.expect("it closes");
+        assert!(closed <= 60 + 3 * (took + 60), "{took} s: closed after {closed} s");
+    }
+}
+
+#[test]
+fn a_probe_that_was_given_up_is_heard_when_it_fails() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    fail(&breaker, 1, now);
+    let slow = breaker.admit(now + 10 * SECOND).expect("a probe");
+    let other = breaker.admit(now + 40 * SECOND).expect("in its place");
+    slow.failure(now + 50 * SECOND);
+    assert_eq!(breaker.state(), State::Open);
+    other.success(now + 50 * SECOND);
+    assert_eq!(breaker.state(), State::Open, "that was before it opened");
+}
+
+#[test]
+fn a_probe_that_was_given_up_frees_no_place_of_another() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    fail(&breaker, 1, now);
+    let given_up = breaker.admit(now + 10 * SECOND).expect("a probe");
+    let again = now + 40 * SECOND;
+    let _in_its_place = breaker.admit(again).expect("a probe");
+    drop(given_up);
+    assert_eq!(breaker.snapshot(again).probes, 1);
+    assert!(breaker.admit(again).is_err());
+}
+
+#[test]
+fn a_listener_that_panics_leaves_no_place_taken() {
+    let now = Instant::now();
+    let settings =
+        settings(now).on_transition(|it| assert!(it.to != State::HalfOpen, "a bug of the listener"));
+    let breaker = Breaker::with(Consecutive::new(1), settings);
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| breaker.admit(later).is_ok()));
+    assert!(panicked.is_err());
+    assert_eq!(breaker.snapshot(later).probes, 0);
+    breaker.admit(later).expect("the place is free").success(later);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn a_transition_says_whose_it_is() {
+    let now = Instant::now();
+    let told: Arc<Mutex<Vec<Transition>>> = Arc::default();
+    let listener = Arc::clone(&told);
+    let settings =
+        settings(now).on_transition(move |it| listener.lock().expect("one thread").push(it.clone()));
+    let breakers =
+        Breakers::new(8, settings, || Consecutive::new(1)).naming(|key: &String| key.as_str().into());
+    for key in ["a", "b"] {
+        fail(&breakers.ensure(key, now).expect("room"), 1, now);
+    }
+    let told = told.lock().expect("one thread");
+    let names: Vec<_> = told.iter().map(|it| it.name.as_deref().expect("named")).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(format!("{} -> {:>6}", told[0].from, told[0].to), "closed ->   open");
+    assert_eq!(breaker(Consecutive::new(1)).0.name(), None);
+}
+
+#[test]
+fn what_it_did_is_counted() {
+    let (breaker, now) = breaker(Consecutive::new(2));
+    succeed(&breaker, 5, now);
+    fail(&breaker, 2, now);
+    assert!(breaker.admit(now).is_err() && breaker.peek(now).is_err() && breaker.admit(now).is_err());
+    let later = now + 10 * SECOND;
+    let probe = breaker.admit(later).expect("a probe");
+    assert!(breaker.admit(later).is_err());
+    probe.success(later);
+    breaker.force_open(later);
+    assert!(breaker.admit(later).is_err());
+    let counts = breaker.counts();
+    assert_eq!((counts.refused, counts.opened, counts.probes, counts.given_up), (5, 1, 1, 0));
+}
+
+#[test]
+fn a_call_is_settled_by_its_answer() {
+    let (breaker, now) = breaker(Consecutive::new(2));
+    let clock = || now;
+    assert_eq!(breaker.call(clock, || Ok::<_, ()>(1)), Ok(Ok(1)));
+    assert_eq!(breaker.call(clock, || Err::<(), _>("no")), Ok(Err("no")));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        breaker.call(clock, || -> Result<(), ()> { panic!("a bug") })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(breaker.state(), State::Open, "a panic is a failure too");
+    let refused = breaker.call(clock, || -> Result<(), ()> { unreachable!("it is open") });
+    assert_eq!(refused.expect_err("open").cause(), Cause::Open);
+}
+
+#[test]
+fn a_breaker_that_nobody_asked_for_three_years_lets_a_probe_through() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    fail(&breaker, 1, now);
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    for years in 1..=3 {
+        assert!(breaker.peek(now + years * year).is_ok(), "{years} years");
+    }
 }
 
 // Breaker 10
@@ -568,6 +717,45 @@ fn a_breaker_that_is_open_or_in_use_is_kept() {
     breakers.reset(now);
     assert_eq!(open.state(), State::Closed);
     assert_eq!(breakers.all().len(), 2);
+}
+
+#[test]
+fn breakers_of_what_died_for_good_make_room() {
+    let now = Instant::now();
+    let breakers = Breakers::new(4, settings(now), || Consecutive::new(1));
+    for dead in ["a", "b", "c", "d"] {
+        fail(&breakers.ensure(dead, now).expect("room"), 1, now);
+    }
+    assert!(breakers.ensure("alive", now).is_err(), "they are still open");
+    let later = now + 11 * SECOND;
+    let half_open = breakers.get("a", later).expect("kept");
+    drop(half_open.admit(later).expect("a probe"));
+    drop(half_open);
+    assert!(breakers.ensure("alive", later).is_ok(), "b, c or d: nobody asked for them since");
+    assert!(breakers.get("a", later).is_some());
+    let held = breakers.ensure("alive", later).expect("there");
+    for key in ["e", "f", "g", "h", "i"] {
+        breakers.ensure(key, later).expect("room").reset(later);
+    }
+    assert!(Arc::ptr_eq(&held, &breakers.get("alive", later).expect("in use")));
+}
+
+#[test]
+fn a_breaker_can_be_removed_and_found_by_a_borrowed_key() {
+    let now = Instant::now();
+    let breakers: Breakers<String, Consecutive> = Breakers::new(3, settings(now), || Consecutive::new(1));
+    for (second, key) in ["a", "b", "c"].into_iter().enumerate() {
+        breakers.ensure(key, now + second as u32 * SECOND).expect("room").force_open(now);
+    }
+    assert!(breakers.ensure("d", now).is_err(), "what somebody forced stays");
+    let held = breakers.get("a", now).expect("there");
+    assert!(Arc::ptr_eq(&held, &breakers.remove("a").expect("there")));
+    assert!(breakers.get("a", now).is_none() && breakers.remove("a").is_none());
+    assert_ne!(breakers.ensure("a", now).expect("room").state(), held.state(), "a new one");
+    breakers.retain(|_, breaker, used| breaker.state() == State::Closed || 2 * SECOND <= used);
+    let mut left: Vec<_> = breakers.all().into_iter().map(|(key, _)| key).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["a", "c"]);
 }
 
 // Breaker 18

@@ -125,6 +125,49 @@ fn of_those_who_hold_their_probe_exactly_one_is_admitted() {
     });
 }
 
+// One probe is given up by whoever comes next, while it succeeds.
+#[test]
+fn a_probe_that_ends_as_it_is_given_up_is_heard_and_leaves_no_place_taken() {
+    model(3, || {
+        let now = Instant::now();
+        let settings = settings(now).patience(OPEN).probes(2);
+        let breaker = std::sync::Arc::new(Breaker::with(Consecutive::new(1), settings));
+        report(&breaker, true, now);
+        let later = now + OPEN;
+        let slow = breaker.admit_owned(later).unwrap();
+        std::mem::forget(breaker.admit(later).unwrap());
+        let slow = thread::spawn(move || slow.success(later + OPEN));
+        let other = {
+            let breaker = std::sync::Arc::clone(&breaker);
+            thread::spawn(move || breaker.admit(later + OPEN).map(std::mem::forget).is_ok())
+        };
+        let mine = breaker.admit(later + OPEN).map(std::mem::forget).is_ok();
+        let other = other.join().unwrap();
+        slow.join().unwrap();
+        // One success is heard, so that one place is left for the two, however the first is given up.
+        assert!(mine | other);
+        let last = later + 3 * OPEN;
+        breaker.admit(last).expect("patience is over").success(last);
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+#[test]
+fn time_pays_a_budget_once() {
+    model(3, || {
+        let now = Instant::now();
+        let budget = Arc::new(RetryBudget::new(0, 0).regained_every(OPEN, now));
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let budget = Arc::clone(&budget);
+                thread::spawn(move || usize::from(budget.withdraw_at(now + OPEN)))
+            })
+            .collect();
+        let taken: usize = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
+        assert_eq!(taken + budget.balance() as usize, 1);
+    });
+}
+
 #[test]
 fn a_time_window_loses_no_report() {
     model(1, || {

@@ -110,6 +110,7 @@ struct Model {
 #[derive(Clone, Copy)]
 struct Ticket {
     generation: u64,
+    attempt: u32,
     admitted: u64,
 }
 
@@ -120,7 +121,7 @@ impl Model {
     }
 
     fn open(&mut self, attempt: u32, now: u64, asked: u64) {
-        self.attempt = attempt;
+        self.attempt = attempt.min(15);
         let own = (BASE << attempt.min(10)).min(CAP);
         self.go(Phase::Open { until: now + own.max(asked) });
     }
@@ -137,13 +138,13 @@ impl Model {
                 } else if now - *last < PATIENCE {
                     return Err(BASE);
                 } else {
-                    self.open(self.attempt + 1, now, 0);
-                    return self.admit(now);
+                    (*out, *last) = (1, now);
+                    self.attempt = 15.min(self.attempt + 1);
                 }
             }
             Phase::ForcedOpen => return Err(CAP),
         }
-        Ok(Ticket { generation: self.generation, admitted: now })
+        Ok(Ticket { generation: self.generation, attempt: self.attempt, admitted: now })
     }
 
     /// Settles a call; `failed` is `None` for one that was abandoned.
@@ -167,7 +168,9 @@ impl Model {
                 }
             }
             Phase::HalfOpen { stage, out, won, lost, .. } => {
-                *out -= 1;
+                if ticket.attempt == self.attempt {
+                    *out = out.saturating_sub(1);
+                }
                 match failed {
                     None if !slow => return,
                     Some(false) if !slow => *won += 1,
@@ -190,9 +193,9 @@ impl Model {
 
     fn ignore(&mut self, ticket: Ticket) {
         if let Phase::HalfOpen { out, .. } = &mut self.phase
-            && ticket.generation == self.generation
+            && (ticket.generation, ticket.attempt) == (self.generation, self.attempt)
         {
-            *out -= 1;
+            *out = out.saturating_sub(1);
         }
     }
 
@@ -207,15 +210,19 @@ impl Model {
     }
 }
 
-fn check<P: FailurePolicy>(kind: Kind, policy: P, steps: &[Step], sound: impl Fn(&P) -> bool) {
-    let start = Instant::now();
+fn settings(start: Instant) -> Settings {
     let millis = Duration::from_millis;
-    let settings = Settings::new(start)
+    Settings::new(start)
         .open_time(Backoff::exponential(millis(BASE), millis(CAP)).jitter(Jitter::None))
         .probes(PROBES as u16)
         .ramp(RAMP as u8)
-        .patience(millis(PATIENCE));
-    let breaker = Breaker::with(policy, settings);
+        .patience(millis(PATIENCE))
+}
+
+fn check<P: FailurePolicy>(kind: Kind, policy: P, steps: &[Step], sound: impl Fn(&P) -> bool) {
+    let start = Instant::now();
+    let millis = Duration::from_millis;
+    let breaker = Breaker::with(policy, settings(start));
     let mut model = Model { kind, phase: Phase::Closed(Calls::new()), generation: 0, attempt: 0 };
     let mut held: Vec<(Permit<'_, P>, Ticket)> = Vec::new();
     let mut elapsed = 0;
@@ -308,6 +315,62 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
+/// How long it takes until the breaker is closed, from when the thing works on: one call each `gap`, each of which ends
+/// well after `took`. Those that were held then never report.
+fn recovers<P: FailurePolicy>(policy: P, steps: &[Step], took: u64, gap: u64, looks: bool) {
+    let start = Instant::now();
+    let (breaker, mut elapsed) = drive(policy, start, steps);
+    let began = elapsed;
+    let mut under_way = VecDeque::new();
+    // The longest open time that may be left, and for each stage: patience, calls one after the other, and their end.
+    let most = 600 + RAMP * (PATIENCE + took + 2 * gap * (PROBES << RAMP));
+    while breaker.state() != State::Closed {
+        assert!(elapsed - began <= most, "{:?} after {} ms", breaker.snapshot(start), elapsed - began);
+        let now = start + Duration::from_millis(elapsed);
+        while under_way.front().is_some_and(|(end, _)| *end <= elapsed) {
+            let (_, permit): (u64, Permit<'_, P>) = under_way.pop_front().unwrap();
+            permit.success(now);
+        }
+        if !looks || breaker.peek(now).is_ok() {
+            let admitted = breaker.admit(now);
+            assert!(!looks || admitted.is_ok(), "what peek says holds");
+            if let Ok(permit) = admitted {
+                under_way.push_back((elapsed + took, permit));
+            }
+        }
+        elapsed += gap;
+    }
+    under_way.into_iter().for_each(|(_, permit)| permit.ignore());
+}
+
+/// A breaker after these steps, not forced, with its time; the permits that are held then are lost.
+fn drive<P: FailurePolicy>(policy: P, start: Instant, steps: &[Step]) -> (Breaker<P>, u64) {
+    let breaker = Breaker::with(policy, settings(start));
+    let mut held = Vec::new();
+    let mut elapsed = 0;
+    for step in steps {
+        let now = start + Duration::from_millis(elapsed);
+        let mut take =
+            |which: usize| (!held.is_empty()).then(|| held.swap_remove(which % held.len())).into_iter();
+        match *step {
+            Step::Wait(millis) => elapsed += millis,
+            Step::Admit => held.extend(breaker.admit(now)),
+            Step::Success(which) => take(which).for_each(|permit: Permit<'_, P>| permit.success(now)),
+            Step::Failure(which) => take(which).for_each(|permit| permit.failure(now)),
+            Step::FailureRetryAfter(which, after) => {
+                take(which).for_each(|permit| permit.failure_retry_after(now, Duration::from_millis(after)));
+            }
+            Step::Ignore(which) => take(which).for_each(Permit::ignore),
+            Step::Abandon(which) => take(which).for_each(|permit| permit.abandon(now)),
+            // Whoever forces it knows what they do.
+            Step::ForceOpen | Step::ForceClosed => {}
+            Step::Reset => breaker.reset(now),
+        }
+    }
+    held.into_iter().for_each(std::mem::forget);
+    (breaker, elapsed)
+}
+
 // Breaker 17
 proptest! {
     #![proptest_config(config())]
@@ -345,5 +408,17 @@ proptest! {
             policy = policy.slow(Duration::from_millis(SLOW), percent as u32);
         }
         check(Kind::Time { min, percent, slow }, policy, &steps, |_| true);
+    }
+
+    // Whatever came before: once the thing works and is asked, the breaker closes.
+    #[test]
+    fn what_works_again_closes_it(
+        steps in prop::collection::vec(step(), 0..400),
+        took in prop_oneof![0..PATIENCE, 0..20 * PATIENCE],
+        gap in 1..60_u64,
+        looks in any::<bool>(),
+    ) {
+        recovers(Consecutive::new(2), &steps, took, gap, looks);
+        recovers(CountWindow::new(10, 50).min_calls(3), &steps, took, gap, looks);
     }
 }
