@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use toolpost_breaker::{
-    Backoff, Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Jitter, Settings, State,
-    TimeWindow, Transition,
+    Backoff, Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Jitter, RetryBudget,
+    Settings, State, TimeWindow, Transition,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -886,4 +886,92 @@ fn a_policy_that_could_never_be_content_is_refused() {
 #[should_panic = "1 to 100 percent"]
 fn a_rate_over_everything_is_refused() {
     let _ = CountWindow::new(10, 101);
+}
+
+/// What a caller, or what is called, can fill, as `docs/bounds.md` lists it, with the test that fills it.
+const BOUNDS: &[(&str, fn())] = &[
+    ("breakers of a set", bound_breakers),
+    ("probes under way while half-open", bound_probes),
+    ("wait for probes that do not end", bound_patience),
+    ("open time that grows", bound_open_time),
+    ("open time that is asked for", bound_asked),
+    ("calls of a count window", bound_count_window),
+    ("retries that are saved up", bound_budget),
+];
+
+#[test]
+fn every_bounded_thing_is_listed_and_filled() {
+    let doc = include_str!("../../../docs/bounds.md");
+    let section =
+        doc.split("\n## ").find(|section| section.starts_with("toolpost-breaker\n")).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let listed: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(listed, BOUNDS.iter().map(|(what, _)| *what).collect::<Vec<_>>());
+    BOUNDS.iter().for_each(|(_, fill)| fill());
+}
+
+fn bound_breakers() {
+    let now = Instant::now();
+    let breakers = Breakers::new(8, settings(now), || Consecutive::new(1));
+    let held: Vec<_> = (0..8).map(|key| breakers.ensure(&key, now).expect("room")).collect();
+    assert!(breakers.ensure(&8, now).is_err(), "all are in use");
+    drop(held);
+    for key in 0..10_000 {
+        breakers.ensure(&key, now).expect("idle ones make room");
+    }
+    assert!(breakers.len() <= 8);
+}
+
+fn bound_probes() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), Settings::new(now).probes(3));
+    fail(&breaker, 1, now);
+    let later = now + 60 * SECOND;
+    let probes: Vec<_> = (0..1_000).filter_map(|_| breaker.admit(later).ok()).collect();
+    assert_eq!((probes.len(), breaker.snapshot(later).probes), (3, 3));
+    probes.into_iter().for_each(|probe| probe.success(later));
+    assert_eq!((0..1_000).filter_map(|_| breaker.admit(later).ok()).collect::<Vec<_>>().len(), 6);
+}
+
+fn bound_patience() {
+    let now = Instant::now();
+    let breaker = Breaker::with(Consecutive::new(1), settings(now));
+    fail(&breaker, 1, now);
+    let later = now + 10 * SECOND;
+    std::mem::forget(breaker.admit(later).expect("a probe"));
+    assert!(breaker.peek(later + 59 * SECOND).is_err() && breaker.peek(later + 60 * SECOND).is_ok());
+}
+
+fn bound_open_time() {
+    let (breaker, mut now) = breaker(Consecutive::new(1));
+    for _ in 0..1_000 {
+        breaker.admit(now).expect("a probe").failure(now);
+        let left = breaker.snapshot(now).retry_after.expect("open");
+        assert!(left <= 60 * SECOND, "{left:?}");
+        now += left;
+    }
+}
+
+fn bound_asked() {
+    let (breaker, now) = breaker(Consecutive::new(1));
+    breaker.admit(now).expect("closed").failure_retry_after(now, Duration::MAX);
+    assert_eq!(breaker.snapshot(now).retry_after, Some(3_600 * SECOND));
+}
+
+fn bound_count_window() {
+    let (breaker, now) = breaker(CountWindow::new(10, 100));
+    for call in 0..1_000 {
+        let permit = breaker.admit(now).expect("closed");
+        if call % 2 == 0 { permit.failure(now) } else { permit.success(now) }
+    }
+    assert_eq!(breaker.snapshot(now).window.calls, 10);
+    assert!(std::panic::catch_unwind(|| CountWindow::new(1_000_000, 50)).is_err());
+}
+
+fn bound_budget() {
+    let now = Instant::now();
+    let budget = RetryBudget::new(100, 20).regained_every(SECOND, now);
+    (0..10_000).for_each(|_| budget.deposit());
+    assert_eq!(budget.balance(), 20);
+    assert_eq!((0..100).filter(|_| budget.withdraw_at(now + 10_000 * SECOND)).count(), 20);
 }

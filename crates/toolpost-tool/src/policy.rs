@@ -192,6 +192,10 @@ pub struct BreakerPolicy {
     /// time that it finds the tool still failing, it is up to three times the time before, and never more than 60 times
     /// this or a minute, whichever is longer. Counted in whole milliseconds, rounded up; 1 ms to 365 days.
     pub open_for: Duration,
+    /// How long a recovery waits for calls that try whether the tool works again, and do not end, before others are let
+    /// through in their place. `None`: as long as the tool's time limit, but a minute at the least and five at the most.
+    /// Counted in whole milliseconds, rounded up.
+    pub patience: Option<Duration>,
 }
 
 impl Default for BreakerPolicy {
@@ -203,6 +207,7 @@ impl Default for BreakerPolicy {
             minimum_calls: 20,
             slow_call: None,
             open_for: Duration::from_secs(1),
+            patience: None,
         }
     }
 }

@@ -77,9 +77,7 @@ impl Pipeline {
         let policy = spec.policy();
         let former = former.map(|former| (&*former.0, former.0.spec.policy()));
         let kept = former.filter(|(_, before)| before.breaker == policy.breaker);
-        let guard = kept
-            .and_then(|(stages, _)| stages.guard.clone())
-            .or_else(|| policy.breaker.as_ref().map(Guard::declared));
+        let guard = kept.and_then(|(stages, _)| stages.guard.clone()).or_else(|| Guard::of_tool(&spec));
         let kept = former.filter(|(_, before)| before.concurrency == policy.concurrency);
         let own_seats = kept
             .and_then(|(stages, _)| stages.own_seats.clone())

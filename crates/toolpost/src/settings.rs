@@ -113,6 +113,8 @@ pub struct BreakerSettings {
     pub slow_call_ms: Option<u64>,
     /// How long the breaker stays open the first time, at the least, in milliseconds.
     pub open_for_ms: Option<u64>,
+    /// How long a recovery waits for trial calls that do not end before others are let through, in milliseconds.
+    pub patience_ms: Option<u64>,
 }
 
 /// Urgency of a call.
@@ -346,6 +348,7 @@ impl BreakerSettings {
         policy.minimum_calls = self.minimum_calls.unwrap_or(policy.minimum_calls);
         policy.slow_call = self.slow_call_ms.map(Duration::from_millis).or(policy.slow_call);
         policy.open_for = self.open_for_ms.map_or(policy.open_for, Duration::from_millis);
+        policy.patience = self.patience_ms.map(Duration::from_millis).or(policy.patience);
     }
 }
 

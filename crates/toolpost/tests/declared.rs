@@ -73,6 +73,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("BreakerPolicy.minimum_calls", breaker_minimum_calls),
     ("BreakerPolicy.slow_call", breaker_slow_call),
     ("BreakerPolicy.open_for", breaker_open_for),
+    ("BreakerPolicy.patience", breaker_patience),
 ];
 
 /// The names of the fields of a struct, as its `Debug` shows them.
@@ -421,6 +422,39 @@ fn breaker_open_for() {
         advance(82 * SECOND).await;
         assert_text(&call(&runtime).await, "yes");
     });
+}
+
+fn breaker_patience() {
+    // An outage, then a trial call that hangs; the call after that comes so many seconds later.
+    let recovers = |patience, limit, later: u32| {
+        run(async move {
+            let policy =
+                breaker(|policy| (policy.window, policy.minimum_calls, policy.patience) = (1, 1, patience));
+            let script = script(|spec| spec.with_breaker(policy).with_time_limit(limit));
+            let mut script = script.fails(ToolError::new("no"));
+            for _ in 0..3 {
+                script = script.hangs();
+            }
+            let runtime = runtime(script.answers("yes"));
+            assert_kind(&call(&runtime).await, ErrorKind::Failed);
+            advance(3 * SECOND).await;
+            let none = json!({});
+            let mut hung: Vec<_> = (0..3).map(|_| Box::pin(runtime.call("s", &none))).collect();
+            for hung in &mut hung {
+                assert!(poll_once(hung.as_mut()).await.is_pending());
+            }
+            advance(later * SECOND).await;
+            call(&runtime).await.is_ok()
+        })
+    };
+    assert!(
+        !recovers(Some(20 * SECOND), Duration::MAX, 19) && recovers(Some(20 * SECOND), Duration::MAX, 20)
+    );
+    assert!(
+        !recovers(None, SECOND * 3_600, 299) && recovers(None, SECOND * 3_600, 300),
+        "five minutes at most"
+    );
+    assert!(!recovers(None, SECOND * 100, 99) && recovers(None, Duration::MAX, 300));
 }
 
 fn blocking() {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
-use toolpost::ToolExt;
 use toolpost::breaker::{Backoff, Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State};
 use toolpost::layers::{Guard, Guarded, Verdict};
 use toolpost::tool::{
     BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
     tool_fn,
 };
-use toolpost_test::{Script, assert_kind, assert_text, cancel_at_each_await, mock, run};
+use toolpost::{Runtime, ToolExt};
+use toolpost_test::{Script, assert_kind, assert_text, cancel_at_each_await, mock, poll_once, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -305,5 +305,53 @@ fn what_is_declared_out_of_bounds_is_the_nearest_bound() {
             advance(most - least).await;
             assert!(guard.peek(&call()).is_ok());
         }
+    });
+}
+
+// An outage, then three trial calls that hang, then the tool works again: the runtime looks before it queues.
+#[test]
+fn trial_calls_that_hang_do_not_keep_a_tool_shut_out() {
+    run(async {
+        let mut script = Script::new("s").fails(ToolError::new("down"));
+        for _ in 0..3 {
+            script = script.hangs();
+        }
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls) = (1, 1);
+        let tool = script
+            .answers("works")
+            .with_spec(|spec| spec.with_breaker(policy).with_time_limit(Duration::MAX));
+        let runtime = Runtime::builder().tool(tool).build().unwrap();
+        let none = serde_json::json!({});
+        assert_kind(&runtime.call("s", &none).await, ErrorKind::Failed);
+        advance(3 * SECOND).await;
+        let mut hung: Vec<_> = (0..3).map(|_| Box::pin(runtime.call("s", &none))).collect();
+        for hung in &mut hung {
+            assert!(poll_once(hung.as_mut()).await.is_pending());
+        }
+        let mut refused = 0;
+        for _ in 0..400 {
+            advance(SECOND).await;
+            refused += usize::from(runtime.call("s", &none).await.is_err());
+        }
+        assert_eq!(refused, 299, "five minutes, and then no more");
+    });
+}
+
+// By hand, with the default patience of a minute: a tool that takes longer than that, called once a second.
+#[test]
+fn a_tool_that_is_slower_than_patience_recovers() {
+    run(async {
+        let breaker = Arc::new(Breaker::new(Consecutive::new(1), Instant::now().into_std()));
+        let script = Script::new("s").fails(ToolError::new("down")).after(90 * SECOND).answers("works");
+        let tool = Arc::new(script.guarded(Arc::clone(&breaker)));
+        assert_kind(&tool.call(call()).await, ErrorKind::Failed);
+        let mut calls = JoinSet::new();
+        for _ in 0..600 {
+            sleep(SECOND).await;
+            let tool = Arc::clone(&tool);
+            calls.spawn(async move { tool.call(call()).await });
+        }
+        assert_eq!((breaker.state(), breaker.counts().opened), (State::Closed, 1));
     });
 }

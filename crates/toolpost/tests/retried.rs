@@ -303,3 +303,27 @@ fn a_time_too_long_to_be_told_is_no_limit_and_a_wait_too_long_is_not_begun() {
 fn script_that_asks_for(wait: Duration) -> Script {
     script().fails(down().with_retry_after(wait))
 }
+
+#[test]
+fn a_tool_that_is_called_once_an_hour_has_its_retries_after_an_outage() {
+    run(async {
+        let mut script = script();
+        for _ in 0..30 {
+            script = script.fails(down());
+        }
+        let tool = script.answers("ok").retried(Retry::new(3));
+        let mut attempts_left = true;
+        for _ in 0..8 {
+            attempts_left &= !tool.call(call()).await.unwrap_err().to_string().contains("budget");
+        }
+        assert!(!attempts_left, "an outage ends retries");
+        sleep(Duration::from_secs(3_600)).await;
+        let mut error = tool.call(call()).await;
+        while let Err(failed) = error {
+            assert!(!failed.to_string().contains("budget"), "{failed}");
+            sleep(Duration::from_secs(3_600)).await;
+            error = tool.call(call()).await;
+        }
+        assert_text(&error, "ok");
+    });
+}

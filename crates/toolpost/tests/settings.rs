@@ -43,7 +43,7 @@ fn a_partial_cache_section_leaves_the_rest_as_declared() {
 fn a_partial_breaker_section_leaves_the_rest_as_declared() {
     let mut declared = BreakerPolicy::default();
     (declared.window, declared.failure_rate, declared.minimum_calls) = (7, 0.25, 3);
-    (declared.slow_call, declared.open_for) = (Some(ms(5)), ms(6));
+    (declared.slow_call, declared.open_for, declared.patience) = (Some(ms(5)), ms(6), Some(ms(7)));
     let with = |section: Value| {
         let settings = json!({"tools": {"s": {"breaker": section}}});
         enforced(&settings, |spec| spec.with_breaker(declared)).unwrap().breaker.unwrap()
@@ -53,9 +53,11 @@ fn a_partial_breaker_section_leaves_the_rest_as_declared() {
     changed.window = 9;
     assert_eq!(with(json!({"window": 9})), changed);
     (changed.failure_rate, changed.minimum_calls) = (0.75, 4);
-    (changed.slow_call, changed.open_for) = (Some(ms(50)), ms(60));
-    let all =
-        json!({"window": 9, "failure-rate": 0.75, "minimum-calls": 4, "slow-call-ms": 50, "open-for-ms": 60});
+    (changed.slow_call, changed.open_for, changed.patience) = (Some(ms(50)), ms(60), Some(ms(70)));
+    let all = json!({
+        "window": 9, "failure-rate": 0.75, "minimum-calls": 4,
+        "slow-call-ms": 50, "open-for-ms": 60, "patience-ms": 70,
+    });
     assert_eq!(with(all), changed);
 }
 
@@ -203,7 +205,7 @@ fn schema_and_reader_agree() {
         "time-limit-ms": 1,
         "cache": {"ttl-ms": 1, "stale-ms": 1, "stale-if-error-ms": 1, "public": true},
         "retry": {"attempts": 2, "base-ms": 1, "cap-ms": 1},
-        "breaker": {"window": 1, "failure-rate": 0.5, "minimum-calls": 1, "slow-call-ms": 1, "open-for-ms": 1},
+        "breaker": {"window": 1, "failure-rate": 0.5, "minimum-calls": 1, "slow-call-ms": 1, "open-for-ms": 1, "patience-ms": 1},
         "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "retry", "time-limit"]
     });
     let whole = json!({"defaults": everything, "tools": {"s": everything}});

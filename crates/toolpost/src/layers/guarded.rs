@@ -138,6 +138,17 @@ impl Guard<CountWindow> {
     /// What makes no sense is brought within bounds: a window of 1 to 4096 calls, a rate of 1 to 100 percent.
     #[must_use]
     pub fn declared(policy: &BreakerPolicy) -> Self {
+        Self::new(Self::breaker_of(policy, None))
+    }
+
+    /// The guard that a tool declares, which is named after it and is as patient as its time limit says.
+    pub(crate) fn of_tool(spec: &ToolSpec) -> Option<Self> {
+        let policy = spec.policy();
+        let breaker = Self::breaker_of(policy.breaker.as_ref()?, policy.time_limit);
+        Some(Self::new(breaker.named(spec.name())))
+    }
+
+    fn breaker_of(policy: &BreakerPolicy, time_limit: Option<Duration>) -> Breaker<CountWindow> {
         let window = policy.window.clamp(1, 4_096);
         let percent = ((policy.failure_rate * 100.0).round().clamp(1.0, 100.0) as u32).max(1);
         let mut judge = CountWindow::new(window, percent).min_calls(policy.minimum_calls.clamp(1, window));
@@ -145,8 +156,12 @@ impl Guard<CountWindow> {
             judge = judge.slow(slow, percent);
         }
         let longest = policy.open_for.saturating_mul(60).max(Duration::from_secs(60));
-        let settings = Settings::new(clock::now()).open_time(Backoff::exponential(policy.open_for, longest));
-        Self::new(Breaker::with(judge, settings))
+        let (least, most) = (Duration::from_secs(60), Duration::from_secs(300));
+        let patience = policy.patience.unwrap_or_else(|| time_limit.unwrap_or(least).clamp(least, most));
+        let settings = Settings::new(clock::now())
+            .open_time(Backoff::exponential(policy.open_for, longest))
+            .patience(patience);
+        Breaker::with(judge, settings)
     }
 }
 

@@ -19,8 +19,9 @@ use crate::clock;
 /// is not knocked at again. A tool that does not declare itself safe to repeat is called once, unless the
 /// policy [vouches](Self::idempotent) for it.
 ///
-/// Calls that end well pay for retries, a tenth of one each, and ten are there to begin with: so an outage soon ends
-/// retries altogether, and what the tool is asked to bear grows by a tenth at the most.
+/// Calls that end well pay for retries, a tenth of one each; time pays one a second; and ten are there to begin with, which
+/// is also as many as can be saved up. So an outage soon ends retries, and what the tool is asked to bear grows by a tenth
+/// and one a second at the most, while a tool that is called once an hour has its retries all the same.
 ///
 /// When attempts, budget or time run out, the last error is the answer; where it was the budget, its text says so.
 /// (It stays the tool's error, and is no refusal: the tool ran.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer (seat, permit) is taken anew by each attempt.
@@ -63,7 +64,7 @@ impl Retry {
                 .jitter(Jitter::Full),
             within: None,
             vouched: false,
-            budget: Arc::new(RetryBudget::new(10, 10)),
+            budget: Arc::new(RetryBudget::new(10, 10).regained_every(Duration::from_secs(1), clock::now())),
             is_worth_it: |error| {
                 matches!(Verdict::of(&Err(error.clone())), Verdict::Fails | Verdict::TimesOut)
             },
@@ -220,7 +221,7 @@ impl Retry {
         let now = clock::now();
         let in_time = call.remaining(now).is_none_or(|left| wait < left);
         let Some(due) = now.checked_add(wait).filter(|_| in_time) else { return Err(error) };
-        if !self.budget.withdraw() {
+        if !self.budget.withdraw_at(now) {
             let message =
                 format!("{error}; not tried again, because too many calls fail (the retry budget is spent)");
             return Err(error.with_message(message));
