@@ -328,7 +328,7 @@ fn recovers<P: FailurePolicy>(policy: P, steps: &[Step], took: u64, gap: u64, lo
         assert!(elapsed - began <= most, "{:?} after {} ms", breaker.snapshot(start), elapsed - began);
         let now = start + Duration::from_millis(elapsed);
         while under_way.front().is_some_and(|(end, _)| *end <= elapsed) {
-            let (_, permit): (u64, Permit<'_, P>) = under_way.pop_front().unwrap();
+            let (_, permit): (u64, Permit<'_, P>) = under_way.pop_front().expect("seen");
             permit.success(now);
         }
         if !looks || breaker.peek(now).is_ok() {
