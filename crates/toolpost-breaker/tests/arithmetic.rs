@@ -1,4 +1,5 @@
 //! Waits, budgets and quantiles.
+#![expect(clippy::disallowed_methods, reason = "a test begins at some instant")]
 
 use std::time::Duration;
 
