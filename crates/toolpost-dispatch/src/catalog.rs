@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
-use toolpost_protocol::{Frame, Limits};
-use toolpost_tool::{AnyTool, Output, Tool, ToolError, ToolSpec};
+use toolpost_protocol::{Frame, Limits, Node};
+use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};
-use crate::validate::{Compiler, InvalidSchema, Schema};
+use crate::validate::{Compiler, InvalidSchema, Schema, Unfit};
 
 /// An immutable set of tools, in the order of their names.
 pub struct Catalog {
@@ -21,7 +22,7 @@ pub struct Catalog {
     mirrors: bool,
 }
 
-/// One registered tool, with its schemas compiled.
+/// One registered tool, with its schemas.
 pub struct Entry {
     tool: AnyTool,
     input: Schema,
@@ -30,7 +31,11 @@ pub struct Entry {
 }
 
 impl Catalog {
-    /// Checks `tools` together and compiles their schemas.
+    /// Checks `tools` together.
+    ///
+    /// Schemas that were written by hand are compiled here. Those that were derived from a type (see
+    /// [`ToolSpec::derives_input_schema`]) are compiled by the first call that needs them, so that a server begins to
+    /// serve at once; [`compile`](Self::compile) does it now.
     ///
     /// # Errors
     ///
@@ -63,6 +68,24 @@ impl Catalog {
             faults.sort();
             Err(RegistrationError { faults })
         }
+    }
+
+    /// Compiles the schemas that are not compiled yet: for a server that would rather start late than answer its first
+    /// calls late, and for a test that all of them can be compiled.
+    ///
+    /// # Errors
+    ///
+    /// If a schema cannot be compiled. Every fault is reported, not just the first.
+    pub fn compile(&self) -> Result<(), RegistrationError> {
+        let faults: Vec<Fault> = self.entries.iter().flat_map(|entry| entry.compile()).collect();
+        if faults.is_empty() { Ok(()) } else { Err(RegistrationError { faults }) }
+    }
+
+    /// What may become of the tools' schemas under values that are nested deeply, one line each: to be shown when a
+    /// server starts. Nothing is compiled for it.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.entries.iter().flat_map(|entry| entry.warnings()).collect()
     }
 
     /// Finds a tool by its name or an alias.
@@ -123,12 +146,13 @@ impl Entry {
             let error = InvalidSchema::not_an_object();
             return Err(fault("input")(error));
         }
-        let input = compiler.compile(spec.input_schema()).map_err(fault("input"))?;
+        let input = compiler.compile(spec.shared_input_schema(), spec.derives_input_schema());
         let output = spec
-            .output_schema()
-            .map(|schema| compiler.compile(schema))
+            .shared_output_schema()
+            .map(|schema| compiler.compile(schema, spec.derives_output_schema()))
             .transpose()
             .map_err(fault("output"))?;
+        let input = input.map_err(fault("input"))?;
         let mirrored = mirrored::collect(spec.input_schema())
             .map_err(|why| Fault::Header { tool: spec.name().to_owned(), why })?;
         Ok(Self { tool, input, output, mirrored })
@@ -146,21 +170,27 @@ impl Entry {
         &self.tool
     }
 
-    /// The compiled schema of the arguments.
+    /// The schema of the arguments.
     #[must_use]
     pub const fn input(&self) -> &Schema {
         &self.input
     }
 
-    /// The compiled schema of the structured result, if the tool promises one.
+    /// The schema of the structured result, if the tool promises one.
     #[must_use]
     pub const fn output(&self) -> Option<&Schema> {
         self.output.as_ref()
     }
 
-    /// The result, if it is what the tool's output schema promises; a result of that very type need not be read.
-    pub(crate) fn kept_promise(&self, output: Output) -> Result<Output, ToolError> {
-        let Some(schema) = self.output.as_ref().filter(|_| !output.is_typed() && !output.is_error()) else {
+    /// The result, if it is what the tool's output schema promises; a result of that very type is only read in a debug
+    /// build, where a type that is written otherwise than its schema says is noticed at once.
+    pub(crate) fn kept_promise(
+        &self,
+        output: Output,
+        deadline: Option<Instant>,
+    ) -> Result<Output, ToolError> {
+        let is_read = !output.is_error() && (cfg!(debug_assertions) || !output.is_typed());
+        let Some(schema) = self.output.as_ref().filter(|_| is_read) else {
             return Ok(output);
         };
         let broken = |why: &str| {
@@ -172,8 +202,39 @@ impl Entry {
         };
         let frame = Frame::from_text(structured.clone(), &Limits::new())
             .map_err(|violation| broken(&violation.to_string()))?;
-        schema.check(frame.root(), "structuredContent").map_err(|why| broken(&why))?;
-        Ok(output)
+        match schema.check_until(frame.root(), "structuredContent", deadline) {
+            Ok(()) => Ok(output),
+            Err(Unfit::Told(why)) => Err(broken(&why)),
+            Err(Unfit::Overdue) => Err(overdue()),
+        }
+    }
+
+    /// Checks the arguments until `deadline`.
+    pub(crate) fn check(&self, arguments: Node<'_>, deadline: Option<Instant>) -> Result<(), ToolError> {
+        self.input.check_until(arguments, "arguments", deadline).map_err(|unfit| match unfit {
+            Unfit::Told(why) => ToolError::invalid_arguments(why),
+            Unfit::Overdue => overdue(),
+        })
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = (&'static str, &Schema)> {
+        std::iter::once(("input", &self.input)).chain(self.output.as_ref().map(|output| ("output", output)))
+    }
+
+    fn compile(&self) -> impl Iterator<Item = Fault> {
+        self.schemas().filter_map(|(which, schema)| {
+            let error = schema.compiled().err()?.clone();
+            Some(Fault::Schema { tool: self.spec().name().to_owned(), which, error })
+        })
+    }
+
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        let tool = self.spec().name();
+        let of = move |(which, schema): (&str, &Schema)| {
+            let lines = schema.warnings().into_iter();
+            lines.map(|line| format!("the {which} schema of tool `{tool}` {line}")).collect::<Vec<_>>()
+        };
+        self.schemas().flat_map(of)
     }
 
     /// The arguments that clients repeat in HTTP headers (`x-mcp-header` in the schema).
@@ -181,6 +242,10 @@ impl Entry {
     pub fn mirrored(&self) -> &[Mirrored] {
         &self.mirrored
     }
+}
+
+fn overdue() -> ToolError {
+    ToolError::with_kind(ErrorKind::TimedOut, "the call's deadline has passed")
 }
 
 impl fmt::Debug for Entry {

@@ -234,14 +234,14 @@ impl Inner {
             ending.finish(Outcome::Refused(Refusal::Denied));
             return Err(closed.told(|| self.unknown(&catalog, &call)));
         }
-        if let Err(why) = entry.input().check(call.arguments(), "arguments") {
-            return ending.report(Err(ToolError::invalid_arguments(why)));
+        if let Err(unfit) = entry.check(call.arguments(), call.deadline()) {
+            return ending.report(Err(unfit));
         }
         ending.start();
         let (deadline, limit) = (call.deadline(), self.limit(entry.spec()));
         let mut run = Run::new(&flight, || entry.tool().call_boxed(call));
         let result = run.in_time(deadline, limit).await;
-        ending.report(result.and_then(|output| entry.kept_promise(output)))
+        ending.report(result.and_then(|output| entry.kept_promise(output, deadline)))
     }
 
     /// How long a call may take whose tool says nothing of it. A tool that only calls others says it by theirs.

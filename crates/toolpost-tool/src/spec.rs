@@ -35,8 +35,8 @@ pub struct ToolSpec {
     deprecated: Option<String>,
     annotations: Annotations,
     icons: Vec<Icon>,
-    input_schema: Arc<Value>,
-    output_schema: Option<Arc<Value>>,
+    input_schema: Declared,
+    output_schema: Option<Declared>,
     meta: Option<Arc<Value>>,
     policy: Policy,
 }
@@ -58,7 +58,7 @@ impl ToolSpec {
             deprecated: None,
             annotations: Annotations::default(),
             icons: Vec::new(),
-            input_schema: Arc::new(serde_json::json!({ "type": "object" })),
+            input_schema: Declared::derived(serde_json::json!({ "type": "object", "properties": {} })),
             output_schema: None,
             meta: None,
             policy: Policy::default(),
@@ -122,13 +122,37 @@ impl ToolSpec {
     /// The JSON Schema of the arguments: an object with `"type": "object"` at its root.
     #[must_use]
     pub fn input_schema(&self) -> &Value {
-        &self.input_schema
+        &self.input_schema.schema
     }
 
     /// The JSON Schema of the structured result, if the tool promises one.
     #[must_use]
     pub fn output_schema(&self) -> Option<&Value> {
-        self.output_schema.as_deref()
+        self.shared_output_schema().map(|schema| &**schema)
+    }
+
+    /// [`input_schema`](Self::input_schema), for whoever holds it on without a copy.
+    #[must_use]
+    pub const fn shared_input_schema(&self) -> &Arc<Value> {
+        &self.input_schema.schema
+    }
+
+    /// [`output_schema`](Self::output_schema), for whoever holds it on without a copy.
+    #[must_use]
+    pub fn shared_output_schema(&self) -> Option<&Arc<Value>> {
+        self.output_schema.as_ref().map(|declared| &declared.schema)
+    }
+
+    /// Whether the input schema was derived from a type, so that it can be trusted to be one before it is compiled.
+    #[must_use]
+    pub const fn derives_input_schema(&self) -> bool {
+        self.input_schema.is_derived
+    }
+
+    /// Whether the output schema was derived from a type.
+    #[must_use]
+    pub fn derives_output_schema(&self) -> bool {
+        self.output_schema.as_ref().is_some_and(|declared| declared.is_derived)
     }
 
     /// Foreign members of the listed tool's `_meta`: an object.
@@ -211,14 +235,26 @@ impl ToolSpec {
     /// Sets the JSON Schema of the arguments.
     #[must_use]
     pub fn with_input_schema(mut self, schema: impl Into<Value>) -> Self {
-        self.input_schema = Arc::new(schema.into());
+        self.input_schema = Declared { schema: Arc::new(schema.into()), is_derived: false };
         self
     }
 
     /// Sets the JSON Schema of the structured result.
     #[must_use]
     pub fn with_output_schema(mut self, schema: impl Into<Value>) -> Self {
-        self.output_schema = Some(Arc::new(schema.into()));
+        self.output_schema = Some(Declared { schema: Arc::new(schema.into()), is_derived: false });
+        self
+    }
+
+    /// Sets the input schema to what was derived from a type.
+    pub(crate) fn deriving_input(mut self, schema: Value) -> Self {
+        self.input_schema = Declared::derived(schema);
+        self
+    }
+
+    /// Sets the output schema to what was derived from a type.
+    pub(crate) fn deriving_output(mut self, schema: Value) -> Self {
+        self.output_schema = Some(Declared::derived(schema));
         self
     }
 
@@ -313,6 +349,32 @@ impl ToolSpec {
     pub fn composite(mut self) -> Self {
         self.policy.composite = true;
         self
+    }
+}
+
+/// A schema, and where it comes from.
+#[derive(Clone)]
+struct Declared {
+    schema: Arc<Value>,
+    is_derived: bool,
+}
+
+impl Declared {
+    fn derived(schema: Value) -> Self {
+        Self { schema: Arc::new(schema), is_derived: true }
+    }
+}
+
+/// A schema is what it says, wherever it comes from.
+impl PartialEq for Declared {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema == other.schema
+    }
+}
+
+impl fmt::Debug for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.schema, f)
     }
 }
 

@@ -229,9 +229,9 @@ fn fill<A: JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
         }
     }
     let spec = if spec.description().is_empty() { spec.with_description(description) } else { spec };
-    let spec = spec.with_input_schema(schema);
+    let spec = spec.deriving_input(schema);
     match O::schema() {
-        Some(schema) => spec.with_output_schema(schema),
+        Some(schema) => spec.deriving_output(schema),
         None => spec,
     }
 }
