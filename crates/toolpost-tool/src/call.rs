@@ -152,20 +152,7 @@ impl Call {
         tool: impl Into<ByteString>,
         arguments: Option<NodeId>,
     ) -> Result<Self, ToolError> {
-        let shared = &self.shared;
-        let mut parts = CallParts {
-            frame: shared.frame.clone(),
-            arguments,
-            meta: shared.meta,
-            tool: tool.into(),
-            request_id: shared.request_id.clone(),
-            principal: shared.principal.clone(),
-            priority: self.priority,
-            deadline: self.deadline,
-            arrived: shared.arrived,
-            client: shared.client,
-            rare: shared.rare.clone(),
-        };
+        let mut parts = CallParts { arguments, tool: tool.into(), ..self.to_parts() };
         if self.quiet {
             parts.set_sink(None);
         }
@@ -411,7 +398,32 @@ impl Call {
         self
     }
 
-    fn rare(&self) -> Option<&Rare> {
+    /// This call with `rare` changed, for one clone of it alone: at the price of a context of its own.
+    pub(crate) fn with_rare(self, change: impl FnOnce(&mut Rare)) -> Self {
+        let mut parts = self.to_parts();
+        change(parts.rare.get_or_insert_default());
+        let Self { attempt, quiet, .. } = self;
+        Self { attempt, quiet, ..Self::correlated(parts, self.correlation().into()) }
+    }
+
+    fn to_parts(&self) -> CallParts {
+        let shared = &self.shared;
+        CallParts {
+            frame: shared.frame.clone(),
+            arguments: shared.arguments,
+            meta: shared.meta,
+            tool: shared.tool.clone(),
+            request_id: shared.request_id.clone(),
+            principal: shared.principal.clone(),
+            priority: self.priority,
+            deadline: self.deadline,
+            arrived: shared.arrived,
+            client: shared.client,
+            rare: shared.rare.clone(),
+        }
+    }
+
+    pub(crate) fn rare(&self) -> Option<&Rare> {
         self.shared.rare.as_deref()
     }
 

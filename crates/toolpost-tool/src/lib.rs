@@ -35,12 +35,55 @@
 //! A tool that needs more (its own schema, a borrowed look at the raw arguments) implements
 //! [`Tool`] directly, with a plain `async fn`.
 //!
+//! # What callers may send
+//!
+//! Whoever calls a tool may be a stranger, and sends what the schema lets through. The guard over the wire bounds a
+//! message: its size, and how deep its JSON nests. **It does not bound what is written inside of a string.** A pattern,
+//! an expression, a query or a path of 26 KB is one string of depth 1 to the guard, and may nest ten thousand levels for
+//! the parser that the tool hands it to; a parser that recurses then ends the *process*, since a stack that is used up
+//! is no panic and nothing catches it. For each string that goes to a parser:
+//!
+//! * bound its length in the schema (`#[schemars(length(max = 1_000))]`), where clients see it, and again where it is
+//!   read: a tool may be called past the schema, by another tool say;
+//! * count what opens (`(`, `[`, `{`) before it is parsed, and refuse more than a few levels, unless the parser is known
+//!   to have a limit of its own;
+//! * take the entry that returns an error and takes a limit on size (`regex::RegexBuilder::size_limit`), rather than the
+//!   one that panics or takes all that comes;
+//! * hold what is read from files to the same rules: whoever wrote the file is a stranger too;
+//! * bound what is kept of it: the arguments are the key of a cached result.
+//!
+//! ```
+//! use toolpost_tool::ToolError;
+//!
+//! const PATTERN_MAX: usize = 1_000;
+//! const NESTED_MAX: usize = 10;
+//!
+//! fn checked(pattern: &str) -> Result<&str, ToolError> {
+//!     if pattern.len() > PATTERN_MAX {
+//!         return Err(ToolError::invalid_arguments("argument `pattern`: is longer than 1,000 bytes"));
+//!     }
+//!     if pattern.matches('{').count() > NESTED_MAX {
+//!         return Err(ToolError::invalid_arguments("argument `pattern`: has more than 10 `{`"));
+//!     }
+//!     Ok(pattern)
+//! }
+//!
+//! assert!(checked("*.{md,txt}").is_ok());
+//! assert!(checked(&"{".repeat(900)).is_err());
+//! ```
+//!
+//! Then fuzz each string argument, on a thread whose stack is as small as those that tools run on (2 MiB).
+//!
+//! A tool that blocks its thread cannot be stopped from outside: it looks at [`Call::is_over`] wherever it takes in the
+//! next piece of work, each chunk of a file rather than each file.
+//!
 //! What this crate does not know: transports, registries, clocks, and every policy's mechanism. A
 //! [`ToolSpec`] *declares* policy; whoever runs the tool enforces it.
 
 mod any;
 mod args;
 mod call;
+mod caller;
 mod correlation;
 mod error;
 mod input;
@@ -57,6 +100,7 @@ mod typed;
 pub use any::{AnyTool, BoxFuture};
 pub use args::NoArgs;
 pub use call::Call;
+pub use caller::CallerGuard;
 pub use correlation::Correlation;
 pub use error::{ErrorKind, Refusal, ToolError};
 pub use input::{Client, InputRequest, Inputs, Suspended};

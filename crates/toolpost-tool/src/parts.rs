@@ -9,6 +9,7 @@ use bytestring::ByteString;
 use serde::Serialize;
 use toolpost_protocol::{Frame, Id, Kind, Node, NodeId};
 
+use crate::caller::Caller;
 use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
 
 /// Everything a [`Call`](crate::Call) is made of, for whoever makes one from a received request.
@@ -67,12 +68,18 @@ pub(crate) struct Rare {
     pub(crate) state: Option<ByteString>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
     pub(crate) carried: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) caller: Option<Arc<Caller>>,
 }
 
 impl Rare {
     /// What a call that this one makes has of it.
     pub(crate) fn for_child(&self) -> Self {
-        Self { trace: self.trace.clone(), carried: self.carried.clone(), ..Self::default() }
+        Self {
+            trace: self.trace.clone(),
+            carried: self.carried.clone(),
+            caller: self.caller.clone(),
+            ..Self::default()
+        }
     }
 }
 

@@ -337,7 +337,8 @@ impl ToolSpec {
         self
     }
 
-    /// Declares that the tool blocks its thread.
+    /// Declares that the tool blocks its thread: a runtime gives it one that may block, and the tool asks
+    /// [`Call::is_over`](crate::Call::is_over) whether to go on, since nobody can stop it.
     #[must_use]
     pub fn blocking(mut self) -> Self {
         self.policy.blocking = true;

@@ -398,6 +398,28 @@ async fn a_drain_waits_for_threads_whose_callers_have_left() {
     runtime.drain(Duration::MAX).await.unwrap();
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_blocking_tool_that_asks_ends_when_its_caller_has_left() {
+    use toolpost::tool::blocking_fn;
+    let (started, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let counts = blocking_fn("counts", move |_: NoArgs, call: Call| {
+        let _told = started.send(());
+        while !call.is_over() {
+            std::thread::yield_now();
+        }
+        Ok("nobody reads this")
+    });
+    let runtime = runtime(counts);
+    let left = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.call("counts", &json!({})).await }
+    });
+    seen.recv().await.unwrap();
+    left.abort();
+    assert!(left.await.is_err());
+    runtime.drain(Duration::MAX).await.unwrap();
+}
+
 #[test]
 fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
     use toolpost::scheduler::rt::Gate;

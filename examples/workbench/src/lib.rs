@@ -16,6 +16,7 @@ pub mod meter;
 pub mod plan;
 pub mod report;
 pub mod root;
+mod rules;
 pub mod selftest;
 pub mod serve;
 pub mod soak;

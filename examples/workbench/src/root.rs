@@ -195,6 +195,8 @@ pub enum Why {
     Absolute,
     /// The server may not read it.
     Denied,
+    /// The server has no descriptors or no memory left to open it: no fault of the path.
+    Exhausted,
     /// It is a directory where a file is wanted.
     IsDirectory,
     /// There is nothing there.
@@ -220,6 +222,7 @@ pub enum Why {
 impl Why {
     fn from_io(error: &io::Error) -> Self {
         match error.kind() {
+            _ if is_exhausted(error) => Self::Exhausted,
             // `cap-std` makes its refusal by hand; a refusal by the system carries its number.
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Self::Outside,
             io::ErrorKind::PermissionDenied => Self::Denied,
@@ -234,6 +237,11 @@ impl Why {
 }
 
 impl Refused {
+    /// The server has nothing left to open `path` with.
+    pub(crate) fn exhausted(path: &str) -> Self {
+        Self { path: shown(path), why: Why::Exhausted }
+    }
+
     /// Why the path was not opened.
     #[must_use]
     pub const fn why(&self) -> Why {
@@ -241,8 +249,14 @@ impl Refused {
     }
 
     /// The answer to a call whose argument `argument` was this path.
+    ///
+    /// Of kind [`InvalidArguments`](ErrorKind::InvalidArguments), unless it is the server that cannot open anything:
+    /// then [`Unavailable`](ErrorKind::Unavailable), and worth trying again.
     #[must_use]
     pub fn answer(&self, argument: &str) -> ToolError {
+        if self.why == Why::Exhausted {
+            return exhausted();
+        }
         ToolError::with_kind(ErrorKind::InvalidArguments, format!("argument `{argument}`: {self}"))
     }
 }
@@ -253,6 +267,7 @@ impl fmt::Display for Refused {
         f.write_str(match self.why {
             Why::Absolute => "is absolute; give it relative to the root, as list_files shows it",
             Why::Denied => "may not be read by this server; choose another file",
+            Why::Exhausted => "could not be opened: the server has too many files open; try again",
             Why::IsDirectory => "is a directory; give a file, list_files shows what is in it",
             Why::Missing => "does not exist; list_files shows what does",
             Why::NotDirectory => {
@@ -273,11 +288,49 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// Whether the system had nothing left to open a file with: descriptors of the process or of the machine, or memory.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_out = {
+        use rustix::io::Errno;
+        [Errno::MFILE, Errno::NFILE]
+            .into_iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    };
+    #[cfg(not(unix))]
+    let is_out = false;
+    is_out || error.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// The answer where the server has nothing left to open files with.
+pub(crate) fn exhausted() -> ToolError {
+    ToolError::unavailable(
+        "the server has too many files open to read another one now; try again in a moment",
+    )
+}
+
 /// At most 200 characters of what a caller sent, fit to be shown.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(200).flat_map(char::escape_debug).collect();
     if text.chars().nth(200).is_some() {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn out_of_descriptors_is_the_servers_fault_and_worth_another_try() {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let refused = Refused { path: "a".into(), why: Why::from_io(&error) };
+            assert_eq!(refused.why(), Why::Exhausted);
+            let answer = refused.answer("path");
+            assert_eq!(answer.kind(), ErrorKind::Unavailable);
+            assert!(answer.to_string().contains("too many files open"), "{answer}");
+        }
+    }
 }

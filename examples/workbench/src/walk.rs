@@ -3,22 +3,25 @@
 //! Every directory is opened relative to its parent's handle and links are not followed, so a
 //! directory that is swapped for a link during the walk is skipped, not entered. What `.gitignore`
 //! and `.ignore` exclude is left out, and so is `.git` itself; hidden files are not.
+//!
+//! Nothing grows with what lies below: neither handles nor names nor rules.
 
+use std::cell::Cell;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use cap_std::fs::{Dir, File};
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::root::{Refused, RelPath, Root, Why, open_plain, open_plain_dir};
+use crate::root::{Refused, RelPath, Root, Why, is_exhausted, open_plain, open_plain_dir};
+use crate::rules::Rules;
 
 /// Directories deeper than this below the start are left out: each level holds a handle.
 const DEPTH_MAX: usize = 100;
 
-/// The most that is read of one ignore file, in bytes.
-const IGNORE_FILE_MAX: u64 = 1 << 20;
+/// Names that are held at once, of all directories on the way; of a directory with more, the rest is left out.
+const NAMES_MAX: usize = 200_000;
 
 /// One regular file that a walk came upon.
 #[derive(Debug)]
@@ -27,6 +30,19 @@ pub struct Found<'a> {
     pub path: &'a str,
     dir: &'a Dir,
     name: &'a Path,
+    /// Set when there are no descriptors left: then the walk has failed, not the file.
+    exhausted: &'a Cell<bool>,
+}
+
+/// How a walk went.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Walked {
+    /// Lines of ignore files that were passed over: too long, with too many `{`, too many, or not to be read. What they
+    /// name is not left out.
+    pub rules_skipped: u64,
+    /// Whether it ended before everything was visited, other than by what the visitor said.
+    pub is_cut: bool,
 }
 
 impl Found<'_> {
@@ -36,7 +52,7 @@ impl Found<'_> {
     ///
     /// If it went away, turned into something else, or may not be read.
     pub fn open(&self) -> io::Result<File> {
-        open_plain(self.dir, self.name)
+        self.noting(open_plain(self.dir, self.name))
     }
 
     /// Its size in bytes.
@@ -45,20 +61,29 @@ impl Found<'_> {
     ///
     /// If it went away.
     pub fn bytes(&self) -> io::Result<u64> {
-        Ok(self.dir.symlink_metadata(self.name)?.len())
+        Ok(self.noting(self.dir.symlink_metadata(self.name))?.len())
+    }
+
+    fn noting<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(is_exhausted) {
+            self.exhausted.set(true);
+        }
+        result
     }
 }
 
-/// Visits every file below `start`, or `start` itself if it is one, in the order of their names.
+/// Visits every file below `start`, or `start` itself if it is one, in the order of their names, until `is_over`: asked
+/// for each name.
 ///
 /// # Errors
 ///
-/// If `start` cannot be opened. What cannot be read below it is passed over.
+/// If `start` cannot be opened, or the process has no descriptors left. What else cannot be read below it is passed over.
 pub fn walk(
     root: &Root,
     start: &RelPath,
+    is_over: impl Fn() -> bool,
     mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
-) -> Result<(), Refused> {
+) -> Result<Walked, Refused> {
     let top = match root.dir(start) {
         Ok(dir) => dir,
         Err(refused) if refused.why() == Why::NotDirectory => {
@@ -67,10 +92,16 @@ pub fn walk(
         }
         Err(refused) => return Err(refused),
     };
-    let mut levels = ancestors(root, start);
+    let mut walked = Walked::default();
+    let exhausted = Cell::new(false);
+    let mut levels = ancestors(root, start, &mut walked);
     let below = levels.len();
-    levels.push(Level::open(top, start.as_str().to_owned()));
+    Level::push(&mut levels, top, start.as_str().to_owned(), &is_over, &mut walked)?;
     while let Some(level) = levels.last_mut() {
+        if is_over() {
+            walked.is_cut = true;
+            break;
+        }
         let Some((name, is_dir)) = level.entries.next() else {
             levels.pop();
             if levels.len() == below {
@@ -83,28 +114,39 @@ pub fn walk(
             continue;
         }
         let Some(level) = levels.last() else { break };
+        let name = Path::new(&name);
         if !is_dir {
-            if visit(Found { path: &path, dir: &level.dir, name: Path::new(&name) }).is_break() {
+            let visited = visit(Found { path: &path, dir: &level.dir, name, exhausted: &exhausted });
+            if exhausted.get() {
+                return Err(Refused::exhausted(&path));
+            }
+            if visited.is_break() {
                 break;
             }
-        } else if levels.len() < below + DEPTH_MAX
-            && let Ok(dir) = open_plain_dir(&level.dir, Path::new(&name))
-        {
-            levels.push(Level::open(dir, path));
+        } else if levels.len() < below + DEPTH_MAX {
+            match open_plain_dir(&level.dir, name) {
+                Ok(dir) => Level::push(&mut levels, dir, path, &is_over, &mut walked)?,
+                Err(error) if is_exhausted(&error) => return Err(Refused::exhausted(&path)),
+                Err(_) => {}
+            }
         }
     }
-    Ok(())
+    Ok(walked)
 }
 
 fn visit_file(
     root: &Root,
     start: &RelPath,
     mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
-) -> Result<(), Refused> {
+) -> Result<Walked, Refused> {
     let (parent, name) = start.as_str().rsplit_once('/').unwrap_or(("", start.as_str()));
     let dir = root.dir(&RelPath::parse(parent)?)?;
-    let _ = visit(Found { path: start.as_str(), dir: &dir, name: Path::new(name) });
-    Ok(())
+    let exhausted = Cell::new(false);
+    let _ = visit(Found { path: start.as_str(), dir: &dir, name: Path::new(name), exhausted: &exhausted });
+    match exhausted.get() {
+        true => Err(Refused::exhausted(start.as_str())),
+        false => Ok(Walked::default()),
+    }
 }
 
 /// One open directory of the walk.
@@ -112,24 +154,42 @@ struct Level {
     dir: Dir,
     /// From the root; empty for the root.
     path: String,
-    ignore: Gitignore,
+    rules: Rules,
     /// Names still to be visited, and whether each is a directory.
     entries: std::vec::IntoIter<(OsString, bool)>,
 }
 
 impl Level {
-    fn open(dir: Dir, path: String) -> Self {
+    /// Opens a directory below those that are open.
+    fn push(
+        levels: &mut Vec<Self>,
+        dir: Dir,
+        path: String,
+        is_over: impl Fn() -> bool,
+        walked: &mut Walked,
+    ) -> Result<(), Refused> {
+        let room = NAMES_MAX - levels.iter().map(|level| level.entries.len()).sum::<usize>().min(NAMES_MAX);
         let mut entries = Vec::new();
-        for entry in dir.entries().into_iter().flatten().flatten() {
+        let listed = match dir.entries() {
+            Err(error) if is_exhausted(&error) => return Err(Refused::exhausted(&path)),
+            listed => listed.into_iter().flatten().flatten(),
+        };
+        for entry in listed {
             // The type of the entry itself: a link is neither file nor directory.
             let Ok(kind) = entry.file_type() else { continue };
             let name = entry.file_name();
             if (kind.is_dir() && name != ".git") || kind.is_file() {
+                if entries.len() == room || is_over() {
+                    walked.is_cut = true;
+                    break;
+                }
                 entries.push((name, kind.is_dir()));
             }
         }
         entries.sort_unstable();
-        Self { ignore: ignore_rules(&dir, &path), dir, path, entries: entries.into_iter() }
+        let rules = rules(levels, &dir, &path, walked);
+        levels.push(Self { rules, dir, path, entries: entries.into_iter() });
+        Ok(())
     }
 
     fn child(&self, name: &OsString) -> String {
@@ -139,48 +199,29 @@ impl Level {
 }
 
 /// The directories above `start`: only their ignore rules are wanted.
-fn ancestors(root: &Root, start: &RelPath) -> Vec<Level> {
+fn ancestors(root: &Root, start: &RelPath, walked: &mut Walked) -> Vec<Level> {
     let mut levels = Vec::new();
     if start.is_root() {
         return levels;
     }
     let cuts = std::iter::once(0).chain(start.as_str().match_indices('/').map(|(at, _)| at));
-    for path in cuts.map(|at| &start.as_str()[..at]) {
+    for path in cuts.map(|at| &start.as_str()[..at]).take(DEPTH_MAX) {
         let Ok(dir) = RelPath::parse(path).and_then(|path| root.dir(&path)) else { break };
-        let ignore = ignore_rules(&dir, path);
-        levels.push(Level { dir, path: path.to_owned(), ignore, entries: Vec::new().into_iter() });
+        let rules = rules(&levels, &dir, path, walked);
+        levels.push(Level { dir, path: path.to_owned(), rules, entries: Vec::new().into_iter() });
     }
     levels
 }
 
-/// The deepest rule that speaks of `path` decides.
-fn is_ignored(levels: &[Level], path: &str, is_dir: bool) -> bool {
-    for level in levels.iter().rev() {
-        let matched = level.ignore.matched(path, is_dir);
-        if !matched.is_none() {
-            return matched.is_ignore();
-        }
-    }
-    false
+/// The rules of a directory below those that are open.
+fn rules(levels: &[Level], dir: &Dir, path: &str, walked: &mut Walked) -> Rules {
+    let held = levels.iter().map(|level| &level.rules);
+    let rules = Rules::read(dir, path, held);
+    walked.rules_skipped += rules.skipped();
+    rules
 }
 
-fn ignore_rules(dir: &Dir, path: &str) -> Gitignore {
-    let mut builder = GitignoreBuilder::new(path);
-    let mut any = false;
-    let exclude = if path.is_empty() { Some(".git/info/exclude") } else { None };
-    for name in exclude.into_iter().chain([".gitignore", ".ignore"]) {
-        let Ok(file) = open_plain(dir, Path::new(name)) else { continue };
-        let mut text = String::new();
-        if file.take(IGNORE_FILE_MAX).read_to_string(&mut text).is_err() {
-            continue;
-        }
-        for line in text.lines() {
-            // A line that is no rule is passed over, as git does.
-            any |= builder.add_line(None, line).is_ok();
-        }
-    }
-    match any {
-        true => builder.build().unwrap_or_else(|_| Gitignore::empty()),
-        false => Gitignore::empty(),
-    }
+/// The deepest rule that speaks of `path` decides.
+fn is_ignored(levels: &[Level], path: &str, is_dir: bool) -> bool {
+    levels.iter().rev().find_map(|level| level.rules.decide(path, is_dir)).unwrap_or(false)
 }

@@ -35,6 +35,7 @@ pub(crate) const TODOS_MAX: usize = 50;
 #[serde(deny_unknown_fields)]
 struct SurveyArgs {
     /// What to survey, a directory relative to the root; the root itself if left out.
+    #[schemars(length(max = 4_096))]
     path: Option<String>,
 }
 

@@ -12,7 +12,32 @@ use super::scheduled;
 /// A tool whose calls run on threads that may block: the innermost layer of a tool that declares itself blocking.
 ///
 /// A call that has started cannot be stopped. When its caller leaves it runs on by itself, and the seat that it was
-/// given by [`Seats`](super::Seats) stays with it until it ends.
+/// given by [`Seats`](super::Seats) stays with it until it ends. The tool can tell: its call
+/// [is over](Call::is_over) then, and a tool that asks at each piece of its work ends within one of them.
+///
+/// # Ending the process
+///
+/// A tokio runtime that is dropped waits for its blocking threads, however long they take, and so does every
+/// `#[tokio::main]`: one abandoned call that never looks up keeps the process from ending. A host that may be asked to
+/// end drains, and then leaves what remains behind:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use toolpost::Runtime;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+/// let runtime = Runtime::builder().build()?;
+/// executor.block_on(async {
+///     // ... serve until asked to end ...
+///     if let Err(remaining) = runtime.drain(Duration::from_secs(1)).await {
+///         eprintln!("left behind: {remaining}");
+///     }
+/// });
+/// // In place of a drop, which would wait; `std::process::exit` does as well.
+/// executor.shutdown_timeout(Duration::from_millis(100));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Threaded<T> {
     tool: Arc<T>,
@@ -53,6 +78,8 @@ impl<T: Tool> Tool for Threaded<T> {
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let tool = Arc::clone(&self.tool);
         let (runtime, seat, counted) = (Handle::current(), scheduled::seat(), self.threads.count_in());
+        // Dropped with this future, however that ends.
+        let (call, _caller) = call.with_caller();
         let run = move || {
             let result = runtime.block_on(tool.call(call));
             drop((seat, counted));

@@ -23,8 +23,10 @@ use crate::walk::walk;
 #[serde(deny_unknown_fields)]
 struct CountLines {
     /// Where to start, a directory or a file relative to the root; the root itself if left out.
+    #[schemars(length(max = 4_096))]
     path: Option<String>,
     /// Which files: `*.rs` takes a name at any depth, `src/**/*.rs` a path from the root; all if left out.
+    #[schemars(length(min = 1, max = 1_000))]
     glob: Option<String>,
 }
 
@@ -36,8 +38,11 @@ struct Counted {
     total: Tally,
     /// How many files were passed over, as binary or unreadable.
     files_skipped: u64,
-    /// Whether the deadline cut the count short.
+    /// Whether the deadline cut the count short, or a directory has more names than are held.
     truncated: bool,
+    /// Lines of ignore files that were passed over: too long, too deeply nested, or too many. What they name is not
+    /// left out.
+    ignore_lines_skipped: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -70,26 +75,34 @@ fn run(root: &Root, args: &CountLines, call: &Call) -> Result<Counted, ToolError
     let glob = Glob::parse(args.glob.as_deref())?;
     let start = start(args.path.as_deref())?;
     let mut by_language: BTreeMap<&'static str, Tally> = BTreeMap::new();
-    let mut meter = Meter::new(call, "counted", "files");
+    let meter = Meter::new(call, "counted", "files");
     let mut files_skipped = 0;
-    walk(root, &start, |found| {
-        if !glob.matches(found.path) {
-            return ControlFlow::Continue(());
-        }
-        meter.count()?;
-        match found.open().and_then(tally) {
-            Ok(Some(tally)) => by_language.entry(language::of(found.path)).or_default().add(tally),
-            Ok(None) | Err(_) => files_skipped += 1,
-        }
-        ControlFlow::Continue(())
-    })
+    let walked = walk(
+        root,
+        &start,
+        || meter.is_over(),
+        |found| {
+            if !glob.matches(found.path) {
+                return ControlFlow::Continue(());
+            }
+            meter.count()?;
+            match found.open().and_then(|file| tally(meter.reading(file))) {
+                Ok(Some(tally)) => by_language.entry(language::of(found.path)).or_default().add(tally),
+                Err(_) if meter.is_late() => {}
+                Ok(None) | Err(_) => files_skipped += 1,
+            }
+            // What was left in the middle is in neither count.
+            if meter.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )
     .map_err(|refused| refused.answer("path"))?;
     let mut total = Tally::default();
     by_language.values().for_each(|tally| total.add(*tally));
     let mut languages: Vec<_> =
         by_language.into_iter().map(|(language, tally)| Language { language, tally }).collect();
     languages.sort_by_key(|language| std::cmp::Reverse(language.tally.lines));
-    Ok(Counted { languages, total, files_skipped, truncated: meter.is_late() })
+    let truncated = meter.is_late() || walked.is_cut;
+    Ok(Counted { languages, total, files_skipped, truncated, ignore_lines_skipped: walked.rules_skipped })
 }
 
 impl Tally {

@@ -19,6 +19,9 @@ use crate::root::RelPath;
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 200;
 
+/// The longest name of a revision, in bytes.
+const REVISION_MAX: usize = 250;
+
 /// What is shown of one message's body, in bytes.
 const BODY_MAX: usize = 2_000;
 
@@ -30,8 +33,10 @@ const OBJECTS_MAX: usize = 8 << 20;
 #[serde(deny_unknown_fields)]
 struct GitLog {
     /// Where to start: HEAD, a branch, a tag, or a full commit id; HEAD if left out.
+    #[schemars(length(min = 1, max = 250))]
     revision: Option<String>,
     /// Only commits that changed this file or directory, relative to the root.
+    #[schemars(length(max = 4_096))]
     path: Option<String>,
     /// The most commits to show; 20 if left out.
     #[schemars(range(min = 1, max = 200))]
@@ -62,8 +67,7 @@ struct Entry {
     date: String,
     /// The first line of the message.
     subject: String,
-    /// The rest of the message, cut after 2,000 bytes.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// The rest of the message, cut after 2,000 bytes; empty if there is none.
     body: String,
 }
 
@@ -92,7 +96,7 @@ fn run(checkout: &Checkout, args: &GitLog, call: &Call) -> Result<Log, ToolError
         truncated: false,
     };
     let Some(tip) = tip else { return Ok(log) };
-    let mut meter = Meter::new(call, "looked at", "commits");
+    let meter = Meter::new(call, "looked at", "commits");
     let walk = repository
         .rev_walk([tip.detach()])
         .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
@@ -139,6 +143,9 @@ fn tip<'r>(repository: &'r Repository, revision: Option<&str>) -> Result<Option<
             ),
         )
     };
+    if revision.len() > REVISION_MAX {
+        return Err(unknown());
+    }
     let id = match ObjectId::from_hex(revision.as_bytes()) {
         Ok(id) => id,
         Err(_) => repository

@@ -7,9 +7,10 @@ use std::time::Duration;
 use cap_std::fs::File;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toolpost_tool::{AnyTool, Json, ToolError, blocking_fn};
+use toolpost_tool::{AnyTool, Call, Json, ToolError, blocking_fn};
 
 use super::{SNIFFED, local, open_file, wrong};
+use crate::meter::Meter;
 use crate::root::Root;
 
 /// The most text that one answer holds, in bytes.
@@ -24,6 +25,7 @@ const LINES_MAX: u64 = 64 << 20;
 #[serde(deny_unknown_fields)]
 struct ReadFile {
     /// The file, relative to the root.
+    #[schemars(length(min = 1, max = 4_096))]
     path: String,
     /// The first line to read, from 1. Not together with `offset` and `length`.
     #[schemars(range(min = 1))]
@@ -54,11 +56,11 @@ struct Text {
 
 pub(super) fn tool(root: Arc<Root>) -> AnyTool {
     // Not cached: an edit must show in the next reading.
-    let tool = blocking_fn("read_file", move |args: ReadFile, _call| run(&root, &args).map(Json));
+    let tool = blocking_fn("read_file", move |args: ReadFile, call| run(&root, &args, &call).map(Json));
     AnyTool::new(tool.with_spec(|spec| local(spec, "Read a file", Duration::from_secs(5))))
 }
 
-fn run(root: &Root, args: &ReadFile) -> Result<Text, ToolError> {
+fn run(root: &Root, args: &ReadFile, call: &Call) -> Result<Text, ToolError> {
     let by_line = args.start_line.is_some() || args.end_line.is_some();
     if by_line && (args.offset.is_some() || args.length.is_some()) {
         let argument = if args.offset.is_some() { "offset" } else { "length" };
@@ -71,7 +73,11 @@ fn run(root: &Root, args: &ReadFile) -> Result<Text, ToolError> {
     let file_bytes = file.metadata()?.len();
     refuse_binary(&mut file, &args.path)?;
     let (offset, bytes) = match by_line {
-        true => lines(&file, args.start_line.unwrap_or(1), args.end_line)?,
+        true => lines(
+            Meter::new(call, "read", "pieces").reading(&file),
+            args.start_line.unwrap_or(1),
+            args.end_line,
+        )?,
         false => bytes(&mut file, args.offset.unwrap_or(0), args.length, file_bytes)?,
     };
     let (offset, content) = text(offset, bytes, file_bytes, &args.path)?;
@@ -100,7 +106,7 @@ fn binary(path: &str, at: u64, what: &str) -> ToolError {
 }
 
 /// The lines `first..=last`, and where they start; cut off at what an answer may hold.
-fn lines(file: &File, first: u64, last: Option<u64>) -> Result<(u64, Vec<u8>), ToolError> {
+fn lines(file: impl Read, first: u64, last: Option<u64>) -> Result<(u64, Vec<u8>), ToolError> {
     if first == 0 {
         return Err(wrong("start_line", format_args!("lines are counted from 1, and 0 came")));
     }

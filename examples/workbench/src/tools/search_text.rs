@@ -26,10 +26,14 @@ const PATTERN_MAX: usize = 1_000;
 const LINE_MAX: usize = 400;
 
 /// The longest line that is searched, in bytes; a file with a longer one counts as skipped.
-const HEAP_MAX: usize = 8 << 20;
+const HEAP_MAX: usize = 1 << 20;
 
-/// What a compiled pattern may take, in bytes.
-const PROGRAM_MAX: usize = 2 << 20;
+/// What a compiled pattern may take, in bytes. One look for a match takes time by this and by [`HEAP_MAX`], and a call
+/// that is over ends between two of them.
+const PROGRAM_MAX: usize = 512 << 10;
+
+/// The most that the paths and lines of one answer take together, in bytes.
+const HITS_MAX: usize = 1 << 20;
 
 /// Searches the text files below a directory for a regular expression, leaving out what .gitignore
 /// excludes and binary files.
@@ -46,8 +50,10 @@ struct SearchText {
     #[serde(default)]
     ignore_case: bool,
     /// Where to search, a directory or a file relative to the root; the root itself if left out.
+    #[schemars(length(max = 4_096))]
     path: Option<String>,
     /// Which files: `*.rs` takes a name at any depth, `src/**/*.rs` a path from the root; all if left out.
+    #[schemars(length(min = 1, max = 1_000))]
     glob: Option<String>,
     /// The most matching lines to return; 100 if left out.
     #[schemars(range(min = 1, max = 1_000))]
@@ -64,6 +70,9 @@ struct Hits {
     files_skipped: u64,
     /// Whether there may be more than was returned.
     truncated: bool,
+    /// Lines of ignore files that were passed over: too long, too deeply nested, or too many. What they name is not
+    /// left out.
+    ignore_lines_skipped: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -96,38 +105,52 @@ fn run(root: &Root, args: &SearchText, call: &Call) -> Result<Hits, ToolError> {
         .line_number(true)
         .heap_limit(Some(HEAP_MAX))
         .build();
-    let mut meter = Meter::new(call, "searched", "files");
+    let meter = Meter::new(call, "searched", "files");
     let mut skipped = 0;
     let mut hits = Vec::new();
     let mut truncated = false;
-    walk(root, &start, |found| {
-        if !glob.matches(found.path) {
-            return ControlFlow::Continue(());
-        }
-        meter.count()?;
-        let before = hits.len();
-        let mut sink = Lines {
-            path: found.path,
-            matcher: &matcher,
-            hits: &mut hits,
-            limit,
-            truncated: false,
-            binary: false,
-        };
-        let searched = found.open().and_then(|file| searcher.search_reader(&matcher, file, &mut sink));
-        truncated |= sink.truncated;
-        if searched.is_err() || sink.binary {
-            hits.truncate(before);
-            skipped += 1;
-        }
-        if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
+    let mut room = HITS_MAX;
+    let walked = walk(
+        root,
+        &start,
+        || meter.is_over(),
+        |found| {
+            if !glob.matches(found.path) {
+                return ControlFlow::Continue(());
+            }
+            meter.count()?;
+            let before = hits.len();
+            let mut sink = Lines {
+                path: found.path,
+                matcher: &matcher,
+                hits: &mut hits,
+                meter: &meter,
+                limit,
+                room,
+                truncated: false,
+                binary: false,
+            };
+            let searched = found
+                .open()
+                .and_then(|file| searcher.search_reader(&matcher, meter.reading(file), &mut sink));
+            truncated |= sink.truncated;
+            let left = sink.room;
+            if searched.is_err() || sink.binary {
+                hits.truncate(before);
+                skipped += 1;
+            } else {
+                room = left;
+            }
+            if truncated || meter.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )
     .map_err(|refused| refused.answer("path"))?;
     Ok(Hits {
         matches: hits,
         files_searched: meter.done() - skipped,
         files_skipped: skipped,
-        truncated: truncated || meter.is_late(),
+        truncated: truncated || meter.is_late() || walked.is_cut,
+        ignore_lines_skipped: walked.rules_skipped,
     })
 }
 
@@ -171,7 +194,10 @@ struct Lines<'a> {
     path: &'a str,
     matcher: &'a RegexMatcher,
     hits: &'a mut Vec<Hit>,
+    meter: &'a Meter<'a>,
     limit: usize,
+    /// Bytes that paths and lines may still take.
+    room: usize,
     truncated: bool,
     binary: bool,
 }
@@ -180,17 +206,20 @@ impl Sink for Lines<'_> {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        if self.hits.len() == self.limit {
+        let line = found.bytes();
+        let text = shown(line);
+        let takes = self.path.len() + text.len();
+        if self.hits.len() == self.limit || takes > self.room || self.meter.is_over() {
             self.truncated = true;
             return Ok(false);
         }
-        let line = found.bytes();
+        self.room -= takes;
         let at = self.matcher.find(line).ok().flatten().map_or(0, |span| span.start());
         self.hits.push(Hit {
             path: self.path.to_owned(),
             line: found.line_number().unwrap_or(0),
             column: String::from_utf8_lossy(&line[..at]).chars().count() + 1,
-            text: shown(line),
+            text,
         });
         Ok(true)
     }
@@ -204,7 +233,8 @@ impl Sink for Lines<'_> {
 fn shown(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = String::from_utf8_lossy(line);
+    // A broken character takes up to three bytes to show, so that a little more is not needed.
+    let text = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX + 4)]);
     if text.len() <= LINE_MAX {
         return text.into_owned();
     }

@@ -219,12 +219,17 @@ fn by_a_link_swapped_in_a_thousand_times() {
                 continue;
             }
             let mut seen = Vec::new();
-            let _ = walk(&root, &RelPath::root(), |found| {
-                if let Ok(file) = found.open() {
-                    seen.push(text(file));
-                }
-                ControlFlow::Continue(())
-            });
+            let _ = walk(
+                &root,
+                &RelPath::root(),
+                || false,
+                |found| {
+                    if let Ok(file) = found.open() {
+                        seen.push(text(file));
+                    }
+                    ControlFlow::Continue(())
+                },
+            );
             assert!(!seen.iter().any(|text| text.contains(SECRET)));
             if turn >= 1_000 && (read > 0 && refused > 0 || turn >= 100_000) {
                 break;
@@ -241,14 +246,19 @@ fn by_a_link_swapped_in_during_a_walk() {
     let place = Place::new();
     let root = Root::open(&place.root()).unwrap();
     let mut seen = Vec::new();
-    walk(&root, &RelPath::root(), |found| {
-        if seen.is_empty() {
-            fs::rename(place.root().join("src"), place.root().join("was")).unwrap();
-            link("../outside", &place.root().join("src"));
-        }
-        seen.push(found.path.to_owned());
-        ControlFlow::Continue(())
-    })
+    walk(
+        &root,
+        &RelPath::root(),
+        || false,
+        |found| {
+            if seen.is_empty() {
+                fs::rename(place.root().join("src"), place.root().join("was")).unwrap();
+                link("../outside", &place.root().join("src"));
+            }
+            seen.push(found.path.to_owned());
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     assert!(seen.contains(&"README.md".to_owned()), "{seen:?}");
     assert!(!seen.iter().any(|path| path.starts_with("src")), "{seen:?}");
@@ -261,15 +271,20 @@ fn by_a_link_swapped_in_under_a_found_file() {
     let place = Place::new();
     let root = Root::open(&place.root()).unwrap();
     let mut found_it = false;
-    walk(&root, &RelPath::root(), |found| {
-        if found.path == "README.md" {
-            found_it = true;
-            fs::remove_file(place.root().join("README.md")).unwrap();
-            link("../outside/secret.txt", &place.root().join("README.md"));
-            assert!(found.open().is_err());
-        }
-        ControlFlow::Continue(())
-    })
+    walk(
+        &root,
+        &RelPath::root(),
+        || false,
+        |found| {
+            if found.path == "README.md" {
+                found_it = true;
+                fs::remove_file(place.root().join("README.md")).unwrap();
+                link("../outside/secret.txt", &place.root().join("README.md"));
+                assert!(found.open().is_err());
+            }
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     assert!(found_it);
 }

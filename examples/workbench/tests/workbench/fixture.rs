@@ -74,7 +74,7 @@ impl Place {
 
 pub(crate) fn call(tools: &[AnyTool], name: &str, args: &Value) -> Result<Value, ToolError> {
     let tool = tools.iter().find(|tool| tool.spec().name() == name).expect("a tool of that name");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let output = runtime.block_on(tool.call(Call::new(args)?))?;
     Ok(serde_json::from_str(output.structured().unwrap()).unwrap())
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot go on ends here")]
 
+mod bounds;
 mod commands;
 mod escapes;
 mod fixture;
