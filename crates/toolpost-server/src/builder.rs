@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -192,16 +192,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets clients address the server as `host` (a name or an address, without port). Loopback names
-    /// are always allowed.
+    /// Lets clients address the server as `host`: a name or an address; a port is left out of account.
+    /// Loopback names are always allowed.
     #[must_use]
-    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
-        self.gate.hosts.push(host.into());
+    pub fn allow_host(mut self, host: impl AsRef<str>) -> Self {
+        self.gate.allow_host(host.as_ref());
         self
     }
 
-    /// Lets pages of `origin` (scheme, host and port) call the server. Loopback origins are always
-    /// allowed.
+    /// Lets pages of `origin` (scheme, host and port) call the server: their browsers are told that they
+    /// may, before anyone is asked who they are, and may show them every answer. Loopback origins are
+    /// always allowed.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.gate.origins.push(origin.into());
@@ -255,11 +256,13 @@ impl ServerBuilder {
             gate: self.gate,
             limits: self.http,
             message_limit: self.message_limit,
-            sessions: Sessions::new(self.http.sessions, self.http.session_idle),
+            sessions: Sessions::new(&self.http),
             authenticate: self.authenticate,
             path: self.path,
             detached: TaskTracker::new(),
             spare: Arc::default(),
+            uses: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
             stop: stop.clone(),
         });
         let Self { stdio, message_limit, grace, public, .. } = self;

@@ -19,7 +19,19 @@ pub enum ServeError {
         /// How many.
         remaining: usize,
     },
+    /// Nothing can listen on the address; another process does, most likely.
+    #[error("cannot listen on {}: {source}", listed(.addresses))]
+    Bind {
+        /// What was tried.
+        addresses: Vec<SocketAddr>,
+        /// What the operating system says of the last of them.
+        source: io::Error,
+    },
     /// The transport failed.
-    #[error("the transport failed")]
+    #[error("the transport failed: {0}")]
     Io(#[from] io::Error),
+}
+
+fn listed(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -4,16 +4,19 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod accept;
 mod answering;
 mod body;
 mod collect;
 mod connection;
+mod cors;
 mod detached;
 mod events;
 mod gate;
@@ -21,13 +24,16 @@ mod guarded;
 mod limits;
 mod listen;
 mod respond;
+mod seat;
 mod sessions;
+mod streams;
 
 pub use body::Body;
 pub(crate) use connection::serve as serve_connection;
 pub(crate) use gate::Gate;
 pub use limits::HttpLimits;
 pub(crate) use listen::listen;
+pub(crate) use seat::Seat;
 pub(crate) use sessions::Sessions;
 
 use crate::Authenticate;
@@ -46,20 +52,26 @@ pub(crate) struct Http {
     /// Calls that outlive the connection they came on.
     pub(crate) detached: TaskTracker,
     pub(crate) spare: Arc<answering::Spare>,
+    /// Counts the uses of all connections, so that they can be told which was longest ago.
+    pub(crate) uses: AtomicU64,
+    /// Bytes kept for all clients together.
+    pub(crate) bytes: AtomicUsize,
     pub(crate) stop: CancellationToken,
 }
 
 /// An MCP endpoint as a [`tower_service::Service`]: mount it in an axum or hyper application at the
 /// path of your choice.
 ///
-/// It checks `Host` and `Origin`, bounds the body, and answers; what belongs to connections (their
-/// number, slow clients) is the application's, or that of [`Server::serve`](crate::Server::serve).
+/// It checks `Host` and `Origin`, answers browsers that ask for a page, bounds the body, the time it may
+/// take and the bytes of all bodies together, and answers; what belongs to connections (their number, slow
+/// readers, where clients without a name come from) is the application's, or that of
+/// [`Server::serve`](crate::Server::serve).
 #[derive(Clone)]
-pub struct HttpService(pub(crate) Arc<Http>);
+pub struct HttpService(pub(crate) Arc<Seat>);
 
 impl fmt::Debug for HttpService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpService").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("HttpService").field("limits", &self.0.http.limits).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +90,7 @@ where
 
     /// Answers one request. Dropping the future cancels the call it carries.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let http = Arc::clone(&self.0);
-        Box::pin(async move { Ok(http.respond(request).await) })
+        let seat = Arc::clone(&self.0);
+        Box::pin(async move { Ok(Http::respond(seat, request).await) })
     }
 }

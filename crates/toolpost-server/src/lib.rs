@@ -38,6 +38,7 @@ mod builder;
 mod clock;
 mod error;
 mod http;
+mod log;
 mod server;
 mod service;
 mod shutdown;

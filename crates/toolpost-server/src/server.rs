@@ -1,20 +1,21 @@
 //! The public front: one set of tools, any number of transports.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Frame;
 
-use crate::http::{Http, HttpService, listen, serve_connection};
+use crate::http::{Http, HttpService, Seat, listen, serve_connection};
 use crate::service::Service;
 use crate::shutdown::terminated;
 use crate::stdio::{Connection, StdioLimits, stdin, stdout};
-use crate::{Origin, Reply, ServeError, ServerBuilder};
+use crate::{Origin, Reply, ServeError, ServerBuilder, clock};
 
 /// Serves the tools of a dispatcher. Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -43,7 +44,8 @@ impl Server {
         &self.0.service.dispatcher
     }
 
-    /// Serves stdin and stdout until the client closes stdin, or the process is asked to end.
+    /// Serves stdin and stdout until the client closes stdin, or the process is asked to end
+    /// ([`terminated`](crate::terminated)). Asked a second time, it ends at once.
     ///
     /// Nothing but messages is written to stdout; the process must not write there either.
     ///
@@ -81,22 +83,32 @@ impl Server {
         Ok(connection.serve().await?)
     }
 
-    /// Serves Streamable HTTP on `address` until the process is asked to end.
+    /// Serves Streamable HTTP on `address`, at [`ServerBuilder::path`], until the process is asked to end
+    /// ([`terminated`](crate::terminated)). Asked a second time, it ends at once.
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound, and as [`serve`](Self::serve).
+    /// [`ServeError::Bind`] if nothing can listen there, [`ServeError::Unfinished`] if calls still ran when
+    /// it was asked to end a second time, and as [`serve`](Self::serve).
     ///
     /// # Cancel safety
     ///
     /// As [`serve`](Self::serve).
     pub async fn http(&self, address: impl ToSocketAddrs) -> Result<(), ServeError> {
-        let listener = TcpListener::bind(address).await?;
+        let addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
+        let bound = TcpListener::bind(&*addresses).await;
+        let listener = bound.map_err(|source| ServeError::Bind { addresses, source })?;
         self.until_terminated(self.serve(listener)).await
     }
 
-    /// Serves Streamable HTTP on `listener` until the server stops; what runs then may finish within
-    /// the grace.
+    /// Serves Streamable HTTP on `listener` until the server stops; calls that run then may finish within
+    /// the grace. Requests that have not been received whole by then are waited for a second, and no longer.
+    ///
+    /// A connection whose client has closed its half is over, as one that the client has closed: the two
+    /// look the same. A request that came before that and can be answered at once is answered; a call that
+    /// takes longer is cancelled, or in a legacy session, detached.
+    ///
+    /// [`HttpLimits`](crate::HttpLimits) says what its clients may cost.
     ///
     /// # Errors
     ///
@@ -126,13 +138,13 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        serve_connection(Arc::clone(&self.0.http), io).await;
+        serve_connection(Seat::new(Arc::clone(&self.0.http), None), io).await;
     }
 
     /// The HTTP endpoint, to be mounted in an application.
     #[must_use]
     pub fn into_service(self) -> HttpService {
-        HttpService(Arc::clone(&self.0.http))
+        HttpService(Seat::mounted(Arc::clone(&self.0.http)))
     }
 
     /// From one message to one reply, for a transport of your own.
@@ -161,16 +173,26 @@ impl Server {
         self.0.http.is_ready()
     }
 
+    /// Serves until it is over; stops the server when the process is asked to end, and at once when it is
+    /// asked again.
     async fn until_terminated(
         &self,
         serving: impl Future<Output = Result<(), ServeError>>,
     ) -> Result<(), ServeError> {
-        tokio::pin!(serving);
+        let mut serving = Box::pin(serving);
         tokio::select! {
             ended = &mut serving => return ended,
             () = terminated() => self.stop(),
         }
-        serving.await
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = terminated() => {}
+        }
+        let dispatcher = &self.0.service.dispatcher;
+        let remaining = dispatcher.running();
+        drop(serving);
+        dispatcher.drain(clock::now()).await;
+        if remaining == 0 { Ok(()) } else { Err(ServeError::Unfinished { remaining }) }
     }
 }
 

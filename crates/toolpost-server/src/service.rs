@@ -38,6 +38,7 @@ mod rounds;
 mod seal;
 pub(crate) mod session;
 
+pub(crate) use headers::undoubled;
 pub(crate) use intake::{Era, Incoming, Intake, Method};
 pub(crate) use outbox::Outbox;
 

@@ -29,17 +29,25 @@ async fn method_and_name_are_required_and_must_agree() {
         [("Mcp-Method", "")].as_slice(),
         &[("Mcp-Method", "tools/list")],
         &[("Mcp-Method", "Tools/Call")],
-        &[("Mcp-Method", "tools/call"), ("mcp-method", "tools/call")],
+        &[("Mcp-Method", "tools/call"), ("mcp-method", "tools/list")],
         &[("Mcp-Name", "")],
         &[("Mcp-Name", "ask")],
-        &[("Mcp-Name", "mirror"), ("mcp-name", "mirror")],
+        &[("Mcp-Name", "mirror"), ("mcp-name", "ask")],
         &[("Mcp-Name", "=?base64?bWlycm9y")],
         &[("Mcp-Name", "=?BASE64?bWlycm9y?=")],
         &[("Mcp-Name", "=?base64?bWlycm9?=")],
     ] {
         assert_eq!(mirror(wire, json!({}), headers).await, refused, "{headers:?}");
     }
-    for headers in [[("mcp-NAME", "  mirror ")].as_slice(), &[("Mcp-Name", "=?base64?bWlycm9y?=")], &[]] {
+    for headers in [
+        [("mcp-NAME", "  mirror ")].as_slice(),
+        &[("Mcp-Name", "=?base64?bWlycm9y?=")],
+        &[],
+        // Doubled by a proxy, a header is one.
+        &[("Mcp-Name", "mirror"), ("mcp-name", "mirror")],
+        &[("Mcp-Method", "tools/call"), ("mcp-method", "tools/call")],
+        &[("Mcp-Method", "tools/call, tools/call")],
+    ] {
         assert_eq!(mirror(wire, json!({}), headers).await.0, 200, "{headers:?}");
     }
     // A URI is the name of what is read.
@@ -61,7 +69,8 @@ async fn annotated_arguments_are_held_against_their_headers() {
         (json!({ "text": "Hello" }), &[("Mcp-Param-Text", "=?base64?/w==?=")], false),
         (json!({ "text": "Hello" }), &[("Mcp-Param-Text", "hello")], false),
         (json!({ "text": "Hello" }), &[], false),
-        (json!({ "text": "Hello" }), &[("Mcp-Param-Text", "Hello"), ("mcp-param-text", "Hello")], false),
+        (json!({ "text": "Hello" }), &[("Mcp-Param-Text", "Hello"), ("mcp-param-text", "Hello")], true),
+        (json!({ "text": "Hello" }), &[("Mcp-Param-Text", "Hello"), ("mcp-param-text", "hello")], false),
         (json!({ "text": "=?base64?SGVsbG8=" }), &[("Mcp-Param-Text", "=?base64?SGVsbG8=")], true),
         (json!({ "text": "grüß" }), &[("Mcp-Param-Text", "=?base64?Z3LDvMOf?=")], true),
         (json!({ "text": null }), &[], true),

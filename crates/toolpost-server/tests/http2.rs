@@ -5,40 +5,11 @@ mod common;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use common::streams::{connect, request, within};
 use common::{Watch, builder, call, serve};
-use http::Request;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
-use toolpost_server::Server;
-
-async fn connect(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> SendRequest<Full<Bytes>> {
-    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
-/// A connection in memory, which a paused clock cannot overtake.
-fn within(server: &Server) -> DuplexStream {
-    let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let server = server.clone();
-    tokio::spawn(async move { server.serve_connection(theirs).await });
-    ours
-}
-
-fn request(host: &str, message: &Value) -> Request<Full<Bytes>> {
-    Request::post(format!("http://{host}/mcp"))
-        .header("content-type", "application/json")
-        .header("mcp-protocol-version", "2026-07-28")
-        .header("mcp-method", message["method"].as_str().unwrap())
-        .header("mcp-name", message["params"]["name"].as_str().unwrap())
-        .body(Full::new(Bytes::from(message.to_string())))
-        .unwrap()
-}
 
 #[tokio::test]
 async fn many_streams_of_one_connection_each_get_their_own_answer() {

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::sync::ReusableBoxFuture;
 
+use super::seat::Held;
+use super::sessions::InUse;
 use crate::Reply;
 
 type Place = ReusableBoxFuture<'static, Reply>;
@@ -24,6 +26,9 @@ pub(crate) struct Answering {
     /// None once it is answered.
     call: Option<Place>,
     spare: Option<Arc<Spare>>,
+    /// What is kept as long as the call is, and given back with it: the bytes of its request, its session.
+    held: Option<Held>,
+    session: Option<InUse>,
 }
 
 impl Spare {
@@ -40,7 +45,7 @@ impl Spare {
             }
             None => Place::new(call),
         };
-        Answering { call: Some(call), spare: Some(Arc::clone(self)) }
+        Answering { call: Some(call), spare: Some(Arc::clone(self)), held: None, session: None }
     }
 
     fn keep(&self, place: Place) {
@@ -58,7 +63,19 @@ impl Spare {
 impl Answering {
     /// A call in a box that ends with it.
     pub(crate) fn alone(call: impl Future<Output = Reply> + Send + 'static) -> Self {
-        Self { call: Some(Place::new(call)), spare: None }
+        Self { call: Some(Place::new(call)), spare: None, held: None, session: None }
+    }
+
+    /// The call of a request that counts as `held`.
+    pub(crate) fn keeping(mut self, held: Option<Held>) -> Self {
+        self.held = held;
+        self
+    }
+
+    /// A call within a session, which is in use until it is answered.
+    pub(crate) fn within(mut self, session: Option<InUse>) -> Self {
+        self.session = session;
+        self
     }
 }
 
@@ -72,6 +89,8 @@ impl Future for Answering {
         if let (Some(call), Some(spare)) = (self.call.take(), &self.spare) {
             spare.keep(call);
         }
+        self.held = None;
+        self.session = None;
         Poll::Ready(reply)
     }
 }

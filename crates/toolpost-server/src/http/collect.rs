@@ -1,7 +1,8 @@
-//! Reads a request's body, within a bound and within a time.
+//! Reads a request's body, within a bound, within a time, and within what the server may keep.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 use tokio::time::Sleep;
 
+use super::seat::{Held, Receiving, Seat};
 use crate::clock;
+
+/// A body that comes in one piece is not counted if it is no longer than this.
+pub(crate) const SMALL: usize = 16 << 10;
 
 /// Why a body could not be had.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,20 +25,29 @@ pub(crate) enum Uncollected {
     TimedOut,
     /// The connection broke.
     Broken,
+    /// Too much is kept already.
+    Busy,
 }
 
-/// Reads `body` if it has at most `limit` bytes and takes at most `patience`, plus a second for each
-/// KiB that has arrived. A body that comes in one piece is not copied.
+/// A body, and what it counts as.
+pub(crate) struct Collected {
+    pub(crate) bytes: Bytes,
+    pub(crate) held: Option<Held>,
+}
+
+/// Reads `body` if it has at most `limit` bytes and comes in time. A body that comes in one piece is not
+/// copied.
 pub(crate) async fn collect<B: Body>(
     body: B,
     limit: usize,
-    patience: Duration,
-) -> Result<Bytes, Uncollected> {
+    seat: &Arc<Seat>,
+) -> Result<Collected, Uncollected> {
     if (limit as u64) < body.size_hint().lower() {
         return Err(Uncollected::TooLarge);
     }
     let mut body = pin!(body);
-    let mut patience = Patience { allowed: patience, received: 0, waited: false, timer: None };
+    let mut patience = Patience { seat, received: 0, waits: None };
+    let mut held = None;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while !body.is_end_stream() {
@@ -50,40 +64,56 @@ pub(crate) async fn collect<B: Body>(
         }
         if first.is_empty() {
             first = data.copy_to_bytes(size);
+            if SMALL < size || !body.is_end_stream() {
+                keep(&mut held, seat, size)?;
+            }
             continue;
         }
         if rest.is_empty() {
             rest.reserve(first.len() + size);
             rest.extend_from_slice(&first);
         }
+        // Before there are more of them: what is refused is not kept first.
+        keep(&mut held, seat, rest.capacity().max(rest.len() + size))?;
         rest.extend_from_slice(&data.copy_to_bytes(size));
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(Collected { bytes: if rest.is_empty() { first } else { rest.freeze() }, held })
 }
 
-/// How long a client may take. Most bodies are there at once, so the timer is made late.
-struct Patience {
-    allowed: Duration,
+fn keep(held: &mut Option<Held>, seat: &Arc<Seat>, bytes: usize) -> Result<(), Uncollected> {
+    let held = held.get_or_insert_with(|| Held::new(seat));
+    if held.keep(bytes) { Ok(()) } else { Err(Uncollected::Busy) }
+}
+
+/// How long a client may take. Most bodies are there at once, so the timer is made when one is not.
+struct Patience<'a> {
+    seat: &'a Arc<Seat>,
     received: usize,
-    /// Whether it has been waited for before: the first poll of a body never has it.
-    waited: bool,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    waits: Option<Waits>,
 }
 
-impl Patience {
+struct Waits {
+    start: Instant,
+    timer: Pin<Box<Sleep>>,
+    _receiving: Receiving,
+}
+
+impl Patience<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.waited {
-            self.waited = true;
-            return Poll::Pending;
-        }
-        let (start, timer) =
-            self.timer.get_or_insert_with(|| (clock::now(), Box::pin(clock::sleep(self.allowed))));
-        while timer.as_mut().poll(cx).is_ready() {
-            let due = *start + self.allowed + Duration::from_secs((self.received >> 10) as u64);
+        let limits = &self.seat.http.limits;
+        let allowed = limits.body_timeout.min(limits.body_deadline);
+        let waits = self.waits.get_or_insert_with(|| Waits {
+            start: clock::now(),
+            timer: Box::pin(clock::sleep(allowed)),
+            _receiving: self.seat.receive(),
+        });
+        while waits.timer.as_mut().poll(cx).is_ready() {
+            let earned = Duration::from_secs((self.received >> 10) as u64);
+            let due = waits.start + (limits.body_timeout + earned).min(limits.body_deadline);
             if due <= clock::now() {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(due.into());
+            waits.timer.as_mut().reset(due.into());
         }
         Poll::Pending
     }

@@ -2,77 +2,96 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::guarded::{Ahead, Guarded};
 use super::respond::{empty, refusal};
+use super::seat::Seat;
+use super::streams::Streams;
 use super::{Body, Http};
 
-/// Serves the requests of one connection until it ends, or until the server stops and the last of
-/// them is answered.
-pub(crate) async fn serve<I>(http: Arc<Http>, mut io: I)
+/// What an HTTP/2 client may send ahead on one stream, and on all of a connection.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// What an HTTP/2 stream keeps of an answer that the client's window stops.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// Serves the requests of one connection until it ends, or until it is told to leave and the last call is
+/// answered.
+///
+/// A client that closes its half has gone: a closed connection looks the same, and has to cancel its calls.
+/// What can be answered at once still is.
+pub(crate) async fn serve<I>(seat: Arc<Seat>, mut io: I)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let limits = http.limits;
+    let limits = seat.http.limits;
     let begun = tokio::select! {
         begun = timeout(limits.header_timeout, begin(&mut io)) => begun,
-        () = http.stop.cancelled() => return,
+        () = seat.leave.cancelled() => return,
     };
     let Ok(Ok(ahead)) = begun else { return };
     let modern = ahead.is_preface();
-    let io = Guarded::new(io, ahead, limits.write_timeout);
+    let io = TokioIo::new(Guarded::new(io, ahead, Arc::clone(&seat), !modern));
     let answer = {
-        let http = Arc::clone(&http);
+        let seat = Arc::clone(&seat);
         service_fn(move |request| {
-            let http = Arc::clone(&http);
-            async move { Ok::<_, Infallible>(http.route(request).await) }
+            let seat = Arc::clone(&seat);
+            async move { Ok::<_, Infallible>(route(seat, request).await) }
         })
     };
     // A connection that fails is its client's concern: there is nobody left to tell.
     if modern {
-        let streams = Streams(TaskTracker::new());
+        let streams = Streams { tasks: TaskTracker::new(), patience: limits.write_timeout };
         let mut builder = http2::Builder::new(streams.clone());
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(limits.header_timeout);
-        let mut connection = pin!(builder.serve_connection(io, answer));
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            () = http.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                let _ended = connection.await;
-            }
+        {
+            let connection = pin!(builder.serve_connection(io, answer));
+            drive(connection, &seat, |connection| connection.graceful_shutdown()).await;
         }
-        streams.0.close();
-        streams.0.wait().await;
+        streams.tasks.close();
+        streams.tasks.wait().await;
     } else {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            // Of the time between two requests; a head that has begun is timed by the guard.
+            .header_read_timeout(limits.idle_timeout.max(limits.header_timeout))
             .max_buf_size(limits.header_bytes.max(8 << 10));
-        let mut connection = pin!(builder.serve_connection(io, answer));
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            () = http.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                let _ended = connection.await;
-            }
-        }
+        let connection = pin!(builder.serve_connection(io, answer));
+        drive(connection, &seat, |connection| connection.graceful_shutdown()).await;
+    }
+}
+
+/// Runs a connection to its end. Once it is told to leave, a request that is not read whole is waited for
+/// no longer than a moment, and one that is, until it is answered.
+async fn drive<C: Future>(mut connection: Pin<&mut C>, seat: &Seat, end: impl FnOnce(Pin<&mut C>)) {
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = seat.leave.cancelled() => end(connection.as_mut()),
+    }
+    tokio::select! {
+        _ = connection => {}
+        () = seat.quiet() => {}
     }
 }
 
@@ -89,35 +108,25 @@ async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Ahead> {
     Ok(ahead)
 }
 
-impl Http {
-    /// The paths there are: the endpoint's, and two for whoever watches the process.
-    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let path = request.uri().path();
-        if path == self.path {
-            return self.respond(request).await;
-        }
-        match (request.method(), path) {
-            (&Method::GET | &Method::HEAD, "/livez") => empty(StatusCode::NO_CONTENT),
-            (&Method::GET | &Method::HEAD, "/readyz") if self.is_ready() => empty(StatusCode::NO_CONTENT),
-            (&Method::GET | &Method::HEAD, "/readyz") => empty(StatusCode::SERVICE_UNAVAILABLE),
-            _ => refusal(StatusCode::NOT_FOUND, "nothing is served at this path"),
-        }
+/// The paths there are: the endpoint's, and two for whoever watches the process.
+async fn route(seat: Arc<Seat>, request: Request<Incoming>) -> Response<Body> {
+    let (http, path) = (&seat.http, request.uri().path());
+    if path == http.path {
+        return Http::respond(seat, request).await;
     }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.stop.is_cancelled() && !self.service.dispatcher.is_draining()
+    match (request.method(), path) {
+        (&Method::GET | &Method::HEAD, "/livez") => empty(StatusCode::NO_CONTENT),
+        (&Method::GET | &Method::HEAD, "/readyz") if http.is_ready() => empty(StatusCode::NO_CONTENT),
+        (&Method::GET | &Method::HEAD, "/readyz") => empty(StatusCode::SERVICE_UNAVAILABLE),
+        _ => {
+            let why = format!("nothing is served at this path; MCP is served at `{}`", http.path);
+            refusal(StatusCode::NOT_FOUND, why)
+        }
     }
 }
 
-/// Runs the streams of one HTTP/2 connection, and counts them.
-#[derive(Clone)]
-struct Streams(TaskTracker);
-
-impl<F> hyper::rt::Executor<F> for Streams
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+impl Http {
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.stop.is_cancelled() && !self.service.dispatcher.is_draining()
     }
 }

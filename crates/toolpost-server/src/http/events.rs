@@ -3,11 +3,14 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
+use serde_json::value::RawValue;
 use tokio::time::Sleep;
+use toolpost_protocol::{Code, Error, Frame, Id, Limits};
 
 use super::answering::Answering;
 use crate::Reply;
@@ -60,11 +63,63 @@ pub(crate) async fn first(mut call: Answering, outbox: Arc<Outbox>, keep_alive: 
     First::Events(EventStream { outbox, state, keep_alive, silence })
 }
 
+/// A call that has nothing to say before it is answered: it comes to one object, unless it is silent for too
+/// long. The timer is made when the call waits, which most do not.
+pub(crate) struct Silent<C> {
+    call: Option<C>,
+    /// For how long it may be silent, if it may become a stream.
+    allowed: Option<Duration>,
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+impl<C> Silent<C> {
+    pub(crate) const fn new(call: C, allowed: Option<Duration>) -> Self {
+        Self { call: Some(call), allowed, silence: None }
+    }
+}
+
+impl<C: Future<Output = Reply> + Send + Unpin + 'static> Future for Silent<C> {
+    type Output = First;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<First> {
+        let Some(call) = &mut self.call else { return Poll::Ready(First::Reply(Reply::accepted())) };
+        if let Poll::Ready(reply) = Pin::new(call).poll(cx) {
+            self.call = None;
+            return Poll::Ready(First::Reply(reply));
+        }
+        let Some(allowed) = self.allowed else { return Poll::Pending };
+        let silence = self.silence.get_or_insert_with(|| Box::pin(clock::sleep(allowed)));
+        ready!(silence.as_mut().poll(cx));
+        let Some(call) = self.call.take() else { return Poll::Pending };
+        Poll::Ready(First::Events(
+            EventStream::new(Answering::alone(call), Arc::default(), allowed).at_once(),
+        ))
+    }
+}
+
 impl EventStream {
     /// A stream of what `call` says, from its start on.
     pub(crate) fn new(call: Answering, outbox: Arc<Outbox>, keep_alive: Duration) -> Self {
         let silence = Box::pin(clock::sleep(keep_alive));
         Self { outbox, state: State::Running(call), keep_alive, silence }
+    }
+
+    /// Says that it is alive as soon as it is read.
+    fn at_once(mut self) -> Self {
+        self.silence.as_mut().reset(clock::now().into());
+        self
+    }
+
+    /// Ends the stream in place of sending `bytes`, for which there is no room; what is to be sent instead.
+    #[cold]
+    pub(crate) fn give_up(&mut self, bytes: &[u8]) -> Bytes {
+        self.state = State::Ended;
+        let last = memchr::memmem::rfind(bytes, DATA).map_or(0, |at| at + DATA.len());
+        let mut out = Vec::new();
+        if let Some(reply) = too_much(&bytes[last..]).bytes {
+            event(&mut out, &reply);
+        }
+        out.into()
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
@@ -115,9 +170,26 @@ impl fmt::Debug for EventStream {
     }
 }
 
+/// The answer in place of one that begins with `head`, and for which there is no room.
+#[cold]
+pub(crate) fn too_much(head: &[u8]) -> Reply {
+    let id = head.strip_prefix(br#"{"jsonrpc":"2.0","id":"#).and_then(|rest| {
+        serde_json::Deserializer::from_slice(rest).into_iter::<Box<RawValue>>().next()?.ok()
+    });
+    let id = id.and_then(|id| Frame::parse(id.get().to_owned().into(), &Limits::new()).ok());
+    let id = id.and_then(|id| Id::read(id.root()));
+    let why = "it was done, and its answer cannot be kept: too many answers wait for clients that do not read \
+               them; ask again later if it does no harm to do it twice";
+    let data = serde_json::json!({ "reason": "too_many_unread_answers" });
+    let error = Error::new(Code::INTERNAL_ERROR, why).with_data(&data);
+    Reply::error(StatusCode::SERVICE_UNAVAILABLE, &id.unwrap_or(Id::NULL), &error)
+}
+
+const DATA: &[u8] = b"event: message\ndata: ";
+
 fn event(out: &mut Vec<u8>, message: &[u8]) {
     out.reserve(message.len() + 24);
-    out.extend_from_slice(b"event: message\ndata: ");
+    out.extend_from_slice(DATA);
     out.extend_from_slice(message);
     out.extend_from_slice(b"\n\n");
 }

@@ -3,11 +3,12 @@
 //! A page in a browser can make its own name resolve to a loopback address and so reach a local
 //! server; the two headers are what gives it away.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 /// The names under which the endpoint may be addressed, and the pages that may address it.
 #[derive(Clone, Debug, Default)]
@@ -19,26 +20,32 @@ pub(crate) struct Gate {
 }
 
 /// Why a request was turned away.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TurnedAway {
     pub(crate) status: StatusCode,
-    pub(crate) why: &'static str,
+    pub(crate) why: Cow<'static, str>,
 }
 
-const fn forbidden(why: &'static str) -> TurnedAway {
-    TurnedAway { status: StatusCode::FORBIDDEN, why }
+/// Why this `value` of the header called `what` is refused, and who can change that.
+#[cold]
+fn forbidden(what: &str, value: &str, remedy: &str) -> TurnedAway {
+    let shown: String = value.chars().take(100).collect();
+    let why = format!("the {what} `{shown}` is not allowed here; the server allows it by `{remedy}`");
+    TurnedAway { status: StatusCode::FORBIDDEN, why: why.into() }
 }
 
 impl Gate {
-    /// Lets the request in, or says why not.
-    pub(crate) fn admit(&self, parts: &Parts) -> Result<(), TurnedAway> {
+    /// Lets the request in, with the origin of the page it comes from if it does; or says why not.
+    pub(crate) fn admit<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, TurnedAway> {
         self.admit_host(&parts.uri, &parts.headers)?;
         self.admit_origin(&parts.headers)
     }
 
     fn admit_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), TurnedAway> {
-        const MISSING: TurnedAway =
-            TurnedAway { status: StatusCode::BAD_REQUEST, why: "exactly one readable Host is required" };
+        const MISSING: TurnedAway = TurnedAway {
+            status: StatusCode::BAD_REQUEST,
+            why: Cow::Borrowed("exactly one readable Host is required"),
+        };
         let mut values = headers.get_all(HOST).iter();
         let header = values.next();
         if values.next().is_some() {
@@ -46,25 +53,34 @@ impl Gate {
         }
         let header = header.map(|value| value.to_str().map_err(|_| MISSING)).transpose()?;
         let authority = uri.authority().map(http::uri::Authority::as_str);
-        let known = |host: &str| self.knows_host(host);
-        match (authority, header) {
-            (None, None) => Err(MISSING),
-            // Both, where both are given: neither may vouch for the other.
-            (authority, header) if authority.into_iter().chain(header).all(known) => Ok(()),
-            _ => Err(forbidden("this Host is not allowed here")),
+        if authority.is_none() && header.is_none() {
+            return Err(MISSING);
+        }
+        // Both, where both are given: neither may vouch for the other.
+        match authority.into_iter().chain(header).find(|host| !self.knows_host(host)) {
+            None => Ok(()),
+            Some(stranger) => Err(forbidden("Host", stranger, "allow_host")),
         }
     }
 
-    fn admit_origin(&self, headers: &HeaderMap) -> Result<(), TurnedAway> {
+    fn admit_origin<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a HeaderValue>, TurnedAway> {
         let mut values = headers.get_all(ORIGIN).iter();
-        let Some(origin) = values.next() else { return Ok(()) };
+        let Some(origin) = values.next() else { return Ok(None) };
         let known = values.next().is_none() && origin.to_str().is_ok_and(|origin| self.knows_origin(origin));
-        if known { Ok(()) } else { Err(forbidden("this Origin is not allowed here")) }
+        if known {
+            return Ok(Some(origin));
+        }
+        Err(forbidden("Origin", &String::from_utf8_lossy(origin.as_bytes()), "allow_origin"))
+    }
+
+    /// Knows `host` from now on: a name or an address, with brackets and port or without.
+    pub(crate) fn allow_host(&mut self, host: &str) {
+        self.hosts.push(bare(without_port(host)).to_owned());
     }
 
     fn knows_host(&self, authority: &str) -> bool {
         let host = without_port(authority);
-        is_loopback(host) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+        is_loopback(host) || self.hosts.iter().any(|known| is_same_host(known, bare(host)))
     }
 
     fn knows_origin(&self, origin: &str) -> bool {
@@ -92,11 +108,23 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
+/// An IPv6 address without its brackets; anything else as it is.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Names are the same in any case, IPv6 addresses in any way of writing them.
+fn is_same_host(known: &str, host: &str) -> bool {
+    let address = |host: &str| host.parse::<Ipv6Addr>().ok();
+    known.eq_ignore_ascii_case(host)
+        || (host.contains(':') && address(known).is_some() && address(known) == address(host))
+}
+
 fn is_loopback(host: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;
     }
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = bare(host);
     matches!(bare, "127.0.0.1" | "::1") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -105,8 +133,11 @@ mod tests {
     use super::*;
 
     fn admits(host: &[&str], origin: &[&str]) -> Option<u16> {
-        let gate =
-            Gate { hosts: vec!["mcp.example.com".into()], origins: vec!["https://app.example.com".into()] };
+        let mut gate = Gate::default();
+        for host in ["mcp.example.com", "fd00::1", "[fd00::2]", "proxy.example.com:8443"] {
+            gate.allow_host(host);
+        }
+        gate.origins.push("https://app.example.com".into());
         let mut request = http::Request::builder().uri("/mcp");
         for host in host {
             request = request.header(HOST, *host);
@@ -122,6 +153,8 @@ mod tests {
     fn host_and_origin_are_checked_each_alone() {
         for host in
             ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "mcp.example.com:443"]
+                .into_iter()
+                .chain(["[fd00::1]:80", "[fd00:0:0::1]", "[fd00::2]", "proxy.example.com"])
         {
             assert_eq!(admits(&[host], &[]), None, "{host}");
         }

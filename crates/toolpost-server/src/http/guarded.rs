@@ -1,15 +1,15 @@
-//! A connection that does not wait for ever for a client that does not read.
+//! A connection that does not wait for ever for its client: one that does not read, or does not go on.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::seat::Seat;
 use crate::clock;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
@@ -63,51 +63,137 @@ impl Ahead {
     }
 }
 
-/// A connection whose writes fail once the client has read nothing for too long.
+/// How long a connection that is closed under a client that still sends is read from, so that the client
+/// gets to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A connection that fails once the client has read nothing for too long, or has taken too long over the
+/// head of a request.
 pub(crate) struct Guarded<I> {
-    io: TokioIo<I>,
+    io: I,
     ahead: Ahead,
-    patience: Duration,
+    seat: Arc<Seat>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// While a head is being received: how many requests had begun before it.
+    head: Option<usize>,
+    /// Runs while the rest of a head is waited for.
+    unfinished: Option<Pin<Box<Sleep>>>,
+    /// Whether the client has closed its half, and hyper has been told.
+    end: End,
+    /// Runs from the moment our half is closed.
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Open,
+    Seen,
+    Told,
 }
 
 impl<I> Guarded<I> {
-    pub(crate) fn new(io: I, ahead: Ahead, patience: Duration) -> Self {
-        Self { io: TokioIo::new(io), ahead, patience, stalled: None }
+    /// `heads`: whether the client sends one head after the other, as HTTP/1 does.
+    pub(crate) fn new(io: I, ahead: Ahead, seat: Arc<Seat>, heads: bool) -> Self {
+        let head = heads.then_some(0);
+        Self { io, ahead, seat, stalled: None, head, unfinished: None, end: End::Open, lingering: None }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.seat.set_stalled(false);
+            }
             return outcome;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(clock::sleep(self.patience)));
+        let patience = self.seat.http.limits.write_timeout;
+        let seat = &self.seat;
+        let stalled = self.stalled.get_or_insert_with(|| {
+            seat.set_stalled(true);
+            Box::pin(clock::sleep(patience))
+        });
         stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// What follows from having read `read` bytes, none of which is the end; `None` if nothing was there.
+    fn received(&mut self, cx: &mut Context<'_>, read: Option<usize>) -> Poll<io::Result<()>> {
+        let idle = !self.seat.is_asked();
+        match read {
+            Some(0) if self.end == End::Open => {
+                // What came before the end may have been a whole request that can be answered at once.
+                self.end = End::Seen;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(0) => {
+                self.end = End::Told;
+                Poll::Ready(Ok(()))
+            }
+            Some(_) => {
+                if idle && self.head.is_some() {
+                    self.head = Some(self.seat.begun());
+                }
+                Poll::Ready(Ok(()))
+            }
+            None if idle && self.head == Some(self.seat.begun()) => {
+                let wait = self.seat.http.limits.header_timeout;
+                let unfinished = self.unfinished.get_or_insert_with(|| Box::pin(clock::sleep(wait)));
+                unfinished.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+            None => {
+                self.unfinished = None;
+                Poll::Pending
+            }
+        }
     }
 }
 
-impl<I: AsyncRead + Unpin> Read for Guarded<I> {
+impl<I: AsyncRead + Unpin> Guarded<I> {
+    /// Reads what the client still sends, and throws it away; ready when it has closed or time is up.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.lingering.get_or_insert_with(|| Box::pin(clock::sleep(LINGER)));
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scrap = [0; 4 << 10];
+        for _ in 0..16 {
+            let mut scrap = ReadBuf::new(&mut scrap);
+            match Pin::new(&mut self.io).poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Guarded<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
+        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_passed() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+        let before = buf.filled().len();
+        if !self.ahead.is_passed() {
+            buf.put_slice(self.ahead.pass(buf.remaining()));
+            // With what follows, if it is there: a first read that small would make hyper's buffer grow. An
+            // end or an error shows again at the next read.
+            if buf.remaining() != 0 {
+                let _what_follows = Pin::new(&mut self.io).poll_read(cx, buf);
+            }
+            return Poll::Ready(Ok(()));
         }
-        let fits = buf.remaining();
-        buf.put_slice(self.ahead.pass(fits));
-        // With what follows, if it is there: a first read that small would make hyper's buffer grow. An
-        // error shows again at the next read.
-        if buf.remaining() != 0 {
-            let _what_follows = Pin::new(&mut self.io).poll_read(cx, buf);
+        match Pin::new(&mut self.io).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => self.received(cx, Some(buf.filled().len() - before)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.received(cx, None),
         }
-        Poll::Ready(Ok(()))
     }
 }
 
-impl<I: AsyncWrite + Unpin> Write for Guarded<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
         self.judge(cx, outcome)
@@ -119,8 +205,14 @@ impl<I: AsyncWrite + Unpin> Write for Guarded<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.judge(cx, outcome)
+        if self.lingering.is_none() {
+            let outcome = Pin::new(&mut self.io).poll_shutdown(cx);
+            ready!(self.judge(cx, outcome))?;
+            if self.end != End::Open || !self.seat.has_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_linger(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

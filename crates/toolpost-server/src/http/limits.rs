@@ -3,30 +3,56 @@
 use std::time::Duration;
 
 /// Bounds on what HTTP clients may cost.
+///
+/// An address is one IPv4 address, or one /64 of IPv6. Whoever comes from loopback may be a proxy for many,
+/// and has no address in this sense: what is said of one address binds nobody there.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HttpLimits {
-    /// Connections at once. Default: 1,024.
+    /// Connections at once. When so many are open, the one that has been idle for longest gives way, of the
+    /// address that has the most; if a request runs on each of them, the newcomer is answered with 503. A
+    /// sixteenth of the places is kept for addresses with fewer than four connections. Default: 1,024.
     pub connections: usize,
-    /// Connections at once from one address that is not loopback. Default: 64.
+    /// Connections at once from one address. Behind a proxy on another machine all clients have one address:
+    /// set it to [`connections`](Self::connections) there. Default: 256.
     pub connections_per_address: usize,
     /// HTTP/2 streams at once on one connection. Default: 100.
     pub streams: u32,
     /// Bytes of one request's headers. Default: 16 KiB.
     pub header_bytes: usize,
-    /// The longest a client may take to send the headers of a request, and to stay connected without
-    /// sending one. Default: 30 s.
+    /// The longest a client may take to send the headers of a request once it has begun, and to send
+    /// anything after it has connected. Default: 30 s.
     pub header_timeout: Duration,
+    /// The longest a connection may stay open between two requests. Load balancers keep theirs for 60 s, and
+    /// must be the first to close. Default: 75 s.
+    pub idle_timeout: Duration,
     /// The longest a client may take to send a body; every KiB that has arrived adds a second.
     /// Default: 30 s.
     pub body_timeout: Duration,
-    /// The longest a client may take to read anything of what is sent to it. Default: 30 s.
+    /// The longest a client may take to send a body, however much of it has arrived. Default: 2 min.
+    pub body_deadline: Duration,
+    /// Bytes of requests that are being received or answered, and of answers that are not sent yet, of all
+    /// clients together. What is beyond is answered with 503. A body or an answer of less than 16 KiB is not
+    /// counted over HTTP/1 if it needs no waiting. Default: 128 MiB.
+    pub buffered_bytes: usize,
+    /// The same for one connection. A single message may always have as many bytes as messages may have.
+    /// Default: 8 MiB.
+    pub buffered_bytes_per_connection: usize,
+    /// The longest a client may take to read anything of what is sent to it, or of one HTTP/2 answer.
+    /// Default: 30 s.
     pub write_timeout: Duration,
-    /// How often a silent event stream says that it is alive. Default: 15 s.
+    /// How long a call is silent before its answer becomes an event stream, for clients that name
+    /// `text/event-stream` in `Accept`; and how often a silent event stream says that it is alive.
+    /// Default: 15 s.
     pub keep_alive: Duration,
-    /// Legacy sessions at once. Default: 1,000.
+    /// Legacy sessions at once. When there are so many, one that is not in use gives way: of whoever holds
+    /// the most, one that was never used after `initialize`, or else the one that has been idle for longest.
+    /// If all are in use, the newcomer is answered with 503. Default: 1,000.
     pub sessions: usize,
-    /// How long a legacy session may be idle before it is forgotten. Default: 5 min.
+    /// Legacy sessions at once of one principal; of one address where nobody says who calls. Default: 100.
+    pub sessions_per_principal: usize,
+    /// How long a legacy session may be idle before it is forgotten: without a request running, and without
+    /// an open stream. Default: 30 min.
     pub session_idle: Duration,
     /// Legacy calls at once that outlive the connection they came on. Default: 256.
     pub detached_calls: usize,
@@ -36,15 +62,20 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections: 1_024,
-            connections_per_address: 64,
+            connections_per_address: 256,
             streams: 100,
             header_bytes: 16 << 10,
             header_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            body_deadline: Duration::from_secs(120),
+            buffered_bytes: 128 << 20,
+            buffered_bytes_per_connection: 8 << 20,
             write_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             sessions: 1_000,
-            session_idle: Duration::from_secs(300),
+            sessions_per_principal: 100,
+            session_idle: Duration::from_secs(30 * 60),
             detached_calls: 256,
         }
     }

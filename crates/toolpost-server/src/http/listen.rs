@@ -6,12 +6,29 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::timeout_at;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{timeout, timeout_at};
 
-use super::{Http, connection};
-use crate::{ServeError, clock};
+use super::seat::{Seat, address_of};
+use super::{Http, HttpLimits, connection};
+use crate::{ServeError, clock, log};
+
+/// An address with fewer connections than this may have one of the places that are kept.
+const FEW: usize = 4;
+
+/// Of so many places, one is kept.
+const KEPT: usize = 16;
+
+/// Connections that are told that there is no room, at once; what is beyond is closed without a word.
+const REFUSALS: usize = 64;
+
+/// How long such a one may take to read that.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
+    content-type: text/plain\r\ncontent-length: 21\r\n\r\ntoo many connections\n";
 
 /// Serves `listener` until the server stops, then lets what runs finish within `grace`.
 ///
@@ -24,20 +41,27 @@ pub(crate) async fn listen(
     grace: Duration,
 ) -> Result<(), ServeError> {
     let mut guests = Guests::default();
+    let address = listener.local_addr()?;
+    log::serves(address, &http.path);
     loop {
         tokio::select! {
             biased;
             () = http.stop.cancelled() => break,
-            Some(left) = guests.tasks.join_next() => guests.leave(left.ok()),
+            Some(left) = guests.tasks.join_next_with_id() => guests.leave(left),
+            Some(_) = guests.refused.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => guests.enter(&http, stream, peer.ip()),
                 Err(error) if is_of_one_connection(&error) => {}
-                // No descriptors left, most likely: some will be freed.
-                Err(_) => clock::sleep(Duration::from_millis(100)).await,
+                // No descriptors left, most likely: one is freed.
+                Err(_) => {
+                    guests.evict(|_| true);
+                    clock::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }
     drop(listener);
+    log::stops(address, http.service.dispatcher.running());
     let deadline = clock::now() + grace;
     let finished = timeout_at(deadline.into(), async { while guests.tasks.join_next().await.is_some() {} });
     let _elapsed = finished.await;
@@ -48,45 +72,96 @@ pub(crate) async fn listen(
     }
 }
 
-/// The connections there are, by the address they come from.
+/// The connections there are.
 #[derive(Default)]
 struct Guests {
-    tasks: JoinSet<IpAddr>,
-    by_address: HashMap<IpAddr, usize>,
+    tasks: JoinSet<()>,
+    /// Those that were not told to leave.
+    seats: HashMap<Id, Arc<Seat>>,
+    /// How many of them each address has; those from loopback are counted together.
+    counts: HashMap<Option<IpAddr>, usize>,
+    /// Those that are told that there is no room.
+    refused: JoinSet<()>,
 }
 
 impl Guests {
-    /// Serves a connection, or closes it at once if there are too many.
-    fn enter(&mut self, http: &Arc<Http>, stream: TcpStream, address: IpAddr) {
-        let limits = &http.limits;
-        let from_there = self.by_address.get(&address).copied().unwrap_or(0);
-        // Whoever comes from loopback may be a proxy for many.
-        let crowd = limits.connections_per_address <= from_there && !address.is_loopback();
-        if limits.connections <= self.tasks.len() || crowd || stream.set_nodelay(true).is_err() {
+    /// Serves a connection, or says that there is no room.
+    fn enter(&mut self, http: &Arc<Http>, stream: TcpStream, ip: IpAddr) {
+        let address = address_of(ip);
+        if !self.has_room(&http.limits, address) {
+            log::turned_away("too many connections");
+            self.refuse(stream);
             return;
         }
-        *self.by_address.entry(address).or_default() += 1;
-        let http = Arc::clone(http);
-        self.tasks.spawn(async move {
-            connection::serve(http, stream).await;
-            address
-        });
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        *self.counts.entry(address).or_default() += 1;
+        let seat = Seat::new(Arc::clone(http), address);
+        let task = self.tasks.spawn(connection::serve(Arc::clone(&seat), stream));
+        self.seats.insert(task.id(), seat);
     }
 
-    fn leave(&mut self, left: Option<IpAddr>) {
-        // A task that panicked has lost its address; count everyone anew when nobody is left.
-        match left {
-            Some(address) => {
-                if let Some(count) = self.by_address.get_mut(&address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.by_address.remove(&address);
+    /// Whether one more from `address` may enter; another may have to leave for it.
+    fn has_room(&mut self, limits: &HttpLimits, address: Option<IpAddr>) -> bool {
+        let here = self.counts.get(&address).copied().unwrap_or(0);
+        // Whoever comes from loopback may be a proxy for many.
+        if address.is_some() && limits.connections_per_address <= here {
+            return self.evict(|seat| seat.address == address);
+        }
+        let kept = if FEW <= here { limits.connections / KEPT } else { 0 };
+        if self.seats.len() < limits.connections - kept {
+            return true;
+        }
+        // Those who were told to leave take a moment to do so.
+        let leaving = self.tasks.len() - self.seats.len();
+        leaving <= limits.connections / KEPT && self.evict(|_| true)
+    }
+
+    /// Tells one of the connections `among` which no request runs to leave: of the address that has the
+    /// most, the one that has been idle for longest. False if there is none.
+    fn evict(&mut self, among: impl Fn(&Seat) -> bool) -> bool {
+        let idle = self.seats.iter().filter(|(_, seat)| among(seat) && !seat.is_busy());
+        let rank = |seat: &Seat| (std::cmp::Reverse(self.counts.get(&seat.address)), seat.used());
+        let Some((&id, _)) = idle.min_by_key(|(_, seat)| rank(seat)) else { return false };
+        self.forget(id).inspect(|seat| seat.leave.cancel()).is_some()
+    }
+
+    /// A task that has ended, by a panic too, gives its place back.
+    fn leave(&mut self, left: Result<(Id, ()), JoinError>) {
+        self.forget(left.map_or_else(|error| error.id(), |(id, ())| id));
+    }
+
+    fn forget(&mut self, id: Id) -> Option<Arc<Seat>> {
+        let seat = self.seats.remove(&id)?;
+        if let Some(count) = self.counts.get_mut(&seat.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&seat.address);
+            }
+        }
+        Some(seat)
+    }
+
+    fn refuse(&mut self, mut stream: TcpStream) {
+        if REFUSALS <= self.refused.len() {
+            return;
+        }
+        self.refused.spawn(async move {
+            let told = async {
+                stream.write_all(REFUSAL).await?;
+                stream.shutdown().await?;
+                // What it has sent is read: else it would see a reset in place of the answer.
+                let mut scrap = [0; 1 << 10];
+                for _ in 0..64 {
+                    if stream.read(&mut scrap).await? == 0 {
+                        break;
                     }
                 }
-            }
-            None if self.tasks.is_empty() => self.by_address.clear(),
-            None => {}
-        }
+                io::Result::Ok(())
+            };
+            let _told_or_not = timeout(REFUSAL_TIME, told).await;
+        });
     }
 }
 

@@ -1,58 +1,100 @@
 //! One HTTP request, one answer: the order of checks, and the status of each outcome.
 
+use std::borrow::Cow;
 use std::future::ready;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
-use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Version};
 use toolpost_protocol::{Code, Error, Frame, Id};
 use toolpost_tool::Principal;
 
+use super::accept::{Accept, readable};
 use super::answering::Answering;
-use super::collect::{Uncollected, collect};
+use super::body::Metered;
+use super::collect::{Collected, SMALL, Uncollected, collect};
 use super::detached::Detached;
-use super::events::{EventStream, First, first};
-use super::{Body, Http};
+use super::events::{EventStream, First, Silent, first, too_much};
+use super::seat::{Held, Seat, Turn};
+use super::sessions::InUse;
+use super::streams::Progress;
+use super::{Body, Http, cors};
 use crate::service::session::{Session, SessionId};
-use crate::service::{Era, Incoming, Intake, Method, Outbox, listen};
-use crate::{Origin, Reply, Unauthenticated};
+use crate::service::{Era, Incoming, Intake, Method, Outbox, listen, undoubled};
+use crate::{Origin, Reply, Unauthenticated, log};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
+/// After how many seconds there may be room again: where bodies or answers are too many, they are ended soon;
+/// sessions that are in use stay longer.
+const BYTES_WAIT: u32 = 5;
+const SESSION_WAIT: u32 = 30;
+
 /// A finished answer in place of the one asked for. Boxed: it is the rare case.
-type Instead = Box<Response<Body>>;
+pub(super) type Instead = Box<Response<Body>>;
 
 impl Http {
     /// Answers one request.
-    pub(crate) async fn respond<B: http_body::Body>(&self, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn respond<B: http_body::Body>(seat: Arc<Seat>, request: Request<B>) -> Response<Body> {
+        let turn = Turn::of(seat);
         let (parts, body) = request.into_parts();
-        match self.admit(&parts) {
-            Err(instead) => *instead,
+        let http2 = parts.version == Version::HTTP_2;
+        let mut page = None;
+        let answered = match turn.http.admit(&parts, &mut page) {
             Ok(principal) => match parts.method {
-                Verb::POST => self.post(parts, body, principal).await.unwrap_or_else(|instead| *instead),
-                Verb::GET => self.tell_session(&parts.headers, &principal),
-                Verb::DELETE => self.delete(&parts.headers, &principal),
-                _ => {
-                    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is served here");
-                    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-                    response
-                }
+                Verb::POST => turn.http.post(&turn, parts, body, principal).await,
+                Verb::GET => turn.http.tell_session(&parts.headers, &principal),
+                Verb::DELETE => turn.http.delete(&parts.headers, &principal),
+                _ => Err(not_served("only POST is served here")),
             },
+            Err(instead) => Err(instead),
+        };
+        let mut response = answered.unwrap_or_else(|instead| {
+            turn.leave_unread();
+            *instead
+        });
+        let known = response.body().known();
+        if http2 || SMALL <= known || response.body().is_stream() {
+            meter(&mut response, &turn, http2.then(Progress::of_task).flatten());
         }
+        if let Some(page) = page {
+            cors::expose(&mut response, *page);
+        }
+        response.body_mut().finish(turn);
+        response
     }
 
-    fn admit(&self, parts: &Parts) -> Result<Principal, Instead> {
-        self.gate.admit(parts).map_err(|away| refused(away.status, away.why))?;
+    /// Who makes the request, if it may be made; an answer that `page`, if the request comes from one, may
+    /// read too.
+    fn admit(&self, parts: &Parts, page: &mut Option<Box<HeaderValue>>) -> Result<Principal, Instead> {
+        let origin = self.gate.admit(parts).map_err(|away| {
+            log::turned_away(&away.why);
+            refused(away.status, away.why)
+        })?;
+        if let Some(origin) = origin {
+            *page = Some(Box::new(origin.clone()));
+            // Browsers ask without saying who asks.
+            if let Some(response) = cors::preflight(parts) {
+                return Err(response);
+            }
+        }
         let Some(authenticate) = &self.authenticate else { return Ok(Principal::anonymous()) };
-        authenticate.authenticate(parts).map_err(|error| {
+        let identified = catch_unwind(AssertUnwindSafe(|| authenticate.authenticate(parts)));
+        let Ok(identified) = identified else {
+            return Err(refused(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "who makes the request could not be established",
+            ));
+        };
+        identified.map_err(|error| {
             let (status, challenge) = match error {
                 Unauthenticated::Challenge(challenge) => (StatusCode::UNAUTHORIZED, challenge),
                 Unauthenticated::Insufficient(challenge) => (StatusCode::FORBIDDEN, challenge),
@@ -67,49 +109,53 @@ impl Http {
 
     async fn post<B: http_body::Body>(
         &self,
+        turn: &Turn,
         parts: Parts,
         body: B,
         principal: Principal,
     ) -> Result<Response<Body>, Instead> {
         let Parts { headers, .. } = parts;
-        if !is_json(&headers) {
-            return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
-        }
-        if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(refused(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "bodies are taken as they are, not compressed",
-            ));
-        }
+        readable(&headers, body.size_hint().exact().is_some())?;
         let accept = Accept::read(&headers);
         if !accept.json {
             return Err(refused(StatusCode::NOT_ACCEPTABLE, "Accept must allow application/json"));
         }
-        let bytes = self.body(body).await?;
+        let Collected { bytes, held } =
+            collect(body, self.message_limit, turn.seat()).await.map_err(|why| self.uncollected(why))?;
         let frame = match Frame::parse(bytes, &self.service.limits) {
             Ok(frame) => frame,
             Err(violation) => return Ok(whole(Reply::violation(violation))),
         };
-        let session = self.session(&headers, &principal);
-        let mut origin = Origin { connection: 0, principal, headers: Some(headers), session: None };
-        if let Found::Session(session) = &session {
-            origin.connection = session.number;
-            origin.session = Some(Arc::clone(session));
+        let session = self.session(&headers, &principal)?;
+        // Anonymous callers are told apart by where they come from.
+        let connection = match turn.crowd {
+            _ if !principal.is_anonymous() => 0,
+            Some(crowd) => crowd,
+            None => self.service.next_connection(),
+        };
+        let mut origin = Origin { connection, principal, headers: Some(headers), session: None };
+        match &session {
+            Found::Session(session) => {
+                origin.connection = session.number;
+                origin.session = Some(Arc::clone(session));
+            }
+            Found::Unknown if is_of_a_session(&frame) => return Err(no_such_session(&Id::NULL)),
+            _ => {}
         }
         match self.service.read(frame, &origin) {
             Incoming::Request(intake) if intake.era == Era::Modern => {
                 // Sessions are of the other era; a header that names one means nothing here.
                 origin.session = None;
-                Ok(self.modern(intake, origin, accept).await)
+                Ok(self.modern(intake, origin, accept, held).await)
             }
-            Incoming::Request(intake) => Box::pin(self.legacy(intake, origin, session, accept)).await,
-            Incoming::Cancel(id) if matches!(session, Found::Session(_)) => {
-                self.service.cancel(&origin, &id);
+            Incoming::Request(intake) => {
+                Box::pin(self.legacy(turn, intake, origin, session, accept, held)).await
+            }
+            Incoming::Cancel(id) => {
+                if origin.session.is_some() {
+                    self.service.cancel(&origin, &id);
+                }
                 Ok(whole(Reply::accepted()))
-            }
-            Incoming::Cancel(_) => Ok(whole(Reply::accepted())),
-            Incoming::Done(reply) if reply.bytes.is_none() && matches!(session, Found::Unknown) => {
-                Err(refused(StatusCode::NOT_FOUND, "there is no such session"))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
         }
@@ -120,6 +166,7 @@ impl Http {
         intake: Intake,
         origin: Origin,
         accept: Accept,
+        held: Option<Held>,
     ) -> impl Future<Output = Response<Body>> + Send {
         if let Some(reply) = self.service.at_once(&intake, &origin) {
             return Either::Left(ready(whole(reply)));
@@ -127,23 +174,32 @@ impl Http {
         // In a box of its own, as is what belongs to a session: what is rare makes no room for itself
         // in what every connection holds.
         Either::Right(if accept.events && intake.wants_events(&origin) {
-            Either::Left(Box::pin(self.observed(intake, origin)))
+            Either::Left(Box::pin(self.observed(intake, origin, held)))
         } else {
-            Either::Right(self.answering(intake, origin, None).map(whole))
+            let silence = self.silence(&intake, accept);
+            let call = self.answering(intake, origin, None).keeping(held);
+            Either::Right(Silent::new(call, silence).map(response_of))
         })
+    }
+
+    /// How long a call may be silent before its answer becomes a stream, if it may.
+    fn silence(&self, intake: &Intake, accept: Accept) -> Option<Duration> {
+        (accept.names_events && intake.method.runs()).then_some(self.limits.keep_alive)
     }
 
     async fn legacy(
         &self,
+        turn: &Turn,
         intake: Intake,
         origin: Origin,
         session: Found,
         accept: Accept,
+        held: Option<Held>,
     ) -> Result<Response<Body>, Instead> {
         match (intake.method, session) {
-            (Method::Initialize, _) => return self.initialize(&intake, origin),
+            (Method::Initialize, _) => return self.initialize(turn, &intake, origin),
             (_, Found::Session(_)) | (Method::Ping, Found::None) => {}
-            (_, Found::Unknown) => return Err(refused(StatusCode::NOT_FOUND, "there is no such session")),
+            (_, Found::Unknown) => return Err(no_such_session(&intake.id)),
             (_, Found::None) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
@@ -162,20 +218,27 @@ impl Http {
         }
         // Here a client that disconnects has not taken its call back.
         if accept.events && intake.wants_events(&origin) {
-            return Ok(self.observed(intake, origin).await);
+            return Ok(self.observed(intake, origin, held).await);
         }
-        Ok(whole(self.detached(self.answering(intake, origin, None)).await))
+        let silence = self.silence(&intake, accept);
+        let call = self.detached(self.answering(intake, origin, None).keeping(held));
+        Ok(response_of(Silent::new(call, silence).await))
     }
 
-    fn initialize(&self, intake: &Intake, mut origin: Origin) -> Result<Response<Body>, Instead> {
+    fn initialize(
+        &self,
+        turn: &Turn,
+        intake: &Intake,
+        mut origin: Origin,
+    ) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), origin.principal.clone()));
         origin.session = Some(Arc::clone(&session));
         let reply = self.service.at_once(intake, &origin).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
-        let Some(id) = self.sessions.open(session) else {
-            return Err(refused(StatusCode::SERVICE_UNAVAILABLE, "too many sessions; try again later"));
+        let Some(id) = self.sessions.open(session, turn.address) else {
+            return Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later"));
         };
         let mut response = whole(reply);
         if let Some(id) = id.header() {
@@ -186,76 +249,77 @@ impl Http {
 
     /// Answers a call whose client wants to hear of it: by one JSON object if it is answered before
     /// it says anything, by a stream of events otherwise.
-    async fn observed(&self, intake: Intake, origin: Origin) -> Response<Body> {
+    async fn observed(&self, intake: Intake, origin: Origin, held: Option<Held>) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
         let legacy = intake.era == Era::Legacy;
-        let call = self.answering(intake, origin, Some(Arc::clone(&outbox)));
+        let call = self.answering(intake, origin, Some(Arc::clone(&outbox))).keeping(held);
         let call = if legacy { Answering::alone(self.detached(call)) } else { call };
-        match first(call, outbox, self.limits.keep_alive).await {
-            First::Reply(reply) => whole(reply),
-            First::Events(stream) => events(stream),
-        }
+        response_of(first(call, outbox, self.limits.keep_alive).await)
     }
 
     /// Tells a session of changes, on a stream that ends with it.
-    fn tell_session(&self, headers: &HeaderMap, principal: &Principal) -> Response<Body> {
-        let session = match self.session(headers, principal) {
+    fn tell_session(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {
+        let session = match self.session(headers, principal)? {
             Found::Session(session) => session,
-            Found::Unknown => return refusal(StatusCode::NOT_FOUND, "there is no such session"),
-            Found::None => {
-                let mut response =
-                    refusal(StatusCode::METHOD_NOT_ALLOWED, "only a session is told of changes");
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-                return response;
-            }
+            Found::Unknown => return Err(no_such_session(&Id::NULL)),
+            Found::None => return Err(not_served("only a session is told of changes")),
         };
         if !Accept::read(headers).events {
-            return refusal(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream");
+            return Err(refused(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream"));
         }
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
-        let told = Arc::clone(&outbox);
-        let telling = Answering::alone(async move { listen::tell_session(&service, &session, &told).await });
-        events(EventStream::new(telling, outbox, self.limits.keep_alive))
+        let (told, session) = (Arc::clone(&outbox), InUse(session));
+        let telling =
+            Answering::alone(async move { listen::tell_session(&service, &session.0, &told).await });
+        Ok(events(EventStream::new(telling, outbox, self.limits.keep_alive)))
     }
 
     fn answering(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Answering {
-        self.spare.place(self.service.run(intake, origin, outbox))
+        let session = origin.session.clone().map(InUse);
+        self.spare.place(self.service.run(intake, origin, outbox)).within(session)
     }
 
     fn detached(&self, call: Answering) -> Detached {
         Detached::new(call, self.detached.clone(), self.limits.detached_calls)
     }
 
-    fn delete(&self, headers: &HeaderMap, principal: &Principal) -> Response<Body> {
-        match self.session(headers, principal) {
-            Found::None => refusal(StatusCode::METHOD_NOT_ALLOWED, "there is no session to end"),
-            Found::Unknown => refusal(StatusCode::NOT_FOUND, "there is no such session"),
-            Found::Session(_) => {
-                if let Some(id) = headers.get(SESSION_HEADER).and_then(SessionId::parse) {
-                    self.sessions.close(&id);
-                }
-                empty(StatusCode::NO_CONTENT)
+    fn delete(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {
+        match self.session(headers, principal)? {
+            Found::None => Err(refused(StatusCode::METHOD_NOT_ALLOWED, "there is no session to end")),
+            Found::Unknown => Err(no_such_session(&Id::NULL)),
+            Found::Session(session) => {
+                self.sessions.close(&session);
+                Ok(empty(StatusCode::NO_CONTENT))
             }
         }
     }
 
-    fn session(&self, headers: &HeaderMap, principal: &Principal) -> Found {
-        let Some(value) = headers.get(SESSION_HEADER) else { return Found::None };
-        let session = SessionId::parse(value).and_then(|id| self.sessions.find(&id));
-        match session {
+    fn session(&self, headers: &HeaderMap, principal: &Principal) -> Result<Found, Instead> {
+        let mut values = headers.get_all(SESSION_HEADER).iter();
+        let Some(value) = values.next() else { return Ok(Found::None) };
+        if values.any(|other| other != value) {
+            return Err(refused(StatusCode::BAD_REQUEST, "header Mcp-Session-Id has two different values"));
+        }
+        let id = SessionId::parse(value)
+            .or_else(|| SessionId::parse(&undoubled(value.to_str().ok()?).parse().ok()?));
+        let session = id.and_then(|id| self.sessions.find(&id));
+        Ok(match session {
             // Somebody else's session is no session.
             Some(session) if session.principal == *principal => Found::Session(session),
             _ => Found::Unknown,
-        }
+        })
     }
 
-    async fn body<B: http_body::Body>(&self, body: B) -> Result<Bytes, Instead> {
-        let collected = collect(body, self.message_limit, self.limits.body_timeout).await;
-        collected.map_err(|why| match why {
+    #[cold]
+    fn uncollected(&self, why: Uncollected) -> Instead {
+        match why {
             Uncollected::TooLarge => Box::new(whole(Reply::too_large(self.message_limit))),
             Uncollected::TimedOut => refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
             Uncollected::Broken => refused(StatusCode::BAD_REQUEST, "the body broke off"),
-        })
+            Uncollected::Busy => {
+                later(BYTES_WAIT, "too many bytes are being received or answered; try again later")
+            }
+        }
     }
 }
 
@@ -266,44 +330,6 @@ enum Found {
     /// It names nothing.
     Unknown,
     Session(Arc<Session>),
-}
-
-/// What the client takes for an answer.
-#[derive(Clone, Copy, Debug)]
-struct Accept {
-    json: bool,
-    events: bool,
-}
-
-impl Accept {
-    fn read(headers: &HeaderMap) -> Self {
-        let mut accept = Self { json: false, events: false };
-        let mut none = true;
-        for value in headers.get_all(ACCEPT) {
-            none = false;
-            // The form nearly every client sends.
-            if value.as_bytes() == b"application/json, text/event-stream" {
-                return Self { json: true, events: true };
-            }
-            for range in value.as_bytes().split(|byte| *byte == b',') {
-                let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-                accept.json |= is_any(range, &[b"application/json", b"application/*", b"*/*"]);
-                accept.events |= is_any(range, &[b"text/event-stream", b"text/*", b"*/*"]);
-            }
-        }
-        Self { json: accept.json | none, events: accept.events | none }
-    }
-}
-
-fn is_any(range: &[u8], of: &[&[u8]]) -> bool {
-    of.iter().any(|known| range.eq_ignore_ascii_case(known))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
-    })
 }
 
 /// An answer that is a stream of events.
@@ -325,6 +351,32 @@ fn whole(reply: Reply) -> Response<Body> {
     response
 }
 
+fn response_of(first: First) -> Response<Body> {
+    match first {
+        First::Reply(reply) => whole(reply),
+        First::Events(stream) => events(stream),
+    }
+}
+
+/// Counts what an answer makes the server keep; one that there is no room for becomes a short one.
+#[cold]
+fn meter(response: &mut Response<Body>, turn: &Turn, progress: Option<Arc<Progress>>) {
+    let mut held = Held::new(turn.seat());
+    if !held.keep(response.body().known()) {
+        let head = response.body_mut().take_whole();
+        *response = whole(too_much(&head));
+        set_later(response, BYTES_WAIT);
+        let _small = held.keep(response.body().known());
+    }
+    response.body_mut().meter(Metered { held, progress, rest: Bytes::new() });
+}
+
+/// Whether a message can only be meant for a session: all but a request, which may open one.
+fn is_of_a_session(frame: &Frame) -> bool {
+    let has = |name| frame.root().member(name).is_some();
+    if has("method") { !has("id") } else { has("result") || has("error") }
+}
+
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -333,11 +385,36 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 
 /// An answer to a request that is not even read: a JSON-RPC error without an id.
 #[cold]
-pub(super) fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
-    whole(Reply::error(status, &Id::NULL, &Error::new(Code::INVALID_REQUEST, why)))
+pub(super) fn refusal(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Response<Body> {
+    whole(Reply::error(status, &Id::NULL, &Error::new(Code::INVALID_REQUEST, why.into())))
 }
 
 #[cold]
-fn refused(status: StatusCode, why: &'static str) -> Instead {
+pub(super) fn refused(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Instead {
     Box::new(refusal(status, why))
+}
+
+#[cold]
+fn not_served(why: &'static str) -> Instead {
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, why);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    response
+}
+
+#[cold]
+fn no_such_session(id: &Id) -> Instead {
+    let error = Error::new(Code::INVALID_REQUEST, "there is no such session");
+    Box::new(whole(Reply::error(StatusCode::NOT_FOUND, id, &error)))
+}
+
+/// 503, and when to come again.
+#[cold]
+fn later(seconds: u32, why: &'static str) -> Instead {
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, why);
+    set_later(&mut response, seconds);
+    response
+}
+
+fn set_later(response: &mut Response<Body>, seconds: u32) {
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
 }

@@ -25,7 +25,7 @@ pub(super) fn agree(
     params: Option<Node<'_>>,
 ) -> Result<(), Refusal> {
     let Some(headers) = &origin.headers else { return Ok(()) };
-    if one(headers, &METHOD)? != Some(name_of_method) {
+    if one(headers, &METHOD)?.map(undoubled) != Some(name_of_method) {
         return Err(mismatch("Mcp-Method", "is missing, or not the method of the body"));
     }
     let subject = match method {
@@ -115,12 +115,23 @@ fn decoded(value: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned)
 }
 
-/// The one value of a header; a second one, or one that is no visible ASCII, is an error.
+/// What `value` says: a list of equal items is one of them, as proxies make it that join doubled headers.
+pub(crate) fn undoubled(value: &str) -> &str {
+    match value.split_once(',') {
+        None => value,
+        Some((first, rest)) if rest.split(',').all(|item| item.trim() == first.trim_end()) => {
+            first.trim_end()
+        }
+        Some(_) => value,
+    }
+}
+
+/// The one value of a header; a second one that differs, or one that is no visible ASCII, is an error.
 fn one(headers: &HeaderMap, name: impl AsHeaderName + AsRef<str> + Copy) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     match first.to_str() {
-        Ok(text) if values.next().is_none() => Ok(Some(text.trim())),
+        Ok(text) if values.all(|other| other == first) => Ok(Some(text.trim())),
         _ => Err(mismatch(name.as_ref(), "is not one readable value")),
     }
 }

@@ -236,10 +236,10 @@ fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
             Error::new(Code::HEADER_MISMATCH, "header MCP-Protocol-Version is not one readable value");
         (StatusCode::BAD_REQUEST, error)
     };
-    if values.next().is_some() {
+    if values.any(|other| other != first) {
         return Err(garbled());
     }
-    first.to_str().map(|value| Some(value.trim())).map_err(|_| garbled())
+    first.to_str().map(|value| Some(headers::undoubled(value.trim()))).map_err(|_| garbled())
 }
 
 #[cold]

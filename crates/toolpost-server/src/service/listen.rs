@@ -20,8 +20,11 @@ use crate::{Origin, Reply, clock};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ListenLimits {
-    /// Streams of changes at once, for one principal over HTTP, and for one stream of lines. Default: 16.
+    /// Streams of changes at once: of one principal over HTTP; of one address, or one connection from
+    /// loopback, where nobody says who calls; and of one stream of lines. Default: 16.
     pub streams: usize,
+    /// Streams of changes at once, of all clients together. Default: 1,024.
+    pub total: usize,
     /// Resources that one stream, or one legacy session, may name. Default: 1,024.
     pub resources: usize,
     /// Messages of one stream that wait for a client that does not read. Default: 64.
@@ -32,7 +35,13 @@ pub struct ListenLimits {
 
 impl Default for ListenLimits {
     fn default() -> Self {
-        Self { streams: 16, resources: 1_024, buffer: 64, read_timeout: Duration::from_secs(30) }
+        Self {
+            streams: 16,
+            total: 1_024,
+            resources: 1_024,
+            buffer: 64,
+            read_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -58,8 +67,8 @@ pub(crate) async fn answer(
         Ok(wanted) => wanted.offered(service, &origin.principal),
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
-    let most = service.listen_limits.streams;
-    let Some(place) = service.listeners.enter(origin, id, most) else {
+    let ListenLimits { streams: most, total, .. } = service.listen_limits;
+    let Some(place) = service.listeners.enter(origin, id, most, total) else {
         let why = format!("{most} streams of changes are open already; end one first");
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &Error::new(Code::INVALID_REQUEST, why));
     };
@@ -349,11 +358,12 @@ pub(crate) struct Listeners(Mutex<Open>);
 #[derive(Debug, Default)]
 struct Open {
     counts: HashMap<(Principal, u64), usize>,
+    all: usize,
     keyed: HashMap<CallKey, CancellationToken>,
 }
 
 impl Listeners {
-    fn enter(&self, origin: &Origin, id: &Id, most: usize) -> Option<Place<'_>> {
+    fn enter(&self, origin: &Origin, id: &Id, most: usize, total: usize) -> Option<Place<'_>> {
         let who = (origin.principal.clone(), origin.connection);
         let key = origin.call_key(id);
         let cancelled = CancellationToken::new();
@@ -361,9 +371,10 @@ impl Listeners {
         if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {
             return None;
         }
-        if most <= open.counts.get(&who).copied().unwrap_or(0) {
+        if most <= open.counts.get(&who).copied().unwrap_or(0) || total <= open.all {
             return None;
         }
+        open.all += 1;
         *open.counts.entry(who.clone()).or_default() += 1;
         if let Some(key) = &key {
             open.keyed.insert(key.clone(), cancelled.clone());
@@ -392,6 +403,7 @@ impl Drop for Place<'_> {
         if let Some(key) = &self.key {
             open.keyed.remove(key);
         }
+        open.all -= 1;
         if let Some(count) = open.counts.get_mut(&self.who) {
             *count -= 1;
             if *count == 0 {

@@ -12,7 +12,8 @@ use super::session::Session;
 /// Where a message comes from: which connection, and on whose behalf.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The number of the connection or session, unique within the server.
+    /// The number of the connection or session, unique within the server; of a request over HTTP without a
+    /// session, what stands for where callers without a name come from.
     pub(crate) connection: u64,
     pub(crate) principal: Principal,
     /// The headers it came with; `None` on a stream of lines.

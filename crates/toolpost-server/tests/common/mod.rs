@@ -9,6 +9,7 @@
 )]
 
 pub mod offers;
+pub mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
