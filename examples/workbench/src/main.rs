@@ -1,13 +1,11 @@
 //! The command line of the workbench.
 
-use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use workbench::report::Form;
-use workbench::serve::Capacity;
+use workbench::serve::{Access, Address, Capacity};
 use workbench::{demo, load, selftest, serve, soak};
 
 /// Real tools over a real directory, served over MCP by toolpost.
@@ -25,11 +23,13 @@ struct Cli {
 enum Command {
     /// Serves the tools on stdin and stdout, or over HTTP.
     Serve {
-        /// Serves Streamable HTTP here instead, such as 127.0.0.1:8080; port 0 takes a free one.
+        /// Serves Streamable HTTP here instead: 8080, 127.0.0.1:8080 or localhost:8080; port 0 takes a free one.
         #[arg(long, value_name = "ADDR")]
-        http: Option<SocketAddr>,
+        http: Option<Address>,
         #[command(flatten)]
         capacity: Capacity,
+        #[command(flatten)]
+        access: Access,
     },
     /// Shows the whole over real HTTP, with a real client: every tool, the cache, a breaker that opens and recovers, an
     /// urgent call that overtakes a batch, a workflow against its single calls.
@@ -53,9 +53,9 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { command, root } = Cli::parse();
     let done = match command {
-        Command::Serve { http: None, capacity } => serve::stdio(&root, capacity).map(|()| true),
-        Command::Serve { http: Some(address), capacity } => {
-            serve::http(&root, address, capacity).map(|()| true)
+        Command::Serve { http: None, capacity, .. } => serve::stdio(&root, capacity).map(|()| true),
+        Command::Serve { http: Some(address), capacity, access } => {
+            serve::http(&root, &address, capacity, access).map(|()| true)
         }
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
@@ -72,8 +72,7 @@ fn main() -> ExitCode {
                 text += &format!(": {error}");
                 source = error.source();
             }
-            // Where stderr is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            serve::say(text);
             ExitCode::FAILURE
         }
     }

@@ -1,16 +1,20 @@
 //! Offers the tools on stdio and over HTTP.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use clap::value_parser;
 use tokio::net::TcpListener;
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Bounds, Fair, Limit};
-use toolpost::server::{Server, terminated};
+use toolpost::server::{Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
 use crate::{tools, workflow};
@@ -18,8 +22,12 @@ use crate::{tools, workflow};
 /// What ends a command before it has a result.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// The longest that a server which has answered its calls waits for what goes on behind them.
-const GRACE: Duration = Duration::from_secs(5);
+/// The longest that a server which has answered its calls waits for what goes on behind them. What remains then is
+/// left behind: nobody waits for its result.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The longest that the end of the process waits for threads that nobody can stop.
+const LAST_GRACE: Duration = Duration::from_millis(100);
 
 /// What a server takes on.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -30,17 +38,72 @@ pub struct Capacity {
     /// Calls that may wait for a seat; whatever comes beyond them is refused.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(..=100_000))]
     pub queue: u32,
-    /// Adds two tools that only wait, for tests of load and shutdown: `sleep`, and `hold`, which waits until
+    /// Adds tools that only wait, for tests of load and shutdown: `sleep` and, over HTTP, `hold`, which waits until
     /// stdin is closed.
-    #[arg(long, requires = "http")]
+    #[arg(long)]
     pub with_sleep: bool,
 }
 
+/// Who may reach a server over HTTP, and for how long it remembers them.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Access {
+    /// Lets clients address the server by this name or address, as their Host header says it (without port); loopback
+    /// always may. May be given more than once.
+    #[arg(long, value_name = "HOST", requires = "http")]
+    pub allow_host: Vec<String>,
+    /// Lets pages of this origin (such as https://example.org) call the server; loopback always may. May be given more
+    /// than once.
+    #[arg(long, value_name = "ORIGIN", requires = "http")]
+    pub allow_origin: Vec<String>,
+    /// Serves on an address that others can reach, though nobody is asked who they are: in a container, or behind
+    /// something that asks.
+    #[arg(long, requires = "http")]
+    pub allow_public: bool,
+    /// Forgets a session that was not used for so many seconds; 300 unless told otherwise.
+    #[arg(long, value_name = "SECONDS", requires = "http", value_parser = value_parser!(u64).range(1..=31_536_000))]
+    pub session_idle: Option<u64>,
+}
+
+/// Where to serve HTTP: a port of this machine alone (`8080`), an address (`127.0.0.1:8080`), or a name (`localhost:8080`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(port) = text.parse() {
+            return Ok(Self { host: Ipv4Addr::LOCALHOST.to_string(), port });
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { host: address.ip().to_string(), port: address.port() });
+        }
+        match text.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) if !host.is_empty() && !host.contains([':', '/', '[', ']']) => {
+                Ok(Self { host: host.to_owned(), port })
+            }
+            _ => Err("give a port (8080), or an address or a name with one (127.0.0.1:8080, localhost:8080)"),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
 impl Capacity {
-    fn set_up(self, builder: RuntimeBuilder) -> RuntimeBuilder {
+    fn set_up(self, builder: RuntimeBuilder, stdin_is_free: bool) -> RuntimeBuilder {
         let gate =
             Gate::with(Limit::fixed(self.seats as usize), Fair::default(), Bounds::new(self.queue as usize));
-        let extra = if self.with_sleep { tools::wait::all() } else { Vec::new() };
+        let extra = if self.with_sleep { tools::wait::all(stdin_is_free) } else { Vec::new() };
         extra.into_iter().fold(builder.seats(&gate), RuntimeBuilder::any)
     }
 }
@@ -66,48 +129,123 @@ pub fn runtime(
 /// A server of these tools.
 #[must_use]
 pub fn server(runtime: &Runtime) -> Server {
+    server_builder(runtime).build()
+}
+
+fn server_builder(runtime: &Runtime) -> ServerBuilder {
     Server::builder(runtime.dispatcher().clone())
         .name("workbench")
         .version(env!("CARGO_PKG_VERSION"))
         .title("toolpost workbench")
         .instructions("Reads one directory. Paths are relative to its root; start with survey or list_files.")
-        .build()
 }
 
-/// Serves stdin and stdout until the client goes away.
+/// Serves stdin and stdout until the client goes away or the process is asked to end; a second time ends it at once.
 ///
 /// # Errors
 ///
-/// If `root` is no readable directory, or stdin or stdout fails.
+/// If `root` is no readable directory, stdin or stdout fails, or calls were cut off.
 pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| capacity.set_up(builder))?;
-    executor()?.block_on(async {
-        server(&runtime).stdio().await?;
-        Ok(runtime.drain(GRACE).await?)
+    let runtime = runtime(root, |builder| capacity.set_up(builder, false))?;
+    let server = server(&runtime);
+    to_its_end(async {
+        tokio::select! {
+            ended = server.stdio() => ended?,
+            cut = told_twice() => return Err(cut),
+        }
+        drain(&runtime).await;
+        Ok(())
     })
 }
 
-/// Serves Streamable HTTP on `address` until the process is asked to end; calls that run then are answered. Says on
-/// stderr where.
+/// Serves Streamable HTTP on `address` until the process is asked to end; calls that run then are answered, unless it is
+/// asked a second time. Says on stderr where, once it does.
 ///
 /// # Errors
 ///
-/// If `root` is no readable directory, or `address` cannot be served.
-pub fn http(root: &Path, address: SocketAddr, capacity: Capacity) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| capacity.set_up(builder))?;
-    let server = server(&runtime);
-    executor()?.block_on(async {
-        let listener = TcpListener::bind(address).await?;
-        writeln!(io::stderr(), "workbench: serving {}", url(listener.local_addr()?))?;
+/// If `root` is no readable directory, `address` cannot be served, or calls were cut off.
+pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) -> Result<(), Failure> {
+    let runtime = runtime(root, |builder| capacity.set_up(builder, true))?;
+    let Access { allow_host, allow_origin, allow_public, session_idle } = access;
+    let builder = allow_host.into_iter().fold(server_builder(&runtime), ServerBuilder::allow_host);
+    let mut builder = allow_origin.into_iter().fold(builder, ServerBuilder::allow_origin);
+    if allow_public {
+        builder = builder.allow_unauthenticated_public();
+    }
+    if let Some(seconds) = session_idle {
+        builder = builder.http_limits(|limits| limits.session_idle = Duration::from_secs(seconds));
+    }
+    let server = builder.build();
+    to_its_end(async {
+        let listener = TcpListener::bind((&*address.host, address.port)).await;
+        let listener = listener.map_err(|error| cannot_serve(address, &error))?;
+        let url = url(listener.local_addr()?);
         let serving = server.serve(listener);
         tokio::pin!(serving);
+        // What cannot be served says so at its first poll.
+        tokio::select! {
+            biased;
+            ended = &mut serving => return Ok(ended?),
+            () = std::future::ready(()) => say(format!("workbench: serving {url}")),
+        }
         tokio::select! {
             ended = &mut serving => return Ok(ended?),
             () = terminated() => server.stop(),
         }
-        serving.await?;
-        Ok(runtime.drain(GRACE).await?)
+        tokio::select! {
+            ended = serving => ended?,
+            () = terminated() => return Err(cut_off()),
+        }
+        drain(&runtime).await;
+        Ok(())
     })
+}
+
+/// Runs `serving` and leaves behind what does not end with it: a tokio runtime that is dropped would wait for threads
+/// that nobody can stop, a stdin that is a terminal among them.
+fn to_its_end(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let executor = executor()?;
+    let ended = executor.block_on(serving);
+    executor.shutdown_timeout(LAST_GRACE);
+    ended
+}
+
+/// Waits a little for what goes on behind calls that were answered, and says what is left behind.
+async fn drain(runtime: &Runtime) {
+    if let Err(remaining) = runtime.drain(GRACE).await {
+        say(format!("workbench: left behind: {remaining}"));
+    }
+}
+
+async fn told_twice() -> Failure {
+    terminated().await;
+    terminated().await;
+    cut_off()
+}
+
+fn cut_off() -> Failure {
+    "asked to end a second time; calls that ran were cut off".into()
+}
+
+fn cannot_serve(address: &Address, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "cannot serve on {address}: the port is in use by another process; choose another one, or 0 for a free one"
+        ),
+        _ => format!("cannot serve on {address}: {error}"),
+    }
+    .into()
+}
+
+/// Writes a line on stderr, for whoever reads it: a stderr that is closed, or full and read by nobody, holds up nothing.
+pub fn say(line: String) {
+    let (said, is_said) = mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "ends with the line, or with the process")]
+    thread::spawn(move || {
+        let _ = writeln!(io::stderr(), "{line}");
+        let _ = said.send(());
+    });
+    let _ = is_said.recv_timeout(Duration::from_millis(200));
 }
 
 /// Where a client reaches the server that listens on `address`.
@@ -123,4 +261,34 @@ pub fn url(address: SocketAddr) -> String {
 /// If no thread can be started.
 pub fn executor() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_stop_does_not_keep_the_process_from_ending() {
+        let (_never, wait) = mpsc::channel::<()>();
+        let ended = to_its_end(async {
+            drop(tokio::task::spawn_blocking(move || wait.recv()));
+            Ok(())
+        });
+        assert!(ended.is_ok());
+    }
+
+    #[test]
+    fn an_address_may_be_a_port_an_address_or_a_name() {
+        for (text, shown) in [
+            ("8080", "127.0.0.1:8080"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("localhost:8080", "localhost:8080"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+        }
+        for text in ["", "localhost", ":8080", "localhost:", "http://localhost:8080", "::1:8080", "65536"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
 }

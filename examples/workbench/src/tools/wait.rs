@@ -21,12 +21,17 @@ struct Sleep {
     ms: u64,
 }
 
-/// `sleep`, and `hold`, which says that it has started and waits until the process's stdin is closed.
-pub(crate) fn all() -> Vec<AnyTool> {
+/// `sleep` and, where stdin serves nothing else, `hold`, which says that it has started and waits until stdin is closed.
+pub(crate) fn all(stdin_is_free: bool) -> Vec<AnyTool> {
     let sleep = tool_fn("sleep", |args: Sleep, _| async move {
         clock::sleep(Duration::from_millis(args.ms)).await;
         Ok(format!("slept {} ms", args.ms))
     });
+    let sleep = AnyTool::new(sleep.with_spec(|spec| local(spec, "Sleep", Duration::from_secs(15))));
+    if stdin_is_free { vec![sleep, hold()] } else { vec![sleep] }
+}
+
+fn hold() -> AnyTool {
     let stdin = Arc::new(OnceLock::new());
     let hold = tool_fn("hold", move |_: NoArgs, call: Call| {
         let mut closed = stdin.get_or_init(closing).clone();
@@ -36,13 +41,10 @@ pub(crate) fn all() -> Vec<AnyTool> {
             Ok("released")
         }
     });
-    vec![
-        AnyTool::new(sleep.with_spec(|spec| local(spec, "Sleep", Duration::from_secs(15)))),
-        AnyTool::new(hold.with_spec(|spec| {
-            local(spec, "Hold", Duration::from_secs(60))
-                .with_description("Waits until the server's stdin is closed.")
-        })),
-    ]
+    AnyTool::new(hold.with_spec(|spec| {
+        local(spec, "Hold", Duration::from_secs(60))
+            .with_description("Waits until the server's stdin is closed.")
+    }))
 }
 
 /// Turns true when stdin is closed.

@@ -121,4 +121,44 @@ fn serve_http_refuses_strangers_by_default() {
     let output = workbench(&place.root(), &["serve", "--http", "0.0.0.0:0"]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("refusing to serve unauthenticated"), "{text}");
+    assert!(!text.contains("workbench: serving"), "it says so only once it does: {text}");
+}
+
+#[test]
+fn a_port_in_use_is_said_in_plain_words() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = workbench(&place.root(), &["serve", "--http", &address]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("the port is in use"), "{text}");
+    assert!(text.contains(&address) && !text.contains("workbench: serving"), "{text}");
+}
+
+#[test]
+fn serve_needs_nobody_who_reads_its_stderr() {
+    let place = Place::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (unread, stderr) = std::io::pipe().unwrap();
+    drop(unread);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_workbench"))
+        .args(["serve", "--http", &port, "--allow-host", "lathe", "--session-idle", "60", "--root"])
+        .arg(place.root())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let url = format!("http://127.0.0.1:{port}/mcp");
+    let listed = executor().unwrap().block_on(async {
+        loop {
+            if let Ok(client) = Client::over_http(&url, Era::Discover).await {
+                break client.list().await.map(|tools| tools.len());
+            }
+            if child.try_wait().unwrap().is_some() {
+                break Err("it ended".into());
+            }
+        }
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(listed.unwrap(), workbench::plan::TOOLS.len());
 }

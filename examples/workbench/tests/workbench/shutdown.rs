@@ -1,8 +1,9 @@
 //! A server that is asked to end answers every call it has taken.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -14,6 +15,60 @@ use workbench::serve::executor;
 use crate::fixture::Place;
 
 const CALLS: usize = 200;
+
+/// Serves `place` over HTTP; what it is asked for, and where.
+fn serve(place: &Place, tool: &str, args: &Value) -> (Child, Ask) {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_workbench"))
+        .args(["serve", "--http", "localhost:0", "--with-sleep", "--root"])
+        .arg(place.root())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(server.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let url = said.trim_end().strip_prefix("workbench: serving ").unwrap();
+    (server, Ask::new(url, tool, args, &json!({ "progressToken": 1 })).unwrap())
+}
+
+fn signal(server: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &server.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_second_sigterm_ends_it_at_once() {
+    let place = Place::new();
+    let (mut server, ask) = serve(&place, "hold", &json!({}));
+    let _held = server.stdin.take();
+    executor().unwrap().block_on(async {
+        let mut connection = Connection::open(&ask).await.unwrap();
+        let mut body = connection.send(&ask).await.unwrap().into_body();
+        until(&mut body, "notifications/progress").await;
+        signal(&server, "-TERM");
+        while Connection::open(&ask).await.is_ok() {}
+        assert!(server.try_wait().unwrap().is_none(), "the call may go on");
+        signal(&server, "-TERM");
+        assert!(!server.wait().unwrap().success(), "a call was cut off");
+    });
+}
+
+/// The file takes hours to read; nobody waits for that when its caller has left.
+#[test]
+fn sigterm_with_an_abandoned_call_ends_it() {
+    let place = Place::new();
+    let path = place.root().join("sparse.txt");
+    std::fs::write(&path, "some text\n".repeat(10_000)).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_len(400 << 30).unwrap();
+    let (mut server, ask) = serve(&place, "count_lines", &json!({ "path": "sparse.txt" }));
+    executor().unwrap().block_on(async {
+        let mut connection = Connection::open(&ask).await.unwrap();
+        let sent = tokio::time::timeout(Duration::from_millis(100), connection.send(&ask)).await;
+        assert!(!sent.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() != 200)));
+        drop(connection);
+    });
+    signal(&server, "-TERM");
+    assert!(server.wait().unwrap().success());
+}
 
 #[test]
 fn sigterm_with_200_calls_in_flight_loses_none() {
