@@ -16,14 +16,23 @@ pub(crate) struct Delay {
     above_until: Option<u64>,
     /// While shedding: when to shed next, and how many have been shed.
     shedding: Option<(u64, u32)>,
+    /// When the last job left.
+    last: u64,
 }
 
 impl Delay {
-    /// Says whether the job that waited `waited` and leaves at `now` is to be shed.
-    pub(crate) fn sheds(&mut self, bound: &DelayBound, waited: u64, now: u64) -> bool {
+    /// Says whether the job that waits since `since` and leaves at `now` is to be shed; `is_last` of all that wait, it
+    /// never is.
+    pub(crate) fn sheds(&mut self, bound: &DelayBound, since: u64, now: u64, is_last: bool) -> bool {
         let interval = nanos(bound.interval);
-        if waited < nanos(bound.target) {
+        // Who came no earlier than the one before left found the queue empty: what was seen of it is over. So it is also
+        // when the account has gone to another tenant meanwhile.
+        if self.last <= since {
             *self = Self::default();
+        }
+        self.last = now;
+        if is_last || now.saturating_sub(since) < nanos(bound.target) {
+            *self = Self { last: now, ..Self::default() };
             return false;
         }
         let Some(until) = self.above_until else {

@@ -1,12 +1,14 @@
 //! The default discipline: classes with guaranteed shares, over fair queueing between tenants, over deadlines.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delay::nanos;
 use crate::discipline::{Charge, Discipline, Entry, Slot};
-use crate::flows::Flows;
+use crate::flows::{Flows, Weights};
 use crate::jobs::{BY_CLASS, Jobs, List};
 use crate::priority::Priority;
+use crate::request::Tenant;
 
 const CLASSES: usize = Priority::ALL.len();
 
@@ -46,6 +48,8 @@ pub struct Fair {
     waiting: u8,
     /// Starts so far, of all classes.
     starts: u64,
+    /// The most jobs of one tenant that may wait in one class.
+    most: usize,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -97,7 +101,40 @@ impl Fair {
             due: [NEVER; CLASSES],
             waiting: 0,
             starts: 0,
+            most: usize::MAX,
         }
+    }
+
+    /// Gives tenants unequal shares: one of weight 3 gets three times the seat time of one of weight 1, while both wait.
+    ///
+    /// `weight` is asked when a tenant comes that has no queue of its own yet, and must not panic; zero counts as one.
+    /// Another answer holds for tenants that come later, and for one that was gone long enough to be forgotten. Tenants
+    /// that share a shard weigh one together. How long a job will wait ([`Queue::estimate`](crate::Queue::estimate)) is
+    /// estimated as if all weighed the same.
+    ///
+    /// ```
+    /// use toolpost_scheduler::{Fair, Shares, Tenant};
+    ///
+    /// let paid = Tenant::named("a customer who pays");
+    /// let fair = Fair::new(Shares::default()).weighted(move |tenant| if tenant == paid { 4 } else { 1 });
+    /// ```
+    #[must_use]
+    pub fn weighted(mut self, weight: impl Fn(Tenant) -> u32 + Send + Sync + 'static) -> Self {
+        let weights = Weights(Some(Arc::new(weight)));
+        for class in &mut self.classes {
+            class.flows.set_weights(weights.clone());
+        }
+        self
+    }
+
+    /// Lets at most so many jobs of one tenant wait in each class, however much of the queue is free; zero counts as one.
+    ///
+    /// A cap on how many of its jobs *run* is not the queue's to give: seats that are free are given without asking whose
+    /// job it is.
+    #[must_use]
+    pub fn cap(mut self, jobs: usize) -> Self {
+        self.most = jobs.max(1);
+        self
     }
 
     /// The most starts that can go by until a job starts which found `older` jobs waiting in its class.
@@ -237,7 +274,7 @@ impl Discipline for Fair {
 
     fn allows(&self, entry: &Entry, free: usize) -> bool {
         let Class { flows, arrivals, .. } = &self.classes[entry.priority.index()];
-        let most = free.saturating_mul(Self::GREED);
+        let most = free.saturating_mul(Self::GREED).min(self.most);
         // A class with fewer jobs than that has no tenant with more, and the tenant need not be looked up.
         self.kept(entry.priority.index(), free) < free
             && (arrivals.len() < most || flows.queued(entry.tenant) < most)

@@ -1,7 +1,9 @@
 //! The tenants of one class: start-time fair queueing on virtual time, charged with measured cost.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 
 use crate::discipline::Entry;
 use crate::heap::{Heap, pair};
@@ -26,6 +28,25 @@ pub(crate) struct Flows {
     /// The mean cost of a job of this class.
     mean: Mean,
     room: Room,
+    weights: Weights,
+}
+
+/// How much more than others a tenant is given; one for all unless the host says otherwise.
+#[derive(Clone, Default)]
+pub(crate) struct Weights(pub(crate) Option<Arc<WeightOf>>);
+
+pub(crate) type WeightOf = dyn Fn(Tenant) -> u32 + Send + Sync;
+
+impl Weights {
+    fn of(&self, tenant: Tenant) -> u32 {
+        self.0.as_ref().map_or(1, |weight| weight(tenant).max(1))
+    }
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Weights").field(&self.0.is_some()).finish()
+    }
 }
 
 /// One tenant, or one shard of tenants: what a start needs of it is one cache line.
@@ -39,6 +60,8 @@ struct Flow {
     mean: Mean,
     /// Started and not settled: while positive the flow is not forgotten.
     running: u32,
+    /// Less one, so that the default is that of a shard: one.
+    extra_weight: u32,
     /// Those without a deadline, as they came.
     plain: List<BY_TENANT>,
     /// All others, by deadline, then by arrival; none until there is one.
@@ -67,7 +90,13 @@ impl Flows {
             now: 0,
             mean: Mean::default(),
             room: Room { exact, shards: vec![None; shards], hand: 0 },
+            weights: Weights::default(),
         }
+    }
+
+    /// Sets the weights of tenants that come from now on.
+    pub(crate) fn set_weights(&mut self, weights: Weights) {
+        self.weights = weights;
     }
 
     /// Puts a job into its tenant's flow, and says which that is.
@@ -130,7 +159,8 @@ impl Flows {
             flow.mean.learn(cost);
             self.mean.learn(cost);
         }
-        flow.tag = flow.tag.saturating_add(cost.unwrap_or(0)).saturating_sub(advance);
+        let cost = flow.weighed(cost.unwrap_or(0));
+        flow.tag = flow.tag.saturating_add(cost).saturating_sub(advance);
         if !flow.is_idle() {
             flow.tag = flow.tag.max(self.now);
             self.turn += 1;
@@ -155,7 +185,7 @@ impl Flows {
     #[inline]
     fn charge(&mut self, id: u32) -> u64 {
         let flow = &mut self.flows[id as usize];
-        let advance = flow.mean.or(self.mean.or(UNMEASURED));
+        let advance = flow.weighed(flow.mean.or(self.mean.or(UNMEASURED)));
         flow.tag = flow.tag.saturating_add(advance);
         flow.running += 1;
         if !flow.is_idle() {
@@ -190,7 +220,8 @@ impl Flows {
     }
 
     fn name(&mut self, tenant: Tenant, used: Option<u32>) -> u32 {
-        let fresh = Flow { tenant: Some(tenant.id()), ..Flow::default() };
+        let extra_weight = self.weights.of(tenant) - 1;
+        let fresh = Flow { tenant: Some(tenant.id()), extra_weight, ..Flow::default() };
         let id = match used {
             Some(id) => {
                 self.flows[id as usize] = fresh;
@@ -236,6 +267,12 @@ impl Flows {
 }
 
 impl Flow {
+    /// What a cost counts for: the less, the more the tenant is given.
+    #[inline]
+    fn weighed(&self, cost: u64) -> u64 {
+        if self.extra_weight == 0 { cost } else { cost / (u64::from(self.extra_weight) + 1) }
+    }
+
     fn len(&self) -> usize {
         self.plain.len() + self.timed.as_ref().map_or(0, |timed| timed.len())
     }

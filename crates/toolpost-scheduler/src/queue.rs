@@ -40,7 +40,8 @@ impl Bounds {
 
     /// Sheds jobs of a queue whose waiting has been above `target` for a whole `interval` (CoDel), never system work.
     ///
-    /// Under [`Fair`] each tenant's delay is watched by itself, so that a flood sheds the flooder's jobs alone.
+    /// Under [`Fair`] each tenant's delay is watched by itself, so that a flood sheds the flooder's jobs alone. A queue
+    /// that has been empty since is not a standing one, and the last job of all is never shed (RFC 8289, 8290).
     pub const fn delay(mut self, target: Duration, interval: Duration) -> Self {
         self.delay = Some(DelayBound { target, interval });
         self
@@ -145,6 +146,17 @@ impl<T, D: Discipline> Queue<T, D> {
     ///
     /// Hands the job back when the queue is full, or its deadline has passed or cannot be met.
     pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
+        self.enter(request, job, now, 0)
+    }
+
+    /// Lets a job in as [`submit`](Self::submit) does, with so many places free at the least.
+    pub(crate) fn enter(
+        &mut self,
+        request: Request,
+        job: T,
+        now: Instant,
+        least: usize,
+    ) -> Result<JobId, Refused<T>> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
         let needs = Needs::of(&request);
@@ -157,7 +169,8 @@ impl<T, D: Discipline> Queue<T, D> {
             deadline: self.deadlines.of(urgency),
         };
         let time = self.time(&entry, now);
-        if let Some(refusal) = self.refusal(&entry, needs, time) {
+        let free = self.bounds.capacity.saturating_sub(self.len()).max(least);
+        if let Some(refusal) = self.refusal(&entry, needs, time, free) {
             self.stats.refuse(refusal);
             return Err(Refused { refusal, job });
         }
@@ -350,11 +363,11 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Why an entry is not let in.
-    fn refusal(&self, entry: &Entry, needs: Needs, now: u64) -> Option<Refusal> {
+    fn refusal(&self, entry: &Entry, needs: Needs, now: u64, free: usize) -> Option<Refusal> {
         if entry.deadline <= now {
             return Some(Refusal::Expired);
         }
-        if !self.discipline.allows(entry, self.bounds.capacity.saturating_sub(self.len())) {
+        if !self.discipline.allows(entry, free) {
             return Some(Refusal::Full { retry_after: soon(self.wait(1)) });
         }
         // A seat that nobody else wants is not refused for a guess at how long it will be needed.
@@ -386,7 +399,8 @@ impl<T, D: Discipline> Queue<T, D> {
         if self.delays.len() <= account {
             self.delays.resize(account + 1, Delay::default());
         }
-        let sheds = self.delays[account].sheds(bound, now.saturating_sub(waiting.since), now);
+        let is_last = self.is_empty();
+        let sheds = self.delays[account].sheds(bound, waiting.since, now, is_last);
         let retry_after = soon(self.wait(self.len()));
         (sheds && waiting.entry.priority < Priority::System).then_some(Refusal::Overloaded { retry_after })
     }

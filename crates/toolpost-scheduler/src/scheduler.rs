@@ -77,9 +77,19 @@ impl<T, D: Discipline> Scheduler<T, D> {
     ///
     /// # Errors
     ///
-    /// Hands the job back when the queue is full, or its deadline has passed or cannot be met.
+    /// Hands the job back when the queue is full, or its deadline has passed or cannot be met. A job that nobody is before
+    /// and a seat is free for is let in whatever the [`Bounds`].
     pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
-        self.queue.submit(request, job, now)
+        // Who starts at once needs no place to wait in.
+        let starts = self.queue.is_empty() && self.in_flight < self.limit.seats();
+        self.queue.enter(request, job, now, usize::from(starts))
+    }
+
+    /// Replaces the limit. Where more run than it has seats, none is given until they are fewer; where it has more, call
+    /// [`next`](Scheduler::next).
+    pub fn set_limit(&mut self, limit: Limit) {
+        self.queue.set_seats(limit.seats());
+        self.limit = limit;
     }
 
     /// Takes the next decision, if there is one to take: a job that starts, or one that is given up.

@@ -501,3 +501,156 @@ fn a_smaller_limit_gives_no_seat_until_it_fits() {
         scheduler.settle(seat, at, SECOND);
     }
 }
+
+// What is left of a burst: a job that waited above target, and those behind it that left without being served.
+#[test]
+fn a_watch_on_delay_ends_with_the_queue_it_saw() {
+    let now = Instant::now();
+    let millis = Duration::from_millis;
+    let bounds = Bounds::new(100).delay(millis(10), millis(100));
+    let runs = |queue: &mut Queue<usize>, at| match queue.take(at).unwrap() {
+        Taken::Run { charge, .. } => {
+            queue.settle(charge, millis(1));
+            true
+        }
+        _ => false,
+    };
+    let mut queue = Queue::new(Fair::with_tenants(Shares::default(), 1, 1), bounds);
+    let behind: Vec<_> = (0..3).map(|job| queue.submit(of(1), job, now).unwrap()).collect();
+    assert!(runs(&mut queue, now + millis(20)));
+    for id in &behind[1..] {
+        queue.cancel(*id).unwrap();
+    }
+    let later = now + Duration::from_secs(3_600);
+    // Another tenant, of the same account or another.
+    for job in 0..6 {
+        queue.submit(of(2), job, later).unwrap();
+    }
+    assert!(runs(&mut queue, later + millis(20)), "an hour ago a job waited too long, and nothing since");
+    assert!(runs(&mut queue, later + millis(30)));
+    // A queue that stands is shed all the same.
+    assert!(!runs(&mut queue, later + millis(150)), "above target for a whole interval");
+}
+
+#[test]
+fn a_heavier_tenant_gets_that_much_more() {
+    let now = Instant::now();
+    let fair = Fair::default().weighted(|tenant| if tenant == Tenant::new(1) { 3 } else { 0 });
+    let mut scheduler = Scheduler::with(Limit::fixed(1), fair, Bounds::new(10_000));
+    for _ in 0..400 {
+        for tenant in [1, 2, 3] {
+            scheduler.submit(of(tenant), tenant, now).unwrap();
+        }
+    }
+    let mut served = [0; 4];
+    for _ in 0..500 {
+        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else { panic!("it has jobs") };
+        served[job as usize] += 1;
+        // Those of tenant 2 are twice as dear, so that it gets half as many of its share.
+        scheduler.settle(seat, now, Duration::from_millis(if job == 2 { 20 } else { 10 }));
+    }
+    let [_, heavy, dear, light] = served;
+    assert!(
+        (310..=350).contains(&heavy) && (45..=75).contains(&dear) && (95..=125).contains(&light),
+        "{served:?}"
+    );
+}
+
+#[test]
+fn a_tenant_may_have_a_cap_on_what_waits() {
+    let now = Instant::now();
+    let mut queue = Queue::new(Fair::default().cap(3), Bounds::new(1_000));
+    for job in 0..3 {
+        queue.submit(of(1), job, now).unwrap();
+    }
+    assert!(matches!(queue.submit(of(1), 3, now).unwrap_err().refusal, Refusal::Full { .. }));
+    assert!(queue.submit(of(2), 4, now).is_ok());
+    assert!(queue.submit(of(1).priority(Urgent), 5, now).is_ok(), "in another class");
+}
+
+#[test]
+fn a_scheduler_without_places_starts_what_finds_a_seat() {
+    let now = Instant::now();
+    for fair in [true, false] {
+        let discipline: Box<dyn Discipline> =
+            if fair { Box::new(Fair::default()) } else { Box::new(Fifo::new()) };
+        let mut scheduler = Scheduler::with(Limit::fixed(1), discipline, Bounds::new(0));
+        scheduler.submit(of(1), 1, now).unwrap();
+        assert!(scheduler.submit(of(1), 2, now).is_err(), "one is before it");
+        assert_eq!(start(&mut scheduler, now), Some(1));
+        assert!(scheduler.submit(of(1), 3, now).is_err(), "no seat, and no place to wait in");
+        scheduler.set_limit(Limit::fixed(2));
+        scheduler.submit(of(1), 4, now).unwrap();
+        assert_eq!(start(&mut scheduler, now), Some(4));
+    }
+}
+
+/// What whoever submits can fill, as `docs/bounds.md` lists it, with the test that fills it.
+const BOUNDS: &[(&str, fn())] = &[
+    ("jobs that wait", bound_waiting),
+    ("jobs of one tenant that wait", bound_tenant),
+    ("jobs of one class that wait", bound_class),
+    ("tenants with a queue of their own", bound_tenants),
+    ("jobs that run", bound_running),
+];
+
+#[test]
+fn every_bounded_thing_is_listed_and_filled() {
+    let doc = include_str!("../../../docs/bounds.md");
+    let section = doc.split("\n## ").find(|section| section.starts_with("toolpost-scheduler\n")).unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let listed: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(listed, BOUNDS.iter().map(|(what, _)| *what).collect::<Vec<_>>());
+    BOUNDS.iter().for_each(|(_, fill)| fill());
+}
+
+/// How many of these are let in.
+fn let_in(queue: &mut Queue<usize>, requests: impl Iterator<Item = Request>) -> usize {
+    let now = Instant::now();
+    requests.filter(|request| queue.submit(*request, 0, now).is_ok()).count()
+}
+
+fn bound_waiting() {
+    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    let classes = [Background, Normal, Urgent, System];
+    let_in(&mut queue, (0..10_000).map(|n| of(n).priority(classes[n as usize % 4])));
+    assert_eq!(queue.len(), 1_024);
+    let mut queue = Queue::new(Fair::default(), Bounds::new(0));
+    assert_eq!(let_in(&mut queue, (0..10).map(of)), 0);
+}
+
+fn bound_tenant() {
+    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    assert_eq!(let_in(&mut queue, (0..10_000).map(|_| of(1))), 820);
+    let mut queue = Queue::new(Fair::default().cap(7), Bounds::default());
+    assert_eq!(let_in(&mut queue, (0..10_000).map(|_| of(1))), 7);
+}
+
+fn bound_class() {
+    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    assert_eq!(let_in(&mut queue, (0..10_000).map(of)), 1_024 - 3 * 32);
+}
+
+/// Each comes, is served and stays known, until there is no room for more; the rest share queues, and all are served.
+fn bound_tenants() {
+    let now = Instant::now();
+    let fair = Fair::with_tenants(Shares::default(), 4, 2);
+    let mut queue = Queue::new(fair, Bounds::new(100_000).delay(SECOND, SECOND));
+    let accounts: std::collections::HashSet<u32> = (0..10_000)
+        .filter_map(|tenant| {
+            queue.submit(of(tenant), tenant, now).expect("room");
+            let Some(Taken::Run { charge, .. }) = queue.take(now) else { return None };
+            // Not settled: it cannot be forgotten.
+            Some(charge.account)
+        })
+        .collect();
+    assert_eq!((accounts.len(), queue.stats().started), (6, 10_000));
+}
+
+fn bound_running() {
+    let now = Instant::now();
+    let mut scheduler = Scheduler::new(Limit::fixed(7));
+    (0..100).for_each(|job| scheduler.submit(of(job), job, now).map(drop).expect("room"));
+    let seats: Vec<_> = std::iter::from_fn(|| scheduler.next(now)).collect();
+    assert_eq!((seats.len(), scheduler.in_flight()), (7, 7));
+}

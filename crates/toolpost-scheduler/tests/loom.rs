@@ -85,3 +85,23 @@ fn free_seats_are_taken_without_a_lock_and_never_twice() {
         assert_eq!(gate.in_flight(), 0);
     });
 }
+
+/// The limit changes while seats are taken and waited for: nobody gets one too many, and nobody is forgotten.
+#[test]
+fn a_limit_that_changes_gives_every_seat_once() {
+    model(|| {
+        let gate = Gate::new(Limit::fixed(1));
+        let held = gate.try_seat().unwrap();
+        let other = {
+            let gate = gate.clone();
+            thread::spawn(move || gate.set_limit(Limit::fixed(2)))
+        };
+        let taken = gate.try_seat();
+        assert!(gate.in_flight() <= 2);
+        other.join().unwrap();
+        let third = gate.try_seat();
+        assert!(taken.is_some() != third.is_some(), "one seat more");
+        drop((held, taken, third));
+        assert_eq!(gate.in_flight(), 0);
+    });
+}

@@ -424,7 +424,7 @@ async fn tasks_run_two_at_a_time_and_each_ends_once() {
     }
     assert_eq!(start.elapsed(), SECOND * 3);
     assert!(matches!(failing.await, Err(Ended::Failed("broken"))));
-    assert!(matches!(panicking.await, Err(Ended::Panicked)));
+    assert!(matches!(panicking.await, Err(Ended::Panicked(message)) if !message.is_empty()));
     pool.submit(anyone(), ok(9)).await.unwrap();
     let counts = pool.counts();
     assert_eq!((counts.submitted, counts.completed, counts.failed, counts.panicked), (8, 6, 1, 1));
@@ -544,4 +544,110 @@ async fn a_blocking_call_that_panics_gives_its_seat_back() {
     assert!(call.await.unwrap_err().is_panic());
     blocking.gate().drained().await;
     assert_eq!(blocking.run(anyone(), || ()).await, Ok(()));
+}
+
+/// Two places in two gates follow one lift; both are the first of their gate. One leaves.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_leaves_takes_no_urgency_from_a_place_in_another_gate() {
+    let (one, two) = (gate(1), gate(1));
+    let (_held, seat) = (one.try_seat().unwrap(), two.try_seat().unwrap());
+    let lifts = Lifts::new();
+    let flight = lifts.lift(Urgency::new(Background));
+    let leaver = one.seat(anyone().priority(Background)).lifted_by(&flight);
+    let mut lifted = two.seat(anyone().priority(Background)).lifted_by(&flight);
+    let mut normal = two.seat(anyone());
+    drop(leaver);
+    let caller = lifts.lift(Urgency::new(Urgent));
+    let _loan = caller.lend(&flight);
+    drop(seat);
+    let seat = lifted.as_mut_ready().await;
+    assert!(is_pending(&mut normal).await, "the urgent caller's flight goes first");
+    drop(seat);
+    drop(normal.await.unwrap());
+}
+
+/// Of those that wait for a place, a hundred belong to a tenant that has its part of the queue.
+#[tokio::test(start_paused = true)]
+async fn a_place_goes_to_one_who_may_have_it() {
+    let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(20));
+    let of = |tenant: u64| Request::new(Tenant::new(tenant));
+    let seat = gate.try_seat().unwrap();
+    let mut queued: Vec<_> = (0..20).map(|n| gate.seat(of(if n < 16 { 1 } else { n }))).collect();
+    assert_eq!(gate.waiting(), 20);
+    let mut greedy: Vec<_> = (0..100).map(|_| Box::pin(gate.seat_patiently(of(1)))).collect();
+    for one in &mut greedy {
+        assert!(is_pending(one).await);
+    }
+    let mut modest = Box::pin(gate.seat_patiently(of(99)));
+    assert!(is_pending(&mut modest).await);
+    drop(queued.pop());
+    // Everybody is polled when woken, as an executor does; nobody is polled for ever.
+    for _ in 0..3 {
+        for one in &mut greedy {
+            assert!(is_pending(one).await);
+        }
+        assert!(is_pending(&mut modest).await, "it has a place, and no seat yet");
+    }
+    assert_eq!(gate.waiting(), 20, "the place that was freed is taken");
+    drop(modest);
+    assert_eq!(gate.waiting(), 19);
+    drop(greedy);
+    drop(queued);
+    drop(seat);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_can_be_changed_while_it_runs() {
+    let gate = gate(2);
+    let seats = [gate.try_seat().unwrap(), gate.try_seat().unwrap()];
+    let mut waiting: Vec<_> = (0..4).map(|_| gate.seat(anyone())).collect();
+    gate.set_limit(Limit::fixed(4));
+    let mut more: Vec<_> = Vec::new();
+    for waiting in &mut waiting[..2] {
+        more.push(waiting.as_mut_ready().await);
+    }
+    assert!(is_pending(&mut waiting[2]).await);
+    assert_eq!((gate.limit(), gate.in_flight()), (4, 4));
+    gate.set_limit(Limit::fixed(1));
+    drop(seats);
+    more.pop();
+    assert_eq!(gate.in_flight(), 1);
+    assert!(is_pending(&mut waiting[2]).await, "as many run as may");
+    more.pop();
+    more.push(waiting[2].as_mut_ready().await);
+    assert!(is_pending(&mut waiting[3]).await);
+    // To a limit that measures, and back.
+    gate.set_limit(Limit::vegas(2..=8));
+    more.push(waiting[3].as_mut_ready().await);
+    for _ in 0..100 {
+        let seat = gate.seat(anyone()).await.unwrap();
+        advance(SECOND / 100).await;
+        seat.settle();
+    }
+    assert!((2..=8).contains(&gate.limit()));
+    let timed = gate.seat(anyone()).await.unwrap();
+    gate.set_limit(Limit::fixed(3));
+    timed.settle();
+    more.clear();
+    assert_eq!((gate.limit(), gate.in_flight(), gate.waiting()), (3, 0, 0));
+}
+
+/// A job waits above target; for an hour seats are free; a job waits above target again.
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_forgotten_when_the_queue_was_empty() {
+    let millis = Duration::from_millis;
+    let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10).delay(millis(10), millis(100)));
+    for _ in 0..3 {
+        let seat = gate.try_seat().unwrap();
+        let mut waiting: Vec<_> = (0..3).map(|_| gate.seat(anyone())).collect();
+        advance(millis(20)).await;
+        seat.settle();
+        for waiting in &mut waiting {
+            waiting.as_mut_ready().await.settle();
+        }
+        for _ in 0..60 {
+            advance(SECOND * 60).await;
+            gate.try_seat().unwrap().settle();
+        }
+    }
 }

@@ -78,6 +78,7 @@ impl Inventory {
         let catalog = Catalog::new(tools.iter().cloned().map(AnyTool::new));
         match catalog {
             Ok(catalog) if faults.is_empty() => {
+                tools.iter().for_each(Pipeline::take_effect);
                 self.pipelines =
                     tools.into_iter().map(|tool| (tool.spec().name().to_owned(), tool)).collect();
                 Ok((self, catalog))

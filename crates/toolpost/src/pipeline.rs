@@ -78,10 +78,10 @@ impl Pipeline {
         let former = former.map(|former| (&*former.0, former.0.spec.policy()));
         let kept = former.filter(|(_, before)| before.breaker == policy.breaker);
         let guard = kept.and_then(|(stages, _)| stages.guard.clone()).or_else(|| Guard::of_tool(&spec));
-        let kept = former.filter(|(_, before)| before.concurrency == policy.concurrency);
-        let own_seats = kept
-            .and_then(|(stages, _)| stages.own_seats.clone())
-            .or_else(|| policy.concurrency.map(own_seats));
+        let own_seats = policy.concurrency.map(|concurrency| {
+            let former = former.and_then(|(stages, _)| stages.own_seats.clone());
+            former.unwrap_or_else(|| Seats::new(&Gate::new(limit(concurrency))))
+        });
         let retry = Retry::declared(policy).map(|retry| match &guard {
             Some(guard) => retry.unless_open(Arc::clone(guard.breaker())),
             None => retry,
@@ -111,6 +111,19 @@ impl Pipeline {
             },
             spec,
         }))
+    }
+}
+
+impl Pipeline {
+    /// Gives the seats that it took over from its former self the limit that is declared now.
+    pub(crate) fn take_effect(&self) {
+        let Stages { own_seats, spec, .. } = &*self.0;
+        if let (Some(seats), Some(concurrency)) = (own_seats, spec.policy().concurrency) {
+            let limit = limit(concurrency);
+            if seats.gate().limit() != limit.seats() {
+                seats.gate().set_limit(limit);
+            }
+        }
     }
 }
 
@@ -145,10 +158,9 @@ impl Stages {
     }
 }
 
-/// Seats for a tool that bounds how many of its attempts run at once; zero would be never.
-fn own_seats(concurrency: u32) -> Seats {
-    let seats = (concurrency as usize).clamp(1, Limit::MAX);
-    Seats::new(&Gate::new(Limit::fixed(seats)))
+/// The limit of a tool that bounds how many of its attempts run at once; zero would be never.
+fn limit(concurrency: u32) -> Limit {
+    Limit::fixed((concurrency as usize).clamp(1, Limit::MAX))
 }
 
 /// The time that all attempts and the waits between them may take together, where one attempt has a limit.

@@ -145,8 +145,10 @@ impl Runtime {
     /// Replaces settings and tools at once, while serving: calls that run finish with the tool they found.
     ///
     /// `tools` take the place of those that were there from the start; lazy categories that are loaded stay loaded, under
-    /// the new settings. What the runtime remembers stays: results, seats and rates, and for each tool whose breaker or
-    /// concurrency is declared as before, what its breaker has seen and the seats that are taken.
+    /// the new settings. What the runtime remembers stays: results, seats and rates, for each tool whose breaker is
+    /// declared as before, what its breaker has seen, and for each that bounds its concurrency, the seats that are taken:
+    /// with another bound there are more, or none until they are fewer. How many seats all tools share,
+    /// [`Gate::set_limit`] changes on [`gate`](Self::gate).
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use toolpost::tool::{
     tool_fn,
 };
 use toolpost::{Runtime, Settings};
-use toolpost_test::{Script, assert_kind, assert_text, run};
+use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
 
 fn runtime(tool: impl Tool) -> Runtime {
     Runtime::builder().tool(tool).build().unwrap()
@@ -324,7 +324,7 @@ async fn a_blocking_tool_keeps_all_its_seats_until_its_thread_ends() {
     // Its caller is gone and its thread is not: nobody else may run.
     let none = json!({});
     let mut next = std::pin::pin!(runtime.call("blocks", &none));
-    assert!(toolpost_test::poll_once(next.as_mut()).await.is_pending());
+    assert!(poll_once(next.as_mut()).await.is_pending());
     assert!(seen.try_recv().is_err(), "its own seat is taken, whatever the shared gate has");
     release.send(()).unwrap();
     release.send(()).unwrap();
@@ -359,11 +359,11 @@ fn a_bounded_tool_stays_bounded_over_a_reload() {
         let runtime = Runtime::builder().any(hangs()).build().unwrap();
         let none = json!({});
         let mut first = std::pin::pin!(runtime.call("s", &none));
-        assert!(toolpost_test::poll_once(first.as_mut()).await.is_pending());
+        assert!(poll_once(first.as_mut()).await.is_pending());
         assert_eq!(runtime.gate().in_flight(), 1);
         runtime.reload(&Settings::default(), [hangs()]).unwrap();
         let mut second = std::pin::pin!(runtime.call("s", &none));
-        assert!(toolpost_test::poll_once(second.as_mut()).await.is_pending());
+        assert!(poll_once(second.as_mut()).await.is_pending());
         assert_eq!(runtime.gate().in_flight(), 1, "the one seat of its own is taken by the call from before");
     });
 }
@@ -487,5 +487,39 @@ fn a_tool_is_polled_as_often_as_its_call() {
             assert_eq!(polls.load(Ordering::SeqCst), poll, "a tool that yields has yielded");
             assert_eq!(polled.is_ready(), poll == 3);
         }
+    });
+}
+
+#[test]
+fn another_concurrency_holds_for_calls_that_run_already() {
+    run(async {
+        let tool = AnyTool::new(Script::new("s").hangs().with_spec(|spec| spec.with_concurrency(2)));
+        let runtime = Runtime::builder().tool(tool).build().unwrap();
+        let none = json!({});
+        let mut calls: Vec<_> = (0..6).map(|_| Box::pin(runtime.call("s", &none))).collect();
+        for call in &mut calls {
+            assert!(poll_once(call.as_mut()).await.is_pending());
+        }
+        assert_eq!(runtime.gate().in_flight(), 2);
+        let with = |concurrency: u32, name: &str| {
+            let mut settings = json!({"tools": {"s": {"concurrency": concurrency}}});
+            settings["tools"][name] = json!({"concurrency": concurrency});
+            runtime.reconfigure(&Settings::from_json(&settings.to_string()).unwrap())
+        };
+        assert!(with(5, "nobody").is_err(), "there is no such tool");
+        for call in &mut calls {
+            assert!(poll_once(call.as_mut()).await.is_pending());
+        }
+        assert_eq!(runtime.gate().in_flight(), 2, "what fails changes nothing");
+        with(4, "s").unwrap();
+        for call in &mut calls {
+            assert!(poll_once(call.as_mut()).await.is_pending());
+        }
+        assert_eq!(runtime.gate().in_flight(), 4, "those that waited have their seats");
+        with(1, "s").unwrap();
+        calls.truncate(1);
+        let mut one_more = Box::pin(runtime.call("s", &none));
+        assert!(poll_once(one_more.as_mut()).await.is_pending());
+        assert_eq!(runtime.gate().in_flight(), 1, "it is full with the one that runs since before");
     });
 }

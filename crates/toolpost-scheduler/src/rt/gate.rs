@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use super::clock;
 use super::line::{Grant, Line, Shared};
 use super::seat::{Hold, Seat};
 use super::sync::{Arc, Mutex, lock};
+#[cfg(not(any(loom, shuttle)))]
+use super::sync::{AtomicU64, Ordering};
 use super::waiting::Waiting;
 use super::word::Word;
 use crate::discipline::Discipline;
@@ -48,10 +51,12 @@ impl Gate {
         queue.set_seats(limit.seats());
         let shared = Shared {
             word: Word::new(limit.seats()),
-            timed: limit.is_adaptive(),
+            timed: AtomicBool::new(limit.is_adaptive()),
             line: Mutex::new(Line { queue, limit, closed: false, drained: Vec::new(), listeners: 0 }),
             #[cfg(not(any(loom, shuttle)))]
             room: Notify::new(),
+            #[cfg(not(any(loom, shuttle)))]
+            freed: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -63,7 +68,7 @@ impl Gate {
         if !self.shared.word.try_take() {
             return None;
         }
-        let grant = self.shared.timed.then(|| Grant { charge: None, since: clock::now() });
+        let grant = self.shared.is_timed().then(|| Grant { charge: None, since: clock::now() });
         Some(Seat::new(Hold::Borrowed(&self.shared), grant))
     }
 
@@ -91,7 +96,8 @@ impl Gate {
     /// Like [`seat`](Gate::seat), but when the queue is full waits for a place in it instead of being refused.
     ///
     /// Those that wait for a place have no order among themselves but first come, first tried, and no bound on their
-    /// number: bound it where they come from. A deadline is watched only once in the queue. In a queue of no places
+    /// number: bound it where they come from. A place that one of them may not have (its tenant has its part of the queue)
+    /// is offered to the next, so that each tries once for a place at the most. A deadline is watched only once in the queue. In a queue of no places
     /// ([`Bounds::new`] of zero) none ever becomes free.
     ///
     /// # Errors
@@ -104,14 +110,26 @@ impl Gate {
     #[cfg(not(any(loom, shuttle)))]
     pub async fn seat_patiently(&self, request: Request) -> Result<Seat<'_>, Refusal> {
         let mut told = false;
+        // As many places as had become free when it last tried: for those it is not to be offered one again.
+        let mut tried = None;
         loop {
             let mut room = std::pin::pin!(self.shared.room.notified());
             // Listening before trying, so that a place that becomes free in between is not missed.
             room.as_mut().enable();
+            let freed = self.shared.freed.load(Ordering::Acquire);
+            if tried == Some(freed) {
+                room.await;
+                continue;
+            }
+            tried = Some(freed);
             let waiting = self.seat(request);
             let queued = waiting.is_queued();
             match waiting.await {
                 Err(Refusal::Full { .. }) => {
+                    // Told of a place that it may not have: perhaps the next may.
+                    if told {
+                        self.shared.room.notify_one();
+                    }
                     room.await;
                     told = true;
                 }
@@ -124,6 +142,25 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Replaces the limit while it runs: as an operator does who sees that the machine bears more, or less.
+    ///
+    /// Seats that are taken stay so; where more are taken than there are now, none is given until they are fewer. Those
+    /// that wait get what there is more at once. What an adaptive limit has learnt is forgotten.
+    ///
+    /// ```
+    /// use toolpost_scheduler::Limit;
+    /// use toolpost_scheduler::rt::Gate;
+    ///
+    /// let gate = Gate::new(Limit::fixed(1));
+    /// let _one = gate.try_seat().expect("free");
+    /// assert!(gate.try_seat().is_none());
+    /// gate.set_limit(Limit::fixed(2));
+    /// assert!(gate.try_seat().is_some());
+    /// ```
+    pub fn set_limit(&self, limit: Limit) {
+        self.shared.set_limit(limit);
     }
 
     /// How long a request would wait if it came now, as far as measured times tell.
@@ -175,7 +212,11 @@ impl Gate {
         self.shared.word.watch();
         drop(line);
         #[cfg(not(any(loom, shuttle)))]
-        self.shared.room.notify_waiters();
+        {
+            // There is something to learn for all, also for those that have just tried.
+            self.shared.freed.fetch_add(1, Ordering::AcqRel);
+            self.shared.room.notify_waiters();
+        }
     }
 
     /// Takes requests again.

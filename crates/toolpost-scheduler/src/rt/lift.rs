@@ -61,6 +61,7 @@ pub struct Loan {
 pub(crate) struct Follow {
     graph: Lifts,
     lift: u64,
+    gate: Arc<Shared>,
     id: JobId,
 }
 
@@ -117,7 +118,7 @@ impl Lift {
             lock(&gate.line).queue.lift(id, urgency);
         }
         drop(graph);
-        Follow { graph: self.graph.clone(), lift: self.id, id }
+        Follow { graph: self.graph.clone(), lift: self.id, gate: gate.clone(), id }
     }
 }
 
@@ -137,7 +138,8 @@ impl Drop for Follow {
     fn drop(&mut self) {
         let mut graph = lock(&self.graph.0);
         if let Some(places) = graph.followers.get_mut(&self.lift) {
-            places.retain(|place| place.id != self.id);
+            // Handles are unique in their gate only.
+            places.retain(|place| place.id != self.id || !Arc::ptr_eq(&place.gate, &self.gate));
             if places.is_empty() {
                 graph.followers.remove(&self.lift);
             }

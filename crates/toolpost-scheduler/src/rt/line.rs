@@ -1,6 +1,7 @@
 //! Those that wait at a gate, and how seats get to them.
 
 use std::mem;
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -8,7 +9,9 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::clock;
-use super::sync::{Arc, Mutex, lock};
+#[cfg(not(any(loom, shuttle)))]
+use super::sync::AtomicU64;
+use super::sync::{Arc, Mutex, Ordering, lock};
 use super::word::Word;
 use crate::discipline::{Charge, Discipline};
 use crate::limit::Limit;
@@ -22,11 +25,14 @@ use crate::slots::JobId;
 pub(crate) struct Shared {
     pub(crate) word: Word,
     pub(crate) line: Mutex<Line>,
-    /// Whether seats are timed even when nobody waits.
-    pub(crate) timed: bool,
+    /// Whether seats are timed even when nobody waits. It decides what is measured, and nothing that must be in step.
+    pub(crate) timed: AtomicBool,
     /// Tells those that wait for a place in the queue that one has become free.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) room: Notify,
+    /// How often places have become free.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) freed: AtomicU64,
 }
 
 /// Behind the lock, which nobody holds while waking, awaiting, or running anybody else's code.
@@ -197,6 +203,24 @@ impl Shared {
         wakes.wake();
     }
 
+    /// Whether seats are timed even when nobody waits.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the limit, and gives the seats that there are now.
+    pub(crate) fn set_limit(&self, limit: Limit) {
+        let mut line = lock(&self.line);
+        self.timed.store(limit.is_adaptive(), Ordering::Relaxed);
+        line.queue.set_seats(limit.seats());
+        self.word.set_limit(limit.seats());
+        line.limit = limit;
+        let wakes = self.serve(&mut line, clock::now());
+        drop(line);
+        wakes.wake();
+    }
+
     /// Gives free seats to those that wait.
     pub(crate) fn attend(&self) {
         let mut line = lock(&self.line);
@@ -242,6 +266,7 @@ impl Shared {
 
     #[cfg(not(any(loom, shuttle)))]
     fn room(&self, freed: usize) {
+        self.freed.fetch_add(freed as u64, Ordering::AcqRel);
         for _ in 0..freed {
             self.room.notify_one();
         }

@@ -1,5 +1,6 @@
 //! A pool: futures are handed in, and run by so many workers in the order of a discipline.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -62,8 +63,8 @@ pub struct Counts {
 pub enum Ended<E> {
     /// It returned this error.
     Failed(E),
-    /// It panicked.
-    Panicked,
+    /// It panicked, with this message; empty if it was no text.
+    Panicked(String),
     /// It never ran, or was stopped: canceled, expired or refused.
     Refused(Refusal),
 }
@@ -207,8 +208,10 @@ impl<T, E> Future for Handle<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(cx).map(|joined| match joined {
             Ok(result) => result,
-            Err(error) if error.is_panic() => Err(Ended::Panicked),
-            Err(_canceled) => Err(Ended::Refused(Refusal::Canceled)),
+            Err(error) => Err(match error.try_into_panic() {
+                Ok(panic) => Ended::Panicked(message(&*panic)),
+                Err(_canceled) => Ended::Refused(Refusal::Canceled),
+            }),
         })
     }
 }
@@ -231,7 +234,8 @@ impl<E: fmt::Display> fmt::Display for Ended<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => error.fmt(f),
-            Self::Panicked => f.write_str("the task panicked"),
+            Self::Panicked(message) if message.is_empty() => f.write_str("the task panicked"),
+            Self::Panicked(message) => write!(f, "the task panicked: {message}"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }
@@ -241,9 +245,15 @@ impl<E: Error + 'static> Error for Ended<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => error.source(),
-            Self::Panicked | Self::Refused(_) => None,
+            Self::Panicked(_) | Self::Refused(_) => None,
         }
     }
+}
+
+/// What a panic said, if that was text.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
 }
 
 /// A task's entry in the book, closed when dropped, by whatever way the task ends.

@@ -50,7 +50,7 @@ impl<'g> Waiting<'g> {
             return State::Refused(Refusal::Expired);
         }
         if gate.word.try_take() {
-            return State::Free(gate.timed.then(|| Grant { charge: None, since: clock::now() }));
+            return State::Free(gate.is_timed().then(|| Grant { charge: None, since: clock::now() }));
         }
         match gate.join(request) {
             Ok((waiter, id)) => State::Queued { waiter, id, timer: Timer::new(deadline) },
