@@ -1,23 +1,30 @@
 //! Finds the git repository whose checkout the root is.
 //!
-//! A `.git` directory in the root is one. A `.git` *file* (a linked worktree) leads out of the root,
-//! and is believed only if the repository it leads to names this very root as one of its worktrees.
-//! This is decided once, when the server starts; what the repository holds is trusted from then on.
+//! A `.git` directory in the root is one, if all of its parts lie in it: nothing outside of the root is read. A `.git`
+//! *file* (a linked worktree) leads to a repository elsewhere, and is believed only if that repository lists this very
+//! root as one of its worktrees, which is then as its owner wants it.
+//!
+//! This is looked at for each call, since a repository changes.
+
+mod inside;
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use gix::open::Options;
 
-use crate::root::{Root, open_plain, open_plain_dir, top};
+use crate::root::{Root, open_plain_dir, top};
 
-/// The most that a `.git` file may hold, in bytes.
-const LINK_MAX: u64 = 4096;
+/// The largest object that is taken into memory, in bytes: a commit, a tag, a directory, and what they are differences
+/// from. A directory of 100,000 files takes about this.
+pub(crate) const OBJECT_MAX: usize = 4 << 20;
 
-/// Where the repository of the root is, or why there is none.
+/// The root, as the checkout of a repository.
 #[derive(Clone, Debug)]
-pub struct Checkout(Result<PathBuf, NoCheckout>);
+pub struct Checkout(Arc<Root>);
 
 /// Why the root is not the checkout of a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,28 +32,43 @@ pub struct Checkout(Result<PathBuf, NoCheckout>);
 pub enum NoCheckout {
     /// There is no `.git` in it.
     Absent,
+    /// Its `.git` has parts that lie elsewhere.
+    Elsewhere,
+    /// The process has no descriptors left to look.
+    Exhausted,
     /// Its `.git` leads to a repository that knows nothing of it.
     Foreign,
+    /// Its `.git` holds more than is looked through.
+    TooLarge,
     /// Its `.git` is damaged, or of a kind that is not known here.
     Unreadable,
 }
 
 impl Checkout {
-    /// Looks for the repository of `root`.
+    /// The repository of `root`, if there is one when it is opened.
     #[must_use]
-    pub fn find(root: &Root) -> Self {
-        Self(git_dir(root))
+    pub const fn of(root: Arc<Root>) -> Self {
+        Self(root)
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.0
     }
 
     /// Opens the repository.
     ///
     /// # Errors
     ///
-    /// If the root is not the checkout of one.
+    /// If the root is not the checkout of one, or reading it would lead out of the root.
     pub fn repository(&self) -> Result<gix::Repository, NoCheckout> {
-        let git_dir = self.0.as_ref().map_err(|no| *no)?;
-        // Isolated: neither the environment nor a user's or the system's configuration matters.
-        let options = Options::isolated().open_path_as_is(true);
+        let git_dir = git_dir(&self.0)?;
+        // Isolated: neither the environment nor a user's or the system's configuration matters, and what the
+        // repository's own says of these two does not either.
+        let own =
+            [format!("gitoxide.objects.allocLimit={OBJECT_MAX}"), "gitoxide.core.shallowFile=shallow".into()];
+        let options = Options::isolated().open_path_as_is(true).config_overrides(own);
         gix::open_opts(git_dir, options).map_err(|_| NoCheckout::Unreadable)
     }
 }
@@ -55,6 +77,15 @@ impl fmt::Display for NoCheckout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "the root is not a git checkout: there is no .git in it, so there is no log to read",
+            Self::Elsewhere => {
+                "the root's .git has parts that lie elsewhere (a link, a commondir, objects/info/alternates), and \
+                 nothing outside of the root is read, so there is no log to read"
+            }
+            Self::Exhausted => "the server has too many files open to read the log now; try again in a moment",
+            Self::TooLarge => {
+                "the root's .git holds more than is looked through (loose objects, references, configuration); \
+                 `git gc` may help"
+            }
             Self::Foreign => {
                 "the root is not a git checkout: its .git leads to a repository that does not know it as a worktree"
             }
@@ -71,13 +102,12 @@ fn git_dir(root: &Root) -> Result<PathBuf, NoCheckout> {
     match dir.symlink_metadata(".git") {
         Err(_) => Err(NoCheckout::Absent),
         Ok(metadata) if metadata.is_dir() => {
-            open_plain_dir(dir, Path::new(".git")).map(|_| own).map_err(|_| NoCheckout::Unreadable)
+            let git = open_plain_dir(dir, Path::new(".git")).map_err(|_| NoCheckout::Unreadable)?;
+            inside::check(&git)?;
+            Ok(own)
         }
         Ok(metadata) if metadata.is_file() => {
-            let mut link = String::new();
-            open_plain(dir, Path::new(".git"))
-                .and_then(|file| file.take(LINK_MAX).read_to_string(&mut link))
-                .map_err(|_| NoCheckout::Unreadable)?;
+            let link = inside::link(dir, ".git").map_err(|_| NoCheckout::Unreadable)?;
             let target = link.trim_end().strip_prefix("gitdir: ").ok_or(NoCheckout::Unreadable)?;
             linked(&own, &root.path().join(target))
         }
@@ -85,10 +115,20 @@ fn git_dir(root: &Root) -> Result<PathBuf, NoCheckout> {
     }
 }
 
-/// The directory that a `.git` file leads to, if that directory leads back to the file.
+/// The directory that a `.git` file leads to, if that leads back to the file, and lies among the worktrees of the
+/// repository that it says it belongs to. A repository lists there what its owner has made of it; a directory that only
+/// points at a repository is not listed.
 fn linked(own: &Path, target: &Path) -> Result<PathBuf, NoCheckout> {
-    let back = std::fs::read_to_string(target.join("gitdir")).map_err(|_| NoCheckout::Foreign)?;
-    let back = target.join(back.trim_end()).canonicalize().map_err(|_| NoCheckout::Foreign)?;
+    let foreign = |_| NoCheckout::Foreign;
+    let target = target.canonicalize().map_err(foreign)?;
+    let dir = Dir::open_ambient_dir(&target, ambient_authority()).map_err(foreign)?;
+    let leads_to = |name| target.join(inside::link(&dir, name)?.trim_end()).canonicalize();
+    let (back, common) = (leads_to("gitdir").map_err(foreign)?, leads_to("commondir").map_err(foreign)?);
     let own = own.canonicalize().map_err(|_| NoCheckout::Unreadable)?;
-    if back == own { Ok(target.to_owned()) } else { Err(NoCheckout::Foreign) }
+    if back != own || target.parent() != Some(&common.join("worktrees")) {
+        return Err(NoCheckout::Foreign);
+    }
+    inside::check_worktree(&dir)?;
+    inside::check(&Dir::open_ambient_dir(&common, ambient_authority()).map_err(foreign)?)?;
+    Ok(target)
 }

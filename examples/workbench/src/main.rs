@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
-use workbench::{demo, load, selftest, serve, soak};
+use workbench::{demo, load, selftest, serve, soak, tools};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -14,7 +14,8 @@ use workbench::{demo, load, selftest, serve, soak};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// The directory that the tools see; nothing outside of it can be reached.
+    /// The directory that the tools see; nothing outside of it can be reached. The one exception: where its .git is a
+    /// file (a linked worktree), git_log reads the repository that lists it among its worktrees.
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     root: PathBuf,
 }
@@ -46,13 +47,23 @@ enum Command {
     },
     /// Puts a server under load: calls per second, latencies, refusals.
     Load(load::Options),
+    /// Reads one log and writes it to stdout: what `git_log` starts for each call.
+    #[command(hide = true)]
+    GitLogChild {
+        /// The arguments of the call, as JSON.
+        arguments: String,
+    },
     /// Makes calls for a long time, and fails if memory grows, a call fails, or latencies drift.
     Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
     let Cli { command, root } = Cli::parse();
+    if let Some(program) = own_program() {
+        tools::read_in_children_of(program);
+    }
     let done = match command {
+        Command::GitLogChild { arguments } => tools::answer_git_log(&root, &arguments).map(|()| true),
         Command::Serve { http: None, capacity, .. } => serve::stdio(&root, capacity).map(|()| true),
         Command::Serve { http: Some(address), capacity, access } => {
             serve::http(&root, &address, capacity, access).map(|()| true)
@@ -76,4 +87,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// This program, also after its file was replaced by a newer one.
+fn own_program() -> Option<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Some(running) } else { std::env::current_exe().ok() }
 }

@@ -264,6 +264,7 @@ pub fn executor() -> io::Result<tokio::runtime::Runtime> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 mod tests {
     use super::*;
 

@@ -7,6 +7,8 @@ mod read_file;
 mod search_text;
 pub(crate) mod wait;
 
+pub use git_log::{answer as answer_git_log, read_in_children_of};
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,6 @@ use std::time::Duration;
 use cap_std::fs::File;
 use toolpost_tool::{Annotations, AnyTool, ErrorKind, ToolError, ToolSpec};
 
-use crate::checkout::Checkout;
 use crate::root::{RelPath, Root};
 
 /// Bytes at the head of a file that are looked at to tell text from binary.
@@ -27,13 +28,12 @@ const SNIFFED: usize = 8 << 10;
 /// If there is no directory that can be read at `path`.
 pub fn all(path: &Path) -> std::io::Result<Vec<AnyTool>> {
     let root = Arc::new(Root::open(path)?);
-    let checkout = Arc::new(Checkout::find(&root));
     Ok(vec![
         list_files::tool(Arc::clone(&root)),
         read_file::tool(Arc::clone(&root)),
         search_text::tool(Arc::clone(&root)),
-        count_lines::tool(root),
-        git_log::tool(checkout),
+        count_lines::tool(Arc::clone(&root)),
+        git_log::tool(root),
     ])
 }
 

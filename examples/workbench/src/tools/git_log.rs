@@ -1,4 +1,9 @@
 //! `git_log`: what was done to the checkout, newest first.
+//!
+//! What reads the repository maps its packs into memory, and a pack that is cut off meanwhile ends the process that reads
+//! it. So a server lets a child of its own binary read; a function call of the tool reads by itself.
+
+mod child;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +14,27 @@ use gix::traverse::commit::simple::CommitTimeOrder;
 use gix::{Commit, Id, ObjectId, Repository};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolError, blocking_fn};
+use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolError, blocking_fn, tool_fn};
 
 use super::{head, local, wrong};
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, NoCheckout, OBJECT_MAX};
 use crate::meter::Meter;
-use crate::root::RelPath;
+use crate::root::{RelPath, Root, exhausted};
+
+pub use child::{answer, read_in_children_of};
 
 const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 200;
+
+/// What is shown of a subject, and of a name or an address, in bytes.
+const SUBJECT_MAX: usize = 500;
+const NAME_MAX: usize = 200;
+
+/// The most parents of a commit that are shown.
+const PARENTS_MAX: usize = 64;
+
+/// Logs that are read at once: each may be a process.
+const AT_ONCE: u32 = 8;
 
 /// The longest name of a revision, in bytes.
 const REVISION_MAX: usize = 250;
@@ -29,7 +46,7 @@ const BODY_MAX: usize = 2_000;
 const OBJECTS_MAX: usize = 8 << 20;
 
 /// Shows the commits of the git checkout at the root, newest first.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 struct GitLog {
     /// Where to start: HEAD, a branch, a tag, or a full commit id; HEAD if left out.
@@ -43,7 +60,7 @@ struct GitLog {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 struct Log {
     /// The branch that is checked out; null if none is.
     branch: Option<String>,
@@ -55,38 +72,64 @@ struct Log {
     truncated: bool,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 struct Entry {
     /// The full id.
     id: String,
-    /// The ids of its parents; more than one for a merge.
+    /// The ids of its parents; more than one for a merge, at most 64.
     parents: Vec<String>,
     author: String,
     email: String,
     /// When it was committed, in the committer's own time zone.
     date: String,
-    /// The first line of the message.
+    /// The first line of the message, cut after 500 bytes.
     subject: String,
     /// The rest of the message, cut after 2,000 bytes; empty if there is none.
     body: String,
 }
 
-pub(super) fn tool(checkout: Arc<Checkout>) -> AnyTool {
-    let tool = blocking_fn("git_log", move |args: GitLog, call| run(&checkout, &args, &call).map(Json));
-    AnyTool::new(tool.with_spec(|spec| {
+pub(super) fn tool(root: Arc<Root>) -> AnyTool {
+    let checkout = Arc::new(Checkout::of(root));
+    let spec = |spec| {
         local(spec, "Git log", Duration::from_secs(10))
             .with_category("history")
+            .with_concurrency(AT_ONCE)
             .with_cache(CachePolicy::new(Duration::from_secs(5)).public().tagged("history"))
-    }))
+    };
+    let Some(program) = child::program() else {
+        let tool = blocking_fn("git_log", move |args: GitLog, call| run(&checkout, &args, &call).map(Json));
+        return AnyTool::new(tool.with_spec(spec));
+    };
+    let tool = tool_fn("git_log", move |args: GitLog, _| {
+        let checkout = Arc::clone(&checkout);
+        async move {
+            args.check()?;
+            child::ask(program, checkout.root().path(), &args).await.map(Json)
+        }
+    });
+    AnyTool::new(tool.with_spec(spec))
+}
+
+impl GitLog {
+    /// Says which argument cannot be right, whatever the repository holds.
+    fn check(&self) -> Result<RelPath, ToolError> {
+        if let Some(revision) = self.revision.as_deref().filter(|name| name.len() > REVISION_MAX) {
+            return Err(unknown(revision));
+        }
+        match self.path.as_deref() {
+            None => Ok(RelPath::root()),
+            Some(path) => RelPath::parse(path).map_err(|refused| refused.answer("path")),
+        }
+    }
 }
 
 fn run(checkout: &Checkout, args: &GitLog, call: &Call) -> Result<Log, ToolError> {
     let limit = args.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    let path = match args.path.as_deref() {
-        None => RelPath::root(),
-        Some(path) => RelPath::parse(path).map_err(|refused| refused.answer("path"))?,
+    let path = args.check()?;
+    let mut repository = match checkout.repository() {
+        Err(NoCheckout::Exhausted) => return Err(exhausted()),
+        repository => repository?,
     };
-    let mut repository = checkout.repository()?;
     repository.object_cache_size_if_unset(OBJECTS_MAX);
     let tip = tip(&repository, args.revision.as_deref())?;
     let mut log = Log {
@@ -134,30 +177,36 @@ fn tip<'r>(repository: &'r Repository, revision: Option<&str>) -> Result<Option<
             _ => repository.head_id().map(Some).map_err(damaged),
         };
     };
-    let unknown = || {
-        let shown: String = revision.chars().take(100).flat_map(char::escape_debug).collect();
-        wrong(
-            "revision",
-            format_args!(
-                "`{shown}` is no branch, tag or full commit id of this checkout; leave it out for HEAD"
-            ),
-        )
-    };
-    if revision.len() > REVISION_MAX {
-        return Err(unknown());
-    }
     let id = match ObjectId::from_hex(revision.as_bytes()) {
         Ok(id) => id,
-        Err(_) => repository
-            .find_reference(revision)
-            .and_then(|reference| reference.into_fully_peeled_id())
-            .map_err(|_| unknown())?
-            .detach(),
+        Err(_) => reference(repository, revision)?,
     };
-    match repository.find_commit(id) {
-        Ok(commit) => Ok(Some(commit.id())),
-        Err(_) => Err(unknown()),
+    // A tag is an object that names another one.
+    let peeled = repository.find_object(id).and_then(gix::Object::peel_tags_to_end);
+    match peeled.map(|object| (object.kind, object.id())) {
+        Ok((gix::object::Kind::Commit, id)) => Ok(Some(id)),
+        Err(error) if error.is_resource_exhausted() => Err(damaged(error)),
+        _ => Err(unknown(revision)),
     }
+}
+
+/// What the tag or branch `name` leads to. Only what lies below `refs` is one.
+fn reference(repository: &Repository, name: &str) -> Result<ObjectId, ToolError> {
+    let places: &[&str] =
+        if name.starts_with("refs/") { &[""] } else { &["refs/tags/", "refs/heads/", "refs/remotes/"] };
+    for place in places {
+        let Ok(Some(mut found)) = repository.try_find_reference(&*format!("{place}{name}")) else { continue };
+        return found.follow_to_object().map(Id::detach).map_err(|_| unknown(name));
+    }
+    Err(unknown(name))
+}
+
+fn unknown(revision: &str) -> ToolError {
+    let shown: String = revision.chars().take(100).flat_map(char::escape_debug).collect();
+    wrong(
+        "revision",
+        format_args!("`{shown}` is no branch, tag or full commit id of this checkout; leave it out for HEAD"),
+    )
 }
 
 /// Whether what stands at `path` differs from every parent's, as `git log -- path` has it.
@@ -182,18 +231,27 @@ fn entry(commit: &Commit<'_>) -> gix::Result<Entry> {
     let message = commit.message()?;
     let author = commit.author()?;
     let body = message.body.map(ToString::to_string).unwrap_or_default();
+    let cut = |text: &gix::bstr::BStr, max| head(&text.to_string(), max).trim().to_owned();
     Ok(Entry {
         id: commit.id.to_string(),
-        parents: commit.parent_ids().map(|id| id.to_string()).collect(),
-        author: author.name.to_string(),
-        email: author.email.to_string(),
+        parents: commit.parent_ids().take(PARENTS_MAX).map(|id| id.to_string()).collect(),
+        author: cut(author.name, NAME_MAX),
+        email: cut(author.email, NAME_MAX),
         date: commit.time()?.format_or_unix(ISO8601_STRICT),
-        subject: message.title.to_string().trim().to_owned(),
+        subject: cut(message.title, SUBJECT_MAX),
         body: head(&body, BODY_MAX).trim().to_owned(),
     })
 }
 
 /// What git's own reader says may name paths of this machine, so it stays the source.
-fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> ToolError {
-    ToolError::new("the history of this checkout cannot be read; its .git may be damaged").with_source(error)
+fn damaged(error: impl Into<gix::Error>) -> ToolError {
+    let error = error.into();
+    let text = match error.is_resource_exhausted() {
+        true => format!(
+            "an object in the history of this checkout is larger than the {} MiB that are read of one",
+            OBJECT_MAX >> 20
+        ),
+        false => "the history of this checkout cannot be read; its .git may be damaged".into(),
+    };
+    ToolError::new(text).with_source(error)
 }

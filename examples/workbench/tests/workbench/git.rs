@@ -183,6 +183,145 @@ fn a_git_link_out_of_the_root_is_not_followed() {
     assert!(error.contains("not a git checkout"), "{error}");
 }
 
+/// The log of a repository that borrows from a foreign one must be refused, and say nothing of it.
+#[track_caller]
+fn refused(root: &Path, args: Value) {
+    let error = log(root, args).unwrap_err();
+    assert!(error.contains("parts that lie elsewhere") || error.contains("not a git checkout"), "{error}");
+    assert!(!error.contains("Third"), "{error}");
+}
+
+/// A repository in `root`, beside that of `checkout`.
+fn planted(dir: &TempDir) -> std::path::PathBuf {
+    let root = dir.path().join("root");
+    write(&root.join("x"), "");
+    git(&root, &["init", "-q"]);
+    root
+}
+
+#[test]
+fn a_commondir_is_not_followed() {
+    let dir = checkout();
+    let root = planted(&dir);
+    write(&root.join(".git/commondir"), "../../top/.git\n");
+    refused(&root, json!({}));
+}
+
+#[test]
+fn alternates_are_not_followed() {
+    let dir = checkout();
+    let root = planted(&dir);
+    let id = log(&dir.path().join("top"), json!({})).unwrap()["commits"][0]["id"].clone();
+    let objects = dir.path().join("top/.git/objects");
+    write(&root.join(".git/objects/info/alternates"), &format!("{}\n", objects.display()));
+    refused(&root, json!({ "revision": id }));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_a_repository_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let dir = checkout();
+    let top = dir.path().join("top");
+    git(&top, &["gc", "-q"]);
+    git(&top, &["pack-refs", "--all"]);
+    for part in
+        ["objects", "refs", "packed-refs", "HEAD", "config", "objects/pack", "refs/heads", "refs/heads/main"]
+    {
+        let root = planted(&dir);
+        let link = root.join(".git").join(part);
+        let _ = std::fs::remove_dir_all(&link);
+        let _ = std::fs::remove_file(&link);
+        symlink(top.join(".git").join(part), link).unwrap();
+        refused(&root, json!({}));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+    // What runs on commits is not read.
+    let root = planted(&dir);
+    std::fs::remove_dir_all(root.join(".git/hooks")).unwrap();
+    symlink(top.join(".git/hooks"), root.join(".git/hooks")).unwrap();
+    assert!(log(&root, json!({})).is_ok());
+}
+
+#[test]
+fn a_worktree_that_its_repository_does_not_list_is_not_followed() {
+    let dir = checkout();
+    let root = dir.path().join("root");
+    write(&root.join(".git"), "gitdir: made-up\n");
+    write(&root.join("made-up/gitdir"), &format!("{}\n", root.join(".git").display()));
+    write(&root.join("made-up/HEAD"), "ref: refs/heads/main\n");
+    write(&root.join("made-up/commondir"), &format!("{}\n", dir.path().join("top/.git").display()));
+    refused(&root, json!({}));
+}
+
+#[test]
+fn what_would_be_read_whole_has_a_longest_length() {
+    let dir = checkout();
+    let top = dir.path().join("top");
+    for (file, bytes) in [("config", 2 << 20), ("refs/heads/large", 1 << 20), ("HEAD", 1 << 20)] {
+        let path = top.join(".git").join(file);
+        let before = std::fs::read(&path).ok();
+        write(&path, &"#".repeat(bytes));
+        let error = log(&top, json!({})).unwrap_err();
+        assert!(error.contains("more than is looked through"), "{file}: {error}");
+        match before {
+            Some(before) => std::fs::write(path, before).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+    }
+    assert!(log(&top, json!({})).is_ok());
+}
+
+#[test]
+fn an_object_that_is_too_large_is_refused_before_it_is_inflated() {
+    let dir = checkout();
+    let top = dir.path().join("top");
+    // A few kilobytes on the disk.
+    write(&dir.path().join("message"), &"x".repeat(8 << 20));
+    let message = dir.path().join("message");
+    git(&top, &["commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", &message.to_string_lossy()]);
+    for args in [json!({}), json!({ "revision": "main" }), json!({ "path": "a.txt" })] {
+        let error = log(&top, args).unwrap_err();
+        assert!(error.contains("larger than the 4 MiB"), "{error}");
+    }
+    assert_eq!(log(&top, json!({ "revision": "main~1" })).is_err(), true, "that is no name of a revision");
+    assert_eq!(subjects(&log(&top, json!({ "revision": "v1" })).unwrap()), ["First"]);
+    // Packed, as a whole and as a difference.
+    git(&top, &["gc", "-q"]);
+    assert!(log(&top, json!({})).unwrap_err().contains("larger than the 4 MiB"));
+}
+
+#[test]
+fn every_commit_says_its_body() {
+    let dir = checkout();
+    let log = log(&dir.path().join("top"), json!({})).unwrap();
+    assert!(log["commits"].as_array().unwrap().iter().all(|commit| commit["body"].is_string()), "{log}");
+}
+
+/// The binary reads in a child: the answers are the same.
+#[test]
+fn a_server_reads_the_log_in_a_child() {
+    let dir = checkout();
+    let top = dir.path().join("top");
+    let program = Path::new(env!("CARGO_BIN_EXE_workbench"));
+    let served = workbench::serve::executor().unwrap().block_on(async {
+        let client = workbench::client::Client::over_stdio(program, &top, workbench::client::Era::Discover)
+            .await
+            .unwrap();
+        let mut answers = Vec::new();
+        for args in [json!({}), json!({ "revision": "v1", "limit": 1 }), json!({ "revision": "nowhere" })] {
+            let result = client.call("git_log", &args).await.unwrap();
+            let text = result.content.first().and_then(|block| block.as_text()).unwrap().text.clone();
+            answers.push(result.structured_content.ok_or(text));
+        }
+        client.close().await.unwrap();
+        answers
+    });
+    assert_eq!(served[0].as_ref().unwrap(), &log(&top, json!({})).unwrap());
+    assert_eq!(subjects(served[1].as_ref().unwrap()), ["First"]);
+    assert!(served[2].as_ref().unwrap_err().contains("`revision`"), "{served:?}");
+}
+
 #[test]
 fn a_damaged_repository_says_so_and_names_no_path() {
     let dir = checkout();
