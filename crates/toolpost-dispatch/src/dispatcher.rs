@@ -17,7 +17,7 @@ use crate::offered::Offered;
 use crate::run::Run;
 use crate::{
     Access, AllowAll, Authorize, CallKey, Catalog, Changes, Completions, Decision, Drained, Entry, Observe,
-    Outcome, Prompts, Registry, Request, Resources, Target,
+    Prompts, Registry, Request, Resources, Target,
 };
 
 /// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
@@ -231,7 +231,12 @@ impl Inner {
         };
         let mut ending = Ending { observe, tool: entry.spec(), arrived };
         if let Err(closed) = self.decide(call.principal(), Target::Tool(entry.spec()), call.tool()) {
-            ending.finish(Outcome::Refused(Refusal::Denied));
+            let hidden = || ToolError::refused(Refusal::Denied, "the tool is hidden from the caller", None);
+            let error = match &closed {
+                Closed::Denied(error) => error.clone(),
+                Closed::Hidden => hidden(),
+            };
+            ending.finish(None, Some(&error));
             return Err(closed.told(|| self.unknown(&catalog, &call)));
         }
         if let Err(unfit) = entry.check(call.arguments(), call.deadline()) {
@@ -251,11 +256,11 @@ impl Inner {
     }
 
     /// Reports the end of a call that never came as far as its tool's description.
-    pub(crate) fn report_unrun(&self, call: &Call, arrived: Option<Instant>, outcome: Outcome) {
+    pub(crate) fn report_unrun(&self, call: &Call, arrived: Option<Instant>, error: Option<&ToolError>) {
         let Some(watched) = self.watched(call) else { return };
         match self.registry.catalog().find(call.tool()) {
             None => watched.unknown_tool(),
-            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(outcome),
+            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(None, error),
         }
     }
 

@@ -33,7 +33,7 @@ impl Made {
 
     fn bar(&self, call: &Call, barred: Barred) -> ToolError {
         let error = ToolError::from(barred);
-        self.inner.report_unrun(call, self.arrived, Outcome::of_error(&error));
+        self.inner.report_unrun(call, self.arrived, Some(&error));
         error
     }
 }
@@ -42,7 +42,7 @@ impl Drop for Made {
     fn drop(&mut self) {
         match self.call.take() {
             // In flight until its end is reported, like any other.
-            Some((call, Ok(_flight))) => self.inner.report_unrun(&call, self.arrived, Outcome::Cancelled),
+            Some((call, Ok(_flight))) => self.inner.report_unrun(&call, self.arrived, None),
             Some((call, Err(barred))) => drop(self.bar(&call, barred)),
             None => {}
         }
@@ -78,19 +78,25 @@ impl Ending<'_> {
     }
 
     pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
-        self.finish(Outcome::of(&result));
+        self.finish(result.as_ref().ok(), result.as_ref().err());
         result
     }
 
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
+    /// Reports the end with this result or error; with neither, the caller has gone away.
+    pub(crate) fn finish(&mut self, output: Option<&Output>, error: Option<&ToolError>) {
         let Some(Watched { by, call }) = self.observe.take() else { return };
+        let outcome = match (output, error) {
+            (_, Some(error)) => Outcome::of_error(error),
+            (Some(output), None) => Outcome::of_output(output),
+            (None, None) => Outcome::Cancelled,
+        };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
-        tell(by, &Event::Finished { tool: self.tool, call: &call, outcome, took });
+        tell(by, &Event::Finished { tool: self.tool, call: &call, outcome, took, error, output });
     }
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.finish(Outcome::Cancelled);
+        self.finish(None, None);
     }
 }

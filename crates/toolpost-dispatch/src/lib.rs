@@ -56,6 +56,7 @@ pub use dispatcher::{Dispatcher, DispatcherBuilder, WeakDispatcher};
 pub use drain::Drained;
 pub use in_flight::CallKey;
 pub use mirrored::Mirrored;
+pub use nearest::nearest;
 pub use observe::{Event, Observe, Outcome, Unobserved};
 pub use offer::{
     Change, Changes, Completing, Completions, PromptArguments, PromptSet, Prompts, ResourceSet, Resources,

@@ -1,10 +1,11 @@
 //! The known name nearest to an unknown one.
 
-/// The names within reach of `wanted`, nearest first, at most three.
+/// The names within reach of `wanted`, nearest first, at most three: for "did you mean".
 ///
 /// Near means: few edits (Damerau-Levenshtein in its restricted form, at most a third of the name),
 /// or the same but for case and punctuation.
-pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+#[must_use]
+pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     if LONGEST < wanted.len() {
         return Vec::new();
     }

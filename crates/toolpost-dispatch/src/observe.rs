@@ -51,6 +51,11 @@ pub enum Event<'a> {
         outcome: Outcome,
         /// How long it took since it arrived; `None` if its arrival was not recorded.
         took: Option<Duration>,
+        /// Why it has no result; `None` if it has one, or if its caller went away before it had either. The text of an
+        /// error of kind [`InvalidArguments`](ErrorKind::InvalidArguments) quotes what the caller sent.
+        error: Option<&'a ToolError>,
+        /// Its result, which may hold what must not be written down.
+        output: Option<&'a Output>,
     },
 }
 
@@ -85,9 +90,15 @@ impl Outcome {
     #[must_use]
     pub fn of(result: &Result<Output, ToolError>) -> Self {
         match result {
-            Ok(output) if output.is_error() => Self::ToolError,
-            Ok(_) => Self::Completed,
+            Ok(output) => Self::of_output(output),
             Err(error) => Self::of_error(error),
+        }
+    }
+
+    pub(crate) fn of_output(output: &Output) -> Self {
+        match output.is_error() {
+            true => Self::ToolError,
+            false => Self::Completed,
         }
     }
 

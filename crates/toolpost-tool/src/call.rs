@@ -340,11 +340,24 @@ impl Call {
         }
     }
 
-    /// Reports that `done` of `total` is done. Free if the client did not ask for progress.
+    /// Reports that `done` of `total` is done, in any unit; for whole steps there is [`step`](Self::step). Free if the client did not ask for progress.
     pub fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
         if let Some(sink) = self.sink() {
             sink.progress(done, total, message);
         }
+    }
+
+    /// Reports that `done` of `total` steps are done, in whole numbers; an empty `message` is none. Free if the client did
+    /// not ask for progress.
+    ///
+    /// ```
+    /// # let call = toolpost_tool::Call::new(&serde_json::json!({})).unwrap();
+    /// for (done, part) in (1..).zip(["chuck", "tailstock"]) {
+    ///     call.step(done, 2, part);
+    /// }
+    /// ```
+    pub fn step(&self, done: u64, total: u64, message: &str) {
+        self.progress(done as f64, Some(total as f64), Some(message).filter(|message| !message.is_empty()));
     }
 
     /// Whether the client asked for progress or log lines.

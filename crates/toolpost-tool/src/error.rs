@@ -1,5 +1,6 @@
 //! How a call can fail.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -12,7 +13,8 @@ use crate::Suspended;
 
 /// Why a call did not end in a result.
 ///
-/// Any `std` error converts into one, so `?` works in a tool. Cheap to clone, one word wide.
+/// Any `std` error converts into one, so `?` works in a tool; and it converts into `Box<dyn Error>`
+/// (and, with the feature `anyhow`, into `anyhow::Error`), so `?` works around a call. Cheap to clone, one word wide.
 ///
 /// # Design
 ///
@@ -20,6 +22,10 @@ use crate::Suspended;
 /// the [`source`](Self::source) chain keeps the cause. The type does not itself implement
 /// [`Error`], because that would forbid the conversion from every other error;
 /// [`into_std`](Self::into_std) gives one that does.
+///
+/// Errors that are no `std` error themselves cannot have a conversion of their own beside that. A boxed one becomes a
+/// `ToolError` by [`from_boxed`](Self::from_boxed), one of `anyhow` by `from_anyhow` (feature `anyhow`); a function
+/// whose error is such a type is a tool by [`fallible_fn`](crate::fallible_fn).
 ///
 /// ```
 /// use toolpost_tool::{ErrorKind, ToolError};
@@ -57,6 +63,24 @@ pub enum ErrorKind {
     TimedOut,
     /// What the tool depends on cannot be reached now.
     Unavailable,
+}
+
+impl ErrorKind {
+    /// A short name, stable, for a metric label or a log field; of a refusal it is its reason.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::InvalidArguments => "invalid_arguments",
+            Self::Panicked => "panicked",
+            Self::Protocol => "protocol",
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::Suspended => "suspended",
+            Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// Why the runtime refused to run a tool.
@@ -220,8 +244,35 @@ impl ToolError {
 
     /// This error as a [`std::error::Error`].
     #[must_use]
-    pub fn into_std(self) -> Box<dyn Error + Send + Sync> {
-        Box::new(Std(self))
+    pub const fn into_std(self) -> StdError {
+        StdError(self)
+    }
+
+    /// A failure described by a boxed error, for `map_err(ToolError::from_boxed)?`. A `ToolError` that was boxed comes
+    /// out as it went in, with its kind.
+    #[must_use]
+    pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
+        match error.downcast::<StdError>() {
+            Ok(error) => error.0,
+            Err(error) => {
+                let mut inner = Inner::new(ErrorKind::Failed, Cow::Owned(error.to_string()));
+                inner.source = Some(Arc::from(error));
+                Self(Arc::new(inner))
+            }
+        }
+    }
+
+    /// A failure described by an error of `anyhow`, for `map_err(ToolError::from_anyhow)?`; its causes stay. A
+    /// `ToolError` that had become one comes out as it went in, with its kind, unless a context was put around it: then
+    /// the text is the context's, and the kind stays.
+    #[cfg(feature = "anyhow")]
+    #[must_use]
+    pub fn from_anyhow(error: anyhow::Error) -> Self {
+        let within = error.downcast_ref::<StdError>().map(|error| error.0.clone());
+        match within {
+            Some(within) => within.with_message(error.to_string()),
+            None => Self::from_boxed(error.into()),
+        }
     }
 
     fn edit(&mut self) -> &mut Inner {
@@ -229,11 +280,34 @@ impl ToolError {
     }
 }
 
+/// A failure described by the error. A `ToolError` that had become a [`StdError`] comes out as it went in.
 impl<E: Error + Send + Sync + 'static> From<E> for ToolError {
     fn from(error: E) -> Self {
+        if let Some(StdError(error)) = (&error as &dyn Any).downcast_ref() {
+            return error.clone();
+        }
         let mut inner = Inner::new(ErrorKind::Failed, Cow::Owned(error.to_string()));
         inner.source = Some(Arc::new(error));
         Self(Arc::new(inner))
+    }
+}
+
+impl From<ToolError> for Box<dyn Error + Send + Sync> {
+    fn from(error: ToolError) -> Self {
+        Box::new(error.into_std())
+    }
+}
+
+impl From<ToolError> for Box<dyn Error> {
+    fn from(error: ToolError) -> Self {
+        Box::new(error.into_std())
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl From<ToolError> for anyhow::Error {
+    fn from(error: ToolError) -> Self {
+        Self::new(error.into_std())
     }
 }
 
@@ -285,17 +359,31 @@ impl Inner {
     }
 }
 
-/// A [`ToolError`] for those who need a `std` error.
-#[derive(Debug)]
-struct Std(ToolError);
+/// A [`ToolError`] that is a [`std::error::Error`]; made by [`ToolError::into_std`].
+#[derive(Clone, Debug)]
+pub struct StdError(ToolError);
 
-impl fmt::Display for Std {
+impl StdError {
+    /// The error as a call ends in it.
+    #[must_use]
+    pub fn into_inner(self) -> ToolError {
+        self.0
+    }
+
+    /// The error as a call ends in it.
+    #[must_use]
+    pub const fn get(&self) -> &ToolError {
+        &self.0
+    }
+}
+
+impl fmt::Display for StdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-impl Error for Std {
+impl Error for StdError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }

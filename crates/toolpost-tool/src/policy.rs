@@ -170,12 +170,35 @@ impl RetryPolicy {
             backoff: Backoff::FullJitter,
         }
     }
+
+    /// Sets the bound of the first wait, and that of every wait.
+    #[must_use]
+    pub const fn waits(mut self, base: Duration, cap: Duration) -> Self {
+        self.base = base;
+        self.cap = cap;
+        self
+    }
+
+    /// Sets how the wait grows.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
 }
 
 /// When to stop calling a tool that keeps failing.
 ///
 /// What is out of bounds is taken as the nearest bound: a declaration never panics. (Settings of a host are refused
 /// instead.)
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_tool::BreakerPolicy;
+///
+/// let policy = BreakerPolicy::new().window(50).failure_rate(0.25).open_for(Duration::from_secs(5));
+/// assert_eq!(policy.minimum_calls, 20, "what is not set is the default");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
@@ -189,7 +212,7 @@ pub struct BreakerPolicy {
     /// A call that takes this long or longer counts as slow, whether it fails or not. Zero: every call does; `None`: none.
     pub slow_call: Option<Duration>,
     /// How long the breaker stays open the first time, at the least; at the most three times that, drawn at random. Each
-    /// time that it finds the tool still failing, it is up to three times the time before, and never more than 60 times
+    /// time that it finds the tool still failing, it is up to three times the time before, and never more than 30 times
     /// this or a minute, whichever is longer. Counted in whole milliseconds, rounded up; 1 ms to 365 days.
     pub open_for: Duration,
     /// How long a recovery waits for calls that try whether the tool works again, and do not end, before others are let
@@ -198,17 +221,67 @@ pub struct BreakerPolicy {
     pub patience: Option<Duration>,
 }
 
-impl Default for BreakerPolicy {
-    /// Half of the last 100 calls, judged from 20 on, open for 1 s at first.
-    fn default() -> Self {
+impl BreakerPolicy {
+    /// Half of the last 100 calls, judged from 20 on, open for 10 s at first.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             window: 100,
             failure_rate: 0.5,
             minimum_calls: 20,
             slow_call: None,
-            open_for: Duration::from_secs(1),
+            open_for: Duration::from_secs(10),
             patience: None,
         }
+    }
+
+    /// Sets how many calls the judgement looks back on.
+    #[must_use]
+    pub const fn window(mut self, calls: u32) -> Self {
+        self.window = calls;
+        self
+    }
+
+    /// Sets the share of failures, from 0.01 to 1, that opens the breaker.
+    #[must_use]
+    pub const fn failure_rate(mut self, share: f64) -> Self {
+        self.failure_rate = share;
+        self
+    }
+
+    /// Sets how many calls are needed before judging.
+    #[must_use]
+    pub const fn minimum_calls(mut self, calls: u32) -> Self {
+        self.minimum_calls = calls;
+        self
+    }
+
+    /// Counts a call that takes this long or longer as slow.
+    #[must_use]
+    pub const fn slow_call(mut self, slow: Duration) -> Self {
+        self.slow_call = Some(slow);
+        self
+    }
+
+    /// Sets how long the breaker stays open the first time, at the least.
+    #[must_use]
+    pub const fn open_for(mut self, open: Duration) -> Self {
+        self.open_for = open;
+        self
+    }
+
+    /// Sets how long a recovery waits for calls that try whether the tool works again, and do not end.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+}
+
+impl Default for BreakerPolicy {
+    /// As [`new`](Self::new).
+    fn default() -> Self {
+        Self::new()
     }
 }
 

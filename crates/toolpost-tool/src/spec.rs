@@ -39,6 +39,7 @@ pub struct ToolSpec {
     output_schema: Option<Declared>,
     meta: Option<Arc<Value>>,
     policy: Policy,
+    warnings: Vec<String>,
 }
 
 impl ToolSpec {
@@ -62,6 +63,7 @@ impl ToolSpec {
             output_schema: None,
             meta: None,
             policy: Policy::default(),
+            warnings: Vec::new(),
         })
     }
 
@@ -170,6 +172,20 @@ impl ToolSpec {
     /// The policy, to be changed: what a host overrides.
     pub const fn policy_mut(&mut self) -> &mut Policy {
         &mut self.policy
+    }
+
+    /// What a layer around the tool found to have no effect, each with its cure. A runtime shows it among its own
+    /// warnings.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Adds a [warning](Self::warnings); for whoever makes a layer whose effect depends on what the tool declares.
+    #[must_use]
+    pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
     }
 
     /// Adds another name that reaches the tool.
@@ -394,6 +410,40 @@ pub struct Annotations {
 }
 
 impl Annotations {
+    /// No hints.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { read_only: None, destructive: None, idempotent: None, open_world: None }
+    }
+
+    /// Says whether the tool changes nothing.
+    #[must_use]
+    pub const fn read_only(mut self, is: bool) -> Self {
+        self.read_only = Some(is);
+        self
+    }
+
+    /// Says whether the tool may destroy something.
+    #[must_use]
+    pub const fn destructive(mut self, is: bool) -> Self {
+        self.destructive = Some(is);
+        self
+    }
+
+    /// Says whether a second call with the same arguments changes nothing more.
+    #[must_use]
+    pub const fn idempotent(mut self, is: bool) -> Self {
+        self.idempotent = Some(is);
+        self
+    }
+
+    /// Says whether the tool talks to a world beyond its server.
+    #[must_use]
+    pub const fn open_world(mut self, is: bool) -> Self {
+        self.open_world = Some(is);
+        self
+    }
+
     fn is_repeatable(&self) -> bool {
         self.read_only == Some(true) || self.idempotent == Some(true)
     }

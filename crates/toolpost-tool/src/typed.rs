@@ -86,6 +86,7 @@ impl<T: TypedTool> Tool for Typed<T> {
 /// # Panics
 ///
 /// If `name` is not a tool name (see [`ToolSpec::new`]); [`ToolFn::with_spec`] takes a checked one.
+#[track_caller]
 pub fn tool_fn<A, O, F, Fut>(name: &str, function: F) -> ToolFn<A, F>
 where
     A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -151,6 +152,7 @@ impl<A, F> fmt::Debug for ToolFn<A, F> {
 /// # Panics
 ///
 /// As [`tool_fn`].
+#[track_caller]
 pub fn blocking_fn<A, O, F>(name: &str, function: F) -> Blocking<A, F>
 where
     A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -199,7 +201,8 @@ impl<A, F> fmt::Debug for Blocking<A, F> {
 }
 
 #[expect(clippy::panic, reason = "documented: a literal name that is wrong is a bug at the call site")]
-fn named(name: &str) -> ToolSpec {
+#[track_caller]
+pub(crate) fn named(name: &str) -> ToolSpec {
     match ToolSpec::new(name) {
         Ok(spec) => spec,
         Err(error) => panic!("{error}"),
@@ -218,7 +221,7 @@ const COMPOSED: &[&str] = &[
     "unevaluatedProperties",
 ];
 
-fn fill<A: JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
+pub(crate) fn fill<A: JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
     let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<A>().to_value();
     let description = schema.get("description").and_then(Value::as_str).unwrap_or("").to_owned();
     if let Some(root) = schema.as_object_mut() {

@@ -180,6 +180,10 @@ impl Categories {
         names.join(", ")
     }
 
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.registered().warnings().to_vec()
+    }
+
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         &self.0.dispatcher
     }

@@ -1,9 +1,8 @@
 //! The fluent form of wrapping.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use toolpost_breaker::{Breaker, FailurePolicy};
+use toolpost_breaker::FailurePolicy;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{CachePolicy, Tool};
 
@@ -14,11 +13,15 @@ use crate::layers::{
 
 /// Wraps a tool in layers. Implemented for every tool; each method's result is one again.
 ///
-/// Read a chain bottom-up: that is the order in which a call meets the layers.
+/// Read a chain bottom-up: that is the order in which a call meets the layers. A runtime puts what a tool declares around
+/// all of them; see [the order of policies](crate::layers#the-order-of-policies).
 pub trait ToolExt: Tool + Sized {
     /// Leaves the tool alone while it keeps failing; see [`Guard`].
-    fn guarded<P: FailurePolicy>(self, breaker: impl Into<Arc<Breaker<P>>>) -> Guarded<Self, P> {
-        Guarded::new(self, Guard::new(breaker))
+    ///
+    /// Takes what judges (`Consecutive::new(5)`), and makes a breaker of it; or a breaker that others share, or a
+    /// [`Guard`].
+    fn guarded<P: FailurePolicy>(self, guard: impl Into<Guard<P>>) -> Guarded<Self, P> {
+        Guarded::new(self, guard.into())
     }
 
     /// Tries again when the tool fails, if it is safe to repeat; see [`Retry`].

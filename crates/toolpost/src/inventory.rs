@@ -6,7 +6,7 @@ use toolpost_dispatch::Catalog;
 use toolpost_tool::{AnyTool, Tool as _, ToolSpec};
 
 use crate::pipeline::{Pipeline, Shared};
-use crate::{BuildError, Settings};
+use crate::{BuildError, Settings, warnings};
 
 /// What is registered. It is never changed: what follows it is made from it, whole or not at all, and takes over what
 /// the tools of the same names remember.
@@ -18,6 +18,8 @@ pub(crate) struct Inventory {
     /// Those of the lazy categories that are loaded, in the order of loading.
     loaded: Vec<(String, Vec<AnyTool>)>,
     pipelines: HashMap<String, Pipeline>,
+    /// What is declared to no effect.
+    warnings: Vec<String>,
 }
 
 impl Inventory {
@@ -51,12 +53,26 @@ impl Inventory {
         &self.eager
     }
 
+    /// What is declared to no effect, and other things to mend.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Keeps what is found now, and writes what was not found before.
+    fn warn(&mut self, warnings: Vec<String>) {
+        #[cfg(feature = "tracing")]
+        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
+            tracing::warn!(target: "toolpost", "{warning}");
+        }
+        self.warnings = warnings;
+    }
+
     /// Every tool behind a pipeline of its own; `self.pipelines` are still those from before.
     fn registered(mut self, all: bool, shared: &Shared) -> Result<(Self, Catalog), BuildError> {
         let mut faults = self.settings.faults();
         let of_categories = self.loaded.iter().map(|(category, tools)| (Some(category.as_str()), tools));
         let given = std::iter::once((None, &self.eager)).chain(of_categories);
-        let mut tools = Vec::new();
+        let (mut tools, mut warnings) = (Vec::new(), Vec::new());
         for (category, tool) in
             given.flat_map(|(category, tools)| tools.iter().map(move |tool| (category, tool)))
         {
@@ -69,7 +85,8 @@ impl Inventory {
                     "`{name}` declares the category `{own}`, and is loaded as one of `{category}`"
                 ));
             }
-            let policy = self.settings.apply(spec.name(), spec.policy(), &mut faults);
+            let policy = self.settings.apply(spec, &mut faults);
+            warnings.extend(warnings::of(spec, &policy));
             let former = self.pipelines.get(spec.name());
             tools.push(Pipeline::new(tool.clone(), category, policy, shared, former));
         }
@@ -79,6 +96,7 @@ impl Inventory {
         match catalog {
             Ok(catalog) if faults.is_empty() => {
                 tools.iter().for_each(Pipeline::take_effect);
+                self.warn(warnings);
                 self.pipelines =
                     tools.into_iter().map(|tool| (tool.spec().name().to_owned(), tool)).collect();
                 Ok((self, catalog))

@@ -20,6 +20,7 @@ mod runtime;
 mod settings;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod warnings;
 mod workflow_tool;
 
 pub use categories::{Categories, Category, SchemaStats, ShortTool};

@@ -12,3 +12,5 @@ pub(crate) use self::all::All;
 pub use self::metrics::Metrics;
 #[cfg(feature = "tracing")]
 pub use self::tracing::Tracing;
+#[cfg(feature = "tracing")]
+pub(crate) use self::tracing::span;

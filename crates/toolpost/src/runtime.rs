@@ -88,6 +88,33 @@ impl Runtime {
         &self.dispatcher
     }
 
+    /// What is wrong with the tools and still works, each with the tool, what it declares and the cure: policies that can
+    /// have no effect (a cache on a tool that does not only read, a retry on one that is not safe to repeat), in a spec
+    /// or by hand in layers. With the feature `tracing` each is also a line at the level `WARN` when it is first found.
+    ///
+    /// Settings that ask for what cannot take effect are a fault of [`build`](RuntimeBuilder::build).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use toolpost::Runtime;
+    /// use toolpost::tool::{CachePolicy, NoArgs, tool_fn};
+    ///
+    /// let stock = tool_fn("stock", |_: NoArgs, _| async { Ok("12 left") })
+    ///     .with_spec(|spec| spec.with_cache(CachePolicy::new(Duration::from_secs(60))));
+    /// let runtime = Runtime::builder().tool(stock).build().unwrap();
+    /// assert!(runtime.warnings().next().unwrap().contains("nothing is cached; call `read_only()`"));
+    /// ```
+    pub fn warnings(&self) -> impl Iterator<Item = String> + use<> {
+        self.categories.warnings().into_iter()
+    }
+
+    /// Sets up a server of these tools, on stdio or Streamable HTTP.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn server(&self) -> toolpost_server::ServerBuilder {
+        toolpost_server::Server::builder(self.dispatcher.clone())
+    }
+
     /// The tools by category.
     #[must_use]
     pub const fn categories(&self) -> &Categories {
@@ -377,8 +404,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If a name or alias is taken, a lazy category is given twice, a schema is not one, a setting makes no sense, or the
-    /// settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
+    /// If a name or alias is taken, a lazy category is given twice, a schema is not one, a setting makes no sense or cannot take effect, or
+    /// the settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
+use toolpost_dispatch::nearest;
 use toolpost_protocol::{Frame, Limits};
 use toolpost_tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy, ToolSpec};
 
-/// What a host overrides in the policies that its tools declare, from a TOML or JSON file.
+use crate::warnings;
+
+/// What a host overrides in the policies that its tools declare, from a TOML (feature `toml`) or JSON file.
 ///
 /// `defaults` fills in what a tool leaves undeclared; a tool's own section under `tools` replaces what
 /// it declares, key by key: what a section leaves out stays. A key that does not exist is an error that
@@ -48,9 +51,11 @@ pub struct ToolSettings {
     /// The longest one attempt may take, in milliseconds.
     #[schemars(range(min = 1))]
     pub time_limit_ms: Option<u64>,
-    /// How results are remembered. Takes effect only for a tool that only reads.
+    /// How results are remembered. For a tool that only reads: in the section of another it is a fault, and `defaults`
+    /// pass over it.
     pub cache: Option<CacheSettings>,
-    /// How often a failed call is made again. Takes effect only for a tool that is safe to repeat.
+    /// How often a failed call is made again. For a tool that is safe to repeat: in the section of another it is a
+    /// fault, and `defaults` pass over it.
     pub retry: Option<RetrySettings>,
     /// When to stop calling.
     pub breaker: Option<BreakerSettings>,
@@ -167,10 +172,18 @@ impl Settings {
     /// # Errors
     ///
     /// As [`from_json`](Self::from_json), for TOML.
-    #[cfg(feature = "toml")]
+    /// Without the feature `toml` of this crate it always fails, and says that.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let toml = toml::Deserializer::parse(text).map_err(SettingsError::of)?;
-        Self::read(toml)?.checked()
+        #[cfg(feature = "toml")]
+        {
+            let toml = toml::Deserializer::parse(text).map_err(SettingsError::of)?;
+            Self::read(toml)?.checked()
+        }
+        #[cfg(not(feature = "toml"))]
+        {
+            let _unread = text;
+            Err(SettingsError::of("settings in TOML need the feature `toml` of the crate `toolpost`"))
+        }
     }
 
     /// The JSON Schema of the file, for editors and for checks before deployment.
@@ -179,13 +192,15 @@ impl Settings {
         schemars::SchemaGenerator::default().into_root_schema_for::<Self>().to_value()
     }
 
-    /// The policy of the tool called `name` that declares `declared`. What makes no sense together with what is
-    /// declared is added to `faults`.
-    pub(crate) fn apply(&self, name: &str, declared: &Policy, faults: &mut Vec<String>) -> Policy {
-        let mut policy = declared.clone();
+    /// The policy of the tool with this description. What makes no sense together with what is declared, or cannot take
+    /// effect, is added to `faults`. (Defaults are for all tools, and pass over those that they are not for.)
+    pub(crate) fn apply(&self, spec: &ToolSpec, faults: &mut Vec<String>) -> Policy {
+        let mut policy = spec.policy().clone();
         self.defaults.fill(&mut policy);
-        if let Some(own) = self.tools.get(name) {
-            own.needs(&policy, &format!("tools.{name}"), faults);
+        if let Some(own) = self.tools.get(spec.name()) {
+            let at = format!("tools.{}", spec.name());
+            own.needs(&policy, &at, faults);
+            warnings::asked_in_vain(spec, &at, own.cache.is_some(), own.retry.is_some(), faults);
             own.replace(&mut policy);
         }
         policy
@@ -211,7 +226,20 @@ impl Settings {
                     let tool = tool.name();
                     Some(format!("the settings name a tool `{name}`, which is another name of `{tool}`"))
                 }
-                None => all.then(|| format!("the settings name a tool `{name}`, and there is none")),
+                None if all => {
+                    let near = nearest(name, tools.iter().map(|tool| tool.name()));
+                    let near: Vec<String> = near.into_iter().map(|near| format!("`{near}`")).collect();
+                    Some(match near.is_empty() {
+                        true => format!("the settings name a tool `{name}`, and there is none"),
+                        false => {
+                            let near = near.join(" or ");
+                            format!(
+                                "the settings name a tool `{name}`, and there is none; did you mean {near}?"
+                            )
+                        }
+                    })
+                }
+                None => None,
             }
         };
         self.tools.keys().filter_map(fault).collect()

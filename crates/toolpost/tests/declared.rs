@@ -40,6 +40,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("ToolSpec.meta", meta),
     // Its own fields are below.
     ("ToolSpec.policy", time_limit),
+    ("ToolSpec.warnings", warnings),
     ("Annotations.read_only", annotations),
     ("Annotations.destructive", annotations),
     ("Annotations.idempotent", annotations),
@@ -260,6 +261,11 @@ fn output_schema() {
 
 fn meta() {
     assert_eq!(listed(|spec| spec.with_meta(json!({"x/y": 1})))["_meta"]["x/y"], 1);
+}
+
+fn warnings() {
+    let runtime = runtime(script(|spec| spec.with_warning("`s` turns too fast")));
+    assert_eq!(runtime.warnings().collect::<Vec<_>>(), ["`s` turns too fast"]);
 }
 
 fn time_limit() {

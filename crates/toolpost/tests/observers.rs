@@ -9,9 +9,9 @@ use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use serde_json::json;
-use toolpost::Runtime;
 use toolpost::observers::{Metrics, Tracing};
-use toolpost::tool::{Call, NoArgs, ToolError, tool_fn};
+use toolpost::tool::{Call, NoArgs, RetryPolicy, ToolError, tool_fn};
+use toolpost::{Runtime, Settings};
 use toolpost_test::{Script, run};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -58,7 +58,10 @@ impl HistogramFn for Named {
 }
 
 impl Recorder for Seen {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, key: KeyName, _: Option<Unit>, help: SharedString) {
+        self.0.lock().unwrap().push(format!("# HELP {} {help}", key.as_str()));
+    }
+
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
@@ -89,9 +92,12 @@ fn calls(runtime: &Runtime) {
 }
 
 fn runtime() -> Runtime {
-    let tool = Script::new("s").answers("fine").fails(ToolError::new("broken")).with_spec(|spec| {
-        spec.with_deprecation("use t").with_input_schema(json!({"type": "object", "maxProperties": 0}))
-    });
+    let tool = Script::new("s")
+        .answers("fine")
+        .fails(ToolError::new("broken by\n\na stranger").with_source(std::io::Error::other("because")))
+        .with_spec(|spec| {
+            spec.with_deprecation("use t").with_input_schema(json!({"type": "object", "maxProperties": 0}))
+        });
     // Both at once: one does not take the other's place.
     Runtime::builder().tool(tool).observe(Metrics::new()).observe(Tracing::new()).build().unwrap()
 }
@@ -103,6 +109,10 @@ fn metrics_count_every_call_once() {
     let runtime = runtime();
     metrics::with_local_recorder(&seen, || calls(&runtime));
     let expected = [
+        "# HELP toolpost_calls_total Calls of tools that ended, by outcome.",
+        "# HELP toolpost_deprecated_calls_total Calls of deprecated tools.",
+        "# HELP toolpost_errors_total Calls of tools that ended in an error, by its kind.",
+        "# HELP toolpost_unknown_tools_total Calls that named no tool.",
         "toolpost_call_seconds tool=s recorded",
         "toolpost_call_seconds tool=s recorded",
         "toolpost_call_seconds tool=s recorded",
@@ -113,6 +123,9 @@ fn metrics_count_every_call_once() {
         "toolpost_calls_total tool=s,outcome=invalid_arguments 1",
         "toolpost_deprecated_calls_total tool=s 1",
         "toolpost_deprecated_calls_total tool=s 1",
+        "toolpost_errors_total tool=s,kind=draining 1",
+        "toolpost_errors_total tool=s,kind=failed 1",
+        "toolpost_errors_total tool=s,kind=invalid_arguments 1",
         "toolpost_unknown_tools_total  1",
     ];
     assert_eq!(seen.sorted(), expected);
@@ -159,11 +172,12 @@ fn tracing_writes_every_call_once_and_no_line_breaks_of_strangers() {
     let runtime = runtime();
     tracing::subscriber::with_default(seen.clone(), || calls(&runtime));
     let ended: Vec<String> = seen.sorted().into_iter().filter(|line| !line.starts_with("TRACE")).collect();
+    // The text about wrong arguments, which quotes them, is left out.
     let expected = [
         r#"DEBUG message=call ended tool="s" outcome="completed""#,
-        r#"INFO message=call ended tool="s" outcome="draining""#,
+        r#"INFO message=call ended tool="s" outcome="draining" error=the server is shutting down"#,
         r#"INFO message=call ended tool="s" outcome="invalid_arguments""#,
-        r#"WARN message=call ended tool="s" outcome="failed""#,
+        r#"WARN message=call ended tool="s" outcome="failed" error=broken by  a stranger: because"#,
         r#"WARN message=deprecated tool called tool="s" instead="use t""#,
         r#"WARN message=deprecated tool called tool="s" instead="use t""#,
         r#"WARN message=unknown tool name="stranger\n""#,
@@ -213,4 +227,83 @@ impl Visit for &Correlated {
             self.0.0.lock().unwrap().push(format!("{value:?}"));
         }
     }
+}
+
+/// Lines with the fields of the span that they were written in.
+#[derive(Clone, Default)]
+struct Within {
+    seen: Seen,
+    spans: Arc<Mutex<Vec<String>>>,
+    entered: Arc<Mutex<Vec<u64>>>,
+}
+
+impl tracing::Subscriber for Within {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line(span.metadata().name().to_owned());
+        span.record(&mut line);
+        let mut spans = self.spans.lock().unwrap();
+        spans.push(line.0);
+        Id::from_u64(spans.len() as u64)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, id: &Id) {
+        self.entered.lock().unwrap().push(id.into_u64());
+    }
+
+    fn exit(&self, _: &Id) {
+        self.entered.lock().unwrap().pop();
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let spans = self.spans.lock().unwrap();
+        let within = self.entered.lock().unwrap().last().map(|id| spans[*id as usize - 1].clone());
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.seen.0.lock().unwrap().push(format!("{}:{}", within.unwrap_or_default(), line.0));
+    }
+}
+
+#[test]
+fn what_a_tool_writes_is_within_the_span_of_its_call() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let within = Within::default();
+    let tool = tool_fn("s", |_: NoArgs, _: Call| async move {
+        tracing::info!("before");
+        tokio::task::yield_now().await;
+        tracing::info!("after");
+        Ok("done")
+    });
+    let runtime = Runtime::builder().tool(tool).build().unwrap();
+    tracing::subscriber::with_default(within.clone(), || {
+        run(async {
+            assert!(runtime.call("s", &NoArgs {}).await.is_ok());
+            tracing::info!("elsewhere");
+        });
+    });
+    let expected = [
+        ": message=elsewhere",
+        r#"call tool="s" attempt=1: message=after"#,
+        r#"call tool="s" attempt=1: message=before"#,
+    ];
+    assert_eq!(within.seen.sorted(), expected);
+}
+
+#[test]
+fn what_has_no_effect_is_written_when_a_runtime_is_built() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = Seen::default();
+    let tool = Script::new("s").answers("x").with_spec(|spec| spec.with_retry(RetryPolicy::new(3)));
+    tracing::subscriber::with_default(seen.clone(), || {
+        let runtime = Runtime::builder().tool(tool).build().unwrap();
+        runtime.reconfigure(&Settings::default()).unwrap();
+    });
+    let [line] = seen.sorted().try_into().unwrap();
+    assert!(line.starts_with("WARN message=`s` declares a retry"), "{line}");
 }

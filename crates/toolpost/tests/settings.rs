@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost::dispatch::Schema;
+use toolpost::layers::{Hedge, Retry};
 use toolpost::protocol::Frame;
 use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RetryPolicy, ToolSpec};
-use toolpost::{Runtime, Settings};
+use toolpost::{Runtime, Settings, ToolExt};
 use toolpost_test::Script;
 
 /// The policy that is enforced for a tool with this one.
@@ -235,4 +236,97 @@ fn schema_and_reader_agree() {
         let error = Settings::from_json(&settings.to_string()).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
     }
+}
+
+#[test]
+fn what_is_asked_for_in_writing_and_cannot_take_effect_is_a_fault() {
+    let plain = |settings: Value| enforced(&settings, |spec| spec).unwrap_err();
+    let cache = plain(json!({"tools": {"s": {"cache": {"ttl-ms": 1}}}}));
+    assert_eq!(
+        cache,
+        "`tools.s.cache` cannot take effect: `s` does not declare that it only reads (`read_only()` on its spec)",
+    );
+    let retry = plain(json!({"tools": {"s": {"retry": {"attempts": 3}}}}));
+    assert!(
+        retry.contains("`tools.s.retry` cannot take effect") && retry.contains("`repeatable()`"),
+        "{retry}"
+    );
+    let repeatable = enforced(&json!({"tools": {"s": {"retry": {"attempts": 3}}}}), ToolSpec::repeatable);
+    assert_eq!(repeatable.unwrap().retry.unwrap().attempts, 3);
+    // Defaults are for all tools, and pass over those that they are not for.
+    let defaults = json!({"defaults": {"cache": {"ttl-ms": 1}, "retry": {"attempts": 3}}});
+    assert!(enforced(&defaults, |spec| spec).is_ok());
+    // A reload is checked alike, and changes nothing if it is at fault.
+    let runtime = Runtime::builder().tool(Script::new("s").answers("")).build().unwrap();
+    let settings = Settings::from_json(r#"{"tools": {"s": {"retry": {"attempts": 3}}}}"#).unwrap();
+    assert!(runtime.reconfigure(&settings).is_err());
+}
+
+#[test]
+fn a_misspelt_tool_is_told_the_nearest() {
+    let settings = Settings::from_json(r#"{"tools": {"serch": {"cost": 2}, "elsewhere": {}}}"#).unwrap();
+    let tool = Script::new("search").answers("");
+    let error = Runtime::builder().tool(tool).settings(settings).build().map(drop).unwrap_err();
+    let faults: Vec<&str> = error.faults().collect();
+    assert_eq!(
+        faults,
+        [
+            "the settings name a tool `elsewhere`, and there is none",
+            "the settings name a tool `serch`, and there is none; did you mean `search`?",
+        ],
+    );
+}
+
+#[cfg(not(feature = "toml"))]
+#[test]
+fn toml_without_its_feature_says_which_one() {
+    let error = Settings::from_toml("").unwrap_err();
+    assert_eq!(error.to_string(), "settings in TOML need the feature `toml` of the crate `toolpost`");
+}
+
+#[test]
+fn what_is_declared_to_no_effect_is_a_warning_that_names_the_cure() {
+    let warnings = |change: fn(ToolSpec) -> ToolSpec| {
+        let tool = Script::new("s").with_spec(change).answers("");
+        Runtime::builder().tool(tool).build().unwrap().warnings().collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(warnings(|spec| spec), "");
+    let cache = warnings(|spec| spec.with_cache(CachePolicy::new(ms(1))));
+    assert!(cache.starts_with("`s` declares a cache") && cache.contains("`read_only()`"), "{cache}");
+    assert_eq!(warnings(|spec| spec.read_only().with_cache(CachePolicy::new(ms(1)))), "");
+    let never = warnings(|spec| spec.read_only().with_cache(CachePolicy::new(ms(0))));
+    assert!(never.contains("times are all zero"), "{never}");
+    let retry = warnings(|spec| spec.with_retry(RetryPolicy::new(3)));
+    assert!(retry.starts_with("`s` declares a retry") && retry.contains("`repeatable()`"), "{retry}");
+    let once = warnings(|spec| spec.repeatable().with_retry(RetryPolicy::new(1)));
+    assert!(once.contains("1 attempts in all, which is none"), "{once}");
+    // Switched off by the host, it is nobody's mistake.
+    let settings = Settings::from_json(r#"{"tools": {"s": {"without": ["retry"]}}}"#).unwrap();
+    let tool = Script::new("s").with_spec(|spec| spec.with_retry(RetryPolicy::new(3))).answers("");
+    assert_eq!(Runtime::builder().tool(tool).settings(settings).build().unwrap().warnings().count(), 0);
+}
+
+#[test]
+fn a_layer_by_hand_that_does_nothing_is_a_warning() {
+    let tool = |name, change: fn(ToolSpec) -> ToolSpec| Script::new(name).with_spec(change).answers("");
+    let retried = tool("a", |spec| spec).retried(Retry::new(3)).timed(ms(10));
+    let hedged = tool("b", ToolSpec::repeatable).hedged(Hedge::new());
+    let runtime = Runtime::builder()
+        .tool(retried)
+        .tool(hedged)
+        .tool(tool("c", ToolSpec::repeatable).retried(Retry::new(3)))
+        .tool(tool("d", |spec| spec).retried(Retry::idempotent()))
+        .tool(tool("e", ToolSpec::read_only).hedged(Hedge::new()))
+        .build()
+        .unwrap();
+    let warnings: Vec<String> = runtime.warnings().collect();
+    assert!(
+        warnings[0].starts_with("`a` is retried, and does not declare that it is safe to repeat"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].starts_with("`b` is hedged, and does not declare that it only reads"),
+        "{warnings:?}"
+    );
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
 }

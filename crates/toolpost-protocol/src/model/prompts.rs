@@ -51,6 +51,36 @@ impl Prompt {
             extra: Object::new(),
         }
     }
+
+    /// Sets the name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets what it is for.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Adds an argument.
+    ///
+    /// ```
+    /// use toolpost_protocol::model::{Prompt, PromptArgument};
+    ///
+    /// let prompt = Prompt::new("describe")
+    ///     .description("Describes a part.")
+    ///     .argument(PromptArgument::new("sku").description("Its number.").required());
+    /// assert_eq!(prompt.arguments.unwrap()[0].required, Some(true));
+    /// ```
+    #[must_use]
+    pub fn argument(mut self, argument: PromptArgument) -> Self {
+        self.arguments.get_or_insert_default().push(argument);
+        self
+    }
 }
 
 /// An argument of a prompt; always a string.
@@ -81,6 +111,27 @@ impl PromptArgument {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), title: None, description: None, required: None, extra: Object::new() }
+    }
+
+    /// Sets the name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets what to give.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Says that it must be given.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = Some(true);
+        self
     }
 }
 

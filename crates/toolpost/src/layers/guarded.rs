@@ -22,14 +22,14 @@ use crate::clock;
 /// Clones share the breaker; so may several tools that need the same thing.
 ///
 /// ```
-/// use std::time::{Duration, Instant};
+/// use std::time::Duration;
 /// use toolpost::ToolExt;
-/// use toolpost::breaker::{Breaker, CountWindow};
+/// use toolpost::breaker::CountWindow;
 ///
 /// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
 /// // Left alone when half of the last 100 calls failed, or took 5 seconds and more.
 /// let policy = CountWindow::new(100, 50).slow(Duration::from_secs(5), 50);
-/// let search = search.timed(Duration::from_secs(30)).guarded(Breaker::new(policy, Instant::now()));
+/// let search = search.timed(Duration::from_secs(30)).guarded(policy);
 /// ```
 pub struct Guard<P> {
     breaker: Arc<Breaker<P>>,
@@ -155,13 +155,33 @@ impl Guard<CountWindow> {
         if let Some(slow) = policy.slow_call {
             judge = judge.slow(slow, percent);
         }
-        let longest = policy.open_for.saturating_mul(60).max(Duration::from_secs(60));
+        let longest = policy.open_for.saturating_mul(30).max(Duration::from_secs(60));
         let (least, most) = (Duration::from_secs(60), Duration::from_secs(300));
         let patience = policy.patience.unwrap_or_else(|| time_limit.unwrap_or(least).clamp(least, most));
         let settings = Settings::new(clock::now())
             .open_time(Backoff::exponential(policy.open_for, longest))
             .patience(patience);
         Breaker::with(judge, settings)
+    }
+}
+
+/// A breaker of its own, with this judge: open for 10 s at first and for 5 min at the most, as a tool's declared one is
+/// unless it declares otherwise. [`Breaker::with`] takes other times.
+impl<P: FailurePolicy> From<P> for Guard<P> {
+    fn from(judge: P) -> Self {
+        Self::new(Breaker::new(judge, clock::now()))
+    }
+}
+
+impl<P: FailurePolicy> From<Breaker<P>> for Guard<P> {
+    fn from(breaker: Breaker<P>) -> Self {
+        Self::new(breaker)
+    }
+}
+
+impl<P: FailurePolicy> From<Arc<Breaker<P>>> for Guard<P> {
+    fn from(breaker: Arc<Breaker<P>>) -> Self {
+        Self::new(breaker)
     }
 }
 

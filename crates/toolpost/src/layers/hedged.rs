@@ -10,7 +10,7 @@ use std::time::Duration;
 use toolpost_breaker::{Latency, RetryBudget};
 use toolpost_tool::{Call, Output, Priority, Tool, ToolError, ToolSpec};
 
-use crate::clock;
+use crate::{clock, warnings};
 
 /// When to ask a second time without waiting for the first answer.
 ///
@@ -25,7 +25,8 @@ use crate::clock;
 /// use toolpost::layers::Hedge;
 ///
 /// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
-/// let search = search.hedged(Hedge::new()); // declared read-only, or nothing happens
+/// // Declared read-only, or nothing happens and `Runtime::warnings` says so.
+/// let search = search.with_spec(|spec| spec.read_only()).hedged(Hedge::new());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Hedge {
@@ -167,13 +168,18 @@ impl Default for Hedge {
 pub struct Hedged<T> {
     tool: T,
     hedge: Hedge,
+    /// The tool's description, with a warning, if the hedge can do nothing.
+    warned: Option<Box<ToolSpec>>,
 }
 
 impl<T: Tool> Hedged<T> {
-    /// Hedges calls of `tool`, if it only reads.
+    /// Hedges calls of `tool`, if it only reads; if not, its description says so among its
+    /// [warnings](ToolSpec::warnings), which [`Runtime::warnings`](crate::Runtime::warnings) shows.
     pub fn new(tool: T, hedge: Hedge) -> Self {
         let hedge = hedge.for_tool(tool.spec());
-        Self { tool, hedge }
+        let warned = (!hedge.allowed)
+            .then(|| warnings::layer(tool.spec(), "hedged", "only reads", "call `read_only()` on its spec"));
+        Self { tool, hedge, warned }
     }
 
     /// The tool inside.
@@ -184,7 +190,7 @@ impl<T: Tool> Hedged<T> {
 
 impl<T: Tool> Tool for Hedged<T> {
     fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
+        self.warned.as_deref().unwrap_or_else(|| self.tool.spec())
     }
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {

@@ -10,7 +10,7 @@ use toolpost_breaker::{Backoff, Breaker, FailurePolicy, Jitter, RetryBudget};
 use toolpost_tool::{Backoff as Declared, Call, Output, Policy, Tool, ToolError, ToolSpec};
 
 use super::Verdict;
-use crate::clock;
+use crate::{clock, warnings};
 
 /// How often, after which waits and within which budget a failed call is made again.
 ///
@@ -253,13 +253,21 @@ impl fmt::Debug for Retry {
 pub struct Retried<T> {
     tool: T,
     retry: Retry,
+    /// The tool's description, with a warning, if the retry can do nothing.
+    warned: Option<Box<ToolSpec>>,
 }
 
 impl<T: Tool> Retried<T> {
-    /// Retries failed calls of `tool`, if it is safe to repeat.
+    /// Retries failed calls of `tool`, if it is safe to repeat; if not, its description says so among its
+    /// [warnings](ToolSpec::warnings), which [`Runtime::warnings`](crate::Runtime::warnings) shows.
     pub fn new(tool: T, retry: Retry) -> Self {
         let retry = retry.for_tool(tool.spec());
-        Self { tool, retry }
+        let warned = (retry.attempts < 2).then(|| {
+            let cure =
+                "call `repeatable()` or `read_only()` on its spec, vouch for it by `Retry::idempotent()`";
+            warnings::layer(tool.spec(), "retried", "is safe to repeat", cure)
+        });
+        Self { tool, retry, warned }
     }
 
     /// The tool inside.
@@ -270,7 +278,7 @@ impl<T: Tool> Retried<T> {
 
 impl<T: Tool> Tool for Retried<T> {
     fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
+        self.warned.as_deref().unwrap_or_else(|| self.tool.spec())
     }
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {

@@ -80,7 +80,11 @@ impl<T: Tool> Tool for Threaded<T> {
         let (runtime, seat, counted) = (Handle::current(), scheduled::seat(), self.threads.count_in());
         // Dropped with this future, however that ends.
         let (call, _caller) = call.with_caller();
+        #[cfg(feature = "tracing")]
+        let span = tracing::Span::current();
         let run = move || {
+            #[cfg(feature = "tracing")]
+            let _within = span.entered();
             let result = runtime.block_on(tool.call(call));
             drop((seat, counted));
             result

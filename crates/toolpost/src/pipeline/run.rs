@@ -120,6 +120,8 @@ struct Pair<'a> {
 /// One attempt, with everything it holds; the fields are dropped in this order.
 struct Attempt<'a> {
     future: BoxFuture<'a, Answer>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
     time: Time,
     held: Option<Held<'a, CountWindow>>,
     /// A tool that blocks may leave a thread behind, with which its seats stay.
@@ -150,6 +152,8 @@ impl Attempt<'_> {
 
     #[inline(always)]
     fn poll_tool(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        #[cfg(feature = "tracing")]
+        let _within = self.span.clone().entered();
         let Self { future, time, held, .. } = self;
         match held {
             Some(held) => held.polling(|| time.poll(future.as_mut(), cx)),
@@ -250,7 +254,21 @@ impl Stages {
             Some(limit) => limit.begin(call, at.now()),
             None => (call, Time::ENDLESS),
         };
-        Attempt { future: self.tool.call_boxed(call), time, held, kept, seats }
+        #[cfg(feature = "tracing")]
+        let span = crate::observers::span(&call, self.spec.name());
+        #[cfg(feature = "tracing")]
+        let future = span.in_scope(|| self.tool.call_boxed(call));
+        #[cfg(not(feature = "tracing"))]
+        let future = self.tool.call_boxed(call);
+        Attempt {
+            future,
+            #[cfg(feature = "tracing")]
+            span,
+            time,
+            held,
+            kept,
+            seats,
+        }
     }
 
     #[inline]
