@@ -93,7 +93,7 @@ async fn anyhow_is_carried_both_ways() {
     }
     async fn inner(_: NoArgs, _: Call) -> anyhow::Result<String> {
         let refused: Result<String, ToolError> = Err(refused());
-        Ok(refused.map_err(anyhow::Error::from).context("the other tool")?)
+        refused.map_err(anyhow::Error::from).context("the other tool")
     }
     async fn main() -> anyhow::Result<()> {
         let output = tool_fn("t", |_: NoArgs, _| async { Err::<String, _>(refused()) }).call(call()).await?;
