@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::{Done, bench, conformance, examples, fuzz, hygiene, models, root, run_in, soak};
+use crate::{Done, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, soak};
 
 /// One step: what it is called, and what runs it.
 type Step = (&'static str, fn(&Path) -> Done);
@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     ("soak", |_| soak::run(true)),
     ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
     ("examples", |_| examples::run()),
+    ("first page", |_| first_page::run()),
     ("features", |root| {
         run_in(
             root,

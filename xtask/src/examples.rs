@@ -66,7 +66,7 @@ pub(crate) fn run() -> Done {
 }
 
 /// What a command prints that is told `input` and no more.
-fn answered(command: &mut Command, input: &str) -> std::io::Result<Output> {
+pub(crate) fn answered(command: &mut Command, input: &str) -> std::io::Result<Output> {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

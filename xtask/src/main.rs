@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod examples;
+mod first_page;
 mod fuzz;
 mod hygiene;
 mod models;
@@ -25,6 +26,7 @@ cargo xtask <routine>
   bench <name>             one bench beside its peers; each goal printed as met or not met
   conformance              the official suite against examples/conformance, one line per set
   examples                 every example that ends by itself
+  first-page               what docs/getting-started.md says, done in an empty folder
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["conformance"] => conformance::run(),
         ["examples"] => examples::run(),
+        ["first-page"] => first_page::run(),
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),

@@ -13,7 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-workflow", &[]),
     ("toolpost-protocol", &[]),
     ("toolpost-tool", &["toolpost-protocol"]),
-    ("toolpost-test", &["toolpost-protocol", "toolpost-tool"]),
+    // The dispatcher and the server for its client in memory alone, behind the feature `client`.
+    ("toolpost-test", &["toolpost-dispatch", "toolpost-protocol", "toolpost-server", "toolpost-tool"]),
     ("toolpost-dispatch", &["toolpost-protocol", "toolpost-tool"]),
     ("toolpost-server", &["toolpost-dispatch", "toolpost-protocol", "toolpost-tool"]),
     (

@@ -21,18 +21,26 @@
 //! ```
 //!
 //! [`run`] runs a test on a paused clock, so that a day of waiting takes no time; [`cancel_at_each_await`]
-//! drops a future at each of its await points in turn.
+//! drops a future at each of its await points in turn. [`call`] makes a call with whatever else a call has: a principal,
+//! answers of a user, somebody who listens to its progress. With the feature `client`, `client` is a client in memory that
+//! speaks MCP of any revision to the tools of a dispatcher or a runtime.
 #![doc = include_str!("../docs/test_your_tool.md")]
 
 mod assert;
+mod call;
 mod cancel;
+#[cfg(feature = "client")]
+mod client;
 mod faulty;
 mod mock;
 mod run;
 mod script;
 
 pub use assert::{assert_kind, assert_text};
+pub use call::{CallBuilder, Progress, Recording, call};
 pub use cancel::{cancel_at_each_await, poll_once};
+#[cfg(feature = "client")]
+pub use client::{Client, ClientBuilder, RpcError, Version, client};
 pub use faulty::{Faults, Faulty};
 pub use mock::{Handle, Mock, Received, mock};
 pub use run::run;

@@ -5,6 +5,7 @@
 //! (`Timed<T>`, ...) holds a tool and a policy, and is a [`Tool`](toolpost_tool::Tool). The wrapper
 //! is what people compose by hand; the runtime nests the same `around`s, with those a tool does not
 //! declare left out, so that its whole pipeline is one future and one allocation.
+#![doc = include_str!("../docs/order_of_policies.md")]
 #![doc = include_str!("../docs/cached_tool.md")]
 
 mod cached;

@@ -1,10 +1,14 @@
 //! A fast, hard-to-kill runtime for MCP tools: the crate you add.
 //!
-//! This crate joins the family's parts. [`ToolExt`] wraps a tool in [layers]; [`Runtime`] applies the
-//! same layers, in one fixed order, from what a tool declares about itself. The rest of this page is
-//! the project's README.
+//! This crate joins the family's parts. [`Runtime`] applies policies from what a tool declares about itself, in
+//! [one order](layers#the-order-of-policies); [`ToolExt`] wraps a tool in the same [layers] by hand. The rest of this page
+//! is the project's README.
 //!
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "server", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "server"),
+    doc = "(Without the feature `server`, whose code it shows, the README is not on this page.)"
+)]
 
 mod categories;
 mod clock;

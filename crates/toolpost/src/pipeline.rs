@@ -1,14 +1,6 @@
 //! One tool with its declared policy applied.
 //!
-//! The order is fixed, outermost first:
-//!
-//! ```text
-//! invalidation > cache + single-flight > rate limit > retry > (open breaker?) > seat > breaker > time limit > tool
-//! ```
-//!
-//! (Authorization comes before all of it, in the dispatcher.) So a hit costs no seat and survives an open breaker; each
-//! attempt takes its own seat, and none is held while waiting between attempts; an open breaker refuses before the
-//! queue, and admits only with a seat in hand. Stages that a tool does not declare are not there.
+//! The order is fixed; it is stated, with its reasons and every default, on the page of [`layers`](crate::layers).
 
 mod run;
 

@@ -1,0 +1,112 @@
+//! A client in memory meets what a real one would, in every revision.
+#![cfg(feature = "client")]
+#![expect(clippy::unwrap_used, reason = "a test unwraps")]
+
+use serde_json::{Value, json};
+use toolpost_dispatch::{Dispatcher, PromptSet, Registry, ResourceSet};
+use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptMessage, Role};
+use toolpost_test::{Version, client, run};
+use toolpost_tool::{Call, Elicited, Json, NoArgs, ToolError, tool_fn};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Confirmation {
+    /// Really?
+    sure: bool,
+}
+
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Sum {
+    sum: u32,
+}
+
+fn dispatcher() -> Dispatcher {
+    let scrap = tool_fn("scrap", |_: NoArgs, call: Call| async move {
+        call.step(1, 2, "asking");
+        Ok(match call.elicit::<Confirmation>("sure", "This cannot be undone.")? {
+            Elicited::Accepted(Confirmation { sure: true }) => "scrapped",
+            Elicited::Accepted(_) => "kept",
+            Elicited::Declined | Elicited::Cancelled => "not asked again",
+        })
+    });
+    let capital = tool_fn("capital", |_: NoArgs, call: Call| async move {
+        call.sample("capital", "What is the capital of France?", 20)
+    });
+    let sum = tool_fn("sum", |_: NoArgs, _: Call| async { Ok(Json(Sum { sum: 3 })) });
+    let fails = tool_fn("fails", |_: NoArgs, _: Call| async { Err::<String, _>(ToolError::new("no oil")) });
+    let registry = Registry::builder().tool(scrap).tool(capital).tool(sum).tool(fails).build().unwrap();
+    let prompts = PromptSet::new().prompt(Prompt::new("greet"), |_, _: Call| async {
+        let message = PromptMessage::new(Role::User, ContentBlock::text("Hello!"));
+        Ok(GetPromptResult::new(vec![message]))
+    });
+    Dispatcher::builder(registry).prompts(prompts).resources(ResourceSet::new()).build()
+}
+
+#[test]
+fn elicitation_is_answered_in_both_eras() {
+    let asked = |version: Version, answer: Option<Value>| {
+        run(async move {
+            let person = move |form: &Value| {
+                assert_eq!(form["requestedSchema"]["properties"]["sure"]["description"], "Really?");
+                answer.clone()
+            };
+            let mut client = client(&dispatcher()).version(version).person(person).connect().await;
+            let result = client.call("scrap", &json!({})).await.unwrap();
+            result["content"][0]["text"].as_str().unwrap().to_owned()
+        })
+    };
+    for version in [Version::V2025_06_18, Version::V2025_11_25, Version::V2026_07_28] {
+        assert_eq!(asked(version, Some(json!({ "sure": true }))), "scrapped", "{version}");
+        assert_eq!(asked(version, Some(json!({ "sure": false }))), "kept", "{version}");
+        assert_eq!(asked(version, None), "not asked again", "{version}");
+    }
+}
+
+#[test]
+fn a_client_that_cannot_be_asked_says_so_in_both_eras() {
+    for version in [Version::V2025_11_25, Version::V2026_07_28] {
+        run(async move {
+            let mut client = client(&dispatcher()).version(version).connect().await;
+            let error = client.call("scrap", &json!({})).await.unwrap_err();
+            assert!(error.data["requiredCapabilities"]["elicitation"].is_object(), "{version}: {error:?}");
+        });
+    }
+}
+
+#[test]
+fn sampling_is_answered_in_both_eras() {
+    for version in [Version::V2025_11_25, Version::V2026_07_28] {
+        run(async move {
+            let model = |params: &Value| {
+                assert_eq!(params["maxTokens"], 20);
+                "Paris".to_owned()
+            };
+            let mut client = client(&dispatcher()).version(version).model(model).connect().await;
+            let result = client.call("capital", &json!({})).await.unwrap();
+            assert_eq!(result["content"][0]["text"], "Paris", "{version}");
+        });
+    }
+}
+
+#[test]
+fn lists_results_and_errors_are_those_of_the_wire() {
+    for version in [Version::V2025_11_25, Version::V2026_07_28] {
+        run(async move {
+            let mut client = client(&dispatcher()).version(version).connect().await;
+            let names: Vec<String> =
+                client.list_tools().await.iter().map(|tool| tool["name"].to_string()).collect();
+            assert_eq!(names, [r#""capital""#, r#""fails""#, r#""scrap""#, r#""sum""#]);
+            assert_eq!(client.call("sum", &json!({})).await.unwrap()["structuredContent"]["sum"], 3);
+            let failed = client.call("fails", &json!({})).await.unwrap();
+            assert_eq!((&failed["isError"], &failed["content"][0]["text"]), (&json!(true), &json!("no oil")));
+            let unknown = client.call("sun", &json!({})).await.unwrap_err();
+            assert_eq!(
+                (unknown.code, unknown.message.as_str()),
+                (-32602, "unknown tool `sun`; did you mean `sum`?")
+            );
+            assert_eq!(client.list("prompts/list", "prompts").await[0]["name"], "greet");
+            let prompt = client.get_prompt("greet", &json!({})).await.unwrap();
+            assert_eq!(prompt["messages"][0]["content"]["text"], "Hello!");
+            assert!(client.read_resource("shop://nothing").await.is_err());
+        });
+    }
+}
