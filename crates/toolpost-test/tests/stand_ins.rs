@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use toolpost_test::{Faults, Faulty, Script, assert_kind, assert_text, mock, poll_once, run};
+use toolpost_test::{
+    Faults, Faulty, Script, assert_kind, assert_text, cancel_at_each_await, mock, poll_once, run,
+};
 use toolpost_tool::{Call, ErrorKind, NoArgs, Output, Tool, ToolError, tool_fn};
 
 fn call() -> Call {
@@ -79,4 +81,31 @@ fn faults_repeat_for_the_same_seed() {
     };
     assert_eq!(pattern(1), pattern(1));
     assert_ne!(pattern(1), pattern(2));
+}
+
+#[test]
+fn await_points_are_counted_and_not_the_time_between_them() {
+    let points = |sleeps: usize, each: Duration| {
+        run(async move {
+            let mut dropped_after = Vec::new();
+            let make = || async move {
+                for _ in 0..sleeps {
+                    tokio::time::sleep(each).await;
+                }
+            };
+            let points = cancel_at_each_await(make, |polls| dropped_after.push(polls)).await;
+            assert_eq!(dropped_after, (0..points).collect::<Vec<_>>());
+            points
+        })
+    };
+    assert_eq!(points(3, Duration::from_millis(100)), 4);
+    assert_eq!(points(20, Duration::from_secs(10)), 21);
+    assert_eq!(points(0, Duration::ZERO), 1);
+}
+
+#[test]
+fn a_future_that_waits_for_what_never_comes_is_named() {
+    let result = std::panic::catch_unwind(|| run(cancel_at_each_await(std::future::pending::<()>, |_| {})));
+    let said = result.unwrap_err();
+    assert!(said.downcast_ref::<&str>().unwrap().contains("waits for what never comes"));
 }
