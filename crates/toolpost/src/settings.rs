@@ -51,11 +51,9 @@ pub struct ToolSettings {
     /// The longest one attempt may take, in milliseconds.
     #[schemars(range(min = 1))]
     pub time_limit_ms: Option<u64>,
-    /// How results are remembered. For a tool that only reads: in the section of another it is a fault, and `defaults`
-    /// pass over it.
+    /// How results are remembered. Of a tool that does not only read it is a fault; `defaults` pass over such a tool.
     pub cache: Option<CacheSettings>,
-    /// How often a failed call is made again. For a tool that is safe to repeat: in the section of another it is a
-    /// fault, and `defaults` pass over it.
+    /// How often a failed call is made again. Of a tool not safe to repeat it is a fault; `defaults` pass over it.
     pub retry: Option<RetrySettings>,
     /// When to stop calling.
     pub breaker: Option<BreakerSettings>,

@@ -453,14 +453,16 @@ fn a_misspelt_tool_in_the_settings_is_named_when_the_last_category_is_loaded() {
             .unwrap();
         runtime.categories().load("more").await.unwrap();
         let error = runtime.categories().load("web").await.unwrap_err();
-        let expected =
-            "category `web` cannot be registered: the settings name a tool `fetsh`, and there is none";
+        let expected = "category `web` cannot be registered: the settings name a tool `fetsh`, and there is none; did you mean `fetch`?";
         assert_eq!(error.to_string(), expected);
         runtime.reconfigure(&Settings::from_json(r#"{"tools": {"fetch": {}}}"#).unwrap()).unwrap();
         runtime.categories().load("web").await.unwrap();
         let misspelt = Settings::from_json(r#"{"tools": {"fetsh": {}}}"#).unwrap();
         let error = runtime.reconfigure(&misspelt).unwrap_err();
-        assert_eq!(error.to_string(), "the settings name a tool `fetsh`, and there is none");
+        assert_eq!(
+            error.to_string(),
+            "the settings name a tool `fetsh`, and there is none; did you mean `fetch`?"
+        );
     });
 }
 

@@ -434,8 +434,10 @@ fn breaker_patience() {
     // An outage, then a trial call that hangs; the call after that comes so many seconds later.
     let recovers = |patience, limit, later: u32| {
         run(async move {
-            let policy =
-                breaker(|policy| (policy.window, policy.minimum_calls, policy.patience) = (1, 1, patience));
+            let policy = breaker(|policy| {
+                (policy.window, policy.minimum_calls, policy.patience, policy.open_for) =
+                    (1, 1, patience, SECOND)
+            });
             let script = script(|spec| spec.with_breaker(policy).with_time_limit(limit));
             let mut script = script.fails(ToolError::new("no"));
             for _ in 0..3 {

@@ -116,7 +116,10 @@ fn a_wrong_key_or_tool_in_the_settings_is_named() {
     let settings = Settings::from_json(r#"{"tools": {"serach": {}}}"#).unwrap();
     let tool = tool_fn("search", |_: NoArgs, _| async { Ok("") });
     let error = Runtime::builder().settings(settings).tool(tool).build().unwrap_err();
-    assert_eq!(error.to_string(), "the settings name a tool `serach`, and there is none");
+    assert_eq!(
+        error.to_string(),
+        "the settings name a tool `serach`, and there is none; did you mean `search`?"
+    );
     let schema = Settings::schema();
     assert_eq!(schema["additionalProperties"], json!(false), "the published schema refuses a wrong key too");
 }

@@ -77,11 +77,13 @@ fn a_tools_section_overlays_the_defaults_and_what_is_declared_wins_over_them() {
         "defaults": {"cache": {"ttl-ms": 100, "stale-ms": 7}, "cost": 2},
         "tools": {"s": {"cache": {"stale-if-error-ms": 9}}}
     });
-    let policy = enforced(&settings, |spec| spec).unwrap();
+    let policy = enforced(&settings, ToolSpec::read_only).unwrap();
     let cache = policy.cache.unwrap();
     assert_eq!((cache.ttl, cache.stale, cache.stale_if_error), (ms(100), ms(7), ms(9)));
     assert_eq!(policy.cost, Some(2));
-    let policy = enforced(&settings, |spec| spec.with_cost(5).with_cache(CachePolicy::new(ms(1)))).unwrap();
+    let policy =
+        enforced(&settings, |spec| spec.read_only().with_cost(5).with_cache(CachePolicy::new(ms(1))))
+            .unwrap();
     let cache = policy.cache.unwrap();
     assert_eq!((cache.ttl, cache.stale, cache.stale_if_error), (ms(1), ms(0), ms(9)));
     assert_eq!(policy.cost, Some(5));
@@ -89,7 +91,7 @@ fn a_tools_section_overlays_the_defaults_and_what_is_declared_wins_over_them() {
 
 #[test]
 fn what_a_section_needs_and_nobody_declares_is_named() {
-    let plain = |settings: Value| enforced(&settings, |spec| spec).unwrap_err();
+    let plain = |settings: Value| enforced(&settings, ToolSpec::read_only).unwrap_err();
     assert_eq!(
         plain(json!({"tools": {"s": {"cache": {"stale-ms": 1}}}})),
         "`tools.s.cache` needs `ttl-ms`, for nothing else declares it"

@@ -115,7 +115,7 @@ fn tool() -> impl Tool {
     .with_spec(|spec| {
         spec.read_only()
             .with_retry(retry)
-            .with_breaker(BreakerPolicy::default())
+            .with_breaker(BreakerPolicy::new().open_for(Duration::from_secs(1)))
             .with_time_limit(Duration::from_secs(10))
             .with_cache(CachePolicy::new(Duration::from_secs(3_600)))
     })
