@@ -102,6 +102,7 @@ impl ClientBuilder {
         let Self { server, version, person, model } = self;
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let (reader, writer) = tokio::io::split(ours);
+        #[expect(clippy::disallowed_methods, reason = "the client owns the task, and ends it")]
         let served = tokio::spawn(async move {
             let (reader, writer) = tokio::io::split(theirs);
             // A stream in memory fails when the client is dropped, and then nobody asks.
