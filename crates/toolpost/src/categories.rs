@@ -181,7 +181,8 @@ impl Categories {
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.registered().warnings().to_vec()
+        let declared = self.registered().warnings().to_vec();
+        [declared, self.0.dispatcher.registry().catalog().warnings()].concat()
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {

@@ -53,16 +53,21 @@ impl Inventory {
         &self.eager
     }
 
-    /// What is declared to no effect, and other things to mend.
+    /// What is declared to no effect.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Keeps what is found now, and writes what was not found before.
-    fn warn(&mut self, warnings: Vec<String>) {
+    /// Keeps what is found now, and writes what was not found before. What the schemas say is not looked for unless
+    /// somebody reads it: a server is started often.
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nothing is written"))]
+    fn warn(&mut self, warnings: Vec<String>, catalog: &Catalog) {
         #[cfg(feature = "tracing")]
-        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
-            tracing::warn!(target: "toolpost", "{warning}");
+        if tracing::enabled!(target: "toolpost", tracing::Level::WARN) {
+            let new = warnings.iter().filter(|warning| !self.warnings.contains(warning)).cloned();
+            for warning in new.chain(catalog.warnings()) {
+                tracing::warn!(target: "toolpost", "{warning}");
+            }
         }
         self.warnings = warnings;
     }
@@ -96,7 +101,7 @@ impl Inventory {
         match catalog {
             Ok(catalog) if faults.is_empty() => {
                 tools.iter().for_each(Pipeline::take_effect);
-                self.warn(warnings);
+                self.warn(warnings, &catalog);
                 self.pipelines =
                     tools.into_iter().map(|tool| (tool.spec().name().to_owned(), tool)).collect();
                 Ok((self, catalog))
