@@ -9,7 +9,7 @@ use toolpost_protocol::{Frame, Limits, Node};
 use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};
-use crate::validate::{Compiler, InvalidSchema, Schema, Unfit};
+use crate::validate::{Compiler, InvalidSchema, Reading, Schema, Unfit};
 
 /// An immutable set of tools, in the order of their names.
 pub struct Catalog {
@@ -146,10 +146,12 @@ impl Entry {
             let error = InvalidSchema::not_an_object();
             return Err(fault("input")(error));
         }
-        let input = compiler.compile(spec.shared_input_schema(), spec.derives_input_schema());
+        let reading = |is_derived: bool, derived| if is_derived { derived } else { Reading::AsItIs };
+        let input = compiler
+            .compile(spec.shared_input_schema(), reading(spec.derives_input_schema(), Reading::Arguments));
         let output = spec
             .shared_output_schema()
-            .map(|schema| compiler.compile(schema, spec.derives_output_schema()))
+            .map(|schema| compiler.compile(schema, reading(spec.derives_output_schema(), Reading::Result)))
             .transpose()
             .map_err(fault("output"))?;
         let input = input.map_err(fault("input"))?;

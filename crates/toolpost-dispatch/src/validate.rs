@@ -4,6 +4,7 @@
 //! left behind. Only a failure is described, from a schema that was compiled for it. Either costs a bounded number of
 //! steps, whatever the schema and whatever came.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +20,7 @@ mod determined;
 mod indexed;
 mod meter;
 mod multiplied;
+mod nullable;
 
 use describe::Telling;
 use indexed::{At, Indexed};
@@ -52,9 +54,21 @@ pub struct Schema(Arc<Inner>);
 
 struct Inner {
     source: Arc<Value>,
+    reading: Reading,
     compiled: OnceLock<Result<Validator<Indexed>, InvalidSchema>>,
     /// What faults are described by: most schemas never meet one.
     described: OnceLock<Described>,
+}
+
+/// Where a schema comes from, and what follows for how it is read.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Reading {
+    /// It was written by hand: it may be wrong.
+    AsItIs,
+    /// It was derived from what a type is written as.
+    Result,
+    /// It was derived from what a type reads: a member that may be left out may also be `null`.
+    Arguments,
 }
 
 struct Described {
@@ -83,14 +97,14 @@ impl Schema {
     /// If `schema` is not a JSON Schema, refers to something outside itself, or asks the same value for so much that it
     /// could not be checked (thousands of schemas in one place, or a schema that refers to itself in its own place).
     pub fn compile(schema: &Value) -> Result<Self, InvalidSchema> {
-        let schema = Self::uncompiled(Arc::new(schema.clone()));
+        let schema = Self::uncompiled(Arc::new(schema.clone()), Reading::AsItIs);
         schema.compiled().map_err(Clone::clone)?;
         Ok(schema)
     }
 
     /// A schema that is compiled when a value is first held against it.
-    pub(crate) fn uncompiled(source: Arc<Value>) -> Self {
-        Self(Arc::new(Inner::new(source)))
+    pub(crate) fn uncompiled(source: Arc<Value>, reading: Reading) -> Self {
+        Self(Arc::new(Inner { source, reading, compiled: OnceLock::new(), described: OnceLock::new() }))
     }
 
     /// Whether `node` fits. What cannot be checked does not.
@@ -141,13 +155,13 @@ impl Schema {
     ///
     /// Why it does not.
     pub(crate) fn compiled(&self) -> Result<&Validator<Indexed>, &InvalidSchema> {
-        self.0.compiled.get_or_init(|| compiled(&self.0.source)).as_ref()
+        self.0.compiled.get_or_init(|| compiled(&self.0.read())).as_ref()
     }
 
     /// What may become of the schema under a value that is nested deeply: one line for each place, none for most schemas.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        multiplied::unions(&determined::determined(&self.0.source))
+        multiplied::unions(&determined::determined(&self.0.read()))
     }
 
     #[cold]
@@ -166,7 +180,7 @@ impl Schema {
             Some(_) => return intricate(),
             None => {}
         }
-        let described = self.0.described.get_or_init(|| Described::of(&self.0.source));
+        let described = self.0.described.get_or_init(|| Described::of(&self.0.read()));
         let (schema, validator) = match &described.compiled {
             Some(compiled) => (&described.schema, compiled),
             None => (&*self.0.source, validator),
@@ -192,8 +206,12 @@ impl fmt::Debug for Schema {
 }
 
 impl Inner {
-    fn new(source: Arc<Value>) -> Self {
-        Self { source, compiled: OnceLock::new(), described: OnceLock::new() }
+    /// What is compiled.
+    fn read(&self) -> Cow<'_, Value> {
+        match self.reading {
+            Reading::AsItIs | Reading::Result => Cow::Borrowed(&self.source),
+            Reading::Arguments => Cow::Owned(nullable::nullable(&self.source)),
+        }
     }
 }
 
@@ -227,15 +245,15 @@ fn compiled(schema: &Value) -> Result<Validator<Indexed>, InvalidSchema> {
 /// processor's cache, whichever is called.
 #[derive(Default)]
 pub(crate) struct Compiler {
-    known: HashMap<Arc<Value>, Schema>,
+    known: HashMap<(Arc<Value>, Reading), Schema>,
 }
 
 impl Compiler {
-    /// The schema, compiled now if it is not to be `trusted` until then.
-    pub(crate) fn compile(&mut self, source: &Arc<Value>, trusted: bool) -> Result<Schema, InvalidSchema> {
-        let known = self.known.entry(Arc::clone(source));
-        let schema = known.or_insert_with(|| Schema::uncompiled(Arc::clone(source))).clone();
-        if !trusted {
+    /// The schema, compiled now if it may be wrong.
+    pub(crate) fn compile(&mut self, source: &Arc<Value>, reading: Reading) -> Result<Schema, InvalidSchema> {
+        let known = self.known.entry((Arc::clone(source), reading));
+        let schema = known.or_insert_with(|| Schema::uncompiled(Arc::clone(source), reading)).clone();
+        if reading == Reading::AsItIs {
             schema.compiled().map_err(Clone::clone)?;
         }
         Ok(schema)
@@ -280,25 +298,25 @@ mod tests {
         let mut compiler = Compiler::default();
         let mut compile = |least: Value| {
             let schema = json!({ "properties": { "n": { "minimum": least } }, "type": "object" });
-            compiler.compile(&Arc::new(schema), false).unwrap()
+            compiler.compile(&Arc::new(schema), Reading::AsItIs).unwrap()
         };
         let (one, same, other) = (compile(json!(1)), compile(json!(1)), compile(json!(2)));
         assert!(Arc::ptr_eq(&one.0, &same.0));
         assert!(!Arc::ptr_eq(&one.0, &other.0));
         let wrong = Arc::new(json!({ "type": 1 }));
-        assert!(compiler.compile(&wrong, false).is_err());
-        assert!(compiler.compile(&wrong, false).is_err());
+        assert!(compiler.compile(&wrong, Reading::AsItIs).is_err());
+        assert!(compiler.compile(&wrong, Reading::AsItIs).is_err());
     }
 
     #[test]
     fn what_is_trusted_is_compiled_when_it_is_used() {
         let mut compiler = Compiler::default();
-        let schema = compiler.compile(&Arc::new(json!({ "type": "object" })), true).unwrap();
+        let schema = compiler.compile(&Arc::new(json!({ "type": "object" })), Reading::Arguments).unwrap();
         assert!(schema.0.compiled.get().is_none());
         let frame = Frame::from_serialize(&json!({})).unwrap();
         assert!(schema.fits(frame.root()));
         assert!(schema.0.compiled.get().is_some() && schema.0.described.get().is_none());
-        let wrong = compiler.compile(&Arc::new(json!({ "type": 1 })), true).unwrap();
+        let wrong = compiler.compile(&Arc::new(json!({ "type": 1 })), Reading::Result).unwrap();
         let said = wrong.check(frame.root(), "arguments").unwrap_err();
         assert!(said.starts_with("arguments: cannot be checked, as the schema is not valid"), "{said}");
     }
@@ -339,7 +357,7 @@ mod tests {
         let fits = validator.is_valid(At::node(frame.root(), &meter));
         assert_eq!(fits, schema.fits(frame.root()));
         let checked = all - meter.left();
-        let described = schema.0.described.get_or_init(|| Described::of(&schema.0.source));
+        let described = schema.0.described.get_or_init(|| Described::of(&schema.0.read()));
         let errors = described.compiled.as_ref().unwrap().iter_errors(At::node(frame.root(), &meter)).count();
         assert!(fits || 0 < errors || meter.over().is_some());
         (schema.check(frame.root(), "arguments"), checked, all - checked - meter.left())

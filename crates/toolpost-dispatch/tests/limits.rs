@@ -180,7 +180,7 @@ async fn an_argument_that_does_not_fit_is_named_with_what_would() {
         ("lookup", json!({"mode": "fast", "filter": {"op": "eq"}}), "found"),
         ("lookup", json!({"mode": null, "filter": null}), "found"),
         ("open", json!({"a": 1, "b": 2}), "2"),
-        ("none", json!({"a": 1}), "arguments: unknown argument `a` (it takes none)"),
+        ("none", json!({"random_string": "x"}), "pong"),
         ("lookup", json!({"limit": 3}), "arguments: unknown argument `limit` (it takes `filter`, `mode`)"),
         ("lookup", json!({"mode": "asap"}), r#"arguments.mode: expected "fast" or "slow", got "asap""#),
         ("lookup", json!({"filter": {}}), "arguments.filter: the member `op` is missing"),
@@ -190,5 +190,145 @@ async fn an_argument_that_does_not_fit_is_named_with_what_would() {
         let answer = all.call(Request::new(tool).with_arguments(&arguments).unwrap()).await;
         let said = answer.map_or_else(|error| error.to_string(), |out| out.as_text().unwrap().to_owned());
         assert_eq!(said, expected, "{arguments}");
+    }
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Drawing {
+    shape: Shape,
+    style: Option<Style>,
+    source: Option<Source>,
+    #[serde(default)]
+    times: u32,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Shape {
+    Round { d: f64 },
+    Square { side: f64, inner: Option<Box<Self>> },
+    Styled(Merged),
+    Placed(Placed),
+}
+
+/// It is merged with what it stands in, and so is left open.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Merged {
+    width: Option<u64>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Placed {
+    x: f64,
+    #[serde(flatten)]
+    style: Merged,
+    #[serde(flatten)]
+    at: At,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(tag = "at", rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum At {
+    Top { y: f64 },
+    Bottom,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Style {
+    colour: Option<String>,
+    width: Option<u64>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Source {
+    Path(String),
+    Parts { name: String },
+    Spot { name: String, at: u32 },
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_is_told_by_its_tag_and_a_member_at_any_depth() {
+    let registry = Registry::builder()
+        .tool(tool_fn("draw", |drawing: Drawing, _| async move { Ok(drawing.times.to_string()) }))
+        .build()
+        .unwrap();
+    assert_eq!(registry.catalog().compile(), Ok(()));
+    assert_eq!(registry.catalog().warnings(), Vec::<String>::new());
+    let all = Dispatcher::builder(registry).build();
+    let round = json!({ "type": "round", "d": 1 });
+    for (arguments, expected) in [
+        (json!({ "shape": round, "style": null, "source": null }), "0"),
+        (json!({ "shape": round, "style": { "colour": null } }), "0"),
+        (json!({ "shape": { "type": "square", "side": 1, "inner": round } }), "0"),
+        (json!({ "shape": round, "source": { "name": "a", "at": 1 } }), "0"),
+        (json!({ "shape": { "type": "styled", "width": 1 } }), "0"),
+        (json!({ "shape": { "type": "placed", "x": 1, "width": 1, "at": "top", "y": 2 } }), "0"),
+        (
+            json!({ "shape": { "type": "rond", "d": 1 } }),
+            r#"arguments.shape.type: expected "round" or "square" or "styled" or "placed", got "rond""#,
+        ),
+        (json!({ "shape": { "d": 1 } }), "arguments.shape: the member `type` is missing"),
+        (
+            json!({ "shape": { "type": "round", "r": 1 } }),
+            "arguments.shape: the member `d` is missing; \
+             arguments.shape: unknown member `r` (it takes `d`, `type`)",
+        ),
+        (
+            json!({ "shape": { "type": "square", "side": 1, "inner": { "type": "round", "d": "x" } } }),
+            r#"arguments.shape.inner.d: expected number, got string "x""#,
+        ),
+        (
+            json!({ "shape": round, "style": { "color": "red" } }),
+            "arguments.style: unknown member `color` (did you mean `colour`? it takes `colour`, `width`)",
+        ),
+        (json!({ "shape": round, "source": 3 }), "arguments.source: expected string or object, got number 3"),
+        (
+            json!({ "shape": round, "source": {} }),
+            "arguments.source: {} fits none of the allowed forms: an object with `name`, or an object with `name`, `at`",
+        ),
+        (json!({ "shape": round, "times": null }), "arguments.times: expected integer, got null"),
+    ] {
+        let answer = all.call(Request::new("draw").with_arguments(&arguments).unwrap()).await;
+        let said = answer.map_or_else(|error| error.to_string(), |out| out.as_text().unwrap().to_owned());
+        let mut faults: Vec<_> = said.split("; ").collect();
+        let mut wanted: Vec<_> = expected.split("; ").collect();
+        faults.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(faults, wanted, "{arguments}");
+    }
+}
+
+/// It is written otherwise than its schema says.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Miswritten {
+    count: u32,
+}
+
+impl serde::Serialize for Miswritten {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("count", "many")])
+    }
+}
+
+#[tokio::test]
+async fn a_debug_build_notices_a_type_that_is_written_otherwise_than_it_says() {
+    let tool = tool_fn("odd", |_: NoArgs, _| async { Ok(Json(Miswritten { count: 1 })) });
+    let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap()).build();
+    let said = all.call(Request::new("odd")).await.map_err(|error| error.to_string());
+    if cfg!(debug_assertions) {
+        let expected = "the result of `odd` is not what its output schema promises: \
+             structuredContent.count: expected integer, got string \"many\"";
+        assert_eq!(said.unwrap_err(), expected);
+    } else {
+        assert!(said.is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments of a tool that takes none.
 
-/// The arguments of a tool that takes none: an object, whatever it holds.
+/// The arguments of a tool that takes none: an object, whatever it holds. There are clients that cannot send an empty one.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize, serde::Serialize)]
 pub struct NoArgs {}
 
@@ -10,6 +10,6 @@ impl schemars::JsonSchema for NoArgs {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object" })
+        schemars::json_schema!({ "type": "object", "properties": {}, "additionalProperties": true })
     }
 }

@@ -80,6 +80,7 @@
 //! What this crate does not know: transports, registries, clocks, and every policy's mechanism. A
 //! [`ToolSpec`] *declares* policy; whoever runs the tool enforces it.
 
+mod annotations;
 mod any;
 mod args;
 mod call;
@@ -93,12 +94,14 @@ mod output;
 mod parts;
 mod policy;
 mod principal;
+mod schema;
 mod sink;
 mod spec;
 mod tool;
 mod trace;
 mod typed;
 
+pub use annotations::{Annotations, Icon};
 pub use any::{AnyTool, BoxFuture};
 pub use args::NoArgs;
 pub use call::Call;
@@ -113,7 +116,7 @@ pub use parts::CallParts;
 pub use policy::{Backoff, BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy};
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};
-pub use spec::{Annotations, Icon, InvalidToolName, ToolSpec};
+pub use spec::{InvalidToolName, ToolSpec};
 pub use tool::Tool;
 pub use trace::TraceContext;
 pub use typed::{Blocking, ToolFn, Typed, TypedTool, blocking_fn, tool_fn, typed};

@@ -380,7 +380,7 @@ impl IntoOutput for &'static str {
 
 impl<T: Serialize + JsonSchema + Send> IntoOutput for Json<T> {
     fn schema() -> Option<serde_json::Value> {
-        Some(schemars::SchemaGenerator::default().into_root_schema_for::<T>().to_value())
+        Some(crate::schema::of_result::<T>())
     }
 
     fn into_output(self) -> Result<Output, ToolError> {

@@ -4,8 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::annotations::{Annotations, Icon};
+use crate::schema::{Declared, Ordered};
 use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RetryPolicy};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
@@ -133,6 +137,13 @@ impl ToolSpec {
         self.shared_output_schema().map(|schema| &**schema)
     }
 
+    /// [`input_schema`](Self::input_schema) as it is listed: with its properties in the order in which the type of the
+    /// arguments declares them, whatever order the JSON library keeps.
+    #[must_use]
+    pub fn listed_input_schema(&self) -> impl Serialize + fmt::Debug {
+        Ordered { schema: &self.input_schema.schema, order: self.input_schema.order }
+    }
+
     /// [`input_schema`](Self::input_schema), for whoever holds it on without a copy.
     #[must_use]
     pub const fn shared_input_schema(&self) -> &Arc<Value> {
@@ -145,7 +156,8 @@ impl ToolSpec {
         self.output_schema.as_ref().map(|declared| &declared.schema)
     }
 
-    /// Whether the input schema was derived from a type, so that it can be trusted to be one before it is compiled.
+    /// Whether the input schema was derived from a type: it can be trusted to be one before it is compiled, and its
+    /// optional members, which it lists without `null`, take it.
     #[must_use]
     pub const fn derives_input_schema(&self) -> bool {
         self.input_schema.is_derived
@@ -248,23 +260,63 @@ impl ToolSpec {
         self
     }
 
-    /// Sets the JSON Schema of the arguments.
+    /// Takes the input schema, and a description left empty, from the type of the arguments.
+    ///
+    /// The schema is what the type reads. A struct is closed: a member that it does not have is refused, so that a
+    /// misspelt one is noticed, in structs within it as well. It is open if its type is: if it flattens a map into
+    /// itself, or has a schema with `additionalProperties`. A struct that is flattened into another, or into a tagged form of an
+    /// enum, is left open wherever it stands.
+    /// (A `serde(alias)` is not in the schema, and so refused.) An optional member is listed without `null`, and takes
+    /// it.
+    ///
+    /// ```
+    /// use toolpost_tool::ToolSpec;
+    ///
+    /// /// Searches the
+    /// /// index.
+    /// #[derive(schemars::JsonSchema)]
+    /// struct Search {
+    ///     limit: Option<u32>,
+    /// }
+    ///
+    /// let spec = ToolSpec::new("search").unwrap().taking::<Search>();
+    /// assert_eq!(spec.description(), "Searches the index.");
+    /// assert_eq!(spec.input_schema()["properties"]["limit"], serde_json::json!({ "type": "integer", "minimum": 0 }));
+    /// assert_eq!(spec.input_schema()["additionalProperties"], false);
+    /// ```
+    #[must_use]
+    pub fn taking<A: JsonSchema>(mut self) -> Self {
+        let (schema, description) = crate::schema::of_arguments::<A>();
+        if self.description.is_empty() {
+            self.description = description;
+        }
+        self.input_schema = Declared::derived(schema);
+        self
+    }
+
+    /// Lists the arguments in this order, and those that it does not name behind them.
+    pub(crate) const fn in_order(mut self, order: &'static [&'static str]) -> Self {
+        self.input_schema.order = order;
+        self
+    }
+
+    /// Sets the JSON Schema of the arguments. An object without `properties` is given an empty list of them: there are
+    /// clients and model providers that refuse a tool without one.
     #[must_use]
     pub fn with_input_schema(mut self, schema: impl Into<Value>) -> Self {
-        self.input_schema = Declared { schema: Arc::new(schema.into()), is_derived: false };
+        let mut schema = schema.into();
+        if let Value::Object(root) = &mut schema {
+            crate::schema::with_properties(root);
+        }
+        self.input_schema = Declared { schema: Arc::new(schema), is_derived: false, order: &[] };
         self
     }
 
     /// Sets the JSON Schema of the structured result.
     #[must_use]
     pub fn with_output_schema(mut self, schema: impl Into<Value>) -> Self {
-        self.output_schema = Some(Declared { schema: Arc::new(schema.into()), is_derived: false });
-        self
-    }
-
-    /// Sets the input schema to what was derived from a type.
-    pub(crate) fn deriving_input(mut self, schema: Value) -> Self {
-        self.input_schema = Declared::derived(schema);
+        self.output_schema =
+            Some(Declared { schema: Arc::new(schema.into()), is_derived: false, order: &[] });
         self
     }
 
@@ -366,105 +418,6 @@ impl ToolSpec {
     pub fn composite(mut self) -> Self {
         self.policy.composite = true;
         self
-    }
-}
-
-/// A schema, and where it comes from.
-#[derive(Clone)]
-struct Declared {
-    schema: Arc<Value>,
-    is_derived: bool,
-}
-
-impl Declared {
-    fn derived(schema: Value) -> Self {
-        Self { schema: Arc::new(schema), is_derived: true }
-    }
-}
-
-/// A schema is what it says, wherever it comes from.
-impl PartialEq for Declared {
-    fn eq(&self, other: &Self) -> bool {
-        self.schema == other.schema
-    }
-}
-
-impl fmt::Debug for Declared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.schema, f)
-    }
-}
-
-/// Hints about a tool's behavior, as MCP defines them. `None` leaves MCP's default.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Annotations {
-    /// The tool changes nothing. MCP's default: false.
-    pub read_only: Option<bool>,
-    /// The tool may destroy something. MCP's default: true.
-    pub destructive: Option<bool>,
-    /// A second call with the same arguments changes nothing more. MCP's default: false.
-    pub idempotent: Option<bool>,
-    /// The tool talks to a world beyond its server. MCP's default: true.
-    pub open_world: Option<bool>,
-}
-
-impl Annotations {
-    /// No hints.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { read_only: None, destructive: None, idempotent: None, open_world: None }
-    }
-
-    /// Says whether the tool changes nothing.
-    #[must_use]
-    pub const fn read_only(mut self, is: bool) -> Self {
-        self.read_only = Some(is);
-        self
-    }
-
-    /// Says whether the tool may destroy something.
-    #[must_use]
-    pub const fn destructive(mut self, is: bool) -> Self {
-        self.destructive = Some(is);
-        self
-    }
-
-    /// Says whether a second call with the same arguments changes nothing more.
-    #[must_use]
-    pub const fn idempotent(mut self, is: bool) -> Self {
-        self.idempotent = Some(is);
-        self
-    }
-
-    /// Says whether the tool talks to a world beyond its server.
-    #[must_use]
-    pub const fn open_world(mut self, is: bool) -> Self {
-        self.open_world = Some(is);
-        self
-    }
-
-    fn is_repeatable(&self) -> bool {
-        self.read_only == Some(true) || self.idempotent == Some(true)
-    }
-}
-
-/// A picture of a tool.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Icon {
-    /// An `https:` or `data:` URI.
-    pub src: String,
-    /// The media type, where `src` does not tell.
-    pub mime_type: Option<String>,
-    /// Sizes such as `48x48`, or `any`.
-    pub sizes: Vec<String>,
-}
-
-impl Icon {
-    /// An icon at `src`.
-    pub fn new(src: impl Into<String>) -> Self {
-        Self { src: src.into(), ..Self::default() }
     }
 }
 

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::{Call, IntoOutput, Output, Tool, ToolError, ToolSpec};
 
@@ -80,8 +79,8 @@ impl<T: TypedTool> Tool for Typed<T> {
 /// Makes a tool called `name` of an async function.
 ///
 /// The function's argument type gives the input schema and, by its doc comment, the description;
-/// its result type gives the output schema. An argument that the type does not have is refused, unless the type takes
-/// others (a flattened map).
+/// its result type gives the output schema. A member that the type does not have is refused at any depth (see
+/// [`ToolSpec::taking`]).
 ///
 /// # Panics
 ///
@@ -209,30 +208,8 @@ pub(crate) fn named(name: &str) -> ToolSpec {
     }
 }
 
-/// Members of a schema by which other properties than those listed may be allowed.
-const COMPOSED: &[&str] = &[
-    "$ref",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "if",
-    "oneOf",
-    "patternProperties",
-    "unevaluatedProperties",
-];
-
-pub(crate) fn fill<A: JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
-    let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<A>().to_value();
-    let description = schema.get("description").and_then(Value::as_str).unwrap_or("").to_owned();
-    if let Some(root) = schema.as_object_mut() {
-        root.entry("type").or_insert_with(|| Value::from("object"));
-        // Reading them into the type would pass over an argument that is misspelt.
-        if !COMPOSED.iter().any(|name| root.contains_key(*name)) {
-            root.insert("additionalProperties".to_owned(), Value::from(false));
-        }
-    }
-    let spec = if spec.description().is_empty() { spec.with_description(description) } else { spec };
-    let spec = spec.deriving_input(schema);
+pub(crate) fn fill<A: DeserializeOwned + JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
+    let spec = spec.taking::<A>().in_order(crate::schema::order_of::<A>());
     match O::schema() {
         Some(schema) => spec.deriving_output(schema),
         None => spec,

@@ -66,18 +66,10 @@ impl<O: IntoOutput + Clone + Sync + 'static> WorkflowTool<O> {
         Self { spec, plan, limit: None, on_failure: OnFailure::default() }
     }
 
-    /// Takes the input schema, and a description left empty, from the type of the arguments.
+    /// Takes the input schema, and a description left empty, from the type of the arguments, as [`ToolSpec::taking`].
     #[must_use]
     pub fn taking<A: JsonSchema>(mut self) -> Self {
-        let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<A>().to_value();
-        let described = schema.get("description").and_then(|d| d.as_str()).unwrap_or_default().to_owned();
-        if let Some(root) = schema.as_object_mut() {
-            root.entry("type").or_insert_with(|| "object".into());
-        }
-        if self.spec.description().is_empty() {
-            self.spec = self.spec.with_description(described);
-        }
-        self.spec = self.spec.with_input_schema(schema);
+        self.spec = self.spec.taking::<A>();
         self
     }
 

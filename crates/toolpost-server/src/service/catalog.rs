@@ -76,7 +76,7 @@ impl Encoded {
             }
             let start = text.len();
             // A specification is data of plain types and a schema that is already JSON.
-            let written = serde_json::to_writer(&mut text, &Listed::new(entry.spec(), dialect));
+            let written = serde_json::to_writer(&mut text, &Listed::of(entry.spec(), dialect));
             debug_assert!(written.is_ok(), "a tool's specification encodes");
             tools.push(start..text.len());
         }
@@ -103,13 +103,13 @@ impl Encoded {
 /// One listed tool.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed<'a> {
+struct Listed<'a, I> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
-    input_schema: &'a Value,
+    input_schema: I,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<&'a Value>,
     #[serde(skip_serializing_if = "Hints::is_empty")]
@@ -150,15 +150,15 @@ impl Hints {
     }
 }
 
-impl<'a> Listed<'a> {
-    fn new(spec: &'a ToolSpec, dialect: Dialect) -> Self {
+impl<'a> Listed<'a, ()> {
+    fn of(spec: &'a ToolSpec, dialect: Dialect) -> Listed<'a, impl Serialize> {
         let annotations = spec.annotations();
         let is_object = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("object");
-        Self {
+        Listed {
             name: spec.name(),
             title: spec.title(),
             description: spec.description(),
-            input_schema: spec.input_schema(),
+            input_schema: spec.listed_input_schema(),
             output_schema: spec
                 .output_schema()
                 .filter(|schema| dialect == Dialect::Modern || is_object(schema)),
