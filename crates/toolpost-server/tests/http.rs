@@ -402,6 +402,126 @@ async fn principals_see_and_call_what_is_theirs() {
     .await;
 }
 
+/// What an answer to a page says to its browser.
+fn shown(answer: &Answer) -> (u16, Option<&str>, bool) {
+    let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
+    let exposes = exposed.contains("mcp-session-id") && exposed.contains("www-authenticate");
+    (
+        answer.status,
+        answer.header("access-control-allow-origin"),
+        exposes && answer.header("vary") == Some("origin"),
+    )
+}
+
+#[tokio::test]
+async fn pages_of_an_admitted_origin_may_call_and_read_every_answer() {
+    const PAGE: &str = "https://app.example.com";
+    let server = builder(&Arc::new(Watch::default())).allow_origin(PAGE).authenticate(by_token).build();
+    let wire = &mut Wire::within(&server).0;
+    let asks = [
+        ("Origin", PAGE),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "authorization, content-type, mcp-param-Region, x-other"),
+    ];
+    wire.request("OPTIONS", &asks, b"").await;
+    let answer = wire.answer().await;
+    assert_eq!(shown(&answer), (204, Some(PAGE), true), "before anyone is asked who they are");
+    assert_eq!(answer.header("access-control-allow-methods"), Some("POST, GET, DELETE"));
+    let allowed = answer.header("access-control-allow-headers").unwrap();
+    for name in
+        ["authorization", "mcp-session-id", "mcp-protocol-version", "last-event-id", "mcp-param-Region"]
+    {
+        assert!(allowed.split(", ").any(|allowed| allowed == name), "{name}: {allowed}");
+    }
+    assert!(!allowed.contains("x-other"), "{allowed}");
+    // A result, an error, and whoever says not who they are: each is shown.
+    let origin = ("Origin", PAGE);
+    let list = modern(1, "tools/list", json!({})).to_string();
+    let by = ("Authorization", "Bearer a");
+    assert_eq!(shown(&wire.post(&[MODERN, by, origin], list.as_bytes()).await), (200, Some(PAGE), true));
+    assert_eq!(shown(&wire.post(&[MODERN, by, origin], b"{").await), (400, Some(PAGE), true));
+    assert_eq!(shown(&wire.post(&[MODERN, origin], list.as_bytes()).await), (401, Some(PAGE), true));
+    // Others are shown nothing; and who is no page is not told of any.
+    let stranger = [asks[1], ("Origin", "https://evil.example.com")];
+    wire.request("OPTIONS", &stranger, b"").await;
+    assert_eq!(shown(&wire.answer().await), (403, None, false));
+    assert_eq!(shown(&wire.post(&[MODERN, by], list.as_bytes()).await), (200, None, false));
+}
+
+#[tokio::test]
+async fn whoever_is_refused_is_told_what_for() {
+    let server = builder(&Arc::new(Watch::default())).path("/tools").build();
+    let served = serve(&server).await;
+    let wire = &mut Wire::to(served.address).await;
+    let said = async |wire: &mut Wire, head: &str| {
+        wire.write(format!("{head}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+        wire.answer().await.text()
+    };
+    let text = said(wire, "POST /tools HTTP/1.1\r\nHost: evil.example.com:80").await;
+    assert!(text.contains("Host `evil.example.com:80`") && text.contains("`allow_host`"), "{text}");
+    let text = said(wire, "POST /tools HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example.com").await;
+    assert!(text.contains("Origin `https://a.example.com`") && text.contains("`allow_origin`"), "{text}");
+    let text = said(wire, "GET / HTTP/1.1\r\nHost: localhost").await;
+    assert!(text.contains("`/tools`"), "{text}");
+    let taken = builder(&Arc::new(Watch::default())).build().http(served.address).await.unwrap_err();
+    assert!(taken.to_string().starts_with(&format!("cannot listen on {}: ", served.address)), "{taken}");
+}
+
+#[tokio::test]
+async fn an_authenticator_that_panics_costs_its_request() {
+    let panics = |parts: &Parts| -> Result<Principal, Unauthenticated> {
+        assert!(!parts.headers.contains_key("x-bad"), "unreadable");
+        Ok(Principal::new("ada"))
+    };
+    let server = builder(&Arc::new(Watch::default())).authenticate(panics).build();
+    let wire = &mut Wire::within(&server).0;
+    let list = modern(1, "tools/list", json!({}));
+    row(wire, &[MODERN, ("X-Bad", "1")], &list, (500, Some(-32600))).await;
+    row(wire, &[MODERN], &list, (200, None)).await;
+}
+
+#[tokio::test]
+async fn what_is_meant_for_a_session_that_is_gone_is_not_found() {
+    let wire = &mut wire();
+    let gone = [("Mcp-Session-Id", "0123456789abcdef0123456789abcdef")];
+    let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    for body in [cancelled, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
+        assert_eq!(wire.post(&gone, body.as_bytes()).await.status, 404, "{body}");
+    }
+    let answer = wire.post(&gone, legacy(7, "tools/list", json!({})).as_bytes()).await;
+    assert_eq!((answer.status, answer.json()["id"].clone()), (404, json!(7)));
+    // What is no message at all is that first.
+    assert_eq!(wire.post(&gone, b"[]").await.status, 400);
+    // Doubled by a proxy, the header is one; two that differ are none.
+    let (id, _) = initialize(wire, "2025-11-25").await;
+    let twice = format!("{id}, {id}");
+    for headers in
+        [vec![("Mcp-Session-Id", &*id), ("Mcp-Session-Id", &*id)], vec![("Mcp-Session-Id", &*twice)]]
+    {
+        row(wire, &headers, legacy(1, "ping", json!({})), (200, None)).await;
+    }
+    let differ = [("Mcp-Session-Id", &*id), gone[0]];
+    row(wire, &differ, legacy(1, "ping", json!({})), (400, Some(-32600))).await;
+}
+
+#[tokio::test]
+async fn no_coding_of_the_transfer_but_chunks_is_read() {
+    let body = modern(1, "tools/list", json!({})).to_string();
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for (coding, status) in
+        [("chunked", 200), ("Chunked", 200), ("gzip, chunked", 501), ("identity, chunked", 501)]
+    {
+        let wire = &mut wire();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\nTransfer-Encoding: {coding}\r\n\r\n"
+        );
+        wire.write(head.as_bytes()).await;
+        wire.write(chunks.as_bytes()).await;
+        assert_eq!(wire.answer().await.status, status, "{coding}");
+    }
+}
+
 #[tokio::test]
 async fn public_bind_without_auth_refuses() {
     let watch = Arc::new(Watch::default());

@@ -9,9 +9,15 @@ use serde_json::{Value, json};
 
 /// The `serve` example, which `cargo test` builds beside this test.
 fn serve() -> Child {
+    example().spawn().unwrap()
+}
+
+fn example() -> Command {
     let tests = std::env::current_exe().unwrap();
     let example = tests.parent().unwrap().parent().unwrap().join("examples/serve");
-    Command::new(example).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let mut command = Command::new(example);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 fn call(id: u64, name: &str, arguments: &Value) -> String {
@@ -25,7 +31,11 @@ fn call(id: u64, name: &str, arguments: &Value) -> String {
 }
 
 fn terminate(child: &Child) {
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    signal(child, "-TERM");
+}
+
+fn signal(child: &Child, which: &str) {
+    let killed = Command::new("kill").args([which, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
 }
 
@@ -76,4 +86,47 @@ fn a_client_that_closes_both_ends_leaves_no_process_behind() {
     drop((stdin, child.stdout.take()));
     // Whether writing failed or nothing was left to write, it ends.
     child.wait().unwrap();
+}
+
+#[test]
+fn a_terminal_that_is_closed_loses_no_call() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(call(1, "count", &json!({"step_ms": 30})).as_bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["method"], "notifications/progress");
+    signal(&child, "-HUP");
+    assert!(lines.map_while(Result::ok).any(|line| line.contains(r#""text":"ten""#)));
+    assert!(child.wait().unwrap().success());
+    drop(stdin);
+}
+
+#[test]
+fn told_to_end_a_second_time_it_waits_for_no_call() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = example().arg(address.to_string()).spawn().unwrap();
+    let connect = || std::net::TcpStream::connect(address);
+    let mut stream = loop {
+        match connect() {
+            Ok(stream) => break stream,
+            Err(_) => assert!(child.try_wait().unwrap().is_none(), "it has ended"),
+        }
+    };
+    let body = call(1, "count", &json!({"step_ms": 60_000}));
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: count\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // It counts, so it runs.
+    assert_ne!(stream.read(&mut [0; 64]).unwrap(), 0);
+    signal(&child, "-TERM");
+    // Once nobody new is let in, it has heard that, and it waits for the call.
+    while connect().is_ok() {}
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "-TERM");
+    assert!(!child.wait().unwrap().success(), "a call was lost");
 }

@@ -215,6 +215,13 @@ impl Call {
         &self.shared.principal
     }
 
+    /// What tells its caller from others where nobody identified it; see
+    /// [`CallParts::set_origin`](crate::CallParts::set_origin).
+    #[must_use]
+    pub fn origin(&self) -> Option<std::num::NonZeroU64> {
+        self.rare()?.origin
+    }
+
     /// How urgent it is.
     #[must_use]
     pub const fn priority(&self) -> Priority {

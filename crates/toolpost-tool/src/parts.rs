@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,6 +70,8 @@ pub(crate) struct Rare {
     pub(crate) sink: Option<Arc<dyn Sink>>,
     pub(crate) carried: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) caller: Option<Arc<Caller>>,
+    /// Where a caller without a name comes from; see `CallParts::set_origin`.
+    pub(crate) origin: Option<NonZeroU64>,
 }
 
 impl Rare {
@@ -78,6 +81,7 @@ impl Rare {
             trace: self.trace.clone(),
             carried: self.carried.clone(),
             caller: self.caller.clone(),
+            origin: self.origin,
             ..Self::default()
         }
     }
@@ -131,6 +135,16 @@ impl CallParts {
     pub fn set_sink(&mut self, sink: Option<Arc<dyn Sink>>) {
         if let Some(rare) = self.rare_for(sink.is_some()) {
             rare.sink = sink;
+        }
+    }
+
+    /// Sets what tells a caller that nobody identified from others, such as a number for its address.
+    ///
+    /// Seats are shared by it where there is no principal. It proves nothing, and nothing may be kept or
+    /// allowed by it.
+    pub fn set_origin(&mut self, origin: Option<NonZeroU64>) {
+        if let Some(rare) = self.rare_for(origin.is_some()) {
+            rare.origin = origin;
         }
     }
 

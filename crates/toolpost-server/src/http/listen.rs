@@ -96,9 +96,16 @@ impl Guests {
         if stream.set_nodelay(true).is_err() {
             return;
         }
+        self.seat(http, address, |seat| connection::serve(seat, stream));
+    }
+
+    fn seat<F>(&mut self, http: &Arc<Http>, address: Option<IpAddr>, serve: impl FnOnce(Arc<Seat>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         *self.counts.entry(address).or_default() += 1;
         let seat = Seat::new(Arc::clone(http), address);
-        let task = self.tasks.spawn(connection::serve(Arc::clone(&seat), stream));
+        let task = self.tasks.spawn(serve(Arc::clone(&seat)));
         self.seats.insert(task.id(), seat);
     }
 
@@ -170,4 +177,86 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use toolpost_dispatch::{Dispatcher, Registry};
+
+    use super::super::seat::Turn;
+    use super::*;
+    use crate::Server;
+
+    fn http(change: impl FnOnce(&mut HttpLimits)) -> Arc<Http> {
+        let registry = Registry::builder().build().expect("no tools");
+        let server = Server::builder(Dispatcher::builder(registry).build()).http_limits(change).build();
+        Arc::clone(&server.0.http)
+    }
+
+    /// Whether a connection from `ip` is let in; with a request that runs on it, or without.
+    fn enters(guests: &mut Guests, http: &Arc<Http>, ip: &str, busy: bool) -> bool {
+        let address = address_of(ip.parse().expect("an address"));
+        let room = guests.has_room(&http.limits, address);
+        if room {
+            guests.seat(http, address, |seat| async move {
+                let _turn = busy.then(|| Turn::of(Arc::clone(&seat)));
+                seat.leave.cancelled().await;
+            });
+        }
+        room
+    }
+
+    #[tokio::test]
+    async fn one_address_takes_neither_the_places_of_others_nor_the_last_ones() {
+        let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 20));
+        let mut guests = Guests::default();
+        // Its own idle ones give way to its new ones, in any notation, and in IPv6 within a /64.
+        for (ip, open, why) in [
+            ("192.0.2.1", 20, "its share"),
+            ("::ffff:192.0.2.1", 20, "the same"),
+            ("2001:db8::1", 30, "of 32 places, two are kept"),
+            ("2001:db8::ffff:0:1", 30, "the same"),
+            ("192.0.2.2", 32, "those with few get them, and then whoever has most gives way"),
+        ] {
+            for _ in 0..50 {
+                assert!(enters(&mut guests, &http, ip, false), "{ip}: {why}");
+                tokio::task::yield_now().await;
+                while let Some(left) = guests.tasks.try_join_next_with_id() {
+                    guests.leave(left);
+                }
+            }
+            assert_eq!(guests.seats.len(), open, "{ip}: {why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn busy_connections_stay_and_few_places_are_kept() {
+        let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 31));
+        let mut guests = Guests::default();
+        let mut let_in = 0;
+        for _ in 0..50 {
+            let_in += usize::from(enters(&mut guests, &http, "192.0.2.1", true));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(let_in, 30);
+        assert!(enters(&mut guests, &http, "192.0.2.2", true));
+        tokio::task::yield_now().await;
+        assert!(enters(&mut guests, &http, "127.0.0.1", false));
+        // Now it is full, and one is idle.
+        assert!(enters(&mut guests, &http, "127.0.0.1", true));
+        tokio::task::yield_now().await;
+        assert!(!enters(&mut guests, &http, "127.0.0.1", true), "nobody busy gives way");
+        assert_eq!(guests.seats.len(), 32);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_gives_its_place_back() {
+        let http = http(|_| ());
+        let mut guests = Guests::default();
+        let address = address_of("192.0.2.1".parse().expect("an address"));
+        guests.seat(&http, address, |_| async { panic!("an authenticator, say") });
+        let left = guests.tasks.join_next_with_id().await.expect("it ends");
+        guests.leave(left);
+        assert_eq!((guests.seats.len(), guests.counts.len()), (0, 0));
+    }
 }

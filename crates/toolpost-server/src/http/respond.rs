@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::ready;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,13 +128,15 @@ impl Http {
             Err(violation) => return Ok(whole(Reply::violation(violation))),
         };
         let session = self.session(&headers, &principal)?;
-        // Anonymous callers are told apart by where they come from.
+        // Callers without a name are told apart by where they come from.
         let connection = match turn.crowd {
             _ if !principal.is_anonymous() => 0,
             Some(crowd) => crowd,
             None => self.service.next_connection(),
         };
-        let mut origin = Origin { connection, principal, headers: Some(headers), session: None };
+        let address = turn.address.and(NonZeroU64::new(connection));
+        let headers = Some(headers);
+        let mut origin = Origin { connection, principal, address, headers, session: None };
         match &session {
             Found::Session(session) => {
                 origin.connection = session.number;

@@ -236,6 +236,7 @@ impl Exchange {
         parts.meta = self.meta.node;
         parts.request_id = Some(self.id.clone());
         parts.principal = self.origin.principal.clone();
+        parts.set_origin(self.origin.address);
         parts.set_trace(self.meta.trace(&frame));
         parts.client = again.client;
         parts.deadline = again.deadline;

@@ -1,5 +1,6 @@
 //! Where a message comes from.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -16,6 +17,8 @@ pub struct Origin {
     /// session, what stands for where callers without a name come from.
     pub(crate) connection: u64,
     pub(crate) principal: Principal,
+    /// What stands for the address of a caller without a name.
+    pub(crate) address: Option<NonZeroU64>,
     /// The headers it came with; `None` on a stream of lines.
     pub(crate) headers: Option<HeaderMap>,
     /// The legacy session it belongs to.

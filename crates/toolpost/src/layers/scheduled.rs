@@ -1,11 +1,12 @@
 //! A tool that waits its turn.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
 use toolpost_scheduler::rt::{Gate, Seat};
 use toolpost_scheduler::{Priority, Refusal as Refused, Request, Tenant, Urgency};
-use toolpost_tool::{Call, Output, Principal, Refusal, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Refusal, Tool, ToolError, ToolSpec};
 
 use crate::{clock, lift};
 
@@ -16,7 +17,8 @@ tokio::task_local! {
 
 /// Seats of a gate, shared by all tools that are given a clone.
 ///
-/// A call waits as its principal's, with its own priority and deadline; the tool runs once it has a seat, and its
+/// A call waits as its principal's (without one, as that of all who come from its address, where the transport
+/// knows it), with its own priority and deadline; the tool runs once it has a seat, and its
 /// principal is charged for the time. A call without a deadline can wait for ever only if seats are held for ever.
 #[derive(Clone, Debug)]
 pub struct Seats {
@@ -143,12 +145,14 @@ pub(crate) const fn class(asked: toolpost_tool::Priority) -> Priority {
 }
 
 fn request(call: &Call) -> Request {
-    Request::new(tenant(call.principal())).urgency(urgency(call))
+    Request::new(tenant(call)).urgency(urgency(call))
 }
 
-fn tenant(principal: &Principal) -> Tenant {
+/// Whose turn it is: a principal's, or that of all who come from one place without a name.
+fn tenant(call: &Call) -> Tenant {
+    let principal = call.principal();
     match principal.is_anonymous() {
-        true => Tenant::new(0),
+        true => Tenant::new(call.origin().map_or(0, NonZeroU64::get)),
         false => Tenant::named(principal.as_str()),
     }
 }
@@ -201,5 +205,26 @@ impl<T: Tool> Tool for Scheduled<T> {
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         self.seats.around(call, |call| self.tool.call(call)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolpost_tool::{CallParts, Principal};
+
+    use super::*;
+
+    #[test]
+    fn callers_without_a_name_take_turns_by_where_they_come_from() {
+        let of = |name: Option<&'static str>, origin: u64| {
+            let mut parts = CallParts::default();
+            parts.principal = name.map_or_else(Principal::anonymous, Principal::new);
+            parts.set_origin(NonZeroU64::new(origin));
+            tenant(&Call::from_parts(parts))
+        };
+        assert_ne!(of(None, 1), of(None, 2));
+        assert_eq!(of(None, 1), of(None, 1));
+        assert_eq!(of(None, 0), Tenant::new(0));
+        assert_eq!(of(Some("ada"), 1), of(Some("ada"), 2), "a name is one caller wherever it comes from");
     }
 }
