@@ -28,9 +28,13 @@ struct Inner<V> {
     /// Those of an entry without tags.
     free: Arc<Ties>,
     counters: Counters,
+    /// Weighs an answer whose terms give it no weight.
+    weigher: Option<Box<Weigher<V>>>,
     /// Counts the answers that the store was given; it spreads their jitter too.
     puts: AtomicU64,
 }
+
+type Weigher<V> = dyn Fn(&V) -> usize + Send + Sync;
 
 /// What a look-up found.
 #[derive(Debug)]
@@ -61,6 +65,25 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// An empty cache that keeps its entries in `store`.
     #[must_use]
     pub fn new(store: impl Store<V>) -> Self {
+        Self::with(store, None)
+    }
+
+    /// As [`new`](Self::new), for answers that `weigher` gives the bytes of, so that a bound in bytes holds also for those
+    /// whose [terms](Terms::weighing) say none.
+    ///
+    /// It is asked of each answer that is kept. If it panics, so does the load, or [`put`](Self::put).
+    ///
+    /// ```
+    /// use toolpost_cache::{Bounds, Cache, Lru};
+    ///
+    /// let pages: Cache<String> = Cache::weighed_by(Lru::new(Bounds::entries(1_000).bytes(1 << 20)), String::len);
+    /// ```
+    #[must_use]
+    pub fn weighed_by(store: impl Store<V>, weigher: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        Self::with(store, Some(Box::new(weigher)))
+    }
+
+    fn with(store: impl Store<V>, weigher: Option<Box<Weigher<V>>>) -> Self {
         let generations = Arc::new(Generations::new());
         Self(Arc::new(Inner {
             store: Box::new(store),
@@ -68,6 +91,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
             free: Ties::free(Arc::clone(&generations)),
             generations,
             counters: Counters::default(),
+            weigher,
             puts: AtomicU64::new(0),
         }))
     }
@@ -190,7 +214,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if self.is_outdated(epoch, Generations::place(key.into()), terms) {
             return Err(NotKept::Outdated);
         }
-        Ok(Arc::new(Entry::new(value, key, windows, terms, epoch, &self.0.free, now)))
+        let mut entry = Entry::new(value, key, windows, terms, epoch, &self.0.free, now);
+        if let Some(weigher) = &self.0.weigher
+            && terms.weight == 0
+        {
+            entry.add_weight(weigher(entry.value()));
+        }
+        Ok(Arc::new(entry))
     }
 
     /// Keeps an entry that was made for this key on these terms.
@@ -239,6 +269,45 @@ impl<V: Send + Sync + 'static> Cache<V> {
             self.count(Count::Invalidated);
         }
         removed
+    }
+
+    /// Whether anything may be served for `key` at `now`, if only in case asking again fails. Not counted as a look-up;
+    /// to the store it is one.
+    #[must_use]
+    pub fn contains<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> bool {
+        !matches!(self.peek(key, now), Look::Miss)
+    }
+
+    /// Forgets the entries for which `keep` says no; returns how many.
+    ///
+    /// Reads every entry; `keep` is called with no lock held that a look-up waits for, and what comes meanwhile may be
+    /// seen or not. Loads that have begun are not forgotten, unlike by [`remove`](Self::remove): there is no answer yet to
+    /// judge. What is known in advance to go together is better [invalidated](Self::invalidate) by a tag.
+    pub fn retain(&self, mut keep: impl FnMut(KeyRef<'_>, &Entry<V>) -> bool) -> usize {
+        self.drop_if(Count::Invalidated, |key, entry| !keep(key, entry))
+    }
+
+    /// Drops what is of no use at `now` any more, expired or invalidated; returns how many entries that were.
+    ///
+    /// Such entries are dropped when they are looked for, or when the store needs room; so this is for whoever wants the
+    /// memory back before. Reads every entry, and holds no look-up up.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
+    pub fn sweep(&self, now: Instant) -> usize {
+        self.drop_if(Count::Expired, |_, entry| entry.state(now) == State::Dead)
+    }
+
+    fn drop_if(&self, cause: Count, mut goes: impl FnMut(KeyRef<'_>, &Entry<V>) -> bool) -> usize {
+        let inner = &*self.0;
+        let mut dropped = 0;
+        inner.store.each(&mut |key, entry| {
+            if goes(key, entry) && inner.store.remove_entry(key, entry) {
+                // Whoever found it by alias must not find it again.
+                inner.generations.changed(entry.place());
+                self.count(if entry.is_current() { cause } else { Count::Invalidated });
+                dropped += 1;
+            }
+        });
+        dropped
     }
 
     /// Makes every answer that depends on `tag` dead, and every load of one that has begun.

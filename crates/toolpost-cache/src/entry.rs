@@ -50,6 +50,11 @@ impl<V> Entry<V> {
         }
     }
 
+    /// Adds so many bytes to its weight.
+    pub(crate) const fn add_weight(&mut self, bytes: usize) {
+        self.weight = self.weight.saturating_add(bytes);
+    }
+
     /// The answer.
     pub const fn value(&self) -> &V {
         &self.value

@@ -91,6 +91,18 @@ impl<'a> From<&'a str> for KeyRef<'a> {
     }
 }
 
+impl<'a> From<&'a String> for KeyRef<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for KeyRef<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::from(&bytes[..])
+    }
+}
+
 impl<'a> From<&'a Key> for KeyRef<'a> {
     fn from(key: &'a Key) -> Self {
         Self { bytes: &key.bytes, hash: key.hash }
@@ -112,6 +124,24 @@ impl From<&[u8]> for Key {
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
         Self::from(text.as_bytes())
+    }
+}
+
+impl From<&String> for Key {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl From<String> for Key {
+    fn from(text: String) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod load;
+mod many;
 mod plan;
 mod read_through;
 mod tasks;

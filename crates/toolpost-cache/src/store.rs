@@ -47,6 +47,14 @@ pub trait Store<V>: Send + Sync + 'static {
     /// Drops `entry` if it is what is under `key`; true if it was.
     fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool;
 
+    /// Visits the entries, in no order, holding no lock that a look-up waits for meanwhile; what is put or dropped at the
+    /// same time is visited or not.
+    ///
+    /// By default none: a store that cannot tell what it holds is neither swept nor searched.
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+        let _ = visit;
+    }
+
     /// Drops everything; returns how many entries there were.
     fn clear(&self) -> usize;
 

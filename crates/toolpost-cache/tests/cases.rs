@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use support::{cache, hit, key, put, secs, start};
-use toolpost_cache::{Bounds, Cache, KeyWriter, Lifetime, Look, Lru, Memory, NotKept, Store, Terms};
+use toolpost_cache::{Bounds, Cache, Key, KeyWriter, Lifetime, Look, Lru, Memory, NotKept, Store, Terms};
 
 fn stores(bounds: Bounds) -> Vec<(&'static str, Cache<u64>)> {
     vec![
@@ -387,5 +387,140 @@ fn a_refreshed_entry_keeps_its_place_in_memory() {
         put(&cache, "a", 1, &minute().weighing(weight), now);
         assert_eq!((cache.stats().entries, cache.stats().bytes), (1, weight + 1));
         assert_eq!(hit(&cache, "a", now), Some(1));
+    }
+}
+
+#[test]
+fn a_store_for_one_keeps_one() {
+    let now = start();
+    for entries in [0, 1] {
+        let bounds = Bounds::entries(entries);
+        let stores: [Box<dyn Fn(Bounds) -> Cache<u64>>; 2] =
+            [Box::new(|bounds| cache(Memory::new(bounds))), Box::new(|bounds| cache(Lru::new(bounds)))];
+        for store in stores {
+            let kept = store(bounds);
+            for name in ["a", "b", "c"] {
+                kept.put(&key(name), 1, &Terms::ttl(secs(60)), kept.epoch(), now)
+                    .expect("it is no heavier than any");
+                assert_eq!(kept.stats().entries, 1);
+            }
+            // And of a weight that fits exactly, none that does not.
+            let kept = store(bounds.bytes(1_000));
+            let of = |bytes| Terms::ttl(secs(60)).weighing(bytes);
+            assert!(kept.put(&key("a"), 1, &of(999), kept.epoch(), now).is_ok());
+            assert!(kept.put(&key("a"), 1, &of(1_000), kept.epoch(), now).is_err());
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_can_be_asked_for_searched_and_swept() {
+    let now = start();
+    let stores = [cache(Memory::new(Bounds::entries(1_000))), cache(Lru::new(Bounds::entries(1_000)))];
+    for kept in stores {
+        for n in 0..100_u64 {
+            put(&kept, &format!("k{n}"), n, &Terms::ttl(secs(n + 1)).tagged([format!("t{}", n % 2)]), now);
+        }
+        assert!(
+            kept.contains("k7", now) && !kept.contains("k7", now + secs(8)) && !kept.contains("nothing", now)
+        );
+        assert_eq!(kept.stats().fresh_hits + kept.stats().misses, 0, "that was no look-up");
+        let later = now + secs(50);
+        assert_eq!(kept.sweep(later), 49, "k7 was found dead before");
+        assert_eq!((kept.stats().entries, kept.sweep(later)), (50, 0));
+        kept.invalidate("t0");
+        assert_eq!(kept.sweep(later), 25);
+        assert_eq!(kept.retain(|key, entry| key.as_bytes() != b"k99" && *entry.value() != 97), 2);
+        assert_eq!(
+            (kept.stats().entries, hit(&kept, "k97", later), hit(&kept, "k95", later)),
+            (23, None, Some(95))
+        );
+        let stats = kept.stats();
+        assert_eq!((stats.expired, stats.invalidated), (50, 27));
+    }
+}
+
+#[test]
+fn a_weigher_holds_the_bound_for_answers_that_say_no_weight() {
+    let now = start();
+    let kept: Cache<String> = Cache::weighed_by(Lru::new(Bounds::entries(1_000).bytes(10_000)), String::len);
+    for n in 0..100 {
+        let name = Key::from(format!("{n:03}"));
+        let _kept = kept.put(&name, "x".repeat(997), &Terms::ttl(secs(60)), kept.epoch(), now);
+        assert!(kept.stats().bytes <= 10_000);
+    }
+    assert_eq!(kept.stats().entries, 10);
+    let own = kept.put(&key("own"), String::new(), &Terms::ttl(secs(60)).weighing(497), kept.epoch(), now);
+    assert_eq!(own.expect("it fits").weight(), 500, "terms that say a weight are believed");
+}
+
+#[test]
+fn a_key_is_a_key_however_it_is_spelled() {
+    let (now, owned) = (start(), "key".to_owned());
+    let kept = cache(Lru::new(Bounds::entries(10)));
+    put(&kept, &owned, 1, &Terms::ttl(secs(60)), now);
+    let finds = |look: Look<u64>| matches!(look, Look::Fresh(_));
+    assert!(finds(kept.look(&owned, now)) && finds(kept.look("key", now)) && finds(kept.look(b"key", now)));
+    assert!(finds(kept.look(&owned.clone().into_bytes(), now)) && finds(kept.look(&Key::from(&owned), now)));
+    assert_eq!(Key::from(owned), Key::from("key"));
+}
+
+/// What whoever asks can fill, as `docs/bounds.md` lists it, with the test that fills it.
+const BOUNDS: &[(&str, fn())] = &[
+    ("entries of a store", bound_entries),
+    ("bytes of a store", bound_bytes),
+    ("words that are remembered", bound_words),
+    ("length of words that are remembered", bound_length),
+];
+
+#[test]
+fn every_bounded_thing_is_listed_and_filled() {
+    let doc = include_str!("../../../docs/bounds.md");
+    let section =
+        doc.split("\n## ").find(|section| section.starts_with("toolpost-cache\n")).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let listed: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(listed, BOUNDS.iter().map(|(what, _)| *what).collect::<Vec<_>>());
+    BOUNDS.iter().for_each(|(_, fill)| fill());
+}
+
+fn bound_entries() {
+    for (store, cache) in stores(Bounds::entries(100)) {
+        let now = start();
+        (0..10_000).for_each(|n| put(&cache, &n.to_string(), n, &minute(), now));
+        assert!(cache.stats().entries <= 100, "{store}");
+    }
+}
+
+fn bound_bytes() {
+    for (store, cache) in stores(Bounds::entries(1_000).bytes(100_000)) {
+        let now = start();
+        (0..10_000).for_each(|n| put(&cache, &n.to_string(), n, &minute().weighing(1_000), now));
+        assert!(cache.stats().bytes <= 100_000, "{store}");
+    }
+}
+
+fn alias(words: &[u8]) -> toolpost_cache::Alias<'_> {
+    toolpost_cache::Alias { of: 1, asker: b"", words }
+}
+
+fn bound_words() {
+    let (now, kept) = (start(), cache(Memory::new(Bounds::entries(100_000))));
+    let names: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
+    for name in &names {
+        put(&kept, name, 1, &minute(), now);
+        kept.remember(alias(name.as_bytes()), name);
+    }
+    let known = names.iter().filter(|name| kept.look_as(alias(name.as_bytes()), now).is_ok()).count();
+    assert!((1..=8_192).contains(&known), "{known}");
+}
+
+fn bound_length() {
+    let (now, kept) = (start(), cache(Memory::new(Bounds::entries(10))));
+    put(&kept, "k", 1, &minute(), now);
+    for (length, known) in [(1 << 10, true), ((1 << 10) + 1, false)] {
+        let words = vec![b'x'; length];
+        kept.remember(alias(&words), "k");
+        assert_eq!(kept.look_as(alias(&words), now).is_ok(), known, "{length} bytes");
     }
 }

@@ -322,3 +322,142 @@ async fn a_load_begins_when_it_is_polled() {
 const fn for_a_task<F: Future + Send + Unpin + 'static>(future: F) -> F {
     future
 }
+
+/// A load for many, that notes what it was asked for and takes 50 ms; `k1` is answered with 1, and so on.
+fn many(asked: &Arc<std::sync::Mutex<Vec<Vec<Key>>>>) -> impl Fn(Vec<Key>) -> Many + Send + Sync + use<> {
+    let asked = Arc::clone(asked);
+    move |keys| {
+        asked.lock().expect("whole").push(keys.clone());
+        Box::pin(async move {
+            sleep(Duration::from_millis(50)).await;
+            let number = |key: &Key| u64::from(key.as_bytes()[1] - b'0');
+            keys.iter().map(|key| Outcome::Keep(number(key), Terms::ttl(secs(60)))).collect()
+        })
+    }
+}
+
+type Many = std::pin::Pin<Box<dyn Future<Output = Vec<Outcome<u64, &'static str>>> + Send>>;
+
+fn names(keys: &[Vec<Key>]) -> Vec<Vec<String>> {
+    let name = |key: &Key| String::from_utf8(key.as_bytes().to_vec()).expect("text");
+    keys.iter().map(|keys| keys.iter().map(name).collect()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_questions_are_one_load_for_those_that_nobody_loads() {
+    let front = front();
+    let asked = Arc::default();
+    assert_eq!(front.load_for("k1", secs(60), async { Ok(1) }).await, Ok(1));
+    let mut other = Box::pin(front.get(Request::new("k2"), |_| async {
+        sleep(Duration::from_millis(10)).await;
+        Outcome::Keep(22, Terms::ttl(secs(60)))
+    }));
+    assert!(poll_fn(|cx| Poll::Ready(other.as_mut().poll(cx).is_pending())).await);
+    let mut batch = Box::pin(front.get_many(&["k1", "k2", "k3", "k4", "k3"], secs(10), many(&asked)));
+    assert!(poll_fn(|cx| Poll::Ready(batch.as_mut().poll(cx).is_pending())).await);
+    // Who asks for one of them alone waits for the batch.
+    let one = front.get(Request::new(&"k4".to_owned()), |_| async { Outcome::Pass(0) });
+    let (other, batch, one) = tokio::join!(other, batch, one);
+    let one = one.unwrap();
+    assert_eq!((other.unwrap().value, one.value, one.source), (22, 4, Source::Joined));
+    let answers: Vec<_> =
+        batch.into_iter().map(|answer| answer.unwrap()).map(|it| (it.value, it.source)).collect();
+    let (fresh, joined, loaded) = (Source::Fresh, Source::Joined, Source::Loaded);
+    assert_eq!(answers, [(1, fresh), (22, joined), (3, loaded), (4, loaded), (3, joined)]);
+    assert_eq!(names(&asked.lock().unwrap()), [["k3", "k4"]]);
+    let again = front.get_many(&["k1", "k2", "k3", "k4"], secs(10), many(&asked)).await;
+    assert!(again.iter().all(|answer| answer.as_ref().unwrap().source == fresh));
+    assert!(front.get_many::<&str, _, _>(&[], secs(10), many(&asked)).await.is_empty());
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_goes_on_as_long_as_anybody_waits_for_a_part_of_it() {
+    let front = front();
+    let asked = Arc::default();
+    let mut batch = Box::pin(front.get_many(&["k1", "k2"], secs(10), many(&asked)));
+    assert!(poll_fn(|cx| Poll::Ready(batch.as_mut().poll(cx).is_pending())).await);
+    let mut one = Box::pin(front.get(Request::new("k2"), |_| async { Outcome::Pass(0) }));
+    assert!(poll_fn(|cx| Poll::Ready(one.as_mut().poll(cx).is_pending())).await);
+    drop(batch);
+    let one = one.await.unwrap();
+    assert_eq!((one.value, one.source), (2, Source::Joined));
+    assert_eq!(names(&asked.lock().unwrap()).concat().last().unwrap(), "k2");
+    let mut dropped = Box::pin(front.get_many(&["k5", "k6"], secs(10), many(&asked)));
+    assert!(poll_fn(|cx| Poll::Ready(dropped.as_mut().poll(cx).is_pending())).await);
+    drop(dropped);
+    assert_eq!(Arc::strong_count(&asked), 1, "the last one is gone, and the load with it");
+    // Fewer outcomes than keys, and a load that panics: every waiter hears of it, and nobody hangs.
+    let fewer = front.get_many(&["k7", "k8"], secs(10), |_| async { vec![Outcome::Pass(7)] }).await;
+    assert_eq!(fewer, [Err(LoadError::Panicked), Err(LoadError::Panicked)]);
+    let panics = front.get_many(&["k7", "k8"], secs(10), |keys| async move {
+        assert!(keys.is_empty(), "a bug");
+        Vec::new()
+    });
+    assert_eq!(panics.await, [Err(LoadError::Panicked), Err(LoadError::Panicked)]);
+    let slow = front.get_many(&["k9"], Duration::from_millis(20), many(&asked)).await;
+    assert_eq!(slow, [Err(LoadError::TimedOut(Duration::from_millis(20)))]);
+}
+
+// Random batches and single questions at once, on several threads: every answer is right, no key is loaded by two at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_and_single_questions_share_their_loads() {
+    let front: Front = ReadThrough::new(Cache::new(Memory::new(Bounds::entries(10))));
+    let loading: Arc<[AtomicUsize; 10]> = Arc::default();
+    let mut tasks = tokio::task::JoinSet::new();
+    for seed in 0..200_u64 {
+        let (front, loading) = (front.clone(), Arc::clone(&loading));
+        tasks.spawn(async move {
+            let keys: Vec<String> =
+                (0..4).map(|n| format!("k{}", (seed * 7 + n * (seed % 5 + 1)) % 10)).collect();
+            let busy = Arc::clone(&loading);
+            let load = move |keys: Vec<Key>| {
+                let busy = Arc::clone(&busy);
+                async move {
+                    let digits: Vec<_> =
+                        keys.iter().map(|key| usize::from(key.as_bytes()[1] - b'0')).collect();
+                    for digit in &digits {
+                        assert_eq!(
+                            busy[*digit].fetch_add(1, Ordering::SeqCst),
+                            0,
+                            "one load of a key at a time"
+                        );
+                    }
+                    tokio::task::yield_now().await;
+                    digits.iter().for_each(|digit| {
+                        busy[*digit].fetch_sub(1, Ordering::SeqCst);
+                    });
+                    digits.iter().map(|digit| Outcome::Pass(*digit as u64)).collect::<Vec<_>>()
+                }
+            };
+            let right = |key: &String, value: u64| key.as_bytes()[1] - b'0' == value as u8;
+            if seed % 3 == 0 {
+                let key = Key::from(&keys[0]);
+                let load = move |loading: Loading| async move {
+                    let _ = loading;
+                    load(vec![key]).await.remove(0)
+                };
+                front.get(Request::new(&keys[0]), load).await.map(drop)
+            } else {
+                let answers = front.get_many(&keys, secs(10), load).await;
+                assert!(keys.iter().zip(&answers).all(|(key, it)| right(key, it.as_ref().unwrap().value)));
+                Ok(())
+            }
+        });
+    }
+    let ended = tokio::time::timeout(secs(60), tasks.join_all()).await.expect("nobody hangs");
+    assert!(ended.into_iter().all(|it| it.is_ok()));
+}
+
+#[test]
+fn a_stale_answer_is_served_outside_a_runtime() {
+    let front = front();
+    let terms = Terms::new(Lifetime::new(Duration::ZERO).stale(secs(60)));
+    let cache = front.cache();
+    let now = tokio::time::Instant::now().into_std();
+    cache.put(&Key::from("k"), Ok(1), &terms, cache.epoch(), now).unwrap();
+    let mut get = pin!(front.get(Request::new("k"), |_| async { Outcome::Pass(2) }));
+    let polled = get.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Ok(Answer { value: 1, source: Source::Stale, .. }))));
+    assert_eq!(front.in_background(), 0);
+}

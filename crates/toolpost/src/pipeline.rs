@@ -5,7 +5,6 @@
 mod run;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use toolpost_breaker::CountWindow;
 use toolpost_scheduler::Limit;
@@ -85,10 +84,7 @@ impl Pipeline {
         Self(Arc::new(Stages {
             invalidation: (!policy.invalidates.is_empty())
                 .then(|| Invalidation::declared(&shared.cache, &spec)),
-            caching: Caching::declared(&shared.cache, &spec).map(|caching| match whole_run(policy) {
-                Some(limit) => caching.limit(limit),
-                None => caching,
-            }),
+            caching: Caching::declared(&shared.cache, &spec),
             rates: shared.rates.clone().map(|rates| rates.suited_to(&spec)),
             retry,
             own_seats: own_seats.map(|seats| seats.suited_to(&spec)),
@@ -153,19 +149,6 @@ impl Stages {
 /// The limit of a tool that bounds how many of its attempts run at once; zero would be never.
 fn limit(concurrency: u32) -> Limit {
     Limit::fixed((concurrency as usize).clamp(1, Limit::MAX))
-}
-
-/// The time that all attempts and the waits between them may take together, where one attempt has a limit.
-///
-/// Waiting for a seat is not the attempt's: a run that only had the limit of its attempt would end it early, and its
-/// breaker would never hear of it.
-fn whole_run(policy: &Policy) -> Option<Duration> {
-    const QUEUEING: Duration = Duration::from_secs(60);
-    let (attempts, wait) = match policy.retry.filter(|_| policy.repeatable) {
-        Some(retry) => (retry.attempts, retry.cap),
-        None => (1, Duration::ZERO),
-    };
-    Some(policy.time_limit?.saturating_add(wait).saturating_mul(attempts).saturating_add(QUEUEING))
 }
 
 fn says_priority(call: &Call) -> bool {

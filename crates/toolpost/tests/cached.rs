@@ -443,7 +443,8 @@ fn each_caller_leaves_at_its_own_deadline_and_the_run_at_its_limit() {
         let (hurried, patient, received) = tokio::join!(tool.call(hurried), tool.call(call()), handle.next());
         assert_eq!(received.call().deadline(), None);
         assert_kind(&hurried, ErrorKind::TimedOut);
-        assert_eq!(patient.unwrap_err().to_string(), "the call took longer than its limit of 10s");
+        // The ten seconds of one attempt, and a minute in which it waits for a seat, by default.
+        assert_eq!(patient.unwrap_err().to_string(), "the call took longer than its limit of 70s");
         assert!(received.is_cancelled());
     });
 }
@@ -518,4 +519,19 @@ fn a_cached_tool_is_a_tool() {
     let cached: Cached<_> = tool.timed(SECOND).cached(&cache, MINUTE);
     takes(&cached.clone().timed(SECOND));
     assert_eq!(cached.spec().name(), "count");
+}
+
+// By hand, over a spec that has a time limit: the attempts have it, and all of them together have more.
+#[test]
+fn an_attempt_that_times_out_is_tried_again_behind_a_cache_by_hand() {
+    run(async {
+        let second = Duration::from_secs(1);
+        let script = Script::new("s").hangs().answers("ok");
+        let tool = script.with_spec(|spec| spec.with_time_limit(10 * second).repeatable());
+        let cache = ResultCache::new(Bounds::entries(10));
+        let policy = CachePolicy::new(60 * second);
+        let retry = toolpost::layers::Retry::new(2);
+        let tool = tool.timed(10 * second).retried(retry).cached(&cache, policy);
+        assert_text(&tool.call(Call::new(&serde_json::json!({})).unwrap()).await, "ok");
+    });
 }

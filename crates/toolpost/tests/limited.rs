@@ -124,6 +124,28 @@ fn no_calls_at_all_is_refused() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_counted_is_refused_where_it_is_made() {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+    for make in [
+        || Rate::new(1, Duration::MAX),
+        || Rate::new(1, YEAR + MINUTE),
+        || Rate::new(1, YEAR).burst(1_000),
+        || Rate::new(1, YEAR).burst(u32::MAX),
+    ] {
+        assert!(std::panic::catch_unwind(make).is_err());
+    }
+    run(async {
+        // The greatest that there are.
+        for rate in
+            [Rate::new(1, YEAR).burst(100), Rate::new(u32::MAX, YEAR), Rate::new(1, MINUTE).burst(50_000_000)]
+        {
+            let rate = RateLimit::new([rate, rate.per_principal()]);
+            assert_text(&Script::new("s").answers("ok").limited(rate).call(call_by("a")).await, "ok");
+        }
+    });
+}
+
+#[test]
 fn the_clock_is_tokios() {
     run(async {
         let before = Instant::now();

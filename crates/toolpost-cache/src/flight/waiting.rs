@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -247,7 +247,7 @@ where
         let wakers: Vec<Waker> = others.map(|(_, seat)| seat.waker.clone()).collect();
         drop(state);
         drop(map);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         None
     }
 
@@ -329,6 +329,19 @@ fn give_up<R, T, L>(
     }
     unlist(map, flight);
     (heir, Some(mem::replace(&mut state.engine, Engine::Wanted)))
+}
+
+/// Wakes all of them, also if one panics: wakers are somebody else's code. The first panic goes on when all are woken.
+fn wake_all(wakers: Vec<Waker>) {
+    let mut panic = None;
+    for waker in wakers {
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            panic.get_or_insert(another);
+        }
+    }
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
 }
 
 /// Takes a flight off the map, unless another has taken its place.

@@ -21,7 +21,8 @@ pub struct Request<'a, L = ()> {
 
 impl<'a> Request<'a> {
     /// A question with this key, and a minute for its load.
-    pub const fn new(key: &'a [u8]) -> Self {
+    pub fn new<K: AsRef<[u8]> + ?Sized>(key: &'a K) -> Self {
+        let key = key.as_ref();
         let (limit, pause) = (Duration::from_secs(60), Duration::from_secs(1));
         Self { key, tags: None, limit, pause, urgency: () }
     }
@@ -57,7 +58,7 @@ pub struct Loading<L = ()> {
     /// Whether anyone waits for it.
     pub purpose: Purpose,
     /// When it began, on tokio's clock: if it follows a look-up [at once](super::ReadThrough::start), the time of that
-    /// look-up.
+    /// look-up, unless its key was long (4 KiB), which takes a while to write.
     pub began: Instant,
     /// How urgent its waiters are.
     pub lift: Lift<L>,

@@ -38,9 +38,12 @@ use crate::store::Tiered;
 ///     ReadThrough::new(Cache::new(Memory::new(Bounds::entries(1_000))));
 /// let load = |_| async { Outcome::Keep("hello".to_owned(), Terms::ttl(Duration::from_secs(60))) };
 ///
-/// let first = pages.get(Request::new(b"/index"), load).await?;
-/// let second = pages.get(Request::new(b"/index"), load).await?;
+/// let first = pages.get(Request::new("/index"), load).await?;
+/// let second = pages.get(Request::new("/index"), load).await?;
 /// assert!(!first.source.is_hit() && second.source.is_hit());
+/// // Or, where every answer is good for the same time:
+/// let third = pages.load_for("/index", Duration::from_secs(60), async { Ok("hello".to_owned()) }).await?;
+/// assert_eq!(third, "hello");
 /// # pages.drain().await;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,6 +55,9 @@ struct Inner<V, E, L> {
     flights: Map<Flown<V, E>, Loaded<V, E>, L>,
     tasks: Tasks,
 }
+
+/// The longest key that takes no time worth telling from its look-up to the load.
+const LONG: usize = 4_096;
 
 /// A question that nothing fresh was found for; see [`ReadThrough::hit`].
 #[must_use = "nothing is loaded before it is asked"]
@@ -114,6 +120,11 @@ where
     /// # Errors
     ///
     /// If the load failed, panicked or took too long, and no stale answer may be served in its place.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time, when polled, if the load is not ready at its first poll. A stale answer is
+    /// served there, and not refreshed.
     ///
     /// # Cancel safety
     ///
@@ -333,7 +344,8 @@ where
             return Box::pin(ready(Flown::Settled(found)));
         }
         // Whoever looks up and finds nothing loads at once, so that one reading of the clock is enough for both.
-        let began = missed.filter(|_| lift.is_first()).unwrap_or_else(now);
+        let is_quick = lift.is_first() && lift.key().as_bytes().len() <= LONG;
+        let began = missed.filter(|_| is_quick).unwrap_or_else(now);
         Box::pin(self.load(lift, Purpose::Answer, began, limit, load))
     }
 

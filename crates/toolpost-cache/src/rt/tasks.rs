@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// Tasks that end with their owner, and that a drain waits for.
@@ -17,14 +18,15 @@ struct State {
 }
 
 impl Tasks {
-    /// Runs `task`; false if a drain has begun.
+    /// Runs `task`; false if a drain has begun, or there is no runtime to run it.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
         let mut state = self.state();
+        let Ok(runtime) = Handle::try_current() else { return false };
         if state.closed {
             return false;
         }
         while state.running.try_join_next().is_some() {}
-        state.running.spawn(task);
+        state.running.spawn_on(task, &runtime);
         true
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Shares {
 }
 
 /// The share of an entry that is small for its bounds.
-const UNIT: u64 = 1 << 12;
+pub(super) const UNIT: u64 = 1 << 12;
 
 impl Shares {
     pub(super) fn of(bounds: Bounds) -> Self {

@@ -96,6 +96,15 @@ impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
         same
     }
 
+    /// Copies what it holds first, so that nothing is visited under its lock.
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+        let kept = self.kept();
+        let entries: Vec<_> =
+            kept.entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
+        drop(kept);
+        entries.iter().for_each(|(key, entry)| visit(key.into(), entry));
+    }
+
     fn clear(&self) -> usize {
         let mut kept = self.kept();
         kept.bytes = 0;

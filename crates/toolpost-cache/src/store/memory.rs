@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use super::bounds::Shares;
+use super::bounds::{Shares, UNIT};
 use super::{Bounds, Oversized, Store, Usage};
 use crate::counters::{Count, Counters};
 use crate::entry::Entry;
@@ -48,7 +48,9 @@ impl<V, H: BuildHasher> Memory<V, H> {
 
     fn hashing_by(bounds: Bounds, hasher: Option<H>) -> Self {
         let shares = Shares::of(bounds);
-        let (shards, capacity) = shares.shards(Memory::<V>::SHARDS as u64);
+        let (shards, fits) = shares.shards(Memory::<V>::SHARDS as u64);
+        // What enters a shard must fit into its hot part: also the one entry of a store for one.
+        let capacity = if (fits as f64 * HOT) < UNIT as f64 { fits + fits / 16 } else { fits };
         let options = OptionsBuilder::new()
             .shards(shards as usize)
             .weight_capacity(capacity * shards)
@@ -58,7 +60,7 @@ impl<V, H: BuildHasher> Memory<V, H> {
             .unwrap_or_else(|_| unreachable!("both capacities are given"));
         let tally = Tally::default();
         let cache = Cache::with_options(options, shares, AsIs, tally.clone());
-        let heaviest = (cache.shard_capacity() as f64 * HOT) as u64;
+        let heaviest = ((cache.shard_capacity() as f64 * HOT) as u64).min(fits);
         Self { cache, hasher, shares, heaviest: heaviest.max(1), tally }
     }
 
@@ -104,6 +106,10 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
     fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
         let removed = self.cache.remove_if(&self.sought(key), |kept| Arc::ptr_eq(kept, entry));
         self.tally.drop_one(removed.as_ref())
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+        self.cache.iter().for_each(|(held, entry)| visit((&held.key).into(), &entry));
     }
 
     fn clear(&self) -> usize {

@@ -70,6 +70,10 @@ impl<V: Send + Sync + 'static> Store<V> for Moka<V> {
         same && self.cache.remove(key.as_bytes()).is_some()
     }
 
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+        self.cache.iter().for_each(|(key, entry)| visit((&*key).into(), &entry));
+    }
+
     fn clear(&self) -> usize {
         let entries = self.usage().entries;
         self.cache.invalidate_all();

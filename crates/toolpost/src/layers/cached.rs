@@ -14,7 +14,7 @@ use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
 use toolpost_cache::rt::{Answered, Hit, Loading, Missed, Purpose, ReadThrough, Request, Started};
 use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered, Words};
-use toolpost_tool::{CachePolicy, Call, Mark, Output, Priority, Tool, ToolError, ToolSpec};
+use toolpost_tool::{CachePolicy, Call, Mark, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use self::outcome::{Running, told};
 use super::question::Questions;
@@ -126,7 +126,7 @@ impl fmt::Debug for ResultCache {
 /// suspended call, and nothing of a call that carries answers to earlier questions.
 ///
 /// Callers that ask the same at the same time wait for one run, each until its own deadline; the run itself has the
-/// tool's time limit. It ends when the last of them has left. What is meant for one caller alone (a refusal, a question)
+/// time that its attempts may take (see [`limit`](Self::limit)). It ends when the last of them has left. What is meant for one caller alone (a refusal, a question)
 /// is given to that one, and the next runs the tool for itself.
 ///
 /// An expired result is served at once while one refresh runs behind it, without the deadline and the progress of the
@@ -148,6 +148,19 @@ pub(crate) type Looked = Option<Missed<Output, ToolError>>;
 /// The time a run has that nothing else limits.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The time that all attempts and the waits between them may take together, where one attempt has a limit.
+///
+/// Waiting for a seat is not the attempt's: a run that only had the limit of its attempt would end it early, and its
+/// breaker would never hear of it.
+fn whole_run(policy: &Policy) -> Option<Duration> {
+    const QUEUEING: Duration = Duration::from_secs(60);
+    let (attempts, wait) = match policy.retry.filter(|_| policy.repeatable) {
+        Some(retry) => (retry.attempts, retry.cap),
+        None => (1, Duration::ZERO),
+    };
+    Some(policy.time_limit?.saturating_add(wait).saturating_mul(attempts).saturating_add(QUEUEING))
+}
+
 impl Caching {
     /// Remembers results of the tool that `spec` describes in `cache`, as `policy` says.
     #[must_use]
@@ -160,7 +173,7 @@ impl Caching {
             terms: Terms::new(lifetime)
                 .tagged(policy.tags.iter().cloned())
                 .tagged(cache.own_tags(spec.name())),
-            limit: spec.policy().time_limit.unwrap_or(LIMIT),
+            limit: whole_run(spec.policy()).unwrap_or(LIMIT),
         }
     }
 
@@ -171,8 +184,10 @@ impl Caching {
         spec.policy().cache.as_ref().filter(|_| reads).map(|policy| Self::new(cache, policy, spec))
     }
 
-    /// Sets the time that a run has, retries and waiting for a seat included: by default the time limit that the tool
-    /// declares for one attempt, or a minute.
+    /// Sets the time that a run has, retries and waiting for a seat included.
+    ///
+    /// By default a minute, if the tool declares no time limit. If it does: as long as all attempts that it declares may
+    /// take with the waits between them, and a minute for seats. Whoever retries more often by hand sets more here.
     #[must_use]
     pub const fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;

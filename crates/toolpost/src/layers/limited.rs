@@ -38,16 +38,20 @@ pub struct Rate {
     principals: Option<NonZeroUsize>,
 }
 
+/// The longest time that a rate is given for: the bucket counts nanoseconds in 64 bits.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 impl Rate {
     /// At most `calls` per `per`, for everyone together.
     ///
     /// # Panics
     ///
-    /// If `calls` or `per` is zero, or there are more calls than nanoseconds.
+    /// If `calls` or `per` is zero, `per` is longer than 366 days, or there are more calls than nanoseconds.
     #[must_use]
     pub fn new(calls: u32, per: Duration) -> Self {
         let Some(calls) = NonZeroU32::new(calls) else { panic!("a rate of at least one call") };
         assert!(u128::from(calls.get()) <= per.as_nanos(), "a rate of at most one call per nanosecond");
+        assert!(per <= LONGEST, "a rate over at most 366 days, not {per:?}");
         Self { calls, per, burst: calls, principals: None }
     }
 
@@ -55,10 +59,15 @@ impl Rate {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If it is zero, or so large that it would take more than 100 years to refill.
     #[must_use]
     pub fn burst(mut self, calls: u32) -> Self {
         let Some(burst) = NonZeroU32::new(calls) else { panic!("a burst of at least one call") };
+        let refill = (self.per / self.calls.get()).checked_mul(calls);
+        assert!(
+            refill.is_some_and(|refill| refill <= 100 * LONGEST),
+            "a burst that refills within 100 years"
+        );
         self.burst = burst;
         self
     }
