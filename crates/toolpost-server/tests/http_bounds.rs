@@ -57,7 +57,24 @@ const BOUNDS: &[Bound] = &[
     ("listeners of one connection", true, || Box::pin(listeners_of_one())),
     ("listeners of all clients", true, || Box::pin(listeners())),
     ("detached calls", true, || Box::pin(detached())),
+    ("bytes of one request's headers", true, || Box::pin(headers())),
+    ("bytes of one body", true, || Box::pin(body())),
+    ("connections told that there is no room", false, || Box::pin(refusals())),
 ];
+
+/// The bounds that the page of bounds lists for HTTP and says are filled here.
+#[test]
+fn every_bounded_thing_is_listed_and_filled() {
+    let page = include_str!("../../../docs/bounds.md");
+    let (_, section) = page.split_once("\n## toolpost-server, HTTP\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|row| row.contains("| `what_is_bounded_stays_at_its_bound_and_others"));
+    let mut listed: Vec<_> = rows.filter_map(|row| row.split(" | ").next()?.strip_prefix("| ")).collect();
+    let mut filled: Vec<_> = BOUNDS.iter().map(|(what, ..)| *what).collect();
+    listed.sort_unstable();
+    filled.sort_unstable();
+    assert_eq!(listed, filled);
+}
 
 #[test]
 fn what_is_bounded_stays_at_its_bound_and_others_are_served() {
@@ -395,6 +412,44 @@ async fn detached() -> Filled {
         served.await.unwrap();
     }
     full(server.dispatcher().running(), 2, server, wire)
+}
+
+async fn headers() -> Filled {
+    let (server, _) = limited(|limits| limits.header_bytes = 16 << 10);
+    let (mut wire, _) = Wire::within(&server);
+    wire.write(format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(20 << 10)).as_bytes())
+        .await;
+    assert_eq!(wire.answer().await.status, 431);
+    full(0, 0, server, wire)
+}
+
+async fn body() -> Filled {
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).message_limit(40_000).build();
+    let mut wire = half_sent(&server).await;
+    assert_eq!(wire.answer().await.status, 413);
+    full(0, 0, server, wire)
+}
+
+async fn refusals() -> Filled {
+    let (server, watch) = limited(|limits| limits.connections = 1);
+    let served = serve(&server).await;
+    let mut busy = Wire::to(served.address).await;
+    busy.request("POST", &[MODERN], call(1, "wait", json!({})).to_string().as_bytes()).await;
+    watch.reach(|watch| &watch.started, 1).await;
+    let mut wires = Vec::new();
+    for _ in 0..100 {
+        wires.push(Wire::to(served.address).await);
+    }
+    // Those that are told are told to the end; the others see the connection close, and keep no task.
+    let mut told = 0;
+    for wire in &mut wires {
+        let mut all = Vec::new();
+        let _closed = wire.0.read_to_end(&mut all).await;
+        assert!(all.is_empty() || all.starts_with(b"HTTP/1.1 503"), "{}", String::from_utf8_lossy(&all));
+        told += usize::from(!all.is_empty());
+    }
+    full(told.min(64), 64, server, (busy, wires))
 }
 
 // The times.

@@ -35,8 +35,8 @@ pub struct HttpLimits {
     /// clients together. What is beyond is answered with 503. A body or an answer of less than 16 KiB is not
     /// counted over HTTP/1 if it needs no waiting. Default: 128 MiB.
     pub buffered_bytes: usize,
-    /// The same for one connection. A single message may always have as many bytes as messages may have.
-    /// Default: 8 MiB.
+    /// The same for one connection. A single message may always have as many bytes as messages may have. A
+    /// proxy that carries many clients over one HTTP/2 connection needs more. Default: 8 MiB.
     pub buffered_bytes_per_connection: usize,
     /// The longest a client may take to read anything of what is sent to it, or of one HTTP/2 answer.
     /// Default: 30 s.
