@@ -3,20 +3,23 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::{Done, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, soak};
+use crate::{
+    Done, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, siege, soak, tidy,
+};
 
 /// One step: what it is called, and what runs it.
 type Step = (&'static str, fn(&Path) -> Done);
 
 const STEPS: &[Step] = &[
     ("fmt", |root| run_in(root, "cargo", &["fmt", "--all", "--check"])),
-    ("readme: demo", |root| {
-        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "demo"])
+    ("tidy", |_| tidy::run()),
+    ("clippy", |root| {
+        run_in(
+            root,
+            "cargo",
+            &["clippy", "-q", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+        )
     }),
-    ("selftest", |root| {
-        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])
-    }),
-    ("soak", |_| soak::run(true)),
     ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
     ("examples", |_| examples::run()),
     ("first page", |_| first_page::run()),
@@ -37,28 +40,30 @@ const STEPS: &[Step] = &[
             ],
         )
     }),
+    ("docs", docs),
+    ("deny", |_| hygiene::deny()),
+    ("conformance", |_| conformance::run()),
+    ("schema-check", schema_check),
+    ("feature pairs", |_| hygiene::features()),
+    ("minimal versions", |_| hygiene::minimal_versions()),
+    // What follows is optimized, or made for its purpose alone, and takes long to build.
+    ("readme: demo", |root| {
+        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "demo"])
+    }),
+    ("selftest", |root| {
+        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])
+    }),
+    ("soak", |_| soak::run(true)),
+    ("siege-of-one", |_| siege::run(siege::SHORT)),
     // Unoptimized it runs a fiftieth of the schedules that its goal asks for.
     ("bound", |root| {
         run_in(root, "cargo", &["test", "--release", "-q", "-p", "toolpost-scheduler", "--test", "bound"])
     }),
-    ("clippy", |root| {
-        run_in(
-            root,
-            "cargo",
-            &["clippy", "-q", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
-        )
-    }),
-    ("docs", docs),
-    ("deny", |_| hygiene::deny()),
-    ("feature pairs", |_| hygiene::features()),
-    ("minimal versions", |_| hygiene::minimal_versions()),
-    ("build times", |_| hygiene::build_times()),
-    ("schema-check", schema_check),
-    ("conformance", |_| conformance::run()),
     ("loom", |_| models::loom()),
     ("shuttle", |_| models::shuttle()),
     ("gate", |_| bench::gate()),
     ("fuzz", |_| fuzz::run(10)),
+    ("build times", |_| hygiene::build_times()),
 ];
 
 /// Runs every step; the first that fails ends it.

@@ -12,6 +12,7 @@ mod hygiene;
 mod models;
 mod plots;
 mod schema_check;
+mod siege;
 mod soak;
 mod tidy;
 
@@ -38,6 +39,8 @@ cargo xtask <routine>
   soak [--short]           two million calls, then 500 clients for ten minutes: no growth, no error, no drift
   api                      public types: how many, which names crates share, what leaves show of others
   api --check | --bless    each crate's public surface against its snapshot; or writes the snapshots
+  siege-of-one [--short | --seconds N]
+                           each kind of hostile client for a minute beside an innocent one: nothing dies, grows or waits
   schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
 ";
 
@@ -65,6 +68,12 @@ fn main() -> ExitCode {
         },
         ["soak"] => soak::run(false),
         ["soak", "--short"] => soak::run(true),
+        ["siege-of-one"] => siege::run(siege::LONG),
+        ["siege-of-one", "--short"] => siege::run(siege::SHORT),
+        ["siege-of-one", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => siege::run(seconds),
+            Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
+        },
         ["bench", name, rest @ ..] => bench::run(name, rest),
         ["api"] => api::report(),
         ["api", "--check"] => api::snapshots(false),

@@ -20,6 +20,16 @@ impl Process {
         Some(Duration::from_millis((ticks()? + ticks()?) * 1_000 / TICKS))
     }
 
+    /// Processor time so far of the threads that still live, to the nanosecond.
+    pub fn running(self) -> Option<Duration> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0)).ok()?;
+        let times = tasks.filter_map(|task| {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Some(Duration::from_nanos(times.sum()))
+    }
+
     /// The most memory that was ever resident, in bytes.
     pub fn peak_memory(self) -> Option<u64> {
         self.status("VmHWM:")
@@ -28,6 +38,11 @@ impl Process {
     /// The memory that is resident now, in bytes.
     pub fn memory(self) -> Option<u64> {
         self.status("VmRSS:")
+    }
+
+    /// The part of the resident memory that is no file's: heap, stacks, and what the loader relocated.
+    pub fn anonymous_memory(self) -> Option<u64> {
+        self.status("RssAnon:")
     }
 
     fn status(self, field: &str) -> Option<u64> {
