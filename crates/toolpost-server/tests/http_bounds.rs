@@ -610,6 +610,31 @@ async fn a_server_that_stops_waits_for_calls_and_for_no_half_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_stops_waits_for_readers_and_not_for_those_who_read_nothing() {
+    for (reads, least, most) in [(false, 5, 7), (true, 30, 120)] {
+        let (server, _) = limited(|_| ());
+        let (mut wire, served) = Wire::with_buffer(&server, 4 << 10);
+        wire.request("POST", &[MODERN], call(1, "large", json!({"bytes": 64 << 10})).to_string().as_bytes())
+            .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        server.stop();
+        let mut received = 0;
+        while reads {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let read = wire.0.read(&mut [0; 4 << 10]).await.unwrap();
+            received += read;
+            if read == 0 {
+                break;
+            }
+        }
+        served.await.unwrap();
+        assert!((least..=most).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert_eq!(64 << 10 < received, reads, "{received} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_call_becomes_a_stream_for_whoever_takes_one_by_name() {
     let (server, watch) = limited(|_| ());
     let (mut wire, _served) = Wire::within(&server);

@@ -102,14 +102,14 @@ impl<I> Guarded<I> {
     fn judge<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             if self.stalled.take().is_some() {
-                self.seat.set_stalled(false);
+                self.seat.stall_or_go_on();
             }
             return outcome;
         }
         let patience = self.seat.http.limits.write_timeout;
         let seat = &self.seat;
         let stalled = self.stalled.get_or_insert_with(|| {
-            seat.set_stalled(true);
+            seat.stall_or_go_on();
             Box::pin(clock::sleep(patience))
         });
         stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))

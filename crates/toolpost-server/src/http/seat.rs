@@ -16,6 +16,9 @@ use crate::clock;
 /// How long a connection may go on without a call once it is told to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// For how many times as long its client may then take nothing of an answer.
+const STANDSTILL: u32 = 5;
+
 /// One connection; or all requests of an application that the endpoint is mounted in.
 pub(crate) struct Seat {
     pub(crate) http: Arc<Http>,
@@ -29,8 +32,8 @@ pub(crate) struct Seat {
     begun: AtomicUsize,
     ended: AtomicUsize,
     receiving: AtomicUsize,
-    /// Whether there is something to send that the client does not take.
-    stalled: AtomicBool,
+    /// Odd while there is something to send that the client does not take; another number each time.
+    stalls: AtomicUsize,
     /// Whether a request was answered before all of it was read.
     unread: AtomicBool,
     /// When it was last used, as the server counts uses.
@@ -66,7 +69,7 @@ impl Seat {
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             receiving: AtomicUsize::new(0),
-            stalled: AtomicBool::new(false),
+            stalls: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
             used,
             bytes: AtomicUsize::new(0),
@@ -85,8 +88,12 @@ impl Seat {
 
     /// Whether there is a request that was read whole, or an answer that is not sent.
     pub(crate) fn is_busy(&self) -> bool {
+        self.is_answering() || self.stalls.load(Ordering::Relaxed) & 1 == 1
+    }
+
+    fn is_answering(&self) -> bool {
         let received = self.ended.load(Ordering::Acquire) + self.receiving.load(Ordering::Acquire);
-        received < self.begun() || self.stalled.load(Ordering::Relaxed)
+        received < self.begun()
     }
 
     /// When it was last used: of two connections, the one with the smaller number has been idle for longer.
@@ -94,8 +101,9 @@ impl Seat {
         self.used.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_stalled(&self, stalled: bool) {
-        self.stalled.store(stalled, Ordering::Relaxed);
+    /// Notes that the client takes nothing any more, or something again.
+    pub(crate) fn stall_or_go_on(&self) {
+        self.stalls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes that a request was answered and not read whole.
@@ -113,11 +121,21 @@ impl Seat {
         Receiving(Arc::clone(self))
     }
 
-    /// Resolves when nothing has to be waited for any more on a connection that is to end.
+    /// Resolves when nothing has to be waited for any more on a connection that is to end: no call runs, and
+    /// what is left of an answer does not move.
     pub(crate) async fn quiet(&self) {
+        let mut still = (0, 0);
         loop {
             clock::sleep(LAST_WORDS).await;
-            if !self.is_busy() {
+            if self.is_answering() {
+                continue;
+            }
+            let stalls = self.stalls.load(Ordering::Relaxed);
+            if still.0 != stalls {
+                still = (stalls, 0);
+            }
+            still.1 += 1;
+            if stalls & 1 == 0 || STANDSTILL <= still.1 {
                 return;
             }
         }
