@@ -113,7 +113,9 @@ pub use functions::{AsBoxed, AsError, AsItIs, FallibleFn, IntoToolError, ToolWit
 pub use input::{Client, InputRequest, Inputs, Suspended};
 pub use output::{Form, IntoOutput, Json, Mark, Output, StructuredForm};
 pub use parts::CallParts;
-pub use policy::{Backoff, BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy};
+pub use policy::{
+    Backoff, BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RatePolicy, RetryPolicy,
+};
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};
 pub use spec::{InvalidToolName, ToolSpec};

@@ -187,6 +187,42 @@ impl RetryPolicy {
     }
 }
 
+/// How often a tool may be called: a token bucket that starts full and refills evenly. A call takes its
+/// [cost](Policy::cost) out of it, and is refused with the time to come back if that is not there.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_tool::RatePolicy;
+///
+/// let rate = RatePolicy::new(10, Duration::from_secs(60)).per_principal();
+/// assert!(rate.per_principal);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RatePolicy {
+    /// Calls in that time, as many of which may come at once; 0 is taken as 1.
+    pub calls: u32,
+    /// The time; taken as a nanosecond for each call at the least.
+    pub per: Duration,
+    /// Whether each principal is counted on its own (the latest 10,000 of them), or all callers together.
+    pub per_principal: bool,
+}
+
+impl RatePolicy {
+    /// At most `calls` per `per`, of all callers together.
+    #[must_use]
+    pub const fn new(calls: u32, per: Duration) -> Self {
+        Self { calls, per, per_principal: false }
+    }
+
+    /// Counts each principal on its own.
+    #[must_use]
+    pub const fn per_principal(mut self) -> Self {
+        self.per_principal = true;
+        self
+    }
+}
+
 /// When to stop calling a tool that keeps failing.
 ///
 /// What is out of bounds is taken as the nearest bound: a declaration never panics. (Settings of a host are refused
@@ -302,6 +338,8 @@ pub struct Policy {
     pub repeatable: bool,
     /// How often a failed call is made again.
     pub retry: Option<RetryPolicy>,
+    /// How often the tool may be called, besides what holds for all tools; `None` is no limit of its own.
+    pub rate: Option<RatePolicy>,
     /// Urgency of a call that does not say its own; [`Priority::System`] is taken as [`Priority::Urgent`].
     pub priority: Option<Priority>,
     /// The most attempts that may run at once, 1 to 2^31 - 1; 0 is taken as 1, and `None` is no bound of the tool's own.

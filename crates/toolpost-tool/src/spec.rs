@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::annotations::{Annotations, Icon};
 use crate::schema::{Declared, Ordered};
-use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RetryPolicy};
+use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RatePolicy, RetryPolicy};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
 ///
@@ -374,6 +374,13 @@ impl ToolSpec {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.policy.retry = Some(retry);
+        self
+    }
+
+    /// Declares how often the tool may be called.
+    #[must_use]
+    pub fn with_rate(mut self, rate: RatePolicy) -> Self {
+        self.policy.rate = Some(rate);
         self
     }
 

@@ -10,6 +10,7 @@
     doc = "(Without the feature `server`, whose code it shows, the README is not on this page.)"
 )]
 
+mod build_error;
 mod categories;
 mod clock;
 mod ext;
@@ -27,14 +28,15 @@ pub mod tower;
 mod warnings;
 mod workflow_tool;
 
+pub use build_error::BuildError;
 pub use categories::{Categories, Category, SchemaStats, ShortTool};
 pub use ext::ToolExt;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use runtime::{BuildError, Remaining, Runtime, RuntimeBuilder, Surface};
+pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface};
 pub use settings::{
-    BreakerSettings, CacheSettings, PrioritySetting, RetrySettings, Settings, SettingsError, ToolSettings,
-    Without,
+    BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
+    ToolSettings, Without,
 };
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;

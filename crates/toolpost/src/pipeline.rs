@@ -27,7 +27,10 @@ struct Stages {
     spec: ToolSpec,
     invalidation: Option<Invalidation>,
     caching: Option<Caching>,
+    /// Those of all tools and its own.
     rates: Option<RateLimit>,
+    /// Those that it declares.
+    own_rates: Option<RateLimit>,
     retry: Option<Retry>,
     /// The tool's own, if it bounds its concurrency.
     own_seats: Option<Seats>,
@@ -69,6 +72,14 @@ impl Pipeline {
         let former = former.map(|former| (&*former.0, former.0.spec.policy()));
         let kept = former.filter(|(_, before)| before.breaker == policy.breaker);
         let guard = kept.and_then(|(stages, _)| stages.guard.clone()).or_else(|| Guard::of_tool(&spec));
+        let kept = former.filter(|(_, before)| before.rate == policy.rate);
+        let own_rates = kept
+            .and_then(|(stages, _)| stages.own_rates.clone())
+            .or_else(|| policy.rate.as_ref().map(RateLimit::declared));
+        let rates = match (&shared.rates, &own_rates) {
+            (Some(shared), Some(own)) => Some(shared.and(own)),
+            (one, other) => one.clone().or_else(|| other.clone()),
+        };
         let own_seats = policy.concurrency.map(|concurrency| {
             let former = former.and_then(|(stages, _)| stages.own_seats.clone());
             former.unwrap_or_else(|| Seats::new(&Gate::new(limit(concurrency))))
@@ -85,7 +96,8 @@ impl Pipeline {
             invalidation: (!policy.invalidates.is_empty())
                 .then(|| Invalidation::declared(&shared.cache, &spec)),
             caching: Caching::declared(&shared.cache, &spec),
-            rates: shared.rates.clone().map(|rates| rates.suited_to(&spec)),
+            rates: rates.map(|rates| rates.suited_to(&spec)),
+            own_rates,
             retry,
             own_seats: own_seats.map(|seats| seats.suited_to(&spec)),
             seats: (!policy.composite).then(|| shared.seats.clone().suited_to(&spec)),

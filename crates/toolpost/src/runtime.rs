@@ -23,7 +23,7 @@ use crate::inventory::Inventory;
 use crate::layers::{RateLimit, ResultCache, Seats, Threads};
 use crate::observers::All;
 use crate::pipeline::Shared;
-use crate::{Settings, clock};
+use crate::{BuildError, Settings, clock};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
 ///
@@ -493,28 +493,3 @@ impl Authorize for Rule {
         self.authorize.is_open()
     }
 }
-
-/// Why a runtime could not be built: every fault.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BuildError {
-    faults: Vec<String>,
-}
-
-impl BuildError {
-    pub(crate) const fn new(faults: Vec<String>) -> Self {
-        Self { faults }
-    }
-
-    /// One line per fault.
-    pub fn faults(&self) -> impl Iterator<Item = &str> {
-        self.faults.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.faults.join("; "))
-    }
-}
-
-impl Error for BuildError {}

@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use toolpost_dispatch::nearest;
 use toolpost_protocol::{Frame, Limits};
-use toolpost_tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RetryPolicy, ToolSpec};
+use toolpost_tool::{
+    BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RatePolicy, RetryPolicy, ToolSpec,
+};
 
 use crate::warnings;
 
@@ -57,6 +59,8 @@ pub struct ToolSettings {
     pub retry: Option<RetrySettings>,
     /// When to stop calling.
     pub breaker: Option<BreakerSettings>,
+    /// How often the tool may be called, besides what holds for all tools.
+    pub rate: Option<RateSettings>,
     /// Urgency of a call that does not say its own.
     pub priority: Option<PrioritySetting>,
     /// The most attempts that may run at once.
@@ -96,6 +100,21 @@ pub struct RetrySettings {
     pub base_ms: Option<u64>,
     /// The bound of every wait, in milliseconds; 10000 where nobody says otherwise.
     pub cap_ms: Option<u64>,
+}
+
+/// How often a tool may be called. What is left out stays as the tool declares it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct RateSettings {
+    /// Calls in `per-ms`, as many of which may come at once. Needed where the tool declares no rate.
+    #[schemars(range(min = 1))]
+    pub calls: Option<u32>,
+    /// The time for so many calls, in milliseconds. Needed where the tool declares no rate.
+    #[schemars(range(min = 1))]
+    pub per_ms: Option<u64>,
+    /// Whether each principal is counted on its own, rather than all together.
+    pub per_principal: Option<bool>,
 }
 
 /// When to stop calling. What is left out stays as the tool declares it, or is toolpost's default.
@@ -142,6 +161,8 @@ pub enum Without {
     Breaker,
     /// Nothing is remembered.
     Cache,
+    /// No rate of its own.
+    Rate,
     /// One attempt.
     Retry,
     /// No time limit.
@@ -169,8 +190,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// As [`from_json`](Self::from_json), for TOML.
-    /// Without the feature `toml` of this crate it always fails, and says that.
+    /// As [`from_json`](Self::from_json), for TOML. Without the feature `toml` of this crate it always fails, and says that.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
         #[cfg(feature = "toml")]
         {
@@ -270,6 +290,7 @@ impl ToolSettings {
         policy.cache = policy.cache.take().or(all.cache);
         policy.retry = policy.retry.or(all.retry);
         policy.breaker = policy.breaker.or(all.breaker);
+        policy.rate = policy.rate.or(all.rate);
         policy.priority = policy.priority.or(all.priority);
         policy.concurrency = policy.concurrency.or(all.concurrency);
         policy.cost = policy.cost.or(all.cost);
@@ -290,6 +311,9 @@ impl ToolSettings {
         if let Some(breaker) = &self.breaker {
             breaker.replace(policy.breaker.get_or_insert_default());
         }
+        if let Some(rate) = &self.rate {
+            rate.replace(policy.rate.get_or_insert(RatePolicy::new(1, Duration::from_secs(1))));
+        }
         if let Some(priority) = self.priority {
             policy.priority = Some(priority.into());
         }
@@ -303,6 +327,7 @@ impl ToolSettings {
             match without {
                 Without::Breaker => policy.breaker = None,
                 Without::Cache => policy.cache = None,
+                Without::Rate => policy.rate = None,
                 Without::Retry => policy.retry = None,
                 Without::TimeLimit => policy.time_limit = None,
             }
@@ -319,6 +344,10 @@ impl ToolSettings {
         if retry && declared.retry.is_none() {
             faults.push(format!("`{at}.retry` needs `attempts`, for nothing else declares it"));
         }
+        let rate = self.rate.as_ref().is_some_and(|rate| rate.calls.is_none() || rate.per_ms.is_none());
+        if rate && declared.rate.is_none() {
+            faults.push(format!("`{at}.rate` needs `calls` and `per-ms`, for nothing else declares them"));
+        }
     }
 
     fn ranges(&self, at: &str, faults: &mut Vec<String>) {
@@ -332,10 +361,12 @@ impl ToolSettings {
             }
         };
         bounded("time-limit-ms", self.time_limit_ms, 1..=u64::MAX);
+        bounded("rate.per-ms", self.rate.as_ref().and_then(|rate| rate.per_ms), 1..=u64::MAX);
         let mut least =
             |key: &str, value: Option<u32>, least| bounded(key, value.map(u64::from), least..=u64::MAX);
         least("concurrency", self.concurrency, 1);
         least("cost", self.cost, 1);
+        least("rate.calls", self.rate.as_ref().and_then(|rate| rate.calls), 1);
         least("retry.attempts", self.retry.as_ref().and_then(|retry| retry.attempts), 2);
         let Some(breaker) = &self.breaker else { return };
         least("breaker.minimum-calls", breaker.minimum_calls, 1);
@@ -364,6 +395,14 @@ impl RetrySettings {
         policy.attempts = self.attempts.unwrap_or(policy.attempts);
         policy.base = self.base_ms.map_or(policy.base, Duration::from_millis);
         policy.cap = self.cap_ms.map_or(policy.cap, Duration::from_millis);
+    }
+}
+
+impl RateSettings {
+    fn replace(&self, policy: &mut RatePolicy) {
+        policy.calls = self.calls.unwrap_or(policy.calls);
+        policy.per = self.per_ms.map_or(policy.per, Duration::from_millis);
+        policy.per_principal = self.per_principal.unwrap_or(policy.per_principal);
     }
 }
 

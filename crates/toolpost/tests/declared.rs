@@ -17,7 +17,8 @@ use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Bounds, Fair, Limit};
 use toolpost::tool::{
     Annotations, Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, Mark, NoArgs, Output,
-    Policy, Priority, Refusal, RetryPolicy, Tool, ToolError, ToolSpec, blocking_fn, tool_fn,
+    Policy, Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec, blocking_fn,
+    tool_fn,
 };
 use toolpost_server::{Origin, Server};
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
@@ -53,6 +54,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("Policy.invalidates", invalidates),
     ("Policy.repeatable", repeatable),
     ("Policy.retry", retry_attempts),
+    ("Policy.rate", rate),
     ("Policy.priority", priority),
     ("Policy.concurrency", concurrency),
     ("Policy.breaker", breaker_minimum_calls),
@@ -69,6 +71,9 @@ const CHECKS: &[(&str, fn())] = &[
     ("RetryPolicy.base", retry_waits),
     ("RetryPolicy.cap", retry_waits),
     ("RetryPolicy.backoff", retry_waits),
+    ("RatePolicy.calls", rate),
+    ("RatePolicy.per", rate),
+    ("RatePolicy.per_principal", rate),
     ("BreakerPolicy.window", breaker_window),
     ("BreakerPolicy.failure_rate", breaker_failure_rate),
     ("BreakerPolicy.minimum_calls", breaker_minimum_calls),
@@ -95,6 +100,7 @@ fn every_field_has_a_check() {
     declared.extend(fields("Policy", &Policy::default()));
     declared.extend(fields("CachePolicy", &CachePolicy::default()));
     declared.extend(fields("RetryPolicy", &RetryPolicy::new(2)));
+    declared.extend(fields("RatePolicy", &RatePolicy::new(1, SECOND)));
     declared.extend(fields("BreakerPolicy", &BreakerPolicy::default()));
     let checked: Vec<&str> = CHECKS.iter().map(|(field, _)| *field).collect();
     assert_eq!(declared, checked);
@@ -328,6 +334,37 @@ fn retry_waits() {
     let mut full = RetryPolicy::new(4);
     (full.base, full.cap) = (5 * SECOND, 5 * SECOND);
     assert!(retried(move |spec| spec.repeatable().with_retry(full), 3).1 < 15 * SECOND);
+}
+
+fn rate() {
+    let by = |runtime: &Runtime, name: &'static str| {
+        let request = Request::new("s").by(Principal::new(name));
+        let runtime = runtime.clone();
+        async move { runtime.dispatcher().call(request).await }
+    };
+    run(async {
+        let runtime = runtime(script(|spec| spec.with_rate(RatePolicy::new(2, 10 * SECOND))).answers("x"));
+        assert!(by(&runtime, "ada").await.is_ok() && by(&runtime, "bob").await.is_ok());
+        assert_kind(&by(&runtime, "ada").await, ErrorKind::Refused(Refusal::RateLimited));
+        // What is counted stays counted over a reload that declares the same.
+        runtime.reconfigure(&toolpost::Settings::default()).unwrap();
+        assert_kind(&by(&runtime, "ada").await, ErrorKind::Refused(Refusal::RateLimited));
+        advance(5 * SECOND).await;
+        assert!(by(&runtime, "ada").await.is_ok());
+    });
+    run(async {
+        let rate = RatePolicy::new(1, 10 * SECOND).per_principal();
+        let tool = script(|spec| spec.with_rate(rate)).answers("x");
+        let all = RateLimit::new([Rate::new(2, 10 * SECOND)]);
+        let runtime = Runtime::builder().tool(tool).rates(all).build().unwrap();
+        assert!(by(&runtime, "ada").await.is_ok() && by(&runtime, "bob").await.is_ok());
+        assert_kind(&by(&runtime, "eve").await, ErrorKind::Refused(Refusal::RateLimited));
+    });
+    // Out of bounds, it is the nearest bound.
+    run(async {
+        let runtime = runtime(script(|spec| spec.with_rate(RatePolicy::new(0, Duration::ZERO))).answers("x"));
+        assert!(call(&runtime).await.is_ok());
+    });
 }
 
 fn priority() {
@@ -597,7 +634,7 @@ fn cache_stale_if_error() {
 fn cache_scope() {
     run(async {
         let by = async |runtime: &Runtime, who: &'static str| {
-            let request = Request::new("s").by(toolpost::tool::Principal::new(who));
+            let request = Request::new("s").by(Principal::new(who));
             runtime.dispatcher().call(request).await
         };
         let own = cached(CachePolicy::new(60 * SECOND));

@@ -296,6 +296,19 @@ fn what_a_tool_writes_is_within_the_span_of_its_call() {
 }
 
 #[test]
+fn a_long_error_is_cut() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = Seen::default();
+    let tool = Script::new("s").fails(ToolError::new("x".repeat(100_000)));
+    let runtime = Runtime::builder().tool(tool).observe(Tracing::new()).build().unwrap();
+    tracing::subscriber::with_default(seen.clone(), || {
+        run(async { drop(runtime.call("s", &NoArgs {}).await) })
+    });
+    let line = seen.sorted().into_iter().find(|line| line.starts_with("WARN")).unwrap();
+    assert_eq!(line.matches('x').count(), 1_000);
+}
+
+#[test]
 fn what_has_no_effect_is_written_when_a_runtime_is_built() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = Seen::default();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toolpost::dispatch::Schema;
 use toolpost::layers::{Hedge, Retry};
 use toolpost::protocol::Frame;
-use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RetryPolicy, ToolSpec};
+use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RatePolicy, RetryPolicy, ToolSpec};
 use toolpost::{Runtime, Settings, ToolExt};
 use toolpost_test::Script;
 
@@ -262,6 +262,25 @@ fn what_is_asked_for_in_writing_and_cannot_take_effect_is_a_fault() {
     let runtime = Runtime::builder().tool(Script::new("s").answers("")).build().unwrap();
     let settings = Settings::from_json(r#"{"tools": {"s": {"retry": {"attempts": 3}}}}"#).unwrap();
     assert!(runtime.reconfigure(&settings).is_err());
+}
+
+#[test]
+fn a_rate_is_set_and_overlaid_key_by_key() {
+    let rate = |section: Value| {
+        let settings = json!({"tools": {"s": {"rate": section}}});
+        enforced(&settings, |spec| spec.with_rate(RatePolicy::new(3, ms(4))))
+            .map(|policy| policy.rate.unwrap())
+    };
+    assert_eq!(rate(json!({})), Ok(RatePolicy::new(3, ms(4))));
+    assert_eq!(
+        rate(json!({"calls": 5, "per-principal": true})),
+        Ok(RatePolicy::new(5, ms(4)).per_principal())
+    );
+    assert_eq!(rate(json!({"per-ms": 0})), Err("`tools.s.rate.per-ms` is 0, and must be 1 at least".into()));
+    let missing = enforced(&json!({"defaults": {"rate": {"calls": 5}}}), |spec| spec).unwrap_err();
+    assert_eq!(missing, "`defaults.rate` needs `calls` and `per-ms`, for nothing else declares them");
+    let off = json!({"tools": {"s": {"without": ["rate"]}}});
+    assert_eq!(enforced(&off, |spec| spec.with_rate(RatePolicy::new(3, ms(4)))).unwrap().rate, None);
 }
 
 #[test]

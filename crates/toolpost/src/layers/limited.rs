@@ -11,7 +11,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
-use toolpost_tool::{Call, Output, Principal, Refusal, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Principal, RatePolicy, Refusal, Tool, ToolError, ToolSpec};
 
 use crate::clock;
 
@@ -114,7 +114,7 @@ impl Rate {
 /// ```
 #[derive(Clone)]
 pub struct RateLimit {
-    rules: Arc<[Rule]>,
+    rules: Arc<[Arc<Rule>]>,
     /// What one call takes, in ordinary calls.
     cost: NonZeroU32,
 }
@@ -126,7 +126,25 @@ impl RateLimit {
         let mut rates: Vec<Rate> = rates.into_iter().collect();
         // The shortest window first: a call it refuses must not use up a longer one.
         rates.sort_by_key(|rate| rate.per);
-        Self { rules: rates.into_iter().map(Rule::new).collect(), cost: NonZeroU32::MIN }
+        Self { rules: rates.into_iter().map(Rule::new).map(Arc::new).collect(), cost: NonZeroU32::MIN }
+    }
+
+    /// What a tool declares.
+    ///
+    /// What makes no sense is brought within bounds: one call at the least, and a nanosecond for each.
+    #[must_use]
+    pub fn declared(policy: &RatePolicy) -> Self {
+        let calls = policy.calls.max(1);
+        let rate = Rate::new(calls, policy.per.max(Duration::from_nanos(calls.into())));
+        Self::new([if policy.per_principal { rate.per_principal() } else { rate }])
+    }
+
+    /// These rates and those of `other` at once; what both have counted stays counted.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut rules: Vec<Arc<Rule>> = self.rules.iter().chain(&*other.rules).cloned().collect();
+        rules.sort_by_key(|rule| rule.rate.per);
+        Self { rules: rules.into(), cost: self.cost }
     }
 
     /// The same rates, charged with what `spec` declares that a call costs; a cost of zero counts as one.

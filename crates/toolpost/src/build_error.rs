@@ -1,0 +1,29 @@
+//! Why a runtime could not be built.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a runtime could not be built: every fault.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BuildError {
+    pub(crate) faults: Vec<String>,
+}
+
+impl BuildError {
+    pub(crate) const fn new(faults: Vec<String>) -> Self {
+        Self { faults }
+    }
+
+    /// One line per fault.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.faults.join("; "))
+    }
+}
+
+impl Error for BuildError {}
