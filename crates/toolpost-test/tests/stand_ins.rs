@@ -90,6 +90,7 @@ fn await_points_are_counted_and_not_the_time_between_them() {
             let mut dropped_after = Vec::new();
             let make = || async move {
                 for _ in 0..sleeps {
+                    #[expect(clippy::disallowed_methods, reason = "a paused clock")]
                     tokio::time::sleep(each).await;
                 }
             };

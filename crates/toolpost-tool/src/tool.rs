@@ -41,7 +41,7 @@ use crate::{Call, Output, ToolError, ToolSpec};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "the trait `Tool` is not implemented for `{Self}`",
-    note = "implement `toolpost_tool::Tool`, wrap a `TypedTool` with `typed(..)`, or wrap a closure with `tool_fn(name, f)`"
+    note = "implement the trait `Tool`, wrap a `TypedTool` with `typed(..)`, or wrap a closure with `tool_fn(name, f)`"
 )]
 pub trait Tool: Send + Sync + 'static {
     /// Describes the tool: its name, its schemas and the policy it declares.

@@ -78,6 +78,9 @@ impl<T: TypedTool> Tool for Typed<T> {
 
 /// Makes a tool called `name` of an async function.
 ///
+/// A function that works with something shared is a tool by [`tool_with`](crate::tool_with), without a capture; one whose
+/// error is no [`ToolError`] (your own, boxed, of `anyhow`) by [`fallible_fn`](crate::fallible_fn).
+///
 /// The function's argument type gives the input schema and, by its doc comment, the description;
 /// its result type gives the output schema. A member that the type does not have is refused at any depth (see
 /// [`ToolSpec::taking`]).

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_dispatch::{Dispatcher, Entry, Target};
 use toolpost_tool::{AnyTool, Principal, Tool as _, ToolError};
 
@@ -178,6 +179,10 @@ impl Categories {
     fn names(&self, principal: &Principal) -> String {
         let names: Vec<String> = self.list(principal).into_iter().map(|c| format!("`{}`", c.name)).collect();
         names.join(", ")
+    }
+
+    pub(crate) fn breaker(&self, tool: &str) -> Option<Arc<Breaker<CountWindow>>> {
+        self.registered().pipeline(tool)?.breaker().map(Arc::clone)
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

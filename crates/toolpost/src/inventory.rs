@@ -53,6 +53,11 @@ impl Inventory {
         &self.eager
     }
 
+    /// The pipeline of the tool called `name`.
+    pub(crate) fn pipeline(&self, name: &str) -> Option<&Pipeline> {
+        self.pipelines.get(name)
+    }
+
     /// What is declared to no effect.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings

@@ -21,6 +21,7 @@ pub mod observers;
 mod parallel;
 mod peers;
 mod pipeline;
+mod remaining;
 mod runtime;
 mod settings;
 #[cfg(feature = "tower")]
@@ -33,7 +34,8 @@ pub use categories::{Categories, Category, SchemaStats, ShortTool};
 pub use ext::ToolExt;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface};
+pub use remaining::Remaining;
+pub use runtime::{Runtime, RuntimeBuilder, Surface};
 pub use settings::{
     BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
     ToolSettings, Without,

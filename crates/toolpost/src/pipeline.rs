@@ -6,7 +6,7 @@ mod run;
 
 use std::sync::Arc;
 
-use toolpost_breaker::CountWindow;
+use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
@@ -124,6 +124,12 @@ impl Pipeline {
                 seats.gate().set_limit(limit);
             }
         }
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn breaker(&self) -> Option<&Arc<Breaker<CountWindow>>> {
+        self.0.guard.as_ref().map(Guard::breaker)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use serde::Serialize;
+use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_cache::Bounds;
 use toolpost_dispatch::{
     Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
@@ -23,7 +24,7 @@ use crate::inventory::Inventory;
 use crate::layers::{RateLimit, ResultCache, Seats, Threads};
 use crate::observers::All;
 use crate::pipeline::Shared;
-use crate::{BuildError, Settings, clock};
+use crate::{BuildError, Remaining, Settings, clock};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
 ///
@@ -125,6 +126,12 @@ impl Runtime {
     #[must_use]
     pub const fn cache(&self) -> &ResultCache {
         &self.shared.cache
+    }
+
+    /// The breaker that the tool of this name declares: its state, counts, and a way to close it by hand.
+    #[must_use]
+    pub fn breaker(&self, tool: &str) -> Option<Arc<Breaker<CountWindow>>> {
+        self.categories.breaker(tool)
     }
 
     /// The seats that attempts run under.
@@ -230,32 +237,6 @@ impl Runtime {
         }
     }
 }
-
-/// What had not ended when the grace of a [drain](Runtime::drain) was over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Remaining {
-    /// Calls that have not ended.
-    pub calls: usize,
-    /// How many wait for a seat, calls and refreshes alike; of everyone, where the gate is shared.
-    pub queued: usize,
-    /// Refreshes of expired results, behind calls that were answered.
-    pub refreshes: usize,
-    /// Threads with calls that cannot be stopped, whether or not anyone waits for them.
-    pub threads: usize,
-}
-
-impl fmt::Display for Remaining {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, queued, refreshes, threads } = self;
-        write!(
-            f,
-            "{calls} calls, {refreshes} refreshes and {threads} threads had not ended; {queued} waited for a seat"
-        )
-    }
-}
-
-impl Error for Remaining {}
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use toolpost::breaker::State;
 use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, ErrorKind, NoArgs, Output, Refusal, RetryPolicy, Tool, ToolError, ToolSpec,
     tool_fn,
@@ -60,6 +61,11 @@ fn a_declared_breaker_is_enforced() {
         let refused = call(&runtime, "s").await;
         assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));
         assert!(refused.unwrap_err().retry_after().is_some_and(|wait| !wait.is_zero()));
+        let breaker = runtime.breaker("s").unwrap();
+        assert_eq!(breaker.state(), State::Open);
+        breaker.force_closed(Instant::now().into_std());
+        assert_kind(&call(&runtime, "s").await, ErrorKind::Failed);
+        assert!(runtime.breaker("t").is_none());
     });
 }
 

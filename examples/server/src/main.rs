@@ -4,7 +4,6 @@
 use std::error::Error;
 
 use toolpost::Runtime;
-use toolpost::server::Server;
 use toolpost::tool::{Call, tool_fn};
 
 /// Greets someone.
@@ -18,7 +17,7 @@ struct Greet {
 async fn main() -> Result<(), Box<dyn Error>> {
     let greet = tool_fn("greet", |args: Greet, _: Call| async move { Ok(format!("Hello, {}!", args.name)) });
     let runtime = Runtime::builder().tool(greet).build()?;
-    let server = Server::builder(runtime.dispatcher().clone()).name("greeter").version("1.0.0").build();
+    let server = runtime.server().name("greeter").version("1.0.0").build();
     match std::env::args().nth(1) {
         Some(address) => server.http(address).await?,
         None => server.stdio().await?,
