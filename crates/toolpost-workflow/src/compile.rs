@@ -1,6 +1,6 @@
 //! Turns names and edges into a [`Shape`], or into the list of everything wrong with them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use petgraph::algo::{kosaraju_scc, toposort};
@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Fault;
 use crate::memory::Spare;
-use crate::policy::{OnFailure, OnUnknown, Policy, nanos};
+use crate::policy::Policy;
 use crate::shape::{Cell, Link, Need, Rows, Shape};
 use crate::state::State;
 
@@ -25,6 +25,8 @@ pub(crate) struct Edge {
     pub(crate) from: u32,
     pub(crate) to: u32,
     pub(crate) need: Need,
+    /// Which of the groups of `to`, of which one is enough, this is in; zero for other needs.
+    pub(crate) group: u8,
 }
 
 /// Numbers the names; a name that comes twice is a fault, and its first bearer keeps it.
@@ -60,11 +62,11 @@ pub(crate) fn compile(
         faults.push(Fault::TooLarge);
         return Err(faults);
     }
-    if !edges.is_sorted_by_key(|e| (e.to, e.from, e.need)) {
-        edges.sort_unstable_by_key(|e| (e.to, e.from, e.need));
+    let key = |e: &Edge| (e.to, e.from, e.need, e.group);
+    if !edges.is_sorted_by_key(key) {
+        edges.sort_unstable_by_key(key);
     }
-    // A dependency declared twice counts once, in its strictest form.
-    edges.dedup_by_key(|e| (e.to, e.from));
+    edges.dedup_by_key(|e| key(e));
     let order = match topological(count, &edges) {
         Ok(order) => order,
         Err(cycles) => {
@@ -77,8 +79,11 @@ pub(crate) fn compile(
         return Err(faults);
     }
 
-    let successors = Rows::new(count, edges.iter().map(|e| (e.from, Link { step: e.to, need: e.need })));
-    let dependencies = Rows::new(count, edges.iter().map(|e| (e.to, Link { step: e.from, need: e.need })));
+    let groups = merge(&mut edges);
+    let successors =
+        Rows::new(count, edges.iter().map(|e| (e.from, Link { step: e.to, need: e.need, group: e.group })));
+    let dependencies =
+        Rows::new(count, edges.iter().map(|e| (e.to, Link { step: e.from, need: e.need, group: e.group })));
     let ranks = ranks(&nodes, &successors, order.as_deref());
     let mut by_rank: Vec<u32> = (0..count as u32).collect();
     by_rank.sort_by_key(|&i| std::cmp::Reverse(ranks[i as usize]));
@@ -99,6 +104,8 @@ pub(crate) fn compile(
         order: by_rank.into(),
         place: place.into(),
         initial,
+        groups,
+        revision: revision.into(),
         version,
         critical_path: ranks.iter().copied().max().unwrap_or(0),
         is_timed,
@@ -175,9 +182,60 @@ fn ranks(nodes: &[Node], successors: &Rows, order: Option<&[u32]>) -> Vec<u64> {
     ranks
 }
 
+/// Drops what says nothing beside what else a step needs; how many dependencies each group but a step's
+/// first has. A step that needs one to succeed need not hear of its end otherwise, nor of any group
+/// that it is in: either it succeeds, and they have what they need, or the step is skipped. Groups are
+/// numbered anew. `edges` are sorted by the step that waits.
+fn merge(edges: &mut Vec<Edge>) -> HashMap<(u32, u8), u32> {
+    let mut groups = HashMap::new();
+    let is_plain = edges.iter().all(|e| e.need == Need::Success)
+        || edges.iter().is_sorted_by(|a, b| (a.to, a.from) < (b.to, b.from))
+            && edges.chunk_by(|a, b| a.to == b.to).all(|needs| {
+                needs.iter().all(|e| e.group == 0)
+                    && !(needs.iter().any(|e| e.need == Need::Success)
+                        && needs.iter().any(|e| e.need == Need::AnySuccess))
+            });
+    if is_plain {
+        return groups;
+    }
+    let mut merged = Vec::with_capacity(edges.len());
+    for needs in edges.chunk_by(|a, b| a.to == b.to) {
+        let required: HashSet<u32> =
+            needs.iter().filter(|e| e.need == Need::Success).map(|e| e.from).collect();
+        let of = |need: Need| needs.iter().filter(move |e| e.need == need);
+        let met: HashSet<u8> =
+            of(Need::AnySuccess).filter(|e| required.contains(&e.from)).map(|e| e.group).collect();
+        let mut numbers: Vec<u8> =
+            of(Need::AnySuccess).map(|e| e.group).filter(|group| !met.contains(group)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        for &edge in needs {
+            let number = numbers.binary_search(&edge.group);
+            match (edge.need, number) {
+                (Need::End, _) if required.contains(&edge.from) => {}
+                (Need::AnySuccess, Ok(number)) => {
+                    let group = number as u8;
+                    if 0 < group {
+                        *groups.entry((edge.to, group)).or_default() += 1;
+                    }
+                    merged.push(Edge { group, ..edge });
+                }
+                (Need::AnySuccess, Err(_)) => {}
+                _ => merged.push(edge),
+            }
+        }
+    }
+    *edges = merged;
+    groups
+}
+
 fn initial(dependencies: &[Link]) -> Cell {
-    let any = dependencies.iter().filter(|link| link.need == Need::AnySuccess).count() as u32;
-    let waiting = dependencies.len() as u32 - any + u32::from(0 < any);
+    let any =
+        dependencies.iter().filter(|link| link.need == Need::AnySuccess && link.group == 0).count() as u32;
+    let groups =
+        dependencies.iter().filter(|link| link.need == Need::AnySuccess).map(|link| link.group).max();
+    let single = dependencies.iter().filter(|link| link.need != Need::AnySuccess).count() as u32;
+    let waiting = single + groups.map_or(0, |last| u32::from(last) + 1);
     Cell { waiting, any, attempts: 0, state: State::Waiting, armed: false }
 }
 
@@ -188,28 +246,11 @@ fn version(name: &str, revision: &str, nodes: &[Node], edges: &[Edge]) -> u128 {
     hash.text(revision);
     for node in nodes {
         hash.text(&node.name);
-        let p = &node.policy;
-        let rule = match p.failure_rule() {
-            None => 0,
-            Some(OnFailure::Isolate) => 1,
-            Some(OnFailure::FailFast) => 2,
-            Some(OnFailure::Allow) => 3,
-        };
-        let unknown = match p.unknown_rule() {
-            OnUnknown::Ask => 0,
-            OnUnknown::Retry => 1,
-            OnUnknown::GiveUp => 2,
-        };
-        hash.word(rule | unknown << 2 | u64::from(p.is_repeatable()) << 4 | u64::from(p.is_spawned()) << 5);
-        hash.word(p.limit().map_or(u64::MAX, nanos));
-        hash.word(p.weight());
-        if let Some(retry) = p.retries() {
-            retry.words().into_iter().for_each(|w| hash.word(w));
-        }
+        hash.word(u64::from(node.policy.is_repeatable()));
     }
     for edge in edges {
         hash.word(u64::from(edge.from) << 32 | u64::from(edge.to));
-        hash.word(edge.need as u64);
+        hash.word(edge.need as u64 | u64::from(edge.group) << 8);
     }
     hash.0
 }

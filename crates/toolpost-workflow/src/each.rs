@@ -1,7 +1,8 @@
 //! The dynamic map: one async function over a list whose length only the run knows.
 
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, poll_fn};
-use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +16,7 @@ const BUDGET: usize = 256;
 /// How a list is worked through.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Each {
-    concurrency: NonZeroUsize,
+    concurrency: usize,
     tolerance: Tolerance,
 }
 
@@ -27,8 +28,13 @@ enum Tolerance {
 
 impl Each {
     /// At most so many items at once, and not one failure. All of them take the one seat of their step.
+    ///
+    /// # Panics
+    ///
+    /// When `concurrency` is zero.
     #[must_use]
-    pub const fn new(concurrency: NonZeroUsize) -> Self {
+    pub const fn new(concurrency: usize) -> Self {
+        assert!(0 < concurrency, "no item would ever start");
         Self { concurrency, tolerance: Tolerance::Count(0) }
     }
 
@@ -54,6 +60,52 @@ impl Each {
     }
 }
 
+/// Why a list was given up: too many of its items failed. It is what the [`StepError`] of such a step
+/// holds, whose `as_error` can be downcast to it. Its source is the error of the last item.
+///
+/// The step's error is [permanent](StepError::is_permanent) if more items failed for good than are
+/// tolerated: then no retry of the list will cure it.
+#[derive(Clone, Debug)]
+pub struct ItemsFailed {
+    failed: usize,
+    of: usize,
+    item: usize,
+    last: StepError,
+}
+
+impl ItemsFailed {
+    /// How many items had failed.
+    #[must_use]
+    pub const fn failed(&self) -> usize {
+        self.failed
+    }
+
+    /// The place of the last of them in the list, from zero.
+    #[must_use]
+    pub const fn item(&self) -> usize {
+        self.item
+    }
+
+    /// The error of the last of them.
+    #[must_use]
+    pub const fn error(&self) -> &StepError {
+        &self.last
+    }
+}
+
+impl fmt::Display for ItemsFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { failed, of, item, last } = self;
+        write!(f, "{failed} of {of} items failed, the last (item {item}) with: {last}")
+    }
+}
+
+impl Error for ItemsFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.last.as_error())
+    }
+}
+
 pub(crate) fn each<T, U, F, Fut>(
     rule: Each,
     items: Arc<Vec<T>>,
@@ -62,7 +114,7 @@ pub(crate) fn each<T, U, F, Fut>(
 where
     T: Clone,
     U: Send,
-    F: Fn(T) -> Fut,
+    F: Fn(usize, T) -> Fut,
     Fut: Future<Output = Result<U, StepError>> + Send + 'static,
 {
     let mut map = Map {
@@ -75,6 +127,7 @@ where
         next: 0,
         running: 0,
         failed: 0,
+        hopeless: 0,
     };
     poll_fn(move |context| map.poll(context))
 }
@@ -89,13 +142,15 @@ struct Map<T, U, F> {
     next: usize,
     running: usize,
     failed: usize,
+    /// How many of them failed for good.
+    hopeless: usize,
 }
 
 impl<T, U, F, Fut> Map<T, U, F>
 where
     T: Clone,
     U: Send,
-    F: Fn(T) -> Fut,
+    F: Fn(usize, T) -> Fut,
     Fut: Future<Output = Result<U, StepError>> + Send + 'static,
 {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<Result<U, StepError>>, StepError>> {
@@ -106,9 +161,7 @@ where
                     self.running -= 1;
                     Some((item, result))
                 }
-                None if self.next < self.items.len() && self.running < self.rule.concurrency.get() => {
-                    self.start()
-                }
+                None if self.next < self.items.len() && self.running < self.rule.concurrency => self.start(),
                 None if self.running == 0 => {
                     return Poll::Ready(Ok(self.results.drain(..).flatten().collect()));
                 }
@@ -116,12 +169,12 @@ where
             };
             if let Some((item, result)) = ended {
                 let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-                self.failed += usize::from(result.is_err());
-                if self.tolerated < self.failed {
-                    let (failed, of) = (self.failed, self.items.len());
-                    let last = result.err().map(|e| e.to_string()).unwrap_or_default();
-                    let text = format!("{failed} of {of} items failed, the last (item {item}) with: {last}");
-                    return Poll::Ready(Err(StepError::message(text)));
+                if let Err(error) = &result {
+                    self.failed += 1;
+                    self.hopeless += usize::from(error.is_permanent());
+                    if self.tolerated < self.failed {
+                        return Poll::Ready(Err(self.given_up(item, error.clone())));
+                    }
                 }
                 self.results[item] = Some(result);
             }
@@ -130,12 +183,18 @@ where
         Poll::Pending
     }
 
+    fn given_up(&self, item: usize, last: StepError) -> StepError {
+        let (failed, of) = (self.failed, self.items.len());
+        let error = StepError::from(ItemsFailed { failed, of, item, last });
+        if self.tolerated < self.hopeless { error.permanent() } else { error }
+    }
+
     /// Starts the next item; what it came to if it ended at once.
     fn start(&mut self) -> Option<(usize, std::thread::Result<Result<U, StepError>>)> {
         let item = self.next;
         self.next += 1;
         let (function, items) = (&self.function, &self.items);
-        match self.pool.start(item, |context| Begun::polled(function(items[item].clone()), context)) {
+        match self.pool.start(item, |context| Begun::polled(function(item, items[item].clone()), context)) {
             Ok(result) => Some((item, result)),
             Err(_) => {
                 self.running += 1;

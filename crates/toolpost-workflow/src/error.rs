@@ -4,7 +4,30 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a step failed. Any error converts into it, so `?` works in a step.
+/// Why a step failed. Any error converts into it, and so does a text, so `?` works in a step, and so does
+/// `Err("too big".into())`.
+///
+/// It is no [`Error`] itself, or no other error could convert into it; [`into_std`](Self::into_std) makes
+/// one of it, and `?` does where a `Box<dyn Error>` is wanted.
+///
+/// ```
+/// use toolpost_workflow::StepError;
+///
+/// fn port(text: &str) -> Result<u16, StepError> {
+///     if text.is_empty() {
+///         return Err("no port is given".into());
+///     }
+///     Ok(text.parse()?)
+/// }
+///
+/// fn main_port() -> Result<u16, Box<dyn std::error::Error>> {
+///     Ok(port("80")?)
+/// }
+///
+/// assert_eq!(main_port().unwrap(), 80);
+/// assert_eq!(port("").unwrap_err().to_string(), "no port is given");
+/// assert!(port("x").unwrap_err().as_error().is::<std::num::ParseIntError>());
+/// ```
 #[derive(Clone)]
 pub struct StepError {
     source: Arc<dyn Error + Send + Sync>,
@@ -15,7 +38,7 @@ impl StepError {
     /// An error that is only a message.
     #[must_use]
     pub fn message(text: impl Into<String>) -> Self {
-        Self::from(Message(text.into()))
+        Self { source: Arc::new(Message(text.into())), permanent: false }
     }
 
     /// The same error, which no retry will cure.
@@ -36,11 +59,39 @@ impl StepError {
     pub fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.source
     }
+
+    /// The same as a standard error. Its source is the error itself, whose text it shows.
+    #[must_use]
+    pub fn into_std(self) -> Box<dyn Error + Send + Sync> {
+        Box::new(Wrapped(self))
+    }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for StepError {
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for StepError {
     fn from(error: E) -> Self {
-        Self { source: Arc::new(error), permanent: false }
+        Self { source: Arc::from(error.into()), permanent: false }
+    }
+}
+
+impl From<StepError> for Box<dyn Error> {
+    fn from(error: StepError) -> Self {
+        error.into_std()
+    }
+}
+
+/// A step's error where a standard one is wanted.
+#[derive(Debug)]
+struct Wrapped(StepError);
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Wrapped {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.0.as_error())
     }
 }
 
@@ -72,6 +123,10 @@ impl fmt::Debug for Message {
     }
 }
 
+/// Steps of a cycle that its text names, and faults that the text of a plan does.
+const CYCLE_SHOWN: usize = 12;
+const FAULTS_SHOWN: usize = 20;
+
 /// One thing wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,8 +153,13 @@ pub enum Fault {
         /// The step.
         step: String,
     },
-    /// The output names a step that does not exist, or a handle of another workflow.
-    Output,
+    /// The output names a step that does not exist.
+    Output {
+        /// The name.
+        step: String,
+    },
+    /// The output is a handle of another workflow.
+    ForeignOutput,
     /// More steps or edges than 32 bits count.
     TooLarge,
 }
@@ -111,9 +171,21 @@ impl fmt::Display for Fault {
             Self::Missing { step, dependency } => {
                 write!(f, "step `{step}` depends on `{dependency}`, which does not exist")
             }
-            Self::Cycle { path } => write!(f, "steps wait for each other: {}", path.join(" -> ")),
+            Self::Cycle { path } => {
+                f.write_str("steps wait for each other: ")?;
+                match path.len().checked_sub(CYCLE_SHOWN) {
+                    Some(more @ 1..) => {
+                        let (first, last) = (&path[..CYCLE_SHOWN - 2], &path[path.len() - 2..]);
+                        write!(f, "{} -> ({more} more) -> {}", first.join(" -> "), last.join(" -> "))
+                    }
+                    _ => f.write_str(&path.join(" -> ")),
+                }
+            }
             Self::Foreign { step } => write!(f, "step `{step}` uses a handle of another workflow"),
-            Self::Output => f.write_str("the output is no step of this workflow"),
+            Self::Output { step } => {
+                write!(f, "the output is no step of this workflow: there is no `{step}`")
+            }
+            Self::ForeignOutput => f.write_str("the output is a handle of another workflow"),
             Self::TooLarge => f.write_str("more steps or edges than 32 bits count"),
         }
     }
@@ -139,11 +211,14 @@ impl InvalidPlan {
 
 impl fmt::Display for InvalidPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, fault) in self.faults.iter().enumerate() {
+        for (i, fault) in self.faults.iter().take(FAULTS_SHOWN).enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{fault}")?;
         }
-        Ok(())
+        match self.faults.len().checked_sub(FAULTS_SHOWN) {
+            Some(more @ 1..) => write!(f, "; and {more} more"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a run tells those who listen.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::shape::StepId;
-use crate::state::{Outcome, Progress, State};
+use crate::state::{Cause, Outcome, Progress, State};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum EventKind {
         name: Arc<str>,
         /// When the next attempt is due.
         at: Instant,
+        /// Why this one failed.
+        cause: Cause,
     },
     /// A step reached its end; each does so once.
     Ended {
@@ -47,6 +49,10 @@ pub enum EventKind {
         name: Arc<str>,
         /// The end.
         state: State,
+        /// Why, if it ended without a value.
+        cause: Option<Cause>,
+        /// How long its last attempt took, if there was one in this life of the run.
+        took: Option<Duration>,
     },
     /// The run is over; nothing follows.
     Finished(Outcome),

@@ -11,8 +11,9 @@ use crate::compile::{Edge, Node, compile, number};
 use crate::error::{Fault, InvalidPlan, StepError};
 use crate::plan::{Inner, Plan, Work};
 use crate::policy::Policy;
+use crate::record::Record;
 use crate::shape::Need;
-use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, Record, StepContext, Values};
+use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, StepContext, Values};
 use crate::workflow::later;
 
 /// A workflow of named steps whose values are all of type `V`: for graphs that come from outside.
@@ -38,7 +39,7 @@ pub struct Graph<I, V> {
 
 struct Named<I, V> {
     node: Node,
-    needs: Vec<(String, Need)>,
+    needs: Vec<(String, Need, u8)>,
     condition: Option<GraphCondition<I, V>>,
     begin: GraphBody<I, V>,
 }
@@ -76,6 +77,7 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> Graph<I, V> {
             name: name.into(),
             policy: Policy::new(),
             needs: Vec::new(),
+            groups: 0,
             condition: None,
         }
     }
@@ -110,7 +112,7 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> Graph<I, V> {
             });
         }
         let Some(output) = ids.get(output).copied() else {
-            faults.push(Fault::Output);
+            faults.push(Fault::Output { step: output.to_owned() });
             // The other faults are wanted too.
             let found = compile(self.name, "", nodes, edges, ids, faults);
             return Err(InvalidPlan::new(found.err().unwrap_or_default()));
@@ -145,7 +147,8 @@ pub struct GraphStep<'g, I, V> {
     graph: &'g mut Graph<I, V>,
     name: Arc<str>,
     policy: Policy,
-    needs: Vec<(String, Need)>,
+    needs: Vec<(String, Need, u8)>,
+    groups: usize,
     condition: Option<GraphCondition<I, V>>,
 }
 
@@ -161,9 +164,11 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
         self.link(steps, Need::Success)
     }
 
-    /// Waits until the first of these steps succeeds.
-    pub fn needs_any<S: Into<String>>(self, steps: impl IntoIterator<Item = S>) -> Self {
-        self.link(steps, Need::AnySuccess)
+    /// Waits until the first of these steps succeeds. Each call says so of a group of its own.
+    pub fn needs_any<S: Into<String>>(mut self, steps: impl IntoIterator<Item = S>) -> Self {
+        self = self.link(steps, Need::AnySuccess);
+        self.groups += 1;
+        self
     }
 
     /// Waits until these steps have ended, however they did.
@@ -193,7 +198,12 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
     }
 
     fn link<S: Into<String>>(mut self, steps: impl IntoIterator<Item = S>, need: Need) -> Self {
-        self.needs.extend(steps.into_iter().map(|step| (step.into(), need)));
+        let group = match need {
+            // More groups than a byte counts share the last one.
+            Need::AnySuccess => u8::try_from(self.groups).unwrap_or(u8::MAX),
+            _ => 0,
+        };
+        self.needs.extend(steps.into_iter().map(|step| (step.into(), need, group)));
         self
     }
 
@@ -253,16 +263,16 @@ impl<I, V> Inputs<I, V> {
 fn resolve(
     node: &Node,
     to: u32,
-    needs: &[(String, Need)],
+    needs: &[(String, Need, u8)],
     ids: &HashMap<Arc<str>, u32>,
     edges: &mut Vec<Edge>,
     faults: &mut Vec<Fault>,
 ) -> Names {
     let mut names: Vec<(Arc<str>, u32)> = Vec::with_capacity(needs.len());
-    for (name, need) in needs {
+    for &(ref name, need, group) in needs {
         match ids.get_key_value(&**name) {
             Some((name, &from)) => {
-                edges.push(Edge { from, to, need: *need });
+                edges.push(Edge { from, to, need, group });
                 if names.iter().all(|(_, known)| *known != from) {
                     names.push((Arc::clone(name), from));
                 }

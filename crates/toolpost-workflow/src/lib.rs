@@ -55,6 +55,7 @@ mod plan;
 mod policy;
 mod pool;
 mod ready;
+mod record;
 mod rules;
 mod run;
 mod shape;
@@ -66,7 +67,7 @@ mod workflow;
 #[cfg(feature = "tokio")]
 pub mod rt;
 
-pub use each::Each;
+pub use each::{Each, ItemsFailed};
 pub use error::{Fault, InvalidPlan, StepError};
 pub use event::{Event, EventKind};
 pub use graph::{Graph, GraphStep, Inputs};
@@ -74,12 +75,13 @@ pub use journal::{Entry, Journal};
 pub use needs::{All, Any, Handle, Needs, Optional, all, any};
 pub use plan::Plan;
 pub use policy::{OnFailure, OnUnknown, Policy, Retry};
+pub use record::Record;
 pub use rules::Rules;
 pub use run::{Due, Run, Verdict};
 pub use shape::{Need, Shape, StepId};
 pub use state::{Cause, Failure, Outcome, Past, Progress, Span, State};
 pub use timeline::Timeline;
-pub use value::{Record, StepContext};
+pub use value::StepContext;
 pub use workflow::{Step, Workflow};
 
 /// The examples of the crate's README compile and run.

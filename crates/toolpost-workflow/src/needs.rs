@@ -74,7 +74,7 @@ pub fn any<T>(handles: impl IntoIterator<Item = Handle<T>>) -> Any<T> {
 }
 
 /// What a step may take: a handle, [`Handle::optional`], [`all`], [`any`], a tuple of up to eight
-/// handles, optional ones and `all`s, or `()`. Values come as `Arc`s.
+/// of these, or `()`. Values come as `Arc`s.
 pub trait Needs: sealed::Take {}
 
 impl<N: sealed::Take> Needs for N {}
@@ -82,14 +82,52 @@ impl<N: sealed::Take> Needs for N {}
 pub(crate) mod sealed {
     //! What [`Needs`](super::Needs) does, closed to other crates.
 
-    use super::{All, Any, Arc, Handle, Need, Optional};
+    use super::{All, Any, Arc, Handle, INPUT, Need, Optional};
     use crate::value::Values;
+
+    /// The dependencies of a step under construction.
+    #[derive(Debug, Default)]
+    pub struct Edges {
+        pub(crate) edges: Vec<Dependency>,
+        groups: usize,
+    }
+
+    /// One of them.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Dependency {
+        pub(crate) slot: u32,
+        pub(crate) owner: u32,
+        pub(crate) need: Need,
+        pub(crate) group: u8,
+    }
+
+    impl Edges {
+        fn add(&mut self, slot: u32, owner: u32, need: Need) {
+            self.edges.push(Dependency { slot, owner, need, group: 0 });
+        }
+
+        /// Of these, one is enough. The input is there from the start: with it, nobody waits for the others.
+        fn add_any(&mut self, handles: impl Iterator<Item = (u32, u32)> + Clone) {
+            let is_there = handles.clone().any(|(slot, _)| slot == INPUT);
+            // More groups than a byte counts share the last one: a step would start too early, and fail
+            // for want of a value. Nobody writes 255 of them.
+            let group = u8::try_from(self.groups).unwrap_or(u8::MAX);
+            self.groups += 1;
+            let need = if is_there { None } else { Some(Need::AnySuccess) };
+            for (slot, owner) in handles {
+                // An input stands for the owner, which is checked, and for no step.
+                let slot = if need.is_none() { INPUT } else { slot };
+                let need = need.unwrap_or(Need::End);
+                self.edges.push(Dependency { slot, owner, need, group });
+            }
+        }
+    }
 
     pub trait Take: Send + Sync + 'static {
         type Item;
 
-        /// Calls `edge` with the slot, the owner and the need of every dependency.
-        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need));
+        /// Adds every dependency.
+        fn edges(&self, edges: &mut Edges);
 
         fn take(&self, values: &Values<'_>) -> Option<Self::Item>;
     }
@@ -100,8 +138,8 @@ pub(crate) mod sealed {
     impl<T: Send + Sync + 'static> Take for Handle<T> {
         type Item = Arc<T>;
 
-        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
-            edge(self.slot, self.owner, Need::Success);
+        fn edges(&self, edges: &mut Edges) {
+            edges.add(self.slot, self.owner, Need::Success);
         }
 
         fn take(&self, values: &Values<'_>) -> Option<Arc<T>> {
@@ -114,8 +152,8 @@ pub(crate) mod sealed {
     impl<T: Send + Sync + 'static> Take for Optional<T> {
         type Item = Option<Arc<T>>;
 
-        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
-            edge(self.0.slot, self.0.owner, Need::End);
+        fn edges(&self, edges: &mut Edges) {
+            edges.add(self.0.slot, self.0.owner, Need::End);
         }
 
         fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
@@ -128,8 +166,8 @@ pub(crate) mod sealed {
     impl<T: Send + Sync + 'static> Take for All<T> {
         type Item = Vec<Arc<T>>;
 
-        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
-            self.0.iter().for_each(|h| edge(h.slot, h.owner, Need::Success));
+        fn edges(&self, edges: &mut Edges) {
+            self.0.iter().for_each(|h| edges.add(h.slot, h.owner, Need::Success));
         }
 
         fn take(&self, values: &Values<'_>) -> Option<Self::Item> {
@@ -146,8 +184,8 @@ pub(crate) mod sealed {
     impl<T: Send + Sync + 'static> Take for Any<T> {
         type Item = Arc<T>;
 
-        fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
-            self.0.iter().for_each(|h| edge(h.slot, h.owner, Need::AnySuccess));
+        fn edges(&self, edges: &mut Edges) {
+            edges.add_any(self.0.iter().map(|h| (h.slot, h.owner)));
         }
 
         fn take(&self, values: &Values<'_>) -> Option<Arc<T>> {
@@ -155,10 +193,12 @@ pub(crate) mod sealed {
         }
     }
 
+    impl<T: Send + Sync + 'static> Member for Any<T> {}
+
     impl Take for () {
         type Item = ();
 
-        fn edges(&self, _edge: &mut dyn FnMut(u32, u32, Need)) {}
+        fn edges(&self, _edges: &mut Edges) {}
 
         fn take(&self, _values: &Values<'_>) -> Option<()> {
             Some(())
@@ -170,8 +210,8 @@ pub(crate) mod sealed {
             impl<$($name: Member),+> Take for ($($name,)+) {
                 type Item = ($($name::Item,)+);
 
-                fn edges(&self, edge: &mut dyn FnMut(u32, u32, Need)) {
-                    $(self.$at.edges(edge);)+
+                fn edges(&self, edges: &mut Edges) {
+                    $(self.$at.edges(edges);)+
                 }
 
                 fn take(&self, values: &Values<'_>) -> Option<Self::Item> {

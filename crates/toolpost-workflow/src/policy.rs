@@ -1,6 +1,5 @@
 //! Says how a step may run: again, for how long, and what its failure means to others.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How one step may run. The default: one attempt, no time limit, not safe to repeat, and a failure
@@ -116,7 +115,7 @@ impl Policy {
 /// How often an attempt is made, and how long to wait in between: doubling from `base` to `cap`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
-    attempts: NonZeroU32,
+    attempts: u32,
     base: Duration,
     cap: Duration,
     jitter: bool,
@@ -124,8 +123,13 @@ pub struct Retry {
 
 impl Retry {
     /// At most `attempts` attempts, the first included, and `base` before the second.
+    ///
+    /// # Panics
+    ///
+    /// When `attempts` is zero.
     #[must_use]
-    pub const fn new(attempts: NonZeroU32, base: Duration) -> Self {
+    pub const fn new(attempts: u32, base: Duration) -> Self {
+        assert!(0 < attempts, "the first attempt counts");
         Self { attempts, base, cap: Duration::from_secs(60), jitter: false }
     }
 
@@ -146,7 +150,7 @@ impl Retry {
     /// The wait after the `made`-th attempt failed, or `None` when that was the last one.
     #[must_use]
     pub fn delay(&self, made: u32, entropy: u64) -> Option<Duration> {
-        if self.attempts.get() <= made {
+        if self.attempts <= made {
             return None;
         }
         let doublings = made.saturating_sub(1).min(31);
@@ -155,10 +159,6 @@ impl Retry {
             true => Some(wait.mul_f64((mix(entropy) >> 11) as f64 / (1_u64 << 53) as f64)),
             false => Some(wait),
         }
-    }
-
-    pub(crate) fn words(&self) -> [u64; 4] {
-        [u64::from(self.attempts.get()), nanos(self.base), nanos(self.cap), u64::from(self.jitter)]
     }
 }
 
@@ -186,10 +186,6 @@ pub enum OnUnknown {
     Retry,
     /// Counts it as failed.
     GiveUp,
-}
-
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The finalizer of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).

@@ -1,5 +1,7 @@
 //! One run of a plan: a state machine that neither awaits nor reads a clock.
 
+mod answers;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
@@ -10,8 +12,8 @@ use crate::memory::Memory;
 use crate::policy::OnFailure;
 use crate::ready::Ready;
 use crate::rules::Rules;
-use crate::shape::{Cell, Need, Shape, StepId};
-use crate::state::{Cause, Failure, Outcome, Past, Progress, Span, State};
+use crate::shape::{Cell, Link, Need, Shape, StepId};
+use crate::state::{Cause, Failure, Past, Span, State};
 use crate::value::Value;
 
 /// The state of one run.
@@ -32,7 +34,11 @@ pub struct Run {
     ended: Vec<StepId>,
     spans: Box<[Span]>,
     tally: Tally,
+    /// Groups of which one is enough, beyond the first of a step: how many may still succeed.
+    groups: HashMap<(u32, u8), u32>,
     paused: bool,
+    /// Whether the last failure was final only because the deadline is nearer than the next attempt.
+    late: bool,
 }
 
 /// What a failed attempt led to.
@@ -69,6 +75,8 @@ struct Tally {
     failed: usize,
     cancelled: usize,
     unknown: usize,
+    /// Steps that failed because the deadline was nearer than their next attempt.
+    late: usize,
 }
 
 impl Run {
@@ -88,6 +96,7 @@ impl Run {
         let spans = if rules.timed { vec![Span::default(); shape.len()].into() } else { Box::default() };
         Self {
             ended: Vec::with_capacity(shape.len()),
+            groups: shape.groups.clone(),
             shape,
             rules,
             memory,
@@ -98,6 +107,7 @@ impl Run {
             spans,
             tally: Tally::default(),
             paused: false,
+            late: false,
         }
     }
 
@@ -137,6 +147,9 @@ impl Run {
     /// Ends a running step with a value, and readies what waited for it.
     pub fn succeed(&mut self, step: StepId, now: Instant) {
         if self.leave(step) {
+            if !self.causes.is_empty() {
+                self.causes.remove(&step.0);
+            }
             self.end(step.0, State::Succeeded, now);
             self.release(step.0, now);
         }
@@ -262,91 +275,6 @@ impl Run {
         true
     }
 
-    /// The plan's structure.
-    #[must_use]
-    pub const fn shape(&self) -> &Arc<Shape> {
-        &self.shape
-    }
-
-    /// Where a step stands.
-    #[must_use]
-    pub fn state(&self, step: StepId) -> State {
-        self.memory.cells[step.index()].state
-    }
-
-    /// How many attempts of a step have begun.
-    #[must_use]
-    pub fn attempts(&self, step: StepId) -> u32 {
-        self.memory.cells[step.index()].attempts
-    }
-
-    /// When a step ran; empty unless the rules say `timed`.
-    #[must_use]
-    pub fn span(&self, step: StepId) -> Span {
-        self.spans.get(step.index()).copied().unwrap_or_default()
-    }
-
-    /// Why a step ended without a value.
-    #[must_use]
-    pub fn cause(&self, step: StepId) -> Option<&Cause> {
-        self.causes.get(&step.0)
-    }
-
-    /// The chain of causes from a step back to where it began.
-    pub fn causes(&self, step: StepId) -> impl Iterator<Item = (StepId, &Cause)> {
-        std::iter::successors(self.cause(step).map(|cause| (step, cause)), |(_, cause)| match cause {
-            Cause::Dependency(from) | Cause::FailFast(from) => self.cause(*from).map(|cause| (*from, cause)),
-            _ => None,
-        })
-    }
-
-    /// The steps that have ended, in the order in which they did.
-    #[must_use]
-    pub fn ended(&self) -> &[StepId] {
-        &self.ended
-    }
-
-    /// How many attempts are under way.
-    #[must_use]
-    pub const fn running(&self) -> usize {
-        self.running
-    }
-
-    /// Whether a step could start if a seat were free.
-    #[must_use]
-    pub fn has_ready(&self) -> bool {
-        !self.paused && !self.ready.is_empty()
-    }
-
-    /// Completed of total.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress { completed: self.ended.len(), total: self.memory.cells.len() }
-    }
-
-    /// Whether every step has ended.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.ended.len() == self.memory.cells.len()
-    }
-
-    /// How the run ended, once it has.
-    #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.is_finished().then_some(match self.tally {
-            Tally { failed: 1.., .. } => Outcome::Failed,
-            Tally { cancelled: 1.., .. } => Outcome::Cancelled,
-            Tally { unknown: 1.., .. } => Outcome::Unknown,
-            _ => Outcome::Succeeded,
-        })
-    }
-
-    /// The rules of this run.
-    #[must_use]
-    pub const fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// The values kept so far, by step; empty before the first.
     pub(crate) fn values(&self) -> &[Option<Value>] {
         &self.memory.values
@@ -382,12 +310,17 @@ impl Run {
     }
 
     fn fail_by(&mut self, step: StepId, cause: Cause, retriable: bool, now: Instant) -> Verdict {
+        self.late = false;
         if !self.leave(step) {
             return Verdict::Failed;
         }
-        if let Some(wait) = self.next_delay(step, retriable)
-            && let Some(at) = now.checked_add(wait)
+        let next = self.next_delay(step, retriable).and_then(|wait| now.checked_add(wait));
+        self.late = next.is_some_and(|at| self.rules.deadline.is_some_and(|deadline| deadline <= at));
+        self.tally.late += usize::from(self.late);
+        if let Some(at) = next
+            && !self.late
         {
+            self.causes.insert(step.0, cause);
             self.memory.cells[step.index()].state = State::Delayed;
             self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
             return Verdict::Retry(at);
@@ -403,14 +336,14 @@ impl Run {
     }
 
     fn end_failed(&mut self, step: StepId, now: Instant) -> Verdict {
-        let rule = self.shape.policy(step.0).failure_rule().unwrap_or(self.rules.on_failure);
+        let rule = self.failure_rule(step);
         self.tally.failed += usize::from(rule != OnFailure::Allow);
         self.end(step.0, State::Failed, now);
         self.release(step.0, now);
         if rule != OnFailure::FailFast {
             return Verdict::Failed;
         }
-        self.cancel(&Cause::FailFast(step), now);
+        self.cancel(&Cause::FailFast(step, Arc::clone(&self.shape.names[step.index()])), now);
         Verdict::Stopped
     }
 
@@ -436,7 +369,7 @@ impl Run {
             let succeeded = self.memory.cells[from as usize].state == State::Succeeded;
             for at in self.shape.successors.range(from) {
                 let link = self.shape.successors.link(at);
-                self.tell(link.step, link.need, succeeded, from, now);
+                self.tell(link, succeeded, from, now);
             }
             match self.ended.get(told) {
                 Some(&StepId(next)) => from = next,
@@ -446,30 +379,40 @@ impl Run {
         }
     }
 
-    /// Tells `step`, which waits for `from` in the manner of `need`, that it has ended.
-    fn tell(&mut self, step: u32, need: Need, succeeded: bool, from: u32, now: Instant) {
+    /// Tells a step that one it waits for has ended.
+    fn tell(&mut self, link: Link, succeeded: bool, from: u32, now: Instant) {
+        let Link { step, need, group } = link;
         let cell = &mut self.memory.cells[step as usize];
         if cell.state != State::Waiting {
             return;
         }
         let doomed = match need {
-            Need::Success if !succeeded => true,
-            Need::AnySuccess if cell.any == Cell::SATISFIED => return,
-            Need::AnySuccess if !succeeded => {
-                cell.any -= 1;
-                if 0 < cell.any {
-                    return;
-                }
-                true
-            }
+            Need::Success => !succeeded,
+            Need::End => false,
             Need::AnySuccess => {
-                cell.any = Cell::SATISFIED;
-                false
+                let left = match group {
+                    0 => &mut cell.any,
+                    _ => self.groups.get_mut(&(step, group)).expect("each group has a count"),
+                };
+                match (*left, succeeded) {
+                    (Cell::SATISFIED, _) => return,
+                    (_, true) => {
+                        *left = Cell::SATISFIED;
+                        false
+                    }
+                    (_, false) => {
+                        *left -= 1;
+                        if 0 < *left {
+                            return;
+                        }
+                        true
+                    }
+                }
             }
-            Need::Success | Need::End => false,
         };
         if doomed {
-            self.causes.insert(step, Cause::Dependency(StepId(from)));
+            let name = Arc::clone(&self.shape.names[from as usize]);
+            self.causes.insert(step, Cause::Dependency(StepId(from), name));
             self.end(step, State::Skipped, now);
             return;
         }

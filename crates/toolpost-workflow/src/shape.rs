@@ -26,7 +26,7 @@ impl StepId {
 pub enum Need {
     /// That it succeeds; if it does not, the step is skipped.
     Success,
-    /// That one of the dependencies so marked succeeds; if none does, the step is skipped.
+    /// That one of a group of dependencies succeeds; if none does, the step is skipped.
     AnySuccess,
     /// That it ends, however.
     End,
@@ -37,6 +37,8 @@ pub enum Need {
 pub(crate) struct Link {
     pub(crate) step: u32,
     pub(crate) need: Need,
+    /// Which group of the waiting step's `AnySuccess` dependencies this is in.
+    pub(crate) group: u8,
 }
 
 /// The immutable structure of a plan, shared by all of its runs. It keeps the memory of one run that is
@@ -55,6 +57,9 @@ pub struct Shape {
     /// By step: its place.
     pub(crate) place: Box<[u32]>,
     pub(crate) initial: Box<[Cell]>,
+    /// By step and group, for all groups but the first: how many dependencies are in it.
+    pub(crate) groups: HashMap<(u32, u8), u32>,
+    pub(crate) revision: Box<str>,
     pub(crate) version: u128,
     pub(crate) critical_path: u64,
     /// Whether any policy has to do with time.
@@ -82,7 +87,9 @@ impl Shape {
         self.names.is_empty()
     }
 
-    /// A hash of names, edges, policies and revision: two plans with one version do the same to a journal.
+    /// A hash of names, edges, revision, and of which steps are repeatable: two plans with one version read
+    /// a journal alike. Other policies are not in it (time limits, retries, weights, what a failure or an
+    /// unknown outcome means), so that whoever resumes a run may raise a limit.
     #[must_use]
     pub const fn version(&self) -> u128 {
         self.version
@@ -109,7 +116,16 @@ impl Shape {
         &self.names[step.index()]
     }
 
-    /// What a step waits for, and how.
+    /// The name, the revision and the number of steps, in words.
+    pub(crate) fn title(&self) -> String {
+        let revision = match &*self.revision {
+            "" => String::new(),
+            revision => format!(", revision `{revision}`"),
+        };
+        format!("plan `{}`{revision}, {} steps", self.name, self.names.len())
+    }
+
+    /// What a step waits for, and how. One dependency may be in several groups of which one is enough.
     #[must_use]
     pub fn dependencies(&self, step: StepId) -> impl ExactSizeIterator<Item = (StepId, Need)> {
         self.dependencies.of(step.0).iter().map(|link| (StepId(link.step), link.need))
@@ -159,7 +175,7 @@ impl Rows {
         for i in 0..rows {
             starts[i + 1] += starts[i];
         }
-        let mut links = vec![Link { step: 0, need: Need::Success }; starts[rows] as usize];
+        let mut links = vec![Link { step: 0, need: Need::Success, group: 0 }; starts[rows] as usize];
         let mut next = starts.clone();
         for (row, link) in edges {
             let at = &mut next[row as usize];
@@ -186,9 +202,9 @@ impl Rows {
 /// What a run keeps of one step; a run starts as a copy of [`Shape::initial`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
-    /// Dependencies still awaited; all `AnySuccess` ones together count as one.
+    /// Dependencies still awaited; each group of `AnySuccess` ones counts as one.
     pub(crate) waiting: u32,
-    /// `AnySuccess` dependencies that may still succeed; [`Cell::SATISFIED`] once one has.
+    /// `AnySuccess` dependencies of the first group that may still succeed; [`Cell::SATISFIED`] once one has.
     pub(crate) any: u32,
     pub(crate) attempts: u32,
     pub(crate) state: crate::state::State,

@@ -74,13 +74,18 @@ pub enum Cause {
     /// Its own condition said no.
     Condition,
     /// This step, which it needs, did not succeed.
-    Dependency(StepId),
+    Dependency(StepId, Arc<str>),
     /// This step failed, and its failure ends the run.
-    FailFast(StepId),
+    FailFast(StepId, Arc<str>),
     /// The run's deadline passed.
     Deadline,
     /// Whoever held the run dropped it.
     Dropped,
+    /// Whoever controls the run cancelled it.
+    Cancelled,
+    /// The run was refused before its first step: its name is in use, or its record is of another plan or
+    /// input, or cannot be read by this one.
+    Refused(StepError),
     /// A start without an end was found in the journal.
     OutcomeUnknown,
     /// The journal could not be read or written.
@@ -94,10 +99,12 @@ impl fmt::Display for Cause {
             Self::Overran(limit) => write!(f, "ran longer than {limit:?}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Condition => f.write_str("its condition was not met"),
-            Self::Dependency(step) => write!(f, "needs step {}, which did not succeed", step.0),
-            Self::FailFast(step) => write!(f, "step {} failed and ended the run", step.0),
+            Self::Dependency(_, name) => write!(f, "needs step `{name}`, which did not succeed"),
+            Self::FailFast(_, name) => write!(f, "step `{name}` failed and ended the run"),
             Self::Deadline => f.write_str("the run's deadline passed"),
             Self::Dropped => f.write_str("the run was dropped"),
+            Self::Cancelled => f.write_str("the run was cancelled"),
+            Self::Refused(error) => error.fmt(f),
             Self::OutcomeUnknown => f.write_str("it was started before a crash and its outcome is unknown"),
             Self::Journal(error) => write!(f, "the journal failed: {error}"),
         }

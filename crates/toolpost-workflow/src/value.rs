@@ -52,77 +52,6 @@ impl Codec {
     }
 }
 
-/// A value that a journal can keep.
-pub trait Record: Sized + Send + Sync + 'static {
-    /// Appends the value to `out`.
-    fn encode(&self, out: &mut Vec<u8>);
-
-    /// Reads a value back; `None` when the bytes are no such value.
-    fn decode(bytes: &[u8]) -> Option<Self>;
-}
-
-impl Record for () {
-    fn encode(&self, _out: &mut Vec<u8>) {}
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.is_empty().then_some(())
-    }
-}
-
-impl Record for bool {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(*self));
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        match bytes {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
-        }
-    }
-}
-
-impl Record for u64 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self.to_le_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self::from_le_bytes)
-    }
-}
-
-impl Record for i64 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self.to_le_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self::from_le_bytes)
-    }
-}
-
-impl Record for String {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self.as_bytes());
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        Self::from_utf8(bytes.to_vec()).ok()
-    }
-}
-
-impl Record for Vec<u8> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(self);
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(bytes.to_vec())
-    }
-}
-
 /// The number that stands for the run's input where a step's could stand.
 pub(crate) const INPUT: u32 = u32::MAX;
 
@@ -189,6 +118,8 @@ impl Beginning<'_> {
         StepContext {
             run: Arc::clone(self.name),
             step: Arc::clone(&shape.names[self.step.index()]),
+            plan: Arc::clone(&shape.name),
+            item: None,
             attempt: self.run.attempts(self.step),
             deadline: limit.into_iter().chain(self.run.rules().deadline).min(),
         }
@@ -198,8 +129,10 @@ impl Beginning<'_> {
 /// What a step may know about its own attempt.
 #[derive(Clone, Debug)]
 pub struct StepContext {
+    plan: Arc<str>,
     run: Arc<str>,
     step: Arc<str>,
+    item: Option<usize>,
     attempt: u32,
     deadline: Option<Instant>,
 }
@@ -229,10 +162,41 @@ impl StepContext {
         self.deadline
     }
 
-    /// A key that stays the same over every attempt of this step in this run, also after a crash:
-    /// give it to whatever can refuse to do the same thing twice.
+    /// The place in its list, from zero, of the item that this is about; none outside of
+    /// [`each_with`](crate::Step::each_with).
     #[must_use]
-    pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run, self.step)
+    pub const fn item(&self) -> Option<usize> {
+        self.item
+    }
+
+    /// A key that stays the same over every attempt of this step, or of this item of its list, in this
+    /// run, also after a crash: give it to whatever can refuse to do the same thing twice. No other step,
+    /// item, run or plan has it, as long as plans have names of their own.
+    ///
+    /// `None` if the run has no name, for then every run would have the same key: name it with
+    /// `Start::journal`.
+    ///
+    /// It consists of the names of the plan, the run and the step, and the number of the item, separated by
+    /// `/`; in names `/` and `%` stand as `%2F` and `%25`. It is as long as the names.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<String> {
+        if self.run.is_empty() {
+            return None;
+        }
+        let mut key = String::new();
+        for (i, part) in [&self.plan, &self.run, &self.step].into_iter().enumerate() {
+            key.push_str(if i == 0 { "" } else { "/" });
+            key.push_str(&part.replace('%', "%25").replace('/', "%2F"));
+        }
+        if let Some(item) = self.item {
+            key.push('/');
+            key.push_str(&item.to_string());
+        }
+        Some(key)
+    }
+
+    /// The same for one item of a list.
+    pub(crate) fn of_item(&self, item: usize) -> Self {
+        Self { item: Some(item), ..self.clone() }
     }
 }

@@ -10,11 +10,13 @@ use std::task::Context;
 use crate::compile::{Edge, Node, compile, number};
 use crate::each::{Each, each};
 use crate::error::{Fault, InvalidPlan, StepError};
+use crate::needs::sealed::{Dependency, Edges};
 use crate::needs::{Handle, Needs};
 use crate::plan::{Inner, Plan, Work};
 use crate::policy::Policy;
+use crate::record::Record;
 use crate::shape::Need;
-use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, Record, StepContext, Value};
+use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, StepContext, Value};
 
 /// A workflow under construction, from an input of type `I`.
 ///
@@ -91,7 +93,13 @@ impl<I: Send + Sync + 'static> Workflow<I> {
 
     /// Begins to declare a step; the last call of the chain says what it does and gives its handle.
     pub fn step(&mut self, name: &str) -> Step<'_, I> {
-        Step { workflow: self, name: name.into(), policy: Policy::new(), condition: None, edges: Vec::new() }
+        Step {
+            workflow: self,
+            name: name.into(),
+            policy: Policy::new(),
+            condition: None,
+            edges: Edges::default(),
+        }
     }
 
     /// Keeps the values of this step in the journal of a run that has one.
@@ -99,7 +107,8 @@ impl<I: Send + Sync + 'static> Workflow<I> {
         self.record_with(step, T::encode, T::decode);
     }
 
-    /// Like [`record`](Self::record), for a type that does not say how.
+    /// Like [`record`](Self::record), for a type that does not say how. A panic of `encode` fails the step,
+    /// one of `decode` refuses to resume the run.
     pub fn record_with<T: Send + Sync + 'static>(
         &mut self,
         step: Handle<T>,
@@ -131,12 +140,18 @@ impl<I: Send + Sync + 'static> Workflow<I> {
             let step = i as u32;
             let links = shape.dependencies.of(step);
             if links.is_empty() && outer.input != INPUT {
-                self.edges.push(Edge { from: outer.input, to: step + outer.offset, need: Need::Success });
+                self.edges.push(Edge {
+                    from: outer.input,
+                    to: step + outer.offset,
+                    need: Need::Success,
+                    group: 0,
+                });
             }
             self.edges.extend(links.iter().map(|link| Edge {
                 from: link.step + outer.offset,
                 to: step + outer.offset,
                 need: link.need,
+                group: link.group,
             }));
             let node_name = format!("{name}/{}", shape.names[i]).into();
             self.nodes.push(Node { name: node_name, policy: shape.policies[i].clone() });
@@ -156,7 +171,7 @@ impl<I: Send + Sync + 'static> Workflow<I> {
     pub fn finish<O>(self, output: Handle<O>) -> Result<Plan<I, O>, InvalidPlan> {
         let mut faults = self.faults;
         if output.owner != self.owner {
-            faults.push(Fault::Output);
+            faults.push(Fault::ForeignOutput);
         }
         let ids = number(&self.nodes, &mut faults);
         let shape = compile(self.name, &self.revision, self.nodes, self.edges, ids, faults);
@@ -188,7 +203,7 @@ pub struct Step<'w, I> {
     name: Arc<str>,
     policy: Policy,
     condition: Option<Condition>,
-    edges: Vec<(u32, u32, Need)>,
+    edges: Edges,
 }
 
 impl<I: Send + Sync + 'static> Step<'_, I> {
@@ -204,7 +219,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         needs: N,
         condition: impl Fn(N::Item) -> bool + Send + Sync + 'static,
     ) -> Self {
-        needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
+        needs.edges(&mut self.edges);
         self.condition =
             Some(Arc::new(move |at: &Beginning<'_>| needs.take(&at.values()).is_some_and(&condition)));
         self
@@ -248,7 +263,12 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     }
 
     /// Runs an async function for every item of a list, whose length only the run knows. The value
-    /// is the list of results in the order of the items, tolerated failures among them.
+    /// is the list of results in the order of the items, tolerated failures among them. If more fail than
+    /// are tolerated, the step fails with [`ItemsFailed`](crate::ItemsFailed).
+    ///
+    /// The list is one step: a journal holds its value or nothing, and after a crash in the middle all of
+    /// its items run again, or none. Where items must not, have each ask by its
+    /// [key](StepContext::idempotency_key) whether it is done.
     pub fn each<T, U, F, Fut>(
         self,
         rule: Each,
@@ -264,7 +284,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         self.each_with(rule, items, move |_, _, item| function(item))
     }
 
-    /// Like [`each`](Self::each), with what [`run_with`](Self::run_with) gives.
+    /// Like [`each`](Self::each), with what [`run_with`](Self::run_with) gives; the context tells the item.
     pub fn each_with<T, U, F, Fut>(
         self,
         rule: Each,
@@ -280,7 +300,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         let function = Arc::new(function);
         self.run_with(items, move |context, input, items| {
             let function = Arc::clone(&function);
-            each(rule, items, move |item| function(context.clone(), Arc::clone(&input), item))
+            each(rule, items, move |i, item| function(context.of_item(i), Arc::clone(&input), item))
         })
     }
 
@@ -292,20 +312,18 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     where
         N: Needs,
     {
-        needs.edges(&mut |slot, owner, need| self.edges.push((slot, owner, need)));
+        needs.edges(&mut self.edges);
         let body: Body = Arc::new(move |beginning, context| match needs.take(&beginning.values()) {
             Some(item) => begin(beginning, item, context),
             None => missing(),
         });
         let workflow = self.workflow;
         let step = workflow.nodes.len() as u32;
-        // The input is there from the start: it satisfies an `any`, and nobody waits for it.
-        let satisfied = self.edges.iter().any(|&(slot, _, need)| slot == INPUT && need == Need::AnySuccess);
         let mut foreign = false;
-        for (slot, owner, need) in self.edges {
+        for Dependency { slot, owner, need, group } in self.edges.edges {
             foreign |= owner != workflow.owner;
-            if owner == workflow.owner && slot != INPUT && !(satisfied && need == Need::AnySuccess) {
-                workflow.edges.push(Edge { from: slot, to: step, need });
+            if owner == workflow.owner && slot != INPUT {
+                workflow.edges.push(Edge { from: slot, to: step, need, group });
             }
         }
         if foreign {

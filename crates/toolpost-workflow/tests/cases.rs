@@ -5,7 +5,7 @@
     reason = "tests wait on the paused clock, and fail by panic"
 )]
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use toolpost_workflow::rt::{Limit, Report};
 use toolpost_workflow::{
-    Cause, Each, EventKind, Fault, Graph, Handle, OnFailure, Outcome, Plan, Policy, Progress, Retry, State,
-    StepError, Workflow, all, any,
+    Cause, Each, EventKind, Fault, Graph, Handle, ItemsFailed, OnFailure, Outcome, Plan, Policy, Progress,
+    Retry, State, StepError, Workflow, all, any,
 };
 
 fn n(count: usize) -> NonZeroUsize {
@@ -22,7 +22,7 @@ fn n(count: usize) -> NonZeroUsize {
 }
 
 fn times(attempts: u32, base: Duration) -> Retry {
-    Retry::new(NonZeroU32::new(attempts).unwrap(), base)
+    Retry::new(attempts, base)
 }
 
 fn ms(count: u64) -> Duration {
@@ -190,7 +190,7 @@ async fn a_failure_may_end_the_run() {
     assert_eq!(state(&report, "slower"), State::Cancelled);
     assert!(report.run().is_finished(), "no step is left pending");
     let error = report.into_result().unwrap_err();
-    assert_eq!(error.to_string(), "step `bad!` of workflow `test` failed");
+    assert_eq!(error.to_string(), "step `bad!` of workflow `test` failed: told to fail");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "told to fail");
 }
 
@@ -261,11 +261,11 @@ async fn the_limit_of_a_run_and_of_runs_together() {
         .collect();
     let plan = w.finish(handles[0]).unwrap();
     let start = Instant::now();
-    assert_eq!(plan.start(()).limit(n(2)).run().await.outcome(), Outcome::Succeeded);
+    assert_eq!(plan.start(()).limit(2).run().await.outcome(), Outcome::Succeeded);
     assert_eq!((peak.swap(0, Ordering::SeqCst), start.elapsed()), (2, ms(100)));
 
-    let (start, limit) = (Instant::now(), Limit::new(n(3)));
-    let runs = [0; 3].map(|_| plan.start(()).share(&limit).limit(n(2)).run());
+    let (start, limit) = (Instant::now(), Limit::new(3));
+    let runs = [0; 3].map(|_| plan.start(()).share(&limit).limit(2).run());
     let [a, b, c] = runs;
     let (a, b, c) = tokio::join!(a, b, c);
     assert!([a, b, c].iter().all(|report| report.outcome() == Outcome::Succeeded));
@@ -276,7 +276,7 @@ async fn the_limit_of_a_run_and_of_runs_together() {
 #[tokio::test(start_paused = true)]
 async fn a_shared_seat_is_fair_and_never_lost() {
     let plan = graph("a; b <- a; c <- b").build("c").unwrap();
-    let limit = Limit::new(n(1));
+    let limit = Limit::new(1);
     let (first, second) = (plan.start(()).share(&limit).run(), plan.start(()).share(&limit).run());
     let done = Arc::new(Mutex::new(Vec::new()));
     let at = |name: &'static str,
@@ -622,7 +622,7 @@ async fn a_list_is_mapped_with_concurrency_and_tolerance() {
         w.finish(each).unwrap()
     };
     let start = Instant::now();
-    let report = plan(Each::new(n(4)).tolerate(2)).run((0..10).collect()).await;
+    let report = plan(Each::new(4).tolerate(2)).run((0..10).collect()).await;
     assert_eq!(start.elapsed(), ms(30));
     let out = report.into_result().unwrap();
     let shown: Vec<String> =
@@ -630,11 +630,11 @@ async fn a_list_is_mapped_with_concurrency_and_tolerance() {
     assert_eq!(shown, ["bad 0", "2", "4", "6", "8", "bad 5", "12", "14", "16", "18"]);
 
     let start = Instant::now();
-    let report = plan(Each::new(n(2)).tolerate_share(0.19)).run((0..10).collect()).await;
+    let report = plan(Each::new(2).tolerate_share(0.19)).run((0..10).collect()).await;
     assert_eq!(start.elapsed(), ms(30), "the rest is dropped");
     let error = std::error::Error::source(&report.into_result().unwrap_err()).unwrap().to_string();
     assert_eq!(error, "2 of 10 items failed, the last (item 5) with: bad 5");
-    assert!(plan(Each::new(n(1))).run(Vec::new()).await.into_result().unwrap().is_empty());
+    assert!(plan(Each::new(1)).run(Vec::new()).await.into_result().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -699,4 +699,188 @@ fn the_version_tells_plans_apart() {
     let mut other = graph("a; b <- a");
     other.revision("2");
     assert_ne!(version("a; b <- a"), other.build("a").unwrap().shape().version());
+}
+
+/// A graph of steps that end at a time, well or not: `"a 10; b 5!"`.
+fn timed(text: &str) -> Graph<(), u64> {
+    let mut graph = Graph::new("test");
+    for step in text.split("; ") {
+        let (name, time) = step.split_once(' ').unwrap();
+        let fails = time.ends_with('!');
+        let time: u64 = time.trim_end_matches('!').parse().unwrap();
+        graph.step(name).run(move |_| async move {
+            sleep(ms(time)).await;
+            if fails { Err("told to fail".into()) } else { Ok(time) }
+        });
+    }
+    graph
+}
+
+/// When `c` started, in milliseconds, if it ran.
+async fn started(graph: Graph<(), u64>) -> Option<u128> {
+    let start = Instant::now();
+    let report = graph.build("c").unwrap().start(()).timed().run().await;
+    let run = report.run();
+    let at = run.span(run.shape().find("c").unwrap()).started?;
+    Some(at.duration_since(start.into_std()).as_millis())
+}
+
+#[tokio::test(start_paused = true)]
+async fn needs_of_one_step_are_merged_by_what_they_mean() {
+    // To need `a` meets a group that `a` is in: neither the failure nor the hour of `b` matters.
+    for b in ["b 0!", "b 3600000"] {
+        let mut g = timed(&format!("a 10; {b}"));
+        g.step("c").needs(["a"]).needs_any(["a", "b"]).compute(|_| 1);
+        assert_eq!(started(g).await, Some(10));
+    }
+    // To wait for the end of `a` does not, whatever else is enough of it.
+    for a in ["a 10", "a 10!"] {
+        let mut g = timed(&format!("{a}; b 0"));
+        g.step("c").after(["a"]).needs_any(["a", "b"]).compute(|_| 1);
+        assert_eq!(started(g).await, Some(10));
+    }
+    let mut g = timed("a 10!; b 20!");
+    g.step("c").after(["a"]).needs_any(["a", "b"]).compute(|_| 1);
+    assert_eq!(started(g).await, None);
+    // Every group is one of its own.
+    let mut g = timed("a 10; b 20; d 30!; e 40");
+    g.step("c").needs_any(["a", "b"]).needs_any(["d", "e"]).compute(|_| 1);
+    assert_eq!(started(g).await, Some(40));
+
+    // In the typed builder: a condition on the one, a value of whichever is there.
+    let mut w = Workflow::<u64>::new("w");
+    let input = w.input();
+    let a = w.step("a").run((), |()| async { Ok(1_u64) });
+    let b = w.step("b").run((), |()| async { Err::<u64, _>("down".into()) });
+    let c = w.step("c").run((), |()| async {
+        sleep(ms(50)).await;
+        Ok(5_u64)
+    });
+    let first = w.step("first").when(a, |a| *a == 1).run(any([a, b]), |x| async move { Ok(*x) });
+    let two = w
+        .step("two")
+        .when(any([a, b]), |a| *a == 1)
+        .run((any([b, c]), any([b, input])), |(x, y)| async move { Ok(*x + *y) });
+    let both = w.step("both").compute((first, two), |(first, two)| (*first, *two));
+    let report = w.finish(both).unwrap().run(2).await;
+    assert_eq!(report.output().as_deref(), Some(&(1, 7)));
+}
+
+#[tokio::test]
+async fn the_error_of_a_run_names_the_step_that_decided() {
+    let fails = |text: &'static str| move |()| async move { Err::<u64, _>(StepError::message(text)) };
+    let mut w = Workflow::<()>::new("w");
+    let allowed = Policy::new().on_failure(OnFailure::Allow);
+    let extra = w.step("optional extra").policy(allowed.clone()).run((), fails("weather is down"));
+    let main = w.step("main").run(extra.optional(), |_| async { Err::<u64, _>("no such table".into()) });
+    let error = w.finish(main).unwrap().run(()).await.into_result().unwrap_err();
+    assert_eq!(error.step(), Some("main"));
+    assert_eq!(error.to_string(), "step `main` of workflow `w` failed: no such table");
+
+    // The output was skipped: because of what it needs, not because something else was.
+    let mut w = Workflow::<()>::new("w");
+    w.step("unrelated").when((), |()| false).run((), |()| async { Ok(()) });
+    let a = w.step("a").policy(allowed).run((), fails("down"));
+    let b = w.step("b").compute(a, |a| *a);
+    let plan = w.finish(b).unwrap();
+    let report = plan.run(()).await;
+    assert_eq!(report.outcome(), Outcome::Succeeded);
+    let cause = report.run().cause(plan.shape().find("b").unwrap()).unwrap().to_string();
+    assert_eq!(cause, "needs step `a`, which did not succeed");
+    let error = report.into_result().unwrap_err();
+    assert_eq!((error.step(), error.outcome()), (Some("a"), Outcome::Succeeded));
+    assert_eq!(error.to_string(), "step `a` of workflow `w` failed: down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_keeps_what_the_errors_of_its_items_say() {
+    let lists = Arc::new(AtomicUsize::new(0));
+    let plan = |permanent: bool, rule: Each| {
+        let lists = Arc::clone(&lists);
+        let mut w = Workflow::<()>::new("w");
+        let items = w.step("items").compute((), |()| vec![0, 1, 2]);
+        let list =
+            w.step("list").policy(Policy::new().retry(times(5, ms(1)))).each(rule, items, move |item| {
+                lists.fetch_add(usize::from(item == 0), Ordering::Relaxed);
+                async move {
+                    let error = StepError::from(std::io::Error::other(format!("no account {item}")));
+                    let error = if permanent { error.permanent() } else { error };
+                    if item == 0 { Ok(()) } else { Err::<(), _>(error) }
+                }
+            });
+        w.finish(list).unwrap()
+    };
+    for (permanent, rule, wanted, failed) in
+        [(true, Each::new(1), 1, 1), (false, Each::new(1), 5, 1), (true, Each::new(1).tolerate(1), 1, 2)]
+    {
+        lists.store(0, Ordering::Relaxed);
+        let error = plan(permanent, rule).run(()).await.into_result().unwrap_err();
+        assert_eq!(lists.load(Ordering::Relaxed), wanted, "attempts at the list");
+        let Some(Cause::Error(cause)) = error.cause() else { panic!("{error}") };
+        let items: &ItemsFailed = cause.as_error().downcast_ref().unwrap();
+        assert_eq!((items.failed(), items.item()), (failed, failed));
+        assert!(items.error().as_error().is::<std::io::Error>(), "{error}");
+        assert!(std::error::Error::source(items).is_some_and(|source| source.is::<std::io::Error>()));
+        assert!(error.to_string().contains(&format!("{failed} of 3 items failed")), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_fail_together_do_not_come_back_together() {
+    let mut w = Workflow::<()>::new("w");
+    let retry = Policy::new().retry(times(2, Duration::from_secs(10)).jitter());
+    let a = w.step("a").policy(retry).run((), |()| async { Err::<(), _>("busy".into()) });
+    let plan = w.finish(a).unwrap();
+    let waits = async |seed: Option<u64>| {
+        let mut waits = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let start = Instant::now();
+            let run = plan.start(());
+            seed.into_iter().fold(run, |run, seed| run.seed(seed)).run().await;
+            waits.insert(start.elapsed());
+        }
+        waits.len()
+    };
+    assert!(40 < waits(None).await);
+    assert_eq!(waits(Some(7)).await, 1, "with a seed, they do what they did");
+}
+
+#[test]
+fn the_text_of_many_faults_is_short() {
+    let count = 100_000;
+    let mut graph = Graph::<(), u64>::new("ring");
+    for i in 0..count {
+        graph.step(&format!("step {i}")).needs([format!("step {}", (i + 1) % count)]).compute(|_| 1);
+    }
+    let error = graph.build("step 0").unwrap_err();
+    let text = error.to_string();
+    assert!(text.len() < 300 && text.contains("more) -> step 1 -> step 0"), "{}: {text:.300}", text.len());
+    assert!(matches!(&error.faults()[0], Fault::Cycle { path } if path.len() == count + 1));
+    let mut graph = Graph::<(), u64>::new("missing");
+    (0..1_000).for_each(|i| graph.step(&i.to_string()).needs([format!("x{i}")]).compute(|_| 1));
+    let text = graph.build("nowhere").unwrap_err().to_string();
+    assert!(text.len() < 2_000 && text.ends_with("; and 981 more"), "{text}");
+    let mut graph = Graph::<(), u64>::new("output");
+    graph.step("a").compute(|_| 1);
+    assert!(graph.build("nowhere").unwrap_err().to_string().contains("there is no `nowhere`"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_reports() {
+    let (start, control) = graph("a; b <- a; c <- b").build("c").unwrap().start(()).control();
+    let run = tokio::spawn(start.run());
+    sleep(ms(15)).await;
+    control.cancel();
+    let report = run.await.unwrap();
+    assert_eq!((report.outcome(), report.value_of::<u64>("a").as_deref()), (Outcome::Cancelled, Some(&1)));
+    assert_eq!(report.into_result().unwrap_err().to_string(), "workflow `test`: the run was cancelled");
+    // One that is over stays as it is, and one that has not begun never does.
+    let plan = graph("a").build("a").unwrap();
+    let (start, control) = plan.start(()).control();
+    control.cancel();
+    let report = start.run().await;
+    assert_eq!(
+        (report.outcome(), report.run().attempts(plan.shape().steps().next().unwrap())),
+        (Outcome::Cancelled, 0)
+    );
 }

@@ -213,6 +213,22 @@ async fn the_buffer_is_bounded_by_those_who_wait() {
     assert_eq!(journal.list().len(), 32);
 }
 
+#[tokio::test]
+async fn names_and_entries_that_are_too_long_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let journal = open(&path);
+    let name = "x".repeat(65_535);
+    journal.append(&name, &[value(1)]).await.unwrap();
+    let error = journal.append(&format!("{name}x"), &[value(2)]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    // It harms nobody else, and nothing of it is in the file.
+    journal.append("r", &[]).await.unwrap();
+    journal.append("r", &[value(3)]).await.unwrap();
+    assert_eq!(numbers(&journal, &name).await, [1]);
+    assert_eq!(JournalView::read(&path).unwrap().list().len(), 2);
+}
+
 /// What a run's start reads must not depend on what else is in the file.
 #[tokio::test]
 async fn a_start_reads_its_own_record_alone() {

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -13,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use toolpost_workflow::rt::{Durability, FileJournal, Report};
 use toolpost_workflow::{
-    Cause, Entry, Handle, Journal, OnFailure, OnUnknown, Outcome, Plan, Policy, Retry, State, StepError,
-    Workflow, any,
+    Cause, Each, Entry, EventKind, Handle, Journal, OnFailure, OnUnknown, Outcome, Plan, Policy, Record,
+    Retry, State, StepError, Workflow, any,
 };
 
 /// How often each step has run, over all lives of a run.
@@ -37,7 +36,7 @@ fn plan(ran: &Ran) -> Plan<u64, u64> {
         let at = |back: usize| steps.get(i.wrapping_sub(back)).copied().unwrap_or(input);
         let handle = match i {
             5 => {
-                let retry = Retry::new(NonZeroU32::new(3).unwrap(), Duration::ZERO);
+                let retry = Retry::new(3, Duration::ZERO);
                 w.step(&name).policy(policy.retry(retry)).run_with(at(2), move |cx, _, x| {
                     note(&own);
                     async move { if cx.attempt() == 1 { Err(StepError::message("at first")) } else { Ok(*x + 5) } }
@@ -193,11 +192,24 @@ async fn killed_at_every_byte_of_its_journal_a_run_resumes() {
 struct Memory {
     entries: Mutex<Vec<Entry>>,
     broken: Mutex<bool>,
+    /// What never answers.
+    hangs: Mutex<&'static str>,
+    panics: Mutex<&'static str>,
+}
+
+impl Memory {
+    async fn misbehave(&self, what: &str) {
+        assert!(*self.panics.lock().unwrap() != what, "told to panic");
+        if *self.hangs.lock().unwrap() == what {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 #[async_trait]
 impl Journal for Memory {
     async fn append(&self, _run: &str, entries: &[Entry]) -> io::Result<()> {
+        self.misbehave("append").await;
         tokio::task::yield_now().await;
         if *self.broken.lock().unwrap() {
             return Err(io::Error::other("the disk is full"));
@@ -208,6 +220,7 @@ impl Journal for Memory {
     }
 
     async fn load(&self, _run: &str) -> io::Result<Vec<Entry>> {
+        self.misbehave("load").await;
         Ok(self.entries.lock().unwrap().clone())
     }
 }
@@ -254,19 +267,57 @@ async fn dropped_at_every_poll_a_run_resumes() {
 
 // Workflow 16: the key by which a step's effect can be made to happen once.
 #[tokio::test]
-async fn the_idempotency_key_survives_attempts_and_crashes() {
+async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses() {
     let keys = Arc::new(Mutex::new(Vec::new()));
+    let build = |plan: &str, step: &str| {
+        let mut w = Workflow::<()>::new(plan);
+        let log = Arc::clone(&keys);
+        let pay = w.step(step).policy(Policy::new().retry(Retry::new(2, Duration::ZERO))).run_with(
+            (),
+            move |cx, _, ()| {
+                log.lock().unwrap().push(cx.idempotency_key());
+                async move { if cx.attempt() == 1 { Err("busy".into()) } else { Ok(()) } }
+            },
+        );
+        w.record(pay);
+        w.finish(pay).unwrap()
+    };
+    let run = async |plan: Plan<(), ()>, name: &str| {
+        plan.start(()).journal(Arc::new(Memory::default()), name).run().await.into_result().unwrap();
+        let keys: Vec<Option<String>> = std::mem::take(&mut *keys.lock().unwrap());
+        assert!(keys.len() == 2 && keys[0] == keys[1], "every attempt has the same: {keys:?}");
+        keys[0].clone()
+    };
+    let mut all = BTreeSet::new();
+    for plan in ["w", "w/order"] {
+        for (name, step) in
+            [("7", "pay"), ("7/eu", "pay"), ("7", "eu/pay"), ("7%2Feu", "pay"), ("7", "7/pay")]
+        {
+            assert!(
+                all.insert(run(build(plan, step), name).await.unwrap()),
+                "{plan}, {name}, {step}: {all:?}"
+            );
+        }
+    }
+    assert!(all.contains("w/7/pay") && all.contains("w%2Forder/7%2Feu/pay"), "{all:?}");
+    // Without a name of its own, a run has none.
+    build("w", "pay").run(()).await.into_result().unwrap();
+    assert_eq!(std::mem::take(&mut *keys.lock().unwrap()), [None, None]);
+    assert_eq!(run(build("w", "pay"), "").await, None);
+
+    // Each item of a list has its own.
     let mut w = Workflow::<()>::new("w");
-    let retry = Retry::new(NonZeroU32::new(2).unwrap(), Duration::ZERO);
+    let list = w.step("list").compute((), |()| vec!["a", "b", "c"]);
     let log = Arc::clone(&keys);
-    let pay = w.step("pay").policy(Policy::new().retry(retry)).run_with((), move |cx, _, ()| {
-        log.lock().unwrap().push(cx.idempotency_key());
-        async move { if cx.attempt() == 1 { Err(StepError::message("busy")) } else { Ok(()) } }
-    });
-    w.record(pay);
-    let plan = w.finish(pay).unwrap();
-    plan.start(()).journal(Arc::new(Memory::default()), "order 7").run().await.into_result().unwrap();
-    assert_eq!(*keys.lock().unwrap(), ["order 7/pay", "order 7/pay"]);
+    let charged =
+        w.step("charge").policy(Policy::new().repeatable()).each_with(Each::new(2), list, move |cx, _, _| {
+            log.lock().unwrap().push(cx.idempotency_key());
+            async { Ok(()) }
+        });
+    let plan = w.finish(charged).unwrap();
+    plan.start(()).journal(Arc::new(Memory::default()), "7").run().await.into_result().unwrap();
+    let keys: Vec<_> = keys.lock().unwrap().iter().flatten().cloned().collect();
+    assert_eq!(keys, ["w/7/charge/0", "w/7/charge/1", "w/7/charge/2"]);
 }
 
 #[tokio::test]
@@ -314,12 +365,13 @@ async fn what_cannot_be_resumed_never_begins() {
     assert_eq!(unrecorded.outcome(), Outcome::Cancelled);
     let error = unrecorded.into_result().unwrap_err();
     assert!(
-        matches!(error.cause(), Some(Cause::Journal(_))) && error.to_string().contains("must be recorded"),
+        matches!(error.cause(), Some(Cause::Refused(_))) && error.to_string().contains("must be recorded"),
         "{error}"
     );
     assert_eq!(run(build(true, "a")).await.outcome(), Outcome::Succeeded);
     let changed = run(build(true, "b")).await.into_result().unwrap_err();
     assert!(changed.to_string().contains("another version"), "{changed}");
+    assert!(changed.step().is_none() && !changed.to_string().contains("journal failed"), "{changed}");
     std::fs::write(&path, b"something else entirely").unwrap();
     assert_eq!(FileJournal::open(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
@@ -373,7 +425,8 @@ async fn steps_without_a_codec_run_again_where_they_are_needed() {
     counts((1, 1)).await;
     counts((1, 1)).await;
     // Without the record of the sum, its input is needed again.
-    journal.entries.lock().unwrap().pop();
+    let ended = journal.entries.lock().unwrap().split_off(4);
+    assert!(matches!(ended[..], [Entry::Succeeded { .. }, Entry::Ended { .. }]), "{ended:?}");
     counts((2, 2)).await;
 }
 
@@ -401,7 +454,7 @@ async fn many_runs_share_one_file() {
     let journal = FileJournal::open(directory.path().join("journal")).unwrap();
     assert_eq!(journal.truncated(), 0);
     for i in 0..20 {
-        assert_eq!(journal.load(&i.to_string()).await.unwrap().len(), 11);
+        assert_eq!(journal.load(&i.to_string()).await.unwrap().len(), 12);
     }
 }
 
@@ -431,4 +484,330 @@ fn entries_read_back_and_nothing_else_does() {
     assert_eq!(Entry::decode(&[]), None);
     assert_eq!(Entry::decode(&[9, 0, 0, 0, 0]), None);
     assert_eq!(Entry::decode(&[255]), None);
+}
+
+/// A step that fails at first, waits, and would succeed then.
+fn bank(ran: &Ran) -> Plan<(), u64> {
+    let mut w = Workflow::<()>::new("bank");
+    let log = Arc::clone(ran);
+    let retry = Policy::new().retry(Retry::new(3, Duration::from_secs(60)));
+    let post = w.step("post").policy(retry).run((), move |()| {
+        let mut ran = log.lock().unwrap();
+        let times = ran.entry("post".to_owned()).or_default();
+        *times += 1;
+        let failed = *times == 1;
+        async move { if failed { Err("503 from the bank".into()) } else { Ok(7) } }
+    });
+    w.record(post);
+    w.finish(post).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_a_failed_attempt_is_written_before_the_run_waits() {
+    let ran = Ran::default();
+    let plan = bank(&ran);
+    let journal = Arc::new(Memory::default());
+    let stopped = plan.start(()).journal(Arc::clone(&journal) as _, "run").run();
+    assert!(tokio::time::timeout(Duration::from_secs(10), stopped).await.is_err());
+    assert!(matches!(journal.entries.lock().unwrap()[..], [.., Entry::Retrying { .. }]));
+    let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!((report.output().as_deref(), ran.lock().unwrap()["post"]), (Some(&7), 2));
+
+    // A step that failed for good, beside one that takes an hour.
+    let mut w = Workflow::<()>::new("w");
+    let ran = Ran::default();
+    let log = Arc::clone(&ran);
+    let fails = w.step("fails").policy(Policy::new().on_unknown(OnUnknown::Retry)).run((), move |()| {
+        *log.lock().unwrap().entry("fails".to_owned()).or_default() += 1;
+        async { Err::<(), _>("no such account".into()) }
+    });
+    let skipped = w.step("skipped").when((), |()| false).run((), |()| async { Ok(()) });
+    let slow = w.step("slow").policy(Policy::new().repeatable()).run((), |()| async {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        Ok(())
+    });
+    w.record(fails);
+    w.record(skipped);
+    w.record(slow);
+    let plan = w.finish(slow).unwrap();
+    let journal = Arc::new(Memory::default());
+    let stopped = plan.start(()).journal(Arc::clone(&journal) as _, "run").run();
+    assert!(tokio::time::timeout(Duration::from_secs(1800), stopped).await.is_err());
+    let known = journal.entries.lock().unwrap().clone();
+    assert!(known.iter().any(|entry| matches!(entry, Entry::Failed { .. })), "{known:?}");
+    assert!(known.iter().any(|entry| matches!(entry, Entry::Skipped { .. })), "{known:?}");
+    let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!((report.outcome(), ran.lock().unwrap()["fails"]), (Outcome::Failed, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_name_runs_once_at_a_time() {
+    let ran = Ran::default();
+    let plan = bank(&ran);
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(&directory.path().join("journal"));
+    let start = |name: &str| plan.start(()).journal(Arc::new(journal.clone()), name).run();
+    let first = tokio::spawn(start("order 7"));
+    while ran.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let second = start("order 7").await;
+    let error = second.into_result().unwrap_err();
+    assert!(matches!(error.cause(), Some(Cause::Refused(_))), "{error}");
+    assert_eq!(error.to_string(), "workflow `bank`: run `order 7` is under way already");
+    assert_eq!(journal.remove("order 7").await.unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(start("order 8").await.outcome(), Outcome::Succeeded, "another name is another run");
+    assert_eq!(first.await.unwrap().outcome(), Outcome::Succeeded);
+    assert_eq!(ran.lock().unwrap()["post"], 3);
+    // The name is free again, and nothing is left to do.
+    assert_eq!(start("order 7").await.output().as_deref(), Some(&7));
+    assert_eq!(ran.lock().unwrap()["post"], 3);
+    // A run that is dropped gives it back too.
+    let mut dropped = Box::pin(start("order 9"));
+    std::future::poll_fn(|cx| {
+        let _ = dropped.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+    drop(dropped);
+    assert_eq!(start("order 9").await.outcome(), Outcome::Succeeded);
+    assert!(journal.remove("order 9").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_hangs_holds_no_run_beyond_its_deadline() {
+    for what in ["load", "append"] {
+        let plan = bank(&Ran::default());
+        let journal = Arc::new(Memory::default());
+        *journal.hangs.lock().unwrap() = what;
+        let start = tokio::time::Instant::now();
+        let deadline = (start + Duration::from_secs(5)).into_std();
+        let report = plan.start(()).deadline(deadline).journal(Arc::clone(&journal) as _, "run").run().await;
+        assert_eq!((report.outcome(), start.elapsed()), (Outcome::Cancelled, Duration::from_secs(5)));
+        assert!(matches!(report.into_result().unwrap_err().cause(), Some(Cause::Deadline)));
+        *journal.hangs.lock().unwrap() = "";
+        assert_eq!(plan.start(()).journal(journal as _, "run").run().await.outcome(), Outcome::Succeeded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_a_retry_that_would_come_too_late_and_a_later_life_goes_on() {
+    let ran = Ran::default();
+    let plan = bank(&ran);
+    let journal = Arc::new(Memory::default());
+    let start = tokio::time::Instant::now();
+    let deadline = (start + Duration::from_secs(5)).into_std();
+    let report = plan.start(()).deadline(deadline).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!((report.outcome(), start.elapsed()), (Outcome::Failed, Duration::ZERO));
+    let error = report.into_result().unwrap_err();
+    assert_eq!(error.to_string(), "step `post` of workflow `bank` failed: 503 from the bank");
+    assert!(
+        !journal
+            .entries
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|e| matches!(e, Entry::Failed { .. } | Entry::Ended { .. }))
+    );
+    // With more time, it has attempts left.
+    let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
+    assert_eq!((report.output().as_deref(), ran.lock().unwrap()["post"]), (Some(&7), 2));
+    assert!(matches!(
+        journal.entries.lock().unwrap()[..],
+        [.., Entry::Ended { outcome: Outcome::Succeeded }]
+    ));
+}
+
+#[tokio::test]
+async fn what_the_host_brings_may_panic() {
+    let build = |encode: bool, decode: bool| {
+        let mut w = Workflow::<()>::new("w");
+        let a = w.step("a").run((), |()| async { Ok(1_u64) });
+        w.record_with(
+            a,
+            move |value, out| {
+                assert!(!encode, "told to panic");
+                value.encode(out);
+            },
+            move |bytes| {
+                assert!(!decode, "told to panic");
+                u64::decode(bytes)
+            },
+        );
+        w.finish(a).unwrap()
+    };
+    let run = async |plan: Plan<(), u64>, journal: &Arc<Memory>| {
+        let start = plan.start(()).journal(Arc::clone(journal) as _, "run");
+        start.ask(|_| panic!("told to panic")).run().await.into_result().map_err(|error| error.to_string())
+    };
+    let failed = run(build(true, false), &Arc::default()).await.unwrap_err();
+    assert!(failed.contains("panicked: recording its value: told to panic"), "{failed}");
+    let journal = Arc::new(Memory::default());
+    assert_eq!(*run(build(false, false), &journal).await.unwrap(), 1);
+    let failed = run(build(false, true), &journal).await.unwrap_err();
+    assert!(failed.contains("reading the recorded value of step `a` panicked"), "{failed}");
+    // Whoever is asked.
+    journal.entries.lock().unwrap().truncate(2);
+    let failed = run(build(false, false), &journal).await.unwrap_err();
+    assert!(failed.contains("asked about step `a` panicked: told to panic"), "{failed}");
+    for what in ["load", "append"] {
+        let journal = Arc::new(Memory::default());
+        *journal.panics.lock().unwrap() = what;
+        let failed = run(build(false, false), &journal).await.unwrap_err();
+        assert!(failed.contains("the journal failed: the journal panicked: told to panic"), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
+    let build = |steps: &[&str], policy: Policy, revision: &str| {
+        let mut w = Workflow::<()>::new("w");
+        w.revision(revision);
+        let handles: Vec<_> = steps
+            .iter()
+            .map(|name| {
+                let step = w.step(name).policy(policy.clone()).run((), |()| async { Ok(1_u64) });
+                w.record(step);
+                step
+            })
+            .collect();
+        w.finish(handles[0]).unwrap()
+    };
+    let journal = Arc::new(Memory::default());
+    let run = async |plan: Plan<(), u64>| {
+        let report = plan.start(()).journal(Arc::clone(&journal) as _, "r").run().await;
+        report.into_result().map_err(|error| error.to_string())
+    };
+    let plain = Policy::new();
+    run(build(&["a"], plain.clone(), "1")).await.unwrap();
+    // A limit is raised because runs are stuck: they must not be lost for it.
+    let limit = Duration::from_secs(9);
+    let other = plain.clone().time_limit(limit).expected(limit).retry(Retry::new(3, limit));
+    let other = other.on_failure(OnFailure::Allow).on_unknown(OnUnknown::GiveUp).spawned();
+    run(build(&["a"], other, "1")).await.unwrap();
+    let refused = |text: Result<_, String>| text.map(|_: Arc<u64>| ()).unwrap_err();
+    let begun = "workflow `w`: run `r` began with another version of the plan: ";
+    assert_eq!(
+        refused(run(build(&["a", "b"], plain.clone(), "2")).await),
+        format!("{begun}it was plan `w`, revision `1`, 1 steps, and is plan `w`, revision `2`, 2 steps"),
+    );
+    let names = refused(run(build(&["b"], plain.clone(), "1")).await);
+    assert!(names.contains("other names, other needs, or others are repeatable"), "{names}");
+    assert!(refused(run(build(&["a"], plain.repeatable(), "1")).await).contains("repeatable"));
+}
+
+#[tokio::test]
+async fn what_failed_runs_again_and_what_succeeded_does_not() {
+    let ran = Ran::default();
+    let mut w = Workflow::<()>::new("w");
+    let note = |name: &'static str| {
+        let ran = Arc::clone(&ran);
+        move || {
+            let mut ran = ran.lock().unwrap();
+            let times = ran.entry(name.to_owned()).or_default();
+            *times += 1;
+            *times
+        }
+    };
+    let (first, second, third) = (note("a"), note("b"), note("c"));
+    let a = w.step("a").run((), move |()| {
+        first();
+        async { Ok(1_u64) }
+    });
+    let b = w.step("b").policy(Policy::new().retry(Retry::new(2, Duration::ZERO))).run(a, move |a| {
+        let times = second();
+        async move { if times < 4 { Err("down".into()) } else { Ok(*a + 1) } }
+    });
+    let c = w.step("c").run(b, move |b| {
+        third();
+        async move { Ok(*b + 1) }
+    });
+    w.record(a);
+    w.record(b);
+    w.record(c);
+    let plan = w.finish(c).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(&directory.path().join("journal"));
+    let start = || plan.start(()).journal(Arc::new(journal.clone()), "run");
+    let counts = || ran.lock().unwrap().values().copied().collect::<Vec<_>>();
+    assert_eq!((start().run().await.outcome(), counts()), (Outcome::Failed, vec![1, 2]));
+    assert_eq!(journal.list()[0].outcome(), Some(Outcome::Failed));
+    assert_eq!((start().run().await.outcome(), counts()), (Outcome::Failed, vec![1, 2]), "it stays failed");
+    let entries = journal.list()[0].entries();
+    assert_eq!(journal.load("run").await.unwrap().len() as u64, entries, "and nothing more is written");
+    let report = start().again().run().await;
+    assert_eq!((report.output().as_deref(), counts()), (Some(&3), vec![1, 4, 1]), "with all its attempts");
+    // Later lives know.
+    let report = start().run().await;
+    assert_eq!((report.output().as_deref(), counts()), (Some(&3), vec![1, 4, 1]));
+    assert_eq!(journal.list()[0].outcome(), Some(Outcome::Succeeded));
+    assert!(journal.unfinished().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_stopped_is_listed_as_unfinished() {
+    let plan = bank(&Ran::default());
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(&directory.path().join("journal"));
+    let start = || plan.start(()).journal(Arc::new(journal.clone()), "run");
+    assert!(tokio::time::timeout(Duration::from_secs(1), start().run()).await.is_err());
+    assert_eq!(journal.unfinished(), ["run"]);
+    let (stopped, control) = start().control();
+    control.cancel();
+    assert_eq!(stopped.run().await.outcome(), Outcome::Cancelled);
+    assert_eq!(journal.unfinished(), ["run"]);
+    start().run().await.into_result().unwrap();
+    assert!(journal.unfinished().is_empty() && journal.list()[0].is_finished());
+}
+
+#[tokio::test]
+async fn another_input_is_refused() {
+    let mut w = Workflow::<u64>::new("w");
+    let input = w.input();
+    let a = w.step("a").compute(input, |x| *x + 1);
+    let plan = w.finish(a).unwrap();
+    let journal = Arc::new(Memory::default());
+    let run = async |input| {
+        let start = plan.start(input).verify_input().journal(Arc::clone(&journal) as _, "run");
+        start.run().await.into_result().map_err(|error| error.to_string())
+    };
+    assert_eq!(*run(1).await.unwrap(), 2);
+    assert_eq!(*run(1).await.unwrap(), 2);
+    assert_eq!(run(2).await.unwrap_err(), "workflow `w`: run `run` began with another input");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_say_why_and_how_long() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&log);
+    let plan = bank(&Ran::default());
+    plan.start(())
+        .listen(move |event| match &event.kind {
+            EventKind::Retrying { cause, .. } => heard.lock().unwrap().push(cause.to_string()),
+            EventKind::Ended { cause, took, .. } => heard.lock().unwrap().push(format!("{cause:?} {took:?}")),
+            _ => {}
+        })
+        .run()
+        .await;
+    assert_eq!(*log.lock().unwrap(), ["503 from the bank", "None Some(0ns)"]);
+}
+
+#[test]
+fn values_read_back() {
+    fn check<T: Record + PartialEq + std::fmt::Debug>(value: T) {
+        let mut bytes = Vec::new();
+        value.encode(&mut bytes);
+        assert_eq!(T::decode(&bytes), Some(value));
+        bytes.push(0);
+        let _ = T::decode(&bytes);
+    }
+    check(());
+    check('\u{e9}');
+    check((7_u16, -7_i128));
+    check(vec![Some("a".to_owned()), None, Some(String::new())]);
+    check((vec![1.5_f64, f64::MAX], (true, usize::MAX)));
+    check(vec![vec![1_u8, 2], vec![]]);
+    check(Some(Some(())));
+    assert_eq!(Vec::<u32>::decode(&[4, 0, 0, 0, 0, 0, 0, 0, 1]), None);
+    assert_eq!(Option::<u32>::decode(&[2]), None);
 }

@@ -1,7 +1,6 @@
 //! Random graphs against a reference executor, and against the clock.
 #![expect(clippy::disallowed_methods, reason = "the tests wait on tokio's paused clock")]
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,6 +20,8 @@ fn cases(usual: u32) -> u32 {
 struct Step {
     /// How far back, and how; a distance beyond the first step is no dependency.
     needs: Vec<(usize, Need)>,
+    /// How far back: a second group of which one is enough.
+    group: Vec<usize>,
     time: u64,
     fails: bool,
     skips: bool,
@@ -30,35 +31,46 @@ struct Step {
 fn step() -> impl Strategy<Value = Step> {
     let need = prop_oneof![4 => Just(Need::Success), 1 => Just(Need::AnySuccess), 1 => Just(Need::End)];
     (
-        prop::collection::vec((1..12_usize, need), 0..4),
+        prop::collection::vec((1..12_usize, need), 0..6),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(1..12_usize, 1..4)],
         0..20_u64,
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
         any::<bool>(),
     )
-        .prop_map(|(needs, time, fails, skips, allowed)| Step { needs, time, fails, skips, allowed })
+        .prop_map(|(needs, group, time, fails, skips, allowed)| Step {
+            needs,
+            group,
+            time,
+            fails,
+            skips,
+            allowed,
+        })
 }
 
-/// The dependencies of each step, each once and in its strictest form.
+/// The dependencies of each step, as they are said: one may be said in several ways.
 fn edges(steps: &[Step]) -> Vec<Vec<(usize, Need)>> {
     let of = |(i, step): (usize, &Step)| {
-        let mut needs: Vec<(usize, Need)> =
-            step.needs.iter().filter(|(back, _)| *back <= i).map(|&(back, need)| (i - back, need)).collect();
-        needs.sort_unstable();
-        needs.dedup_by_key(|(from, _)| *from);
-        needs
+        step.needs.iter().filter(|(back, _)| *back <= i).map(|&(back, need)| (i - back, need)).collect()
     };
     steps.iter().enumerate().map(of).collect()
+}
+
+/// The second group of a step, of which one is enough.
+fn group(steps: &[Step], i: usize) -> Vec<usize> {
+    steps[i].group.iter().filter(|back| **back <= i).map(|back| i - back).collect()
 }
 
 /// What must become of each step, by the definition and nothing else.
 fn reference(steps: &[Step], edges: &[Vec<(usize, Need)>]) -> Vec<State> {
     let mut states = Vec::new();
-    for (step, needs) in steps.iter().zip(edges) {
+    for (i, (step, needs)) in steps.iter().zip(edges).enumerate() {
+        let second = group(steps, i);
         let worked = |&&(from, _): &&(usize, Need)| states[from] == State::Succeeded;
         let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need);
         let runs = of(Need::Success).all(|n| worked(&n))
-            && (of(Need::AnySuccess).count() == 0 || of(Need::AnySuccess).any(|n| worked(&n)));
+            && (of(Need::AnySuccess).count() == 0 || of(Need::AnySuccess).any(|n| worked(&n)))
+            && (second.is_empty() || second.iter().any(|&from| states[from] == State::Succeeded));
         states.push(match (runs, step.skips, step.fails) {
             (false, _, _) | (_, true, _) => State::Skipped,
             (_, _, true) => State::Failed,
@@ -85,6 +97,7 @@ fn plan(steps: &[Step], edges: &[Vec<(usize, Need)>], watch: &Arc<Watch>) -> Pla
             .step(&name)
             .needs(named(Need::Success))
             .needs_any(named(Need::AnySuccess))
+            .needs_any(group(steps, i).iter().map(ToString::to_string))
             .after(named(Need::End))
             .policy(Policy::new().on_failure(rule).expected(Duration::from_millis(time)))
             .when(move |_| !skips)
@@ -116,17 +129,14 @@ fn ends(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> Vec<u
         let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need).map(|&(from, _)| from);
         let lost =
             of(Need::Success).filter(|&from| states[from] != State::Succeeded).map(|from| ends[from]).min();
-        let none = of(Need::AnySuccess).all(|from| states[from] != State::Succeeded);
-        let dead = none.then(|| of(Need::AnySuccess).map(|from| ends[from]).max()).flatten();
-        let doomed = match (lost, dead) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let groups = [of(Need::AnySuccess).collect(), group(steps, i)];
+        let worked = |from: &usize| states[*from] == State::Succeeded;
+        let dead = groups.iter().filter(|of| !of.iter().any(worked));
+        let dead = dead.filter_map(|of| of.iter().map(|&from| ends[from]).max()).min();
+        let doomed = lost.into_iter().chain(dead).min();
         let all = of(Need::Success).chain(of(Need::End)).map(|from| ends[from]).max().unwrap_or(0);
-        let any = of(Need::AnySuccess)
-            .filter(|&from| states[from] == State::Succeeded)
-            .map(|from| ends[from])
-            .min();
+        let first = |of: &Vec<usize>| of.iter().filter(|from| worked(from)).map(|&from| ends[from]).min();
+        let any = groups.iter().filter_map(first).max();
         let runs = matches!(states[i], State::Succeeded | State::Failed);
         let begins = all.max(any.unwrap_or(0));
         ends.push(doomed.unwrap_or(begins + if runs { steps[i].time } else { 0 }));
@@ -139,7 +149,9 @@ fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> u6
     let mut levels: Vec<usize> = Vec::new();
     let mut longest: Vec<u64> = Vec::new();
     for (i, needs) in edges.iter().enumerate() {
-        let level = needs.iter().map(|&(from, _)| levels[from] + 1).max().unwrap_or(0);
+        let second = group(steps, levels.len());
+        let before = needs.iter().map(|&(from, _)| from).chain(second);
+        let level = before.map(|from| levels[from] + 1).max().unwrap_or(0);
         levels.push(level);
         longest.resize(longest.len().max(level + 1), 0);
         if matches!(states[i], State::Succeeded | State::Failed) {
@@ -160,7 +172,7 @@ proptest! {
         let plan = plan(&steps, &edges, &watch);
         let report = paused().block_on(async {
             let start = plan.start(()).timed();
-            match limit.and_then(NonZeroUsize::new) {
+            match limit {
                 Some(limit) => start.limit(limit).run().await,
                 None => start.run().await,
             }
@@ -238,13 +250,19 @@ fn the_makespan_under_a_limit_is_within_grahams_bound() {
         let seats = 3;
         let took = runtime.block_on(async {
             let start = Instant::now();
-            plan.start(()).limit(NonZeroUsize::new(seats).expect("not zero")).run().await;
+            plan.start(()).limit(seats).run().await;
             start.elapsed()
         });
         assert!(watch.peak.load(Ordering::SeqCst) <= seats);
         // With `any` a later winner may lengthen the path, so every dependency counts here.
-        let strict: Vec<Vec<(usize, Need)>> =
-            edges.iter().map(|needs| needs.iter().map(|&(from, _)| (from, Need::End)).collect()).collect();
+        let strict: Vec<Vec<(usize, Need)>> = edges
+            .iter()
+            .enumerate()
+            .map(|(i, needs)| {
+                let all = needs.iter().map(|&(from, _)| from).chain(group(&steps, i));
+                all.map(|from| (from, Need::End)).collect()
+            })
+            .collect();
         let path = ends(&steps, &strict, &states).into_iter().max().unwrap_or(0);
         let work: u64 = steps.iter().map(|step| step.time).sum();
         let bound = work as f64 / seats as f64 + path as f64 * (1.0 - 1.0 / seats as f64);

@@ -1,7 +1,6 @@
 //! A workflow whose steps are tools, as a tool.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toolpost_tool::{Call, ErrorKind, IntoOutput, Output, Tool, ToolError, ToolSpec};
 use toolpost_workflow::rt::{Report, RunError};
 use toolpost_workflow::{
-    Cause, Each, EventKind, Handle, Needs, OnFailure, Plan, State, Step, StepContext, StepError,
+    Cause, Each, EventKind, Handle, ItemsFailed, Needs, OnFailure, Plan, State, Step, StepContext, StepError,
 };
 
 /// A workflow as a tool: it can be cached, guarded and scheduled like any other.
@@ -50,7 +49,7 @@ use toolpost_workflow::{
 pub struct WorkflowTool<O> {
     spec: ToolSpec,
     plan: Plan<Call, O>,
-    limit: Option<NonZeroUsize>,
+    limit: Option<usize>,
     on_failure: OnFailure,
 }
 
@@ -74,8 +73,13 @@ impl<O: IntoOutput + Clone + Sync + 'static> WorkflowTool<O> {
     }
 
     /// Runs at most so many steps of one call at once.
+    ///
+    /// # Panics
+    ///
+    /// When `steps` is zero.
     #[must_use]
-    pub const fn limit(mut self, steps: NonZeroUsize) -> Self {
+    pub const fn limit(mut self, steps: usize) -> Self {
+        assert!(0 < steps, "no step would ever start");
         self.limit = Some(steps);
         self
     }
@@ -317,10 +321,17 @@ fn end<O: IntoOutput + Clone + Sync + 'static>(report: Report<O>) -> Result<Outp
     }
 }
 
+/// A tool's error in that of a step, or in that of the last item of its list.
+fn failed(error: &StepError) -> Option<&Failed> {
+    let error = error.as_error();
+    let item = || error.downcast_ref::<ItemsFailed>()?.error().as_error().downcast_ref();
+    error.downcast_ref().or_else(item)
+}
+
 /// The tool error of a failed run, written for whoever has to act on it.
 fn explained(error: &RunError, tally: &str) -> ToolError {
     let failed = match error.cause() {
-        Some(Cause::Error(cause)) => cause.as_error().downcast_ref::<Failed>(),
+        Some(Cause::Error(cause)) => failed(cause),
         _ => None,
     };
     let why = match (failed, error.cause()) {
@@ -347,9 +358,11 @@ fn explained(error: &RunError, tally: &str) -> ToolError {
         (_, Some(Cause::Panicked(_))) => ErrorKind::Panicked,
         _ => ErrorKind::Failed,
     };
-    let step = error.step().unwrap_or_default();
-    let explained =
-        ToolError::with_kind(kind, format!("step `{step}`: {why}; {tally}")).with_source(error.clone());
+    let text = match error.step() {
+        Some(step) => format!("step `{step}`: {why}; {tally}"),
+        None => format!("{why}; {tally}"),
+    };
+    let explained = ToolError::with_kind(kind, text).with_source(error.clone());
     match failed.and_then(|failed| failed.error.retry_after()) {
         Some(wait) => explained.with_retry_after(wait),
         None => explained,

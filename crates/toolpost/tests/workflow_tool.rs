@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panic")]
 
 use std::error::Error;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -188,6 +187,45 @@ fn a_failed_step_says_which_and_keeps_what_a_caller_can_act_on() {
 }
 
 #[test]
+fn the_step_that_decided_is_named_and_judged_by_also_in_a_list() {
+    run(async {
+        let wait = Duration::from_secs(30);
+        let down = || ToolError::unavailable("weather is down").with_retry_after(wait);
+        let mut w = Workflow::<Call>::new("w");
+        let number = w.step("arguments").arguments::<Number>();
+        let ask = |n: Arc<Number>| Number { number: n.number };
+        let allowed = Policy::new().on_failure(OnFailure::Allow);
+        let weather: Handle<u64> = w.step("optional weather").policy(allowed).call_for(
+            Script::new("weather").fails(down()),
+            number,
+            ask,
+        );
+        let missing = Script::new("sales").fails(ToolError::new("no such table"));
+        let sales: Handle<u64> =
+            w.step("load sales").call_for(missing, (number, weather.optional()), move |(n, _)| ask(n));
+        let out = w.step("out").compute(sales, |n| Json(*n));
+        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let error = tool.call(Call::new(&Number { number: 1 }).unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), "step `load sales`: no such table; 1 of 4 steps succeeded");
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Failed, None));
+
+        let mut w = Workflow::<Call>::new("w");
+        let list = w.step("list").compute((), |()| vec![1_u64]);
+        let each = w.step("each").call_for_each::<u64, _, _, _>(
+            Each::new(1),
+            Script::new("weather").fails(down()),
+            list,
+            |n| Number { number: *n },
+        );
+        let out = w.step("sum").compute(each, |all| Json(all.len()));
+        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let error = tool.call(Call::new(&NoArgs {}).unwrap()).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Unavailable, Some(wait)));
+        assert!(error.to_string().contains("1 of 1 items failed"), "{error}");
+    });
+}
+
+#[test]
 fn failures_of_optional_steps_leave_a_partial_result() {
     run(async {
         let mut w = Workflow::<Call>::new("w");
@@ -211,11 +249,11 @@ fn a_tool_is_called_for_each_item() {
     run(async {
         let mut w = Workflow::<Call>::new("w");
         let list = w.step("list").compute((), |()| vec![1_u64, 2, 3]);
-        let each = Each::new(NonZeroUsize::new(2).unwrap());
+        let each = Each::new(2);
         let doubled =
             w.step("double").call_for_each::<u64, _, _, _>(each, double(), list, |n| Number { number: *n });
         let out = w.step("sum").compute(doubled, |all| Json(all.iter().flatten().sum::<u64>()));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap()).limit(NonZeroUsize::MIN);
+        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap()).limit(1);
         assert_eq!(tool.call(Call::new(&NoArgs {}).unwrap()).await.unwrap().structured(), Some("12"));
     });
 }

@@ -1,7 +1,6 @@
 //! `survey`: the other tools, put together. One call in place of a dozen, and one answer.
 
 use std::cmp::Reverse;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -18,7 +17,7 @@ use crate::tools::local;
 pub(crate) const FILES_HOT: usize = 12;
 
 /// How many of them are looked at at once.
-const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+const AT_ONCE: usize = 4;
 
 /// Lines of the README that are shown.
 pub(crate) const README_LINES: u64 = 12;

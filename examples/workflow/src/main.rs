@@ -8,7 +8,6 @@
     reason = "an example prints, and pretends to work"
 )]
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -67,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut w = Workflow::<Call>::new("offer");
     let part = w.step("arguments").arguments::<Part>();
     let ask = |part: std::sync::Arc<Part>| Part::clone(&part);
-    let tries = Retry::new(NonZeroU32::new(3).unwrap_or(NonZeroU32::MIN), Duration::from_millis(10));
+    let tries = Retry::new(3, Duration::from_millis(10));
     let in_stock: Handle<bool> = w.step("stock").call_for(stock(), part, ask);
     let cents: Handle<u64> = w.step("price").policy(Policy::new().retry(tries)).call_for(price(), part, ask);
     // A courtesy: the offer stands without it.

@@ -7,7 +7,6 @@
 )]
 
 use std::error::Error;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,8 +49,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     let reads = Policy::new().repeatable().time_limit(Duration::from_secs(1));
-    let tries = NonZeroU32::new(3).expect("three is not zero");
-    let at_once = NonZeroUsize::new(4).expect("four is not zero");
 
     let mut w = Workflow::<u64>::new("order");
     let order = w.input();
@@ -65,7 +62,7 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     });
     // One failure in five is tolerated: four prices are better than none.
     let prices = w.step("prices").policy(reads.clone()).each(
-        Each::new(at_once).tolerate_share(0.2),
+        Each::new(4).tolerate_share(0.2),
         items,
         |item| async move {
             sleep(Duration::from_millis(10)).await;
@@ -74,12 +71,13 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     );
     let total = w.step("total").compute(prices, |prices| prices.iter().flatten().sum::<u64>());
     // Not declared repeatable: its start is on disk before it begins, and nobody repeats it unasked.
-    let retry = Policy::new().retry(Retry::new(tries, Duration::from_millis(10)).jitter());
+    let retry = Policy::new().retry(Retry::new(3, Duration::from_millis(10)).jitter());
     let charged = w.step("charge").policy(retry).when(total, |total| 0 < *total).run_with(
         total,
         |step, _, total| async move {
             sleep(Duration::from_millis(100)).await;
-            Ok(format!("{} cents under the key `{}`", total, step.idempotency_key()))
+            let key = step.idempotency_key().ok_or("a run that charges needs a name")?;
+            Ok(format!("{total} cents under the key `{key}`"))
         },
     );
     // A courtesy: the order stands without it.

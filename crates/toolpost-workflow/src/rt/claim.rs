@@ -17,7 +17,8 @@ impl Claim {
     pub(super) fn take(journal: usize, run: &str) -> Option<Self> {
         let key = (journal, Arc::from(run));
         let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.insert(key.clone()).then_some(Self { key })
+        // Lazily: a claim that is made is given back when it is dropped.
+        claims.insert(key.clone()).then(|| Self { key })
     }
 }
 

@@ -1,21 +1,20 @@
 //! Drives a run: polls a ready step at once, and queues, spawns or waits only for what is not ready.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::journaling::{Act, Journaling};
+use super::journaling::{Act, Journaling, Recording};
 use super::now;
 use super::seats::{Limit, Seats};
 use super::start::{Listener, Shared};
+use super::task::{message, spawned};
 use crate::error::StepError;
 use crate::event::{Event, EventKind};
 use crate::plan::Inner;
@@ -23,7 +22,7 @@ use crate::pool::Pool;
 use crate::run::{Due, Run, Verdict};
 use crate::shape::StepId;
 use crate::state::{Cause, Failure};
-use crate::value::{Attempt, Beginning, Begun, Frame, INPUT, Value};
+use crate::value::{Beginning, Begun, Frame, INPUT, Value};
 
 /// Steps begun in one poll before the runtime gets its turn.
 const BUDGET: usize = 256;
@@ -57,6 +56,8 @@ pub(super) struct Driver {
     sleep: Option<Pin<Box<Sleep>>>,
     journaling: Option<Box<Journaling>>,
     listeners: Vec<Listener>,
+    /// When the last attempt of a step began, if there are listeners.
+    began: HashMap<StepId, Instant>,
     /// How many of the ended steps the listeners know.
     told: usize,
     control: Option<Arc<Shared>>,
@@ -68,18 +69,16 @@ impl Driver {
         input: Value,
         run: Run,
         limit: Option<Limit>,
-        journaling: Option<Box<Journaling>>,
+        recording: Option<Recording>,
         listeners: Vec<Listener>,
         control: Option<Arc<Shared>>,
     ) -> Self {
+        let name = recording.as_ref().map_or_else(|| Arc::from(""), |r| Arc::clone(&r.run));
         let rules = run.rules();
         let ticking =
             rules.timed || rules.deadline.is_some() || inner.shape.is_timed || !listeners.is_empty();
         Self {
-            given: Given {
-                input,
-                name: journaling.as_ref().map_or_else(|| Arc::from(""), |j| Arc::clone(&j.name)),
-            },
+            given: Given { input, name },
             inner,
             run,
             now: now(),
@@ -88,8 +87,9 @@ impl Driver {
             places: HashMap::new(),
             seats: limit.map(Seats::new),
             sleep: None,
-            journaling,
+            journaling: recording.map(|recording| Box::new(Journaling::new(recording))),
             listeners,
+            began: HashMap::new(),
             told: 0,
             control,
         }
@@ -97,27 +97,27 @@ impl Driver {
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.pool.register(context.waker());
-        if let Some(control) = self.control.clone() {
-            control.register(context.waker());
-            match control.paused.load(Ordering::Acquire) {
-                true => self.run.pause(),
-                false => self.run.resume(),
-            }
-        }
         self.now = now();
+        self.obey(context.waker());
         let mut budget = BUDGET;
         loop {
             if self.open(context).is_pending() {
-                return Poll::Pending;
+                self.pass_time(context);
+                if !self.run.is_finished() {
+                    match self.wait(context) {
+                        true => continue,
+                        false => return Poll::Pending,
+                    }
+                }
             }
             while let Some((step, result)) = self.pool.next_ended() {
                 self.tick();
                 self.settle(StepId(step), result);
             }
-            self.commit(context);
-            self.pass_time();
+            self.commit(context, false);
+            self.pass_time(context);
             self.start(context, &mut budget);
-            self.commit(context);
+            self.commit(context, true);
             self.announce();
             if self.run.is_finished() && self.journaling.as_ref().is_none_or(|j| j.is_idle()) {
                 self.finish();
@@ -133,13 +133,13 @@ impl Driver {
         }
     }
 
-    /// The run at its end, and the plan's output.
-    pub(super) fn into_parts(self) -> (Run, Option<Value>) {
-        let output = match self.inner.output {
-            INPUT => Some(self.given.input),
-            step => self.run.values().get(step as usize).cloned().flatten(),
+    /// The run at its end, the step that gives the plan's output, and that output.
+    pub(super) fn into_parts(self) -> (Run, Option<StepId>, Option<Value>) {
+        let (last, output) = match self.inner.output {
+            INPUT => (None, Some(self.given.input)),
+            step => (Some(StepId(step)), self.run.values().get(step as usize).cloned().flatten()),
         };
-        (self.run, output)
+        (self.run, last, output)
     }
 
     /// Drops what is under way, and cancels the rest.
@@ -147,6 +147,25 @@ impl Driver {
         self.drop_attempts();
         self.run.cancel(&Cause::Dropped, self.now);
         self.finish();
+    }
+
+    /// Does what the control says.
+    fn obey(&mut self, waker: &Waker) {
+        let Some(control) = &self.control else { return };
+        control.register(waker);
+        match control.paused.load(Ordering::Acquire) {
+            true => self.run.pause(),
+            false => self.run.resume(),
+        }
+        if control.cancelled.load(Ordering::Acquire) && !self.run.is_finished() {
+            self.run.cancel(&Cause::Cancelled, self.now);
+            self.drop_attempts();
+            if let Some(journaling) = &mut self.journaling
+                && journaling.is_opening()
+            {
+                journaling.abandon();
+            }
+        }
     }
 
     /// Begins ready steps until there are none, or no seats, or the budget is spent.
@@ -174,6 +193,7 @@ impl Driver {
         if !self.listeners.is_empty() {
             let name = Arc::clone(&self.inner.shape.names[step.index()]);
             self.announce();
+            self.began.insert(step, self.now);
             self.tell(EventKind::Started { step, name, attempt });
         }
         if attempt == 1
@@ -241,22 +261,33 @@ impl Driver {
             return self.succeed(step, value);
         }
         match result {
-            Ok(Ok(value)) => {
-                let codec = self.inner.works[step.index()].codec.clone();
-                let bytes = codec.map(|codec| {
-                    let mut bytes = Vec::new();
-                    (codec.encode)(&value, &mut bytes);
-                    bytes
-                });
-                self.run.land(step);
-                // Durable before anything that depends on it begins: `succeed` follows the commit.
-                if let Some(journaling) = &mut self.journaling {
-                    journaling.succeeded(step, bytes, value);
+            Ok(Ok(value)) => match self.encode(step, &value) {
+                Ok(bytes) => {
+                    self.run.land(step);
+                    // Durable before anything that depends on it begins: `succeed` follows the commit.
+                    if let Some(journaling) = &mut self.journaling {
+                        journaling.succeeded(step, bytes, value);
+                    }
                 }
-            }
+                Err(panic) => {
+                    let text = format!("recording its value: {}", message(&*panic));
+                    self.fail(step, Failure::Panicked(text.into()));
+                }
+            },
             Ok(Err(error)) => self.fail(step, Failure::Error(error)),
             Err(panic) => self.fail(step, Failure::Panicked(message(&*panic))),
         }
+    }
+
+    /// The value as it is recorded, if it is.
+    fn encode(&self, step: StepId, value: &Value) -> std::thread::Result<Option<Vec<u8>>> {
+        let Some(codec) = &self.inner.works[step.index()].codec else { return Ok(None) };
+        let encode = || {
+            let mut bytes = Vec::new();
+            (codec.encode)(value, &mut bytes);
+            bytes
+        };
+        catch_unwind(AssertUnwindSafe(encode)).map(Some)
     }
 
     fn succeed(&mut self, step: StepId, value: Value) {
@@ -274,7 +305,9 @@ impl Driver {
     fn follow(&mut self, step: StepId, verdict: Verdict) {
         if let Some(journaling) = &mut self.journaling {
             match verdict {
+                // Nor has it failed for good where only the deadline was too near for another attempt.
                 Verdict::Retry(_) => journaling.retrying(step),
+                Verdict::Failed | Verdict::Stopped if self.run.was_late() => journaling.retrying(step),
                 Verdict::Failed | Verdict::Stopped => {
                     journaling.failed(step, self.run.cause(step).map(Cause::to_string).unwrap_or_default());
                 }
@@ -283,7 +316,8 @@ impl Driver {
         match verdict {
             Verdict::Retry(at) => {
                 let name = Arc::clone(&self.inner.shape.names[step.index()]);
-                self.tell(EventKind::Retrying { step, name, at });
+                let cause = self.run.cause(step).cloned().unwrap_or(Cause::OutcomeUnknown);
+                self.tell(EventKind::Retrying { step, name, at, cause });
             }
             Verdict::Stopped => self.drop_attempts(),
             Verdict::Failed => {}
@@ -323,8 +357,8 @@ impl Driver {
         let opened = journaling.open(context, &self.inner, &mut self.run, self.now);
         self.journaling = Some(journaling);
         match opened {
-            Poll::Ready(Err(error)) => {
-                self.run.cancel(&Cause::Journal(error), self.now);
+            Poll::Ready(Err(cause)) => {
+                self.run.cancel(&cause, self.now);
                 Poll::Ready(())
             }
             Poll::Ready(Ok(())) => Poll::Ready(()),
@@ -332,11 +366,15 @@ impl Driver {
         }
     }
 
-    /// Does what waited for the journal.
-    fn commit(&mut self, context: &mut Context<'_>) {
+    /// Writes what is due, and does what waited for that.
+    fn commit(&mut self, context: &mut Context<'_>, gives_way: bool) {
         loop {
             let Some(journaling) = &mut self.journaling else { return };
-            match journaling.commit(context, self.run.is_finished()) {
+            let last = self.run.is_finished();
+            if last {
+                journaling.close(&self.run);
+            }
+            match journaling.commit(context, gives_way, last) {
                 Poll::Ready(Some(Ok(acts))) => {
                     self.tick();
                     for act in acts {
@@ -355,7 +393,7 @@ impl Driver {
         }
     }
 
-    fn pass_time(&mut self) {
+    fn pass_time(&mut self, context: &mut Context<'_>) {
         if !self.ticking {
             return;
         }
@@ -371,6 +409,15 @@ impl Driver {
                 Due::Deadline => self.drop_attempts(),
             }
         }
+        if self.run.is_finished() && self.run.rules().deadline.is_some_and(|deadline| deadline <= self.now) {
+            // The journal is handed what is known, and not waited for: it may hang.
+            self.commit(context, true);
+            if let Some(journaling) = &mut self.journaling
+                && !journaling.is_idle()
+            {
+                journaling.abandon();
+            }
+        }
     }
 
     /// Waits for the next time something is due; `true` if that is now.
@@ -378,7 +425,11 @@ impl Driver {
         if !self.ticking {
             return false;
         }
-        let Some(at) = self.run.next_wake() else {
+        let next = match self.run.is_finished() {
+            true => self.run.rules().deadline,
+            false => self.run.next_wake(),
+        };
+        let Some(at) = next else {
             self.sleep = None;
             return false;
         };
@@ -418,7 +469,9 @@ impl Driver {
         while let Some(&step) = self.run.ended().get(self.told) {
             self.told += 1;
             let name = Arc::clone(&self.inner.shape.names[step.index()]);
-            self.tell(EventKind::Ended { step, name, state: self.run.state(step) });
+            let cause = self.run.cause(step).cloned();
+            let took = self.began.remove(&step).map(|began| self.now.saturating_duration_since(began));
+            self.tell(EventKind::Ended { step, name, state: self.run.state(step), cause, took });
         }
     }
 
@@ -441,34 +494,5 @@ impl Driver {
         if let Some(outcome) = self.run.outcome() {
             self.tell(EventKind::Finished(outcome));
         }
-    }
-}
-
-/// A task of its own, aborted when this future is dropped.
-fn spawned(attempt: Attempt) -> impl Future<Output = Result<Value, StepError>> + Send + 'static {
-    struct Task(tokio::task::JoinHandle<Result<Value, StepError>>);
-    impl Drop for Task {
-        fn drop(&mut self) {
-            self.0.abort();
-        }
-    }
-    #[expect(clippy::disallowed_methods, reason = "the step's policy asks for a task; the future owns it")]
-    let mut task = Task(tokio::task::spawn(attempt));
-    async move {
-        match (&mut task.0).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(StepError::from(error)),
-            },
-        }
-    }
-}
-
-fn message(panic: &(dyn Any + Send)) -> Arc<str> {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => Arc::from(*text),
-        (_, Some(text)) => Arc::from(&**text),
-        _ => Arc::from("no message"),
     }
 }

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::claim::Claim;
+use super::compact::{compact, read};
 use super::file_error::JournalError;
-use super::frames::{Frames, Judged, MAGIC, payload, scan};
+use super::frames::{Frames, Judged, MAGIC, scan};
 use super::index::{Index, RecordedRun};
 use super::view::decode;
 use crate::journal::{Entry, Journal};
@@ -404,31 +405,15 @@ impl Shared {
             }
             (state.index.clone(), Arc::clone(&state.reader))
         };
-        let path = beside(&self.path, "compacting");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let written = copy(&index, &reader, &mut file).and_then(|index| {
-            file.sync_all()?;
-            let end = file.seek(SeekFrom::End(0))?;
-            let reader = File::open(&path)?;
-            fs::rename(&path, &self.path)?;
-            Ok((index, end, reader))
-        });
-        let (index, end, reader) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                drop(file);
-                let _ = fs::remove_file(&path);
-                return Err(error);
-            }
-        };
-        let before = std::mem::replace(&mut writer.end, end);
-        writer.file = file;
+        let new = compact(&index, &reader, &beside(&self.path, "compacting"), &self.path)?;
+        let saved = writer.end.saturating_sub(new.end);
+        (writer.file, writer.end) = (new.file, new.end);
         let mut state = self.lock();
-        (state.index, state.reader) = (index, Arc::new(Mutex::new(reader)));
+        (state.index, state.reader) = (new.index, Arc::new(Mutex::new(new.reader)));
         drop(state);
         // Entries that go into the new file must not be lost because a crash brings the old one back.
         sync_directory(&self.path).inspect_err(|error| self.fail(error))?;
-        Ok(before.saturating_sub(end))
+        Ok(saved)
     }
 
     /// Writes what is queued, and lets others open the file. A writer that comes later finds nothing to do.
@@ -462,40 +447,6 @@ impl Writer {
         self.end += bytes.len() as u64;
         Ok(at)
     }
-}
-
-/// Copies what the index knows, run by run; where it lies then.
-fn copy(index: &Index, reader: &Mutex<File>, file: &mut File) -> io::Result<Index> {
-    let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut out = io::BufWriter::new(file);
-    out.write_all(MAGIC)?;
-    let (mut moved, mut end) = (Index::default(), MAGIC.len());
-    for (_, lines) in index.runs() {
-        for &(at, length) in &lines.ranges {
-            let bytes = read(&mut reader, at, length)?;
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let damaged = || {
-                    let offset = at + (bytes.len() - rest.len()) as u64;
-                    io::Error::new(io::ErrorKind::InvalidData, format!("damaged at byte {offset}"))
-                };
-                let (payload, size) = payload(rest).ok_or_else(damaged)?;
-                moved.read(end, size, payload);
-                end += size;
-                rest = &rest[size..];
-            }
-            out.write_all(&bytes)?;
-        }
-    }
-    out.flush()?;
-    Ok(moved)
-}
-
-fn read(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn error((kind, text): &Failed) -> io::Error {

@@ -1,20 +1,23 @@
 //! A run's side of its journal: what is still to be written, and what waits for that.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::claim::Claim;
+use super::task::message;
 use crate::error::StepError;
 use crate::journal::{Entry, Journal};
 use crate::plan::Inner;
 use crate::policy::OnUnknown;
 use crate::run::Run;
 use crate::shape::StepId;
-use crate::state::Past;
+use crate::state::{Cause, Past};
 use crate::value::Value;
 
 pub(super) type Ask = Box<dyn FnMut(&str) -> OnUnknown + Send>;
@@ -25,42 +28,95 @@ pub(super) enum Act {
     Succeed(StepId, Value),
 }
 
+/// How a run uses its journal.
+pub(super) struct Recording {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) run: Arc<str>,
+    pub(super) ask: Option<Ask>,
+    /// Whether what failed runs again.
+    pub(super) again: bool,
+    /// A digest of the input.
+    pub(super) input: Option<u64>,
+}
+
 pub(super) struct Journaling {
-    pub(super) name: Arc<str>,
-    journal: Arc<dyn Journal>,
-    ask: Option<Ask>,
-    loading: Option<Loading>,
+    with: Recording,
+    claim: Option<Claim>,
+    opening: Opening,
     queue: Vec<Entry>,
+    /// Whether something in `queue` is written before the run gives way, though nothing waits for it.
+    pressing: bool,
+    /// Whether the record says that the run has ended.
+    closed: bool,
     /// What the entries in `queue` hold up. Without any, they wait for company, or for the run's end.
     acts: Vec<Act>,
     flight: Option<(Appending, Vec<Act>)>,
 }
 
+enum Opening {
+    Due,
+    Loading(Loading),
+    Done,
+}
+
 type Loading = Pin<Box<dyn Future<Output = io::Result<Vec<Entry>>> + Send>>;
 type Appending = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
+/// What the record says of a step.
+#[derive(Default)]
+struct Known {
+    /// Whether an attempt began of whose end nothing is known.
+    started: bool,
+    /// Attempts known to have failed.
+    failed: u32,
+    end: Option<End>,
+}
+
+enum End {
+    Succeeded(Option<Vec<u8>>),
+    Failed(String),
+    Skipped,
+}
+
 impl Journaling {
-    pub(super) fn new(journal: Arc<dyn Journal>, run: &str, ask: Option<Ask>) -> Self {
-        let name: Arc<str> = run.into();
-        let (from, wanted) = (Arc::clone(&journal), Arc::clone(&name));
-        let loading: Loading = Box::pin(async move { from.load(&wanted).await });
-        Self { name, journal, ask, loading: Some(loading), queue: Vec::new(), acts: Vec::new(), flight: None }
+    pub(super) const fn new(with: Recording) -> Self {
+        Self {
+            with,
+            claim: None,
+            opening: Opening::Due,
+            queue: Vec::new(),
+            pressing: false,
+            closed: false,
+            acts: Vec::new(),
+            flight: None,
+        }
     }
 
-    /// Loads the record, once, and puts the run where it was.
+    /// Takes the run's name, loads the record, once, and puts the run where it was. What goes wrong here
+    /// ends the run before its first step.
     pub(super) fn open(
         &mut self,
         context: &mut Context<'_>,
         inner: &Inner,
         run: &mut Run,
         now: Instant,
-    ) -> Poll<Result<(), StepError>> {
-        let Some(loading) = &mut self.loading else { return Poll::Ready(Ok(())) };
+    ) -> Poll<Result<(), Cause>> {
+        if matches!(self.opening, Opening::Due) {
+            self.opening = Opening::Done;
+            let (journal, name) = (Arc::clone(&self.with.journal), Arc::clone(&self.with.run));
+            let identity = catch_unwind(AssertUnwindSafe(|| journal.identity()));
+            self.claim = identity.ok().and_then(|identity| Claim::take(identity, &name));
+            if self.claim.is_none() {
+                return Poll::Ready(Err(refused(format!("run `{name}` is under way already"))));
+            }
+            self.opening = Opening::Loading(guarded(async move { journal.load(&name).await }));
+        }
+        let Opening::Loading(loading) = &mut self.opening else { return Poll::Ready(Ok(())) };
         let loaded = std::task::ready!(loading.as_mut().poll(context));
-        self.loading = None;
+        self.opening = Opening::Done;
         Poll::Ready(match loaded {
             Ok(entries) => self.restore(entries, inner, run, now),
-            Err(error) => Err(StepError::from(error)),
+            Err(error) => Err(Cause::Journal(StepError::from(error))),
         })
     }
 
@@ -79,15 +135,27 @@ impl Journaling {
     }
 
     pub(super) fn retrying(&mut self, step: StepId) {
-        self.queue.push(Entry::Retrying { step });
+        self.press(Entry::Retrying { step });
     }
 
     pub(super) fn failed(&mut self, step: StepId, error: String) {
-        self.queue.push(Entry::Failed { step, error });
+        self.press(Entry::Failed { step, error });
     }
 
     pub(super) fn skipped(&mut self, step: StepId) {
-        self.queue.push(Entry::Skipped { step });
+        self.press(Entry::Skipped { step });
+    }
+
+    /// Notes that the run has ended, unless something is left to do, or the record says so already.
+    pub(super) fn close(&mut self, run: &Run) {
+        if !self.closed
+            && self.claim.is_some()
+            && run.is_settled()
+            && let Some(outcome) = run.outcome()
+        {
+            self.closed = true;
+            self.queue.push(Entry::Ended { outcome });
+        }
     }
 
     /// Nothing shall follow from what is written.
@@ -98,24 +166,44 @@ impl Journaling {
         }
     }
 
+    /// Waits for the journal no longer.
+    pub(super) fn abandon(&mut self) {
+        if let Opening::Loading(loading) = std::mem::replace(&mut self.opening, Opening::Done) {
+            discard(loading);
+        }
+        self.queue.clear();
+        self.acts.clear();
+        if let Some((appending, _)) = self.flight.take() {
+            discard(appending);
+        }
+    }
+
+    pub(super) const fn is_opening(&self) -> bool {
+        !matches!(self.opening, Opening::Done)
+    }
+
     pub(super) const fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.queue.is_empty()
+        self.flight.is_none() && self.queue.is_empty() && !matches!(self.opening, Opening::Loading(_))
     }
 
     /// Writes what is queued, one batch at a time: `Some` with what a finished batch held up, `None`
-    /// when there is nothing to write.
+    /// when there is nothing to write. What holds nothing up waits for the run's end if it is not
+    /// pressing, and until the run gives way if it is.
     pub(super) fn commit(
         &mut self,
         context: &mut Context<'_>,
+        gives_way: bool,
         last: bool,
     ) -> Poll<Option<io::Result<Vec<Act>>>> {
         if self.flight.is_none() {
-            if self.queue.is_empty() || (self.acts.is_empty() && !last) {
+            let due = !self.acts.is_empty() || last || (gives_way && self.pressing);
+            if self.queue.is_empty() || !due {
                 return Poll::Ready(None);
             }
-            let (journal, run) = (Arc::clone(&self.journal), Arc::clone(&self.name));
+            self.pressing = false;
+            let (journal, run) = (Arc::clone(&self.with.journal), Arc::clone(&self.with.run));
             let entries = std::mem::take(&mut self.queue);
-            let appending: Appending = Box::pin(async move { journal.append(&run, &entries).await });
+            let appending = guarded(async move { journal.append(&run, &entries).await });
             self.flight = Some((appending, std::mem::take(&mut self.acts)));
         }
         let Some((appending, acts)) = &mut self.flight else { return Poll::Ready(None) };
@@ -126,8 +214,14 @@ impl Journaling {
             // What a broken journal was told stays unwritten: the next life of the run finds the gap.
             self.queue.clear();
             self.acts.clear();
+            self.closed = true;
         }
         Poll::Ready(Some(result.map(|()| acts)))
+    }
+
+    fn press(&mut self, entry: Entry) {
+        self.queue.push(entry);
+        self.pressing = true;
     }
 
     fn restore(
@@ -136,81 +230,75 @@ impl Journaling {
         inner: &Inner,
         run: &mut Run,
         now: Instant,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), Cause> {
         let shape = &inner.shape;
         if let Some(step) = shape
             .steps()
             .find(|step| inner.works[step.index()].codec.is_none() && !shape.policy(step.0).is_repeatable())
         {
             let name = shape.step_name(step);
-            return Err(StepError::message(format!(
+            return Err(refused(format!(
                 "step `{name}` is not repeatable, so its value must be recorded, and the plan does not say how"
             )));
         }
         let mut entries = entries.into_iter();
         match entries.next() {
             None => {
-                self.queue.push(Entry::Opened { version: shape.version(), plan: String::new(), input: None });
+                let (version, input) = (shape.version(), self.with.input);
+                self.queue.push(Entry::Opened { version, plan: inner.shape.title(), input });
                 return Ok(());
             }
-            Some(Entry::Opened { version, .. }) if version == shape.version() => {}
+            Some(Entry::Opened { version, plan, input }) => {
+                self.same_plan(version, &plan, inner)?;
+                if let (Some(then), Some(now)) = (input, self.with.input)
+                    && then != now
+                {
+                    return Err(refused(format!("run `{}` began with another input", self.with.run)));
+                }
+            }
             Some(_) => {
-                return Err(StepError::message(format!(
-                    "run `{}` began with another version of the plan",
-                    self.name
-                )));
+                return Err(refused(format!("the record of run `{}` has no beginning", self.with.run)));
             }
         }
-        // Steps started and not ended, and how many of their attempts are known to have failed.
-        let mut open: BTreeMap<StepId, (bool, u32)> = BTreeMap::new();
+        let (mut known, order) = self.read(entries, shape.len())?;
+        if self.with.again {
+            for (&step, known) in &mut known {
+                if matches!(known.end, Some(End::Failed(_))) {
+                    *known = Known::default();
+                    self.press(Entry::Cleared { step });
+                    self.closed = false;
+                }
+            }
+        }
         // Repeatable steps that succeeded, and whose values nobody kept.
         let mut valueless: Vec<(StepId, u32)> = Vec::new();
-        for entry in entries {
-            let (step, past) = match entry {
-                Entry::Opened { .. } | Entry::Cleared { .. } | Entry::Ended { .. } => continue,
-                Entry::Started { step } => {
-                    open.entry(step).or_default().0 = true;
+        for step in order {
+            let Some(known) = known.get_mut(&step) else { continue };
+            let past = match known.end.take() {
+                Some(End::Succeeded(None)) => {
+                    valueless.push((step, known.failed));
                     continue;
                 }
-                Entry::Retrying { step } => {
-                    let known = open.entry(step).or_default();
-                    *known = (false, known.1 + 1);
-                    continue;
+                Some(End::Succeeded(Some(bytes))) => {
+                    run.keep(step, decoded(inner, step, &bytes)?);
+                    Past::Succeeded
                 }
-                Entry::Succeeded { step, value: None } if step.index() < shape.len() => {
-                    valueless.push((step, open.remove(&step).unwrap_or_default().1));
-                    continue;
-                }
-                Entry::Succeeded { step, value } => {
-                    let bytes = value.unwrap_or_default();
-                    let codec = inner.works.get(step.index()).and_then(|work| work.codec.as_ref());
-                    let Some(value) = codec.and_then(|codec| (codec.decode)(&bytes)) else {
-                        return Err(StepError::message(format!(
-                            "the recorded value of step {} is unreadable",
-                            step.0
-                        )));
-                    };
-                    run.keep(step, value);
-                    (step, Past::Succeeded)
-                }
-                Entry::Failed { step, error } => (step, Past::Failed(StepError::message(error))),
-                Entry::Skipped { step } => (step, Past::Skipped),
+                Some(End::Failed(error)) => Past::Failed(StepError::message(error)),
+                Some(End::Skipped) => Past::Skipped,
+                None => continue,
             };
-            if shape.len() <= step.index() {
-                return Err(StepError::message(format!("the plan has no step {}", step.0)));
-            }
-            let failed = open.remove(&step).unwrap_or_default().1;
-            run.restore(step, past, failed, now);
+            known.started = false;
+            run.restore(step, past, known.failed, now);
         }
-        for (step, (started, failed)) in open {
-            if shape.len() <= step.index() {
-                return Err(StepError::message(format!("the plan has no step {}", step.0)));
+        for (step, known) in known {
+            if valueless.iter().any(|(of, _)| *of == step) {
+                continue;
             }
-            let past = match started && !shape.policy(step.0).is_repeatable() {
-                true => self.unknown(step, inner),
+            let past = match known.started && !shape.policy(step.0).is_repeatable() {
+                true => self.unknown(step, inner)?,
                 false => Past::Missing,
             };
-            run.restore(step, past, failed, now);
+            run.restore(step, past, known.failed, now);
         }
         // They run again only where somebody still needs the value; the last first, so that what only
         // such a step needed is not needed either.
@@ -222,19 +310,122 @@ impl Journaling {
         Ok(())
     }
 
+    fn same_plan(&self, version: u128, plan: &str, inner: &Inner) -> Result<(), Cause> {
+        let shape = &inner.shape;
+        if version == shape.version() {
+            return Ok(());
+        }
+        let (run, mine) = (&self.with.run, shape.title());
+        let change = match plan {
+            "" => "the plan is another".to_owned(),
+            plan if plan == mine => format!(
+                "both are {mine}, but the steps have other names, other needs, or others are repeatable"
+            ),
+            plan => format!("it was {plan}, and is {mine}"),
+        };
+        Err(refused(format!("run `{run}` began with another version of the plan: {change}")))
+    }
+
+    /// What the record says of each step, and the steps in the order of their ends.
+    fn read(
+        &mut self,
+        entries: impl Iterator<Item = Entry>,
+        steps: usize,
+    ) -> Result<(BTreeMap<StepId, Known>, Vec<StepId>), Cause> {
+        let mut known: BTreeMap<StepId, Known> = BTreeMap::new();
+        let mut order = Vec::new();
+        for entry in entries {
+            let (step, end) = match entry {
+                Entry::Opened { .. } => continue,
+                Entry::Ended { .. } => {
+                    self.closed = true;
+                    continue;
+                }
+                Entry::Started { step } | Entry::Retrying { step } | Entry::Cleared { step } => (step, None),
+                Entry::Succeeded { step, ref value } => (step, Some(End::Succeeded(value.clone()))),
+                Entry::Failed { step, ref error } => (step, Some(End::Failed(error.clone()))),
+                Entry::Skipped { step } => (step, Some(End::Skipped)),
+            };
+            self.closed = false;
+            if steps <= step.index() {
+                return Err(refused(format!("the plan has no step {}", step.0)));
+            }
+            let known = known.entry(step).or_default();
+            match entry {
+                Entry::Cleared { .. } => *known = Known::default(),
+                Entry::Retrying { .. } => (known.started, known.failed) = (false, known.failed + 1),
+                Entry::Started { .. } => known.started = true,
+                _ if known.end.is_none() => {
+                    known.end = end;
+                    order.push(step);
+                }
+                _ => {}
+            }
+        }
+        Ok((known, order))
+    }
+
     /// Decides about a step that was started and never heard of again.
-    fn unknown(&mut self, step: StepId, inner: &Inner) -> Past {
-        let rule = match (inner.shape.policy(step.0).unknown_rule(), &mut self.ask) {
-            (OnUnknown::Ask, Some(ask)) => ask(inner.shape.step_name(step)),
+    fn unknown(&mut self, step: StepId, inner: &Inner) -> Result<Past, Cause> {
+        let name = inner.shape.step_name(step);
+        let rule = match (inner.shape.policy(step.0).unknown_rule(), &mut self.with.ask) {
+            (OnUnknown::Ask, Some(ask)) => catch_unwind(AssertUnwindSafe(|| ask(name))).map_err(|panic| {
+                refused(format!("who was asked about step `{name}` panicked: {}", message(&*panic)))
+            })?,
             (rule, _) => rule,
         };
-        match rule {
+        Ok(match rule {
             OnUnknown::Ask => Past::Unknown,
             OnUnknown::Retry => Past::Missing,
             OnUnknown::GiveUp => {
                 self.failed(step, "its outcome is unknown, and it was given up".to_owned());
                 Past::GivenUp
             }
-        }
+        })
     }
+}
+
+impl Drop for Journaling {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+/// A value as it was recorded.
+fn decoded(inner: &Inner, step: StepId, bytes: &[u8]) -> Result<Value, Cause> {
+    let name = inner.shape.step_name(step);
+    let Some(codec) = &inner.works[step.index()].codec else {
+        return Err(refused(format!(
+            "step `{name}` has a recorded value, and the plan does not say how to read it"
+        )));
+    };
+    match catch_unwind(AssertUnwindSafe(|| (codec.decode)(bytes))) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(refused(format!("the recorded value of step `{name}` is unreadable"))),
+        Err(panic) => Err(refused(format!(
+            "reading the recorded value of step `{name}` panicked: {}",
+            message(&*panic)
+        ))),
+    }
+}
+
+fn refused(text: String) -> Cause {
+    Cause::Refused(StepError::message(text))
+}
+
+/// What a journal answers; its panic is an error.
+fn guarded<T: Send + 'static>(
+    answer: impl Future<Output = io::Result<T>> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = io::Result<T>> + Send>> {
+    let mut answer = Box::pin(answer);
+    Box::pin(poll_fn(move |context| {
+        catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))).unwrap_or_else(|panic| {
+            Poll::Ready(Err(io::Error::other(format!("the journal panicked: {}", message(&*panic)))))
+        })
+    }))
+}
+
+/// Drops it. A panic of its drop goes no further.
+fn discard<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }

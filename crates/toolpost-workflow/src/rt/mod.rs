@@ -1,6 +1,7 @@
 //! Runs plans on tokio: the one part that reads a clock, waits, and spawns.
 
 mod claim;
+mod compact;
 mod driver;
 mod file;
 mod file_error;
@@ -10,6 +11,7 @@ mod journaling;
 mod report;
 mod seats;
 mod start;
+mod task;
 mod view;
 
 pub use file::{Durability, FileJournal};

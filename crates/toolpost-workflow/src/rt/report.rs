@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use crate::needs::Handle;
+use crate::policy::OnFailure;
 use crate::run::Run;
 use crate::shape::StepId;
 use crate::state::{Cause, Outcome, State};
@@ -15,14 +16,16 @@ use crate::value::Value;
 /// How a run ended: its state at the end, and every value that was computed on the way.
 pub struct Report<O> {
     run: Run,
+    /// The step that gives the output, unless the input is the output.
+    last: Option<StepId>,
     output: Option<Value>,
     types: PhantomData<fn() -> O>,
 }
 
 impl<O: Send + Sync + 'static> Report<O> {
     pub(super) fn new(driver: Driver) -> Self {
-        let (run, output) = driver.into_parts();
-        Self { run, output, types: PhantomData }
+        let (run, last, output) = driver.into_parts();
+        Self { run, last, output, types: PhantomData }
     }
 
     /// How the run ended.
@@ -64,7 +67,7 @@ impl<O: Send + Sync + 'static> Report<O> {
     pub fn into_result(self) -> Result<Arc<O>, RunError> {
         match (self.outcome(), self.output()) {
             (Outcome::Succeeded, Some(output)) => Ok(output),
-            (outcome, _) => Err(RunError::new(outcome, &self.run)),
+            (outcome, _) => Err(RunError::new(outcome, &self.run, self.last)),
         }
     }
 }
@@ -78,7 +81,9 @@ impl<O> fmt::Debug for Report<O> {
     }
 }
 
-/// Why a run has no output: the first step that failed, and its cause.
+/// Why a run has no output: the step that decided it, and its cause.
+///
+/// Its text includes that of the step's error, which is also its [source](Error::source).
 #[derive(Clone, Debug)]
 pub struct RunError {
     outcome: Outcome,
@@ -88,19 +93,39 @@ pub struct RunError {
 }
 
 impl RunError {
-    fn new(outcome: Outcome, run: &Run) -> Self {
-        let wanted = match outcome {
-            Outcome::Failed => State::Failed,
-            Outcome::Cancelled => State::Cancelled,
-            Outcome::Unknown => State::Unknown,
-            Outcome::Succeeded => State::Skipped,
+    fn new(outcome: Outcome, run: &Run, output: Option<StepId>) -> Self {
+        let first =
+            |decides: &dyn Fn(StepId) -> bool| run.ended().iter().copied().find(|&step| decides(step));
+        let (step, cause) = match outcome {
+            // A failure that is allowed decides nothing.
+            Outcome::Failed => {
+                let decides =
+                    |step| run.state(step) == State::Failed && run.failure_rule(step) != OnFailure::Allow;
+                let step = first(&decides);
+                (step, step.and_then(|step| run.cause(step)))
+            }
+            Outcome::Unknown => {
+                let step = first(&|step| run.state(step) == State::Unknown);
+                (step, step.and_then(|step| run.cause(step)))
+            }
+            // What ended the run is about no step; a deadline is about those it cut off.
+            Outcome::Cancelled => {
+                let cause =
+                    first(&|step| run.state(step) == State::Cancelled).and_then(|step| run.cause(step));
+                let cut = first(&|step| run.state(step) == State::Cancelled && 0 < run.attempts(step));
+                (cut.filter(|_| matches!(cause, Some(Cause::Deadline))), cause)
+            }
+            // The output was skipped: back to where that began.
+            Outcome::Succeeded => match output.and_then(|output| run.causes(output).last()) {
+                Some((step, cause)) => (Some(step), Some(cause)),
+                None => (output, None),
+            },
         };
-        let step = run.ended().iter().copied().find(|&step| run.state(step) == wanted);
         Self {
             outcome,
             plan: Arc::clone(&run.shape().name),
             step: step.map(|step| (step, Arc::clone(&run.shape().names[step.index()]))),
-            cause: step.and_then(|step| run.cause(step).cloned()),
+            cause: cause.cloned(),
         }
     }
 
@@ -110,7 +135,8 @@ impl RunError {
         self.outcome
     }
 
-    /// The name of the step that decided it.
+    /// The name of the step that decided it; of a run that its deadline ended, a step that was cut off.
+    /// None if it was no step: the run was refused, dropped or cancelled, or its journal failed.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.step.as_ref().map(|(_, name)| &**name)
@@ -127,10 +153,11 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, .. } = self;
         match (&self.step, &self.cause) {
-            (Some((_, step)), Some(Cause::Error(_))) => {
-                write!(f, "step `{step}` of workflow `{plan}` failed")
+            (Some((_, step)), Some(cause @ Cause::Error(_))) => {
+                write!(f, "step `{step}` of workflow `{plan}` failed: {cause}")
             }
             (Some((_, step)), Some(cause)) => write!(f, "step `{step}` of workflow `{plan}`: {cause}"),
+            (None, Some(cause)) => write!(f, "workflow `{plan}`: {cause}"),
             _ => write!(f, "workflow `{plan}` did not succeed"),
         }
     }
@@ -139,7 +166,9 @@ impl fmt::Display for RunError {
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
-            Some(Cause::Error(error) | Cause::Journal(error)) => Some(error.as_error()),
+            Some(Cause::Error(error) | Cause::Journal(error) | Cause::Refused(error)) => {
+                Some(error.as_error())
+            }
             _ => None,
         }
     }

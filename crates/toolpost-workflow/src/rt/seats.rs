@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,9 +18,14 @@ pub struct Limit {
 
 impl Limit {
     /// At most so many steps at once, over all runs that share a clone of this limit.
+    ///
+    /// # Panics
+    ///
+    /// When `steps` is zero.
     #[must_use]
-    pub fn new(steps: NonZeroUsize) -> Self {
-        Self { seats: Arc::new(Semaphore::new(steps.get().min(Semaphore::MAX_PERMITS))) }
+    pub fn new(steps: usize) -> Self {
+        assert!(0 < steps, "no step would ever start");
+        Self { seats: Arc::new(Semaphore::new(steps.min(Semaphore::MAX_PERMITS))) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -13,13 +14,14 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::driver::Driver;
-use super::journaling::{Ask, Journaling};
+use super::journaling::{Ask, Recording};
 use super::report::Report;
 use super::seats::Limit;
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::policy::{OnFailure, OnUnknown};
+use crate::record::{Record, digest};
 use crate::rules::Rules;
 use crate::run::Run;
 use crate::state::Progress;
@@ -34,9 +36,12 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
             plan: self.clone(),
             input,
             rules: Rules::default(),
+            seed: None,
             limit: None,
-            journal: None,
+            recording: None,
             ask: None,
+            again: false,
+            digest: None,
             listeners: Vec::new(),
             control: None,
         }
@@ -58,27 +63,40 @@ pub struct Start<I, O> {
     plan: Plan<I, O>,
     input: I,
     rules: Rules,
+    seed: Option<u64>,
     limit: Option<Limit>,
-    journal: Option<(Arc<dyn Journal>, String)>,
+    recording: Option<(Arc<dyn Journal>, Arc<str>)>,
     ask: Option<Ask>,
+    again: bool,
+    /// Of the input.
+    digest: Option<u64>,
     listeners: Vec<Listener>,
     control: Option<Arc<Shared>>,
 }
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     /// At most so many steps of this run at once; no limit if never said.
-    pub const fn limit(mut self, steps: NonZeroUsize) -> Self {
-        self.rules.limit = Some(steps);
+    ///
+    /// # Panics
+    ///
+    /// When `steps` is zero.
+    pub const fn limit(mut self, steps: usize) -> Self {
+        self.rules.limit = Some(NonZeroUsize::new(steps).expect("no step would ever start"));
         self
     }
 
     /// Takes a seat of a limit that other runs share for every step.
+    ///
+    /// A step that itself awaits a run which shares this limit holds a seat while it waits for one: enough
+    /// of them at once wait for each other for ever. Give nested runs a limit of their own.
     pub fn share(mut self, limit: &Limit) -> Self {
         self.limit = Some(limit.clone());
         self
     }
 
     /// Ends the run at this time on tokio's clock. Steps see it in [`StepContext::deadline`](crate::StepContext::deadline).
+    /// A step whose next attempt would begin no earlier fails at once, with the error of its last one.
+    /// A journal that hangs does not hold the run any longer: it is handed what is known, and left.
     pub const fn deadline(mut self, at: Instant) -> Self {
         self.rules.deadline = Some(at);
         self
@@ -97,19 +115,34 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
         self
     }
 
-    /// What the jitter of retries is drawn from; zero if never said.
+    /// What the jitter of retries is drawn from; another number for each run if never said.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.rules.seed = seed;
+        self.seed = Some(seed);
         self
     }
 
     /// Records the run under this name, or resumes it if the journal knows the name: steps whose end
-    /// is recorded do not run again. The input must be the one the run began with.
+    /// is recorded do not run again. The input must be the one the run began with; see
+    /// [`verify_input`](Self::verify_input).
     ///
-    /// Every step that is not [`repeatable`](crate::Policy::repeatable) must have a recorded value;
-    /// otherwise the run is cancelled before its first step. So is one that began with another version of the plan.
+    /// The run is refused before its first step ([`Cause::Refused`](crate::Cause::Refused)) while another
+    /// run of that name is under way in the same journal and process, if it began with another
+    /// [version](crate::Shape::version) of the plan, and unless every step that is not
+    /// [`repeatable`](crate::Policy::repeatable) has a recorded value.
+    ///
+    /// A start of what is not repeatable is durable before the attempt begins, a value before what
+    /// depends on it begins, and an attempt that failed, a failure, or a condition that said no is handed
+    /// to the journal before the run gives way. What ends while a write is under way goes with the next.
     pub fn journal(mut self, journal: Arc<dyn Journal>, run: &str) -> Self {
-        self.journal = Some((journal, run.to_owned()));
+        self.recording = Some((journal, run.into()));
+        self
+    }
+
+    /// Runs again what failed in an earlier life of a recorded run, and what was skipped for it, with all
+    /// attempts of its policy. What succeeded stays, also where it went on without a value of what failed.
+    /// The record says so before the run gives way: later lives need not say it again.
+    pub const fn again(mut self) -> Self {
+        self.again = true;
         self
     }
 
@@ -135,7 +168,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
         (start, Events { events })
     }
 
-    /// A handle to pause the run and to see how far it is.
+    /// A handle to pause or cancel the run, and to see how far it is.
     pub fn control(mut self) -> (Self, Control) {
         let shared = self.control.get_or_insert_with(|| Arc::new(Shared::new(self.plan.shape().len())));
         let control = Control { shared: Arc::clone(shared) };
@@ -149,18 +182,39 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     /// Dropping the future drops every step under way; see [`Running`].
     pub fn run(self) -> Running<O> {
         let shape = Arc::clone(self.plan.shape());
-        let journaling =
-            self.journal.map(|(journal, run)| Box::new(Journaling::new(journal, &run, self.ask)));
+        let (ask, again, input) = (self.ask, self.again, self.digest);
+        let recording = self.recording.map(|(journal, run)| Recording { journal, run, ask, again, input });
+        let mut rules = self.rules;
+        rules.seed = match self.seed {
+            Some(seed) => seed,
+            // Random keys of the standard library: a draw without a generator of our own.
+            None if shape.is_timed => RandomState::new().hash_one(()),
+            None => 0,
+        };
         let driver = Driver::new(
             self.plan.inner,
             Arc::new(self.input),
-            Run::new(shape, self.rules),
+            Run::new(shape, rules),
             self.limit,
-            journaling,
+            recording,
             self.listeners,
             self.control,
         );
         Running { driver: Some(Box::new(driver)), types: PhantomData }
+    }
+}
+
+impl<I: Record, O: Send + Sync + 'static> Start<I, O> {
+    /// Records a digest of the input with the run, and refuses to resume one that began with another.
+    ///
+    /// # Panics
+    ///
+    /// When encoding the input does.
+    pub fn verify_input(mut self) -> Self {
+        let mut bytes = Vec::new();
+        self.input.encode(&mut bytes);
+        self.digest = Some(digest(&bytes));
+        self
     }
 }
 
@@ -233,7 +287,7 @@ impl Events {
     }
 }
 
-/// Pauses a run, and says how far it is.
+/// Pauses a run, cancels it, and says how far it is.
 #[derive(Clone, Debug)]
 pub struct Control {
     shared: Arc<Shared>,
@@ -252,6 +306,13 @@ impl Control {
         self.shared.wake();
     }
 
+    /// Ends the run, before its first step if it has none yet: what runs is dropped, what waits is cancelled,
+    /// and the run yields its [`Report`] once its journal has what is known. A run that is over stays as it is.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+
     /// How far the run was when it last gave way.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -263,6 +324,7 @@ impl Control {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) paused: AtomicBool,
+    pub(super) cancelled: AtomicBool,
     pub(super) completed: AtomicUsize,
     total: usize,
     /// Held for a clone or a take, never over a wake.
@@ -273,6 +335,7 @@ impl Shared {
     const fn new(total: usize) -> Self {
         Self {
             paused: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
             completed: AtomicUsize::new(0),
             total,
             waker: Mutex::new(None),

@@ -1,0 +1,119 @@
+//! What a run can be asked.
+
+use std::sync::Arc;
+
+use super::{Run, Tally};
+use crate::policy::OnFailure;
+use crate::rules::Rules;
+use crate::shape::{Shape, StepId};
+use crate::state::{Cause, Outcome, Progress, Span, State};
+
+impl Run {
+    /// The plan's structure.
+    #[must_use]
+    pub const fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Where a step stands.
+    #[must_use]
+    pub fn state(&self, step: StepId) -> State {
+        self.memory.cells[step.index()].state
+    }
+
+    /// How many attempts of a step have begun.
+    #[must_use]
+    pub fn attempts(&self, step: StepId) -> u32 {
+        self.memory.cells[step.index()].attempts
+    }
+
+    /// When a step ran; empty unless the rules say `timed`.
+    #[must_use]
+    pub fn span(&self, step: StepId) -> Span {
+        self.spans.get(step.index()).copied().unwrap_or_default()
+    }
+
+    /// Why a step ended without a value, or why its last attempt failed.
+    #[must_use]
+    pub fn cause(&self, step: StepId) -> Option<&Cause> {
+        self.causes.get(&step.0)
+    }
+
+    /// The chain of causes from a step back to where it began.
+    pub fn causes(&self, step: StepId) -> impl Iterator<Item = (StepId, &Cause)> {
+        std::iter::successors(self.cause(step).map(|cause| (step, cause)), |(_, cause)| match cause {
+            Cause::Dependency(from, _) | Cause::FailFast(from, _) => {
+                self.cause(*from).map(|cause| (*from, cause))
+            }
+            _ => None,
+        })
+    }
+
+    /// The steps that have ended, in the order in which they did.
+    #[must_use]
+    pub fn ended(&self) -> &[StepId] {
+        &self.ended
+    }
+
+    /// How many attempts are under way.
+    #[must_use]
+    pub const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether a step could start if a seat were free.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.paused && !self.ready.is_empty()
+    }
+
+    /// Completed of total.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { completed: self.ended.len(), total: self.memory.cells.len() }
+    }
+
+    /// Whether every step has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.ended.len() == self.memory.cells.len()
+    }
+
+    /// How the run ended, once it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.is_finished().then_some(match self.tally {
+            Tally { failed: 1.., .. } => Outcome::Failed,
+            Tally { cancelled: 1.., .. } => Outcome::Cancelled,
+            Tally { unknown: 1.., .. } => Outcome::Unknown,
+            _ => Outcome::Succeeded,
+        })
+    }
+
+    /// The rules of this run.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether nothing is left for a later life of this run: each step ended for good.
+    pub(crate) fn is_settled(&self) -> bool {
+        let ended_by_plan = |step: &&StepId| {
+            self.state(**step) != State::Cancelled || matches!(self.cause(**step), Some(Cause::FailFast(..)))
+        };
+        self.is_finished()
+            && self.tally.unknown == 0
+            && self.tally.late == 0
+            && (self.tally.cancelled == 0 || self.ended.iter().all(|step| ended_by_plan(&step)))
+    }
+
+    /// Whether the last failure was final only because the deadline is nearer than the next attempt.
+    pub(crate) const fn was_late(&self) -> bool {
+        self.late
+    }
+
+    /// What a failure of this step means.
+    pub(crate) fn failure_rule(&self, step: StepId) -> OnFailure {
+        self.shape.policy(step.0).failure_rule().unwrap_or(self.rules.on_failure)
+    }
+}
