@@ -688,8 +688,8 @@ async fn a_refused_body_is_read_on_so_that_its_sender_reads_the_answer() {
 async fn a_client_that_closes_its_half_is_answered_if_that_needs_no_waiting() {
     let (server, _) = limited(|_| ());
     let served = serve(&server).await;
-    for _ in 0..20 {
-        let mut wire = Wire::to(served.address).await;
+    for in_memory in [true, false] {
+        let mut wire = if in_memory { Wire::within(&server).0 } else { Wire::to(served.address).await };
         wire.request("POST", &[MODERN], echo().to_string().as_bytes()).await;
         wire.0.get_mut().shutdown().await.unwrap();
         assert_eq!(wire.answer().await.status, 200);
