@@ -155,7 +155,7 @@ impl<P: FailurePolicy> Breaker<P> {
         if word::is_closed(bits) {
             return Ok(());
         }
-        match self.consider(Word::unpack(bits), now) {
+        match self.consider(Word::unpack(bits), now, false) {
             Ok(_) => Ok(()),
             Err(rejected) => Err(self.refused(rejected)),
         }
@@ -252,13 +252,19 @@ impl<P: FailurePolicy> Breaker<P> {
 
     #[inline(never)]
     fn enter_as_probe(&self, mut bits: u64, now: Instant) -> Result<u64, Rejected> {
+        // Whose probes this call has found overdue: it has written down a newer one since, and may have to look again.
+        let mut overdue = None;
         loop {
             let seen = Word::unpack(bits);
-            let (next, gives_up) = match self.consider(seen, now) {
+            let is_overdue = overdue == Some((seen.generation, seen.attempt));
+            let (next, gives_up) = match self.consider(seen, now, is_overdue) {
                 Ok(Step::Pass) => return Ok(bits),
                 Ok(Step::Probe { next, gives_up }) => (next, gives_up),
                 Err(rejected) => return Err(self.refused(rejected)),
             };
+            if gives_up {
+                overdue = Some((seen.generation, seen.attempt));
+            }
             // Before the swap: whoever sees the probe sees when it was admitted.
             self.last_probe.fetch_max(self.settings.millis(now), Ordering::AcqRel);
             match self.swap(bits, next) {
@@ -275,8 +281,8 @@ impl<P: FailurePolicy> Breaker<P> {
         }
     }
 
-    /// What it takes to admit a call in this state.
-    fn consider(&self, word: Word, now: Instant) -> Result<Step, Rejected> {
+    /// What it takes to admit a call in this state, whose probes are overdue in any case or if they are.
+    fn consider(&self, word: Word, now: Instant, overdue: bool) -> Result<Step, Rejected> {
         match word.phase {
             Phase::Closed | Phase::ForcedClosed => Ok(Step::Pass),
             Phase::Open { until } => match word::millis_left(until, self.settings.millis(now)) {
@@ -295,11 +301,11 @@ impl<P: FailurePolicy> Breaker<P> {
                 let waited =
                     self.settings.millis(now).saturating_sub(self.last_probe.load(Ordering::Acquire));
                 match self.settings.patience_millis().checked_sub(waited) {
-                    None | Some(0) => {
+                    Some(left) if 0 < left && !overdue => Err(self.probing(left)),
+                    _ => {
                         let anew = Phase::HalfOpen(Probes { out: 1, ..probes });
                         Ok(Step::Probe { next: word.once_more(anew), gives_up: true })
                     }
-                    Some(left) => Err(self.probing(left)),
                 }
             }
             Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.cap(), Cause::Forced)),
