@@ -345,3 +345,43 @@ fn a_personal_answer_reaches_its_owner_though_another_polled_the_load() {
     assert_eq!(runs.load(Ordering::SeqCst), 2);
     assert!(flights.is_empty());
 }
+
+/// Panics when it is woken.
+struct Cracked;
+
+impl Wake for Cracked {
+    fn wake(self: Arc<Self>) {
+        std::panic::resume_unwind(Box::new("a broken waker"));
+    }
+}
+
+#[test]
+fn a_waker_that_panics_costs_no_other_waiter_its_own() {
+    let flights: Flights<u64> = Flights::new();
+    let gate = Gate::default();
+    let mut joins: Vec<Boxed<u64>> = (0..4)
+        .map(|_| {
+            let gate = gate.clone();
+            let load = move |_: Lift<()>| async move {
+                gate.pass().await;
+                Landing::Shared(7)
+            };
+            Box::pin(flights.join(key("k"), Boarding::any(()), load)) as Boxed<u64>
+        })
+        .collect();
+    let bells: Vec<Arc<Bell>> = (0..4).map(|_| Arc::default()).collect();
+    for (join, bell) in joins.iter_mut().zip(&bells) {
+        assert!(poll(join, bell).is_pending());
+    }
+    let cracked = Waker::from(Arc::new(Cracked));
+    assert!(joins[1].as_mut().poll(&mut Context::from_waker(&cracked)).is_pending());
+    gate.open();
+    let rings = |n: usize| bells[n].rings();
+    let before = (rings(2), rings(3));
+    let landed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut joins[0], &bells[0])));
+    assert!(landed.is_err(), "the panic goes on, in the task that landed the load");
+    assert_eq!((rings(2), rings(3)), (before.0 + 1, before.1 + 1));
+    for n in 2..4 {
+        assert!(matches!(poll(&mut joins[n], &bells[n]), Poll::Ready(Ok(Arrival { value: 7, .. }))));
+    }
+}

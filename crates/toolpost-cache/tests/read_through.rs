@@ -461,3 +461,41 @@ fn a_stale_answer_is_served_outside_a_runtime() {
     assert!(matches!(polled, Poll::Ready(Ok(Answer { value: 1, source: Source::Stale, .. }))));
     assert_eq!(front.in_background(), 0);
 }
+
+// Between a look-up and the load that follows at once, a long key is written; a short one takes no time.
+#[tokio::test(start_paused = true)]
+async fn a_load_with_a_long_key_begins_when_it_begins() {
+    let front = front();
+    for (length, at_once) in [(4_096, true), (4_097, false)] {
+        let key = vec![b'k'; length];
+        let looked = tokio::time::Instant::now().into_std();
+        tokio::time::advance(Duration::from_millis(5)).await;
+        let load = move |loading: Loading| async move {
+            Outcome::<u64, &str>::Pass(u64::from(loading.began == looked))
+        };
+        let mut load = Some(load);
+        let started = poll_fn(|cx| {
+            Poll::Ready(front_start(&front, &key, looked, load.take().expect("polled once"), cx))
+        })
+        .await;
+        assert_eq!(started.unwrap().value, u64::from(at_once), "{length} bytes");
+    }
+}
+
+fn front_start<F, Fut>(
+    front: &Front,
+    key: &[u8],
+    looked: std::time::Instant,
+    load: F,
+    cx: &mut std::task::Context<'_>,
+) -> Result
+where
+    F: FnOnce(Loading) -> Fut + Send + 'static,
+    Fut: Future<Output = Outcome<u64, &'static str>> + Send + 'static,
+{
+    let Err(missed) = front.hit(key, looked) else { panic!("nothing is there") };
+    match front.start(missed, looked, Request::new(key), load, cx) {
+        toolpost_cache::rt::Started::Ended(answer) => answer,
+        toolpost_cache::rt::Started::Waits(_) => panic!("it is ready"),
+    }
+}
