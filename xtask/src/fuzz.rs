@@ -19,7 +19,7 @@ pub(crate) fn run(seconds: u32) -> Done {
         // A stable compiler can count coverage, but asks to be told that this is meant. Nothing here is `unsafe`,
         // so that an address sanitizer would only watch other people's code, at half the speed.
         let fuzz = ["RUSTC_BOOTSTRAP=1", "cargo", "fuzz", "run", "--sanitizer", "none", target];
-        let options = ["--", &time, "-rss_limit_mb=4096", "-verbosity=0"];
+        let options = ["--", &time, "-rss_limit_mb=4096", "-timeout=20", "-verbosity=0"];
         run_in(&root, "env", &[&fuzz[..], &options].concat())?;
     }
     Ok(())

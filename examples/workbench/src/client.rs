@@ -1,9 +1,12 @@
 //! A client that is not ours: rmcp's, in either era, over either transport.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::OnceLock;
 
+use jsonschema::Validator;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion, RequestMetaObject, Tool};
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -27,6 +30,8 @@ pub enum Era {
 #[derive(Debug)]
 pub struct Client {
     service: RunningService<RoleClient, ()>,
+    /// What the tools promise of their results, by their names, once they were listed.
+    promises: OnceLock<HashMap<String, Validator>>,
     /// The server, if it runs for this client alone; ends with it.
     child: Option<Child>,
 }
@@ -67,7 +72,7 @@ impl Client {
     pub async fn over_http(url: &str, era: Era) -> Result<Self, Failure> {
         let transport = StreamableHttpClientTransport::from_uri(url);
         let service = ().serve_with_lifecycle(transport, era.lifecycle()).await?;
-        Self { service, child: None }.speaking(era)
+        Self { service, promises: OnceLock::new(), child: None }.speaking(era)
     }
 
     /// Starts `program serve --root root` and speaks with it over its stdin and stdout.
@@ -90,20 +95,45 @@ impl Client {
             return Err("the server has no stdin or stdout".into());
         };
         let service = ().serve_with_lifecycle((stdout, stdin), era.lifecycle()).await?;
-        Self { service, child: Some(child) }.speaking(era)
+        Self { service, promises: OnceLock::new(), child: Some(child) }.speaking(era)
     }
 
-    /// Every tool that the server lists.
+    /// Every tool that the server lists. From now on [`keeps`](Self::keeps) knows what they promise.
     ///
     /// # Errors
     ///
-    /// If the server does not list them.
+    /// If the server does not list them, or a promise is no JSON Schema.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the request.
     pub async fn list(&self) -> Result<Vec<Tool>, Failure> {
-        Ok(self.service.list_all_tools().await?)
+        let tools = self.service.list_all_tools().await?;
+        let mut promises = HashMap::new();
+        for tool in &tools {
+            if let Some(schema) = &tool.output_schema {
+                let validator = jsonschema::validator_for(&Value::Object((**schema).clone()))
+                    .map_err(|error| format!("the output schema of {}: {error}", tool.name))?;
+                promises.insert(tool.name.to_string(), validator);
+            }
+        }
+        let _first = self.promises.set(promises);
+        Ok(tools)
+    }
+
+    /// Whether the structured content of a result is what its tool promises, as a client that checks would ask; true of
+    /// tools that were not listed or promise nothing.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit, and where.
+    pub fn keeps(&self, tool: &str, content: &Value) -> Result<(), String> {
+        match self.promises.get().and_then(|promises| promises.get(tool)) {
+            None => Ok(()),
+            Some(promise) => promise
+                .validate(content)
+                .map_err(|error| format!("breaks its output schema at `{}`: {error}", error.instance_path())),
+        }
     }
 
     /// Calls a tool; `arguments` is an object.
@@ -154,7 +184,7 @@ impl Client {
     ///
     /// Dropping the future ends the server by force.
     pub async fn close(self) -> Result<(), Failure> {
-        let Self { service, child } = self;
+        let Self { service, child, .. } = self;
         service.cancel().await?;
         match child {
             None => Ok(()),

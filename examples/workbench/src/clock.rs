@@ -1,6 +1,8 @@
 //! The one clock.
 
-use std::time::{Duration, Instant};
+#[cfg(feature = "commands")]
+use std::time::Duration;
+use std::time::Instant;
 
 /// The time, on tokio's clock so that a paused one works.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
@@ -9,12 +11,14 @@ pub(crate) fn now() -> Instant {
 }
 
 /// Waits for so long.
+#[cfg(feature = "commands")]
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub(crate) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
 /// Waits until then.
+#[cfg(feature = "commands")]
 pub(crate) async fn sleep_until(then: Instant) {
     tokio::time::sleep_until(then.into()).await;
 }

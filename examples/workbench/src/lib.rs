@@ -2,24 +2,33 @@
 //!
 //! Five tools read what lies below one directory and nothing else: `list_files`, `read_file`,
 //! `search_text`, `count_lines` and `git_log`. A sixth, `survey`, is a workflow of these. None writes, and none
-//! touches a network. [`serve`] offers them on stdio and HTTP, [`demo`] and [`selftest`] drive them with a client that
-//! is not ours, and [`load`] with as many calls as there is room for, [`soak`] for a long time.
+//! touches a network. `serve` offers them on stdio and HTTP, `demo` and `selftest` drive them with a client that
+//! is not ours, and `load` with as many calls as there is room for, `soak` for a long time: the feature `commands`.
 
 pub mod checkout;
+#[cfg(feature = "commands")]
 pub mod client;
 mod clock;
+#[cfg(feature = "commands")]
 pub mod demo;
 pub mod glob;
 pub mod language;
+#[cfg(feature = "commands")]
 pub mod load;
 pub mod meter;
+#[cfg(feature = "commands")]
 pub mod plan;
+#[cfg(feature = "commands")]
 pub mod report;
 pub mod root;
 mod rules;
+#[cfg(feature = "commands")]
 pub mod selftest;
+#[cfg(feature = "commands")]
 pub mod serve;
+#[cfg(feature = "commands")]
 pub mod soak;
 pub mod tools;
 pub mod walk;
+#[cfg(feature = "commands")]
 pub mod workflow;

@@ -137,7 +137,7 @@ pub async fn make_at(
     let start = now();
     let result = client.call_at(planned.tool, &planned.arguments, priority).await?;
     let took: Duration = now() - start;
-    let (ok, outcome) = judge(planned.tool, planned.expected, &result);
+    let (ok, outcome) = judge(client, planned.tool, planned.expected, &result);
     let made = Made {
         tool: planned.tool,
         arguments: planned.arguments.clone(),
@@ -150,11 +150,14 @@ pub async fn make_at(
     Ok((made, result))
 }
 
-fn judge(tool: &str, expected: Expected, result: &CallToolResult) -> (bool, String) {
+fn judge(client: &Client, tool: &str, expected: Expected, result: &CallToolResult) -> (bool, String) {
     let text = result.content.first().and_then(|block| block.as_text()).map_or("", |text| &text.text);
     match (expected, result.is_error == Some(true)) {
         (Expected::Result | Expected::ResultOr(_), false) => match &result.structured_content {
-            Some(value) => (true, summary(tool, value)),
+            Some(value) => match client.keeps(tool, value) {
+                Ok(()) => (true, summary(tool, value)),
+                Err(broken) => (false, broken),
+            },
             None => (false, "a result without structured content".into()),
         },
         (Expected::Refusal(part) | Expected::ResultOr(part), true) if text.contains(part) => {

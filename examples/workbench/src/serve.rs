@@ -59,7 +59,7 @@ pub struct Access {
     /// something that asks.
     #[arg(long, requires = "http")]
     pub allow_public: bool,
-    /// Forgets a session that was not used for so many seconds; 300 unless told otherwise.
+    /// Forgets a session that was not used for so many seconds; 1800 unless told otherwise.
     #[arg(long, value_name = "SECONDS", requires = "http", value_parser = value_parser!(u64).range(1..=31_536_000))]
     pub session_idle: Option<u64>,
 }
@@ -264,7 +264,6 @@ pub fn executor() -> io::Result<tokio::runtime::Runtime> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 mod tests {
     use super::*;
 

@@ -5,6 +5,7 @@ mod git_log;
 mod list_files;
 mod read_file;
 mod search_text;
+#[cfg(feature = "commands")]
 pub(crate) mod wait;
 
 pub use git_log::{answer as answer_git_log, read_in_children_of};

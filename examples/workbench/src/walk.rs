@@ -82,6 +82,16 @@ pub fn walk(
     root: &Root,
     start: &RelPath,
     is_over: impl Fn() -> bool,
+    visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
+) -> Result<Walked, Refused> {
+    walk_holding(NAMES_MAX, root, start, is_over, visit)
+}
+
+fn walk_holding(
+    names: usize,
+    root: &Root,
+    start: &RelPath,
+    is_over: impl Fn() -> bool,
     mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
 ) -> Result<Walked, Refused> {
     let top = match root.dir(start) {
@@ -96,7 +106,7 @@ pub fn walk(
     let exhausted = Cell::new(false);
     let mut levels = ancestors(root, start, &mut walked);
     let below = levels.len();
-    Level::push(&mut levels, top, start.as_str().to_owned(), &is_over, &mut walked)?;
+    Level::push(&mut levels, top, start.as_str().to_owned(), names, &is_over, &mut walked)?;
     while let Some(level) = levels.last_mut() {
         if is_over() {
             walked.is_cut = true;
@@ -125,7 +135,7 @@ pub fn walk(
             }
         } else if levels.len() < below + DEPTH_MAX {
             match open_plain_dir(&level.dir, name) {
-                Ok(dir) => Level::push(&mut levels, dir, path, &is_over, &mut walked)?,
+                Ok(dir) => Level::push(&mut levels, dir, path, names, &is_over, &mut walked)?,
                 Err(error) if is_exhausted(&error) => return Err(Refused::exhausted(&path)),
                 Err(_) => {}
             }
@@ -165,10 +175,12 @@ impl Level {
         levels: &mut Vec<Self>,
         dir: Dir,
         path: String,
+        names: usize,
         is_over: impl Fn() -> bool,
         walked: &mut Walked,
     ) -> Result<(), Refused> {
-        let room = NAMES_MAX - levels.iter().map(|level| level.entries.len()).sum::<usize>().min(NAMES_MAX);
+        let held = levels.iter().map(|level| level.entries.len()).sum();
+        let room = names.saturating_sub(held);
         let mut entries = Vec::new();
         let listed = match dir.entries() {
             Err(error) if is_exhausted(&error) => return Err(Refused::exhausted(&path)),
@@ -224,4 +236,53 @@ fn rules(levels: &[Level], dir: &Dir, path: &str, walked: &mut Walked) -> Rules 
 /// The deepest rule that speaks of `path` decides.
 fn is_ignored(levels: &[Level], path: &str, is_dir: bool) -> bool {
     levels.iter().rev().find_map(|level| level.rules.decide(path, is_dir)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn visited(names: usize, root: &Path) -> (Vec<String>, Walked) {
+        let mut paths = Vec::new();
+        let root = Root::open(root).unwrap();
+        let walked = walk_holding(
+            names,
+            &root,
+            &RelPath::root(),
+            || false,
+            |found| {
+                paths.push(found.path.to_owned());
+                ControlFlow::Continue(())
+            },
+        );
+        (paths, walked.unwrap())
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let dir = tempfile::TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("a")).unwrap();
+        for at in 0..8 {
+            fs::write(dir.path().join(format!("a/{at}")), "").unwrap();
+        }
+        fs::write(dir.path().join("b"), "").unwrap();
+        let (paths, walked) = visited(9, dir.path());
+        assert!(paths.len() == 9 && !walked.is_cut, "{paths:?}");
+        // `b` is held while `a` is visited.
+        let (paths, walked) = visited(5, dir.path());
+        assert!(paths.len() == 5 && walked.is_cut, "{paths:?}");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let deep = dir.path().join("d/".repeat(DEPTH_MAX + 5));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("out of reach"), "").unwrap();
+        fs::write(dir.path().join("d/".repeat(DEPTH_MAX - 1)).join("in reach"), "").unwrap();
+        let (paths, _) = visited(NAMES_MAX, dir.path());
+        assert!(paths.len() == 1 && paths[0].ends_with("in reach"), "{paths:?}");
+    }
 }

@@ -148,6 +148,15 @@ fn an_answer_is_bounded_in_bytes() {
     assert!(found.to_string().len() < 2 << 20);
 }
 
+#[test]
+fn a_file_with_a_line_that_is_too_long_counts_as_skipped() {
+    let place = Place::new();
+    write(&place.root().join("long.txt"), &"needle ".repeat(300_000));
+    let found = place.ok("search_text", json!({ "pattern": "needle" }));
+    assert_eq!(found["matches"], json!([]));
+    assert!(found["files_skipped"].as_u64() >= Some(1));
+}
+
 fn sparse(place: &Place, bytes: u64) {
     let path = place.root().join("sparse.txt");
     fs::write(&path, "some text\n".repeat(10_000)).unwrap();

@@ -6,6 +6,7 @@ mod bounds;
 mod commands;
 mod escapes;
 mod fixture;
+mod fuzz_corpus;
 mod git;
 mod load;
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 //! The question goes by the command line and the answer by the child's stdout, bounded. The child is killed when the
 //! call is dropped, at its time limit say.
 
+use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +17,6 @@ use toolpost_tool::{Call, ErrorKind, ToolError};
 use super::{GitLog, Log, run};
 use crate::checkout::Checkout;
 use crate::root::{Root, exhausted, is_exhausted};
-use crate::serve::Failure;
 
 /// The hidden command that the child is.
 const COMMAND: &str = "git-log-child";
@@ -104,7 +104,7 @@ async fn ask_by(mut command: Command) -> Result<Log, ToolError> {
 /// # Errors
 ///
 /// If `root` is no directory, `arguments` are none, or nobody reads stdout.
-pub fn answer(root: &Path, arguments: &str) -> Result<(), Failure> {
+pub fn answer(root: &Path, arguments: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     bound();
     let args: GitLog = serde_json::from_str(arguments)?;
     let call = Call::new(&args).map_err(ToolError::into_std)?;
