@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a step failed. Any error converts into it, and so does a text, so `?` works in a step, and so does
 /// `Err("too big".into())`.
@@ -32,13 +33,14 @@ use std::sync::Arc;
 pub struct StepError {
     source: Arc<dyn Error + Send + Sync>,
     permanent: bool,
+    retry_after: Option<Duration>,
 }
 
 impl StepError {
     /// An error that is only a message.
     #[must_use]
     pub fn message(text: impl Into<String>) -> Self {
-        Self { source: Arc::new(Message(text.into())), permanent: false }
+        Self { source: Arc::new(Message(text.into())), permanent: false, retry_after: None }
     }
 
     /// The same error, which no retry will cure.
@@ -52,6 +54,20 @@ impl StepError {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         self.permanent
+    }
+
+    /// The same error, which asks not to be tried again before this time is over: a retry waits that long
+    /// at least, also beyond the policy's cap.
+    #[must_use]
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long a retry waits at least, if the error says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The error itself, with its chain of sources.
@@ -69,7 +85,7 @@ impl StepError {
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for StepError {
     fn from(error: E) -> Self {
-        Self { source: Arc::from(error.into()), permanent: false }
+        Self { source: Arc::from(error.into()), permanent: false, retry_after: None }
     }
 }
 

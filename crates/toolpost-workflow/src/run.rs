@@ -314,7 +314,11 @@ impl Run {
         if !self.leave(step) {
             return Verdict::Failed;
         }
-        let next = self.next_delay(step, retriable).and_then(|wait| now.checked_add(wait));
+        let asked = match &cause {
+            Cause::Error(error) => error.retry_after().unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let next = self.next_delay(step, retriable).and_then(|wait| now.checked_add(wait.max(asked)));
         self.late = next.is_some_and(|at| self.rules.deadline.is_some_and(|deadline| deadline <= at));
         self.tally.late += usize::from(self.late);
         if let Some(at) = next

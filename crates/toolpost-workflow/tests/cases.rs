@@ -884,3 +884,24 @@ async fn a_run_that_is_cancelled_reports() {
         (Outcome::Cancelled, 0)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_may_ask_for_a_longer_wait() {
+    let mut w = Workflow::<()>::new("w");
+    let retry = Policy::new().retry(times(3, ms(1)).cap(ms(1)));
+    let a = w.step("a").policy(retry).run_with((), |cx, _, ()| async move {
+        match cx.attempt() {
+            1 => Err(StepError::message("429").with_retry_after(Duration::from_secs(5))),
+            2 => Err("503".into()),
+            _ => Ok(()),
+        }
+    });
+    let plan = w.finish(a).unwrap();
+    let start = Instant::now();
+    plan.run(()).await.into_result().unwrap();
+    assert_eq!(start.elapsed(), ms(5_001));
+    // Not in vain: what would come after the deadline fails at once.
+    let start = Instant::now();
+    let report = plan.start(()).deadline((start + ms(4_000)).into_std()).run().await;
+    assert_eq!((report.outcome(), start.elapsed()), (Outcome::Failed, ms(0)));
+}

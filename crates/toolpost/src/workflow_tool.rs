@@ -275,7 +275,9 @@ fn checked(result: Result<Output, ToolError>) -> Result<Output, StepError> {
                     | ErrorKind::Suspended
                     | ErrorKind::Cancelled
             );
+            let wait = error.retry_after();
             let error = StepError::from(Failed { error, own: false });
+            let error = wait.into_iter().fold(error, StepError::with_retry_after);
             Err(if hopeless { error.permanent() } else { error })
         }
     }

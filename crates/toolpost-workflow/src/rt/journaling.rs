@@ -115,7 +115,8 @@ impl Journaling {
         let loaded = std::task::ready!(loading.as_mut().poll(context));
         self.opening = Opening::Done;
         Poll::Ready(match loaded {
-            Ok(entries) => self.restore(entries, inner, run, now),
+            // Of a run that is refused nothing is written.
+            Ok(entries) => self.restore(entries, inner, run, now).inspect_err(|_| self.closed = true),
             Err(error) => Err(Cause::Journal(StepError::from(error))),
         })
     }
