@@ -27,6 +27,8 @@ pub struct Entry {
     tool: AnyTool,
     input: Schema,
     output: Option<Schema>,
+    /// Whether results are wrapped in an object for revisions that take nothing else.
+    wraps: bool,
     mirrored: Vec<Mirrored>,
 }
 
@@ -157,7 +159,8 @@ impl Entry {
         let input = input.map_err(fault("input"))?;
         let mirrored = mirrored::collect(spec.input_schema())
             .map_err(|why| Fault::Header { tool: spec.name().to_owned(), why })?;
-        Ok(Self { tool, input, output, mirrored })
+        let wraps = spec.wraps_output();
+        Ok(Self { tool, input, output, wraps, mirrored })
     }
 
     /// What the tool says about itself.
@@ -191,10 +194,11 @@ impl Entry {
         output: Output,
         deadline: Option<Instant>,
     ) -> Result<Output, ToolError> {
-        let is_read = !output.is_error() && (cfg!(debug_assertions) || !output.is_typed());
-        let Some(schema) = self.output.as_ref().filter(|_| is_read) else {
+        let Some(schema) = &self.output else { return Ok(output) };
+        let output = if self.wraps { output.wrapped() } else { output };
+        if output.is_error() || (output.is_typed() && !cfg!(debug_assertions)) {
             return Ok(output);
-        };
+        }
         let broken = |why: &str| {
             let name = self.spec().name();
             ToolError::new(format!("the result of `{name}` is not what its output schema promises: {why}"))

@@ -9,14 +9,14 @@ use rmcp::{ErrorData, RoleServer};
 use serde::Deserialize;
 use serde_json::Value;
 use toolpost_protocol::{Code, Error};
-use toolpost_tool::{Output, Suspended};
+use toolpost_tool::{Form, Output, StructuredForm, Suspended};
 
 /// Which revisions an answer is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Era {
     /// 2026-07-28 and later.
     Modern,
-    /// Earlier: structured content is an object, and a tool cannot ask for input.
+    /// Earlier: structured content is an object, or wrapped in one, and a tool cannot ask for input.
     Legacy,
 }
 
@@ -40,7 +40,9 @@ pub(crate) fn result(output: &Output, era: Era) -> Result<CallToolResult, ErrorD
     };
     if let Some(structured) = output.structured() {
         let value: Value = serde_json::from_str(structured).map_err(internal)?;
-        result.structured_content = (era == Era::Modern || value.is_object()).then_some(value);
+        let is_wrapped = era == Era::Legacy && output.is_wrapped(Form::new(StructuredForm::Objects));
+        result.structured_content =
+            Some(if is_wrapped { serde_json::json!({ "result": value }) } else { value });
     }
     result.meta = meta(output).map_err(internal)?;
     Ok(result)

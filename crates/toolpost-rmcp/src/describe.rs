@@ -1,5 +1,6 @@
 //! What a tool says about itself, in rmcp's words and in toolpost's.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{Icon, Tool, ToolAnnotations};
@@ -17,11 +18,11 @@ pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
         spec.input_schema().as_object().cloned().unwrap_or_default(),
     );
     tool.title = spec.title().map(Into::into);
-    let output = spec.output_schema().and_then(Value::as_object);
-    let fits = |schema: &&serde_json::Map<String, Value>| {
-        era == Era::Modern || schema.get("type").and_then(Value::as_str) == Some("object")
+    let output = match era {
+        Era::Modern => spec.output_schema().map(Cow::Borrowed),
+        Era::Legacy => spec.object_output_schema(),
     };
-    tool.output_schema = output.filter(fits).cloned().map(Arc::new);
+    tool.output_schema = output.and_then(|schema| schema.as_object().cloned()).map(Arc::new);
     let Annotations { read_only, destructive, idempotent, open_world, .. } = *spec.annotations();
     if *spec.annotations() != Annotations::default() {
         tool.annotations =

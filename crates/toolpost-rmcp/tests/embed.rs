@@ -143,7 +143,12 @@ async fn the_list_is_what_the_tools_say() {
         assert_eq!(add.annotations.as_ref().and_then(|told| told.read_only_hint), Some(true));
         assert!(add.input_schema["properties"].get("terms").is_some());
         let modern = client.peer_info().is_some_and(|info| info.protocol_version.as_str() >= "2026-07-28");
-        assert_eq!(add.output_schema.is_some(), modern, "an older revision wants an object at the root");
+        let output = add.output_schema.as_ref().unwrap();
+        assert_eq!(output["type"] == "object", !modern, "an older revision wants an object at the root");
+        let sum = client.call_tool(asking("add", &json!({ "terms": [1] }))).await.unwrap();
+        let bare = json!(1);
+        let expected = if modern { bare } else { json!({ "result": bare }) };
+        assert_eq!(sum.structured_content, Some(expected));
     }
 }
 

@@ -36,6 +36,8 @@ mod mock;
 mod run;
 mod script;
 
+#[cfg(feature = "client")]
+pub use assert::assert_promised;
 pub use assert::{assert_kind, assert_text};
 pub use call::{CallBuilder, Progress, Recording, call};
 pub use cancel::{cancel_at_each_await, poll_once};

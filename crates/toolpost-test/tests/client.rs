@@ -2,11 +2,14 @@
 #![cfg(feature = "client")]
 #![expect(clippy::unwrap_used, reason = "a test unwraps")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde_json::{Value, json};
-use toolpost_dispatch::{Dispatcher, PromptSet, Registry, ResourceSet};
+use toolpost_dispatch::{Dispatcher, PromptSet, Registry, ResourceSet, Schema};
+use toolpost_protocol::Frame;
 use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptMessage, Role};
-use toolpost_test::{Version, client, run};
-use toolpost_tool::{Call, Elicited, Json, NoArgs, ToolError, tool_fn};
+use toolpost_test::{Version, assert_promised, client, run};
+use toolpost_tool::{Call, Elicited, Json, NoArgs, Output, Tool, ToolError, tool_fn};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Confirmation {
@@ -114,4 +117,59 @@ fn lists_results_and_errors_are_those_of_the_wire() {
             assert!(client.read_resource("shop://nothing").await.is_err());
         });
     }
+}
+
+/// What is no object by its schema, though one of its forms is.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+enum Either {
+    Sum(Sum),
+    Text(String),
+}
+
+#[test]
+fn a_result_that_is_no_object_is_wrapped_as_its_schema_is_where_only_objects_may_stand() {
+    let list = tool_fn("list", |_: NoArgs, _: Call| async { Ok(Json(vec![Sum { sum: 1 }])) });
+    let sum = tool_fn("sum", |_: NoArgs, _: Call| async { Ok(Json(Either::Sum(Sum { sum: 1 }))) });
+    let text = tool_fn("text", |_: NoArgs, _: Call| async { Ok(Json(Either::Text("1".into()))) });
+    let cached = tool_fn("cached", |_: NoArgs, _: Call| async { Ok(Json(1)) });
+    let registry = Registry::builder().tool(list).tool(sum).tool(text).tool(cached).build().unwrap();
+    let dispatcher = Dispatcher::builder(registry).build();
+    let expected = [
+        ("list", json!([{ "sum": 1 }])),
+        ("sum", json!({ "sum": 1 })),
+        ("text", json!("1")),
+        ("cached", json!(1)),
+    ];
+    run(async move {
+        for version in [Version::V2025_06_18, Version::V2025_11_25, Version::V2026_07_28] {
+            let mut client = client(&dispatcher).version(version).connect().await;
+            let tools = client.list_tools().await;
+            for (name, bare) in &expected {
+                let tool = tools.iter().find(|tool| tool["name"] == *name).unwrap();
+                let schema = Schema::compile(&tool["outputSchema"]).unwrap();
+                let result = client.call(name, &json!({})).await.unwrap();
+                let structured = &result["structuredContent"];
+                let wrapped = json!({ "result": bare });
+                assert_eq!(
+                    structured,
+                    if version == Version::V2026_07_28 { bare } else { &wrapped },
+                    "{version}"
+                );
+                let frame = Frame::from_serialize(structured).unwrap();
+                assert_eq!(schema.check(frame.root(), "structured"), Ok(()), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_promise_is_asserted() {
+    let tool = tool_fn("sum", |_: NoArgs, _: Call| async { Ok(Json(Sum { sum: 3 })) });
+    let result = run(tool.call(Call::new(&json!({})).unwrap()));
+    assert_promised(tool.spec(), &result);
+    let wrong = Ok(Output::json(&json!({ "sum": "3" })).unwrap());
+    let panicked = catch_unwind(AssertUnwindSafe(|| assert_promised(tool.spec(), &wrong)));
+    let said = *panicked.unwrap_err().downcast::<String>().unwrap();
+    assert!(said.ends_with(r#"structuredContent.sum: expected integer, got string "3""#), "{said}");
 }

@@ -63,6 +63,8 @@ const STRUCTURED: u64 = 1 << 9;
 const TYPED: u64 = 1 << 10;
 /// The result [`is_error`](Output::is_error).
 const ERROR: u64 = 1 << 11;
+/// Structured content is [wrapped](Output::wrapped) where only an object may stand.
+const WRAPPED: u64 = 1 << 12;
 
 /// How much of a result the receiver's revision understands.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -79,7 +81,8 @@ pub enum StructuredForm {
     /// Any JSON value may stand (2026-07-28).
     #[default]
     Any,
-    /// Only an object may stand (2025-06-18 and 2025-11-25).
+    /// Only an object may stand (2025-06-18 and 2025-11-25). Anything else is wrapped in one: `{"result": ..}`, as the
+    /// output schema is (see [`ToolSpec::object_output_schema`](crate::ToolSpec::object_output_schema)).
     Objects,
     /// The revision knows none.
     Absent,
@@ -179,6 +182,14 @@ impl Output {
         self.has(mark.bit())
     }
 
+    /// The result of a tool whose output schema is not that of an object: where only an object may stand, its structured
+    /// content is wrapped in one even if it happens to be one itself. Allocates nothing.
+    #[must_use]
+    pub const fn wrapped(mut self) -> Self {
+        self.flags |= WRAPPED;
+        self
+    }
+
     /// Whether the structured content was encoded from the type that its schema came from (see [`Json`]), so that
     /// nobody needs to hold the one against the other.
     #[must_use]
@@ -237,9 +248,16 @@ impl Output {
             true => out.extend_from_slice(self.body.as_bytes()),
             false => write_text_block(out, &self.body),
         }
-        if let Some(structured) = self.structured().filter(|s| form.admits(s)) {
+        if let Some(structured) = self.structured().filter(|_| form.structured != StructuredForm::Absent) {
             out.extend_from_slice(br#","structuredContent":"#);
-            out.extend_from_slice(structured.as_bytes());
+            match self.is_wrapped(form) {
+                false => out.extend_from_slice(structured.as_bytes()),
+                true => {
+                    out.extend_from_slice(br#"{"result":"#);
+                    out.extend_from_slice(structured.as_bytes());
+                    out.push(b'}');
+                }
+            }
         }
         if self.is_error() {
             out.extend_from_slice(br#","isError":true"#);
@@ -267,6 +285,13 @@ impl Output {
             member(br#""dev.toolpost/degraded":true"#);
         }
         out.len() != start
+    }
+
+    /// Whether structured content is wrapped in an object for whoever understands this `form`.
+    #[must_use]
+    pub fn is_wrapped(&self, form: Form) -> bool {
+        form.structured == StructuredForm::Objects
+            && self.structured().is_some_and(|text| self.has(WRAPPED) || !text.starts_with('{'))
     }
 
     const fn of(body: ByteString, flags: u64) -> Self {
@@ -310,14 +335,6 @@ impl Form {
     #[must_use]
     pub const fn new(structured: StructuredForm) -> Self {
         Self { structured }
-    }
-
-    fn admits(self, structured: &str) -> bool {
-        match self.structured {
-            StructuredForm::Any => true,
-            StructuredForm::Objects => structured.starts_with('{'),
-            StructuredForm::Absent => false,
-        }
     }
 }
 
@@ -406,6 +423,33 @@ mod tests {
         let blocks = Output::blocks(&[1]).expect("encodes").with_structured(&4).expect("encodes");
         assert_eq!((blocks.as_text(), blocks.structured()), (None, Some("4")));
         assert_eq!(blocks.encode(), r#""content":[1],"structuredContent":4"#);
+    }
+
+    #[test]
+    fn what_is_no_object_is_wrapped_where_only_an_object_may_stand() {
+        let written = |output: &Output, structured| {
+            let mut out = Vec::new();
+            output.write(&mut out, Form::new(structured));
+            let text = String::from_utf8(out).expect("UTF-8");
+            text.split_once(r#""structuredContent":"#).map(|(_, content)| content.to_owned())
+        };
+        let (list, object) =
+            (Output::json(&[1]).expect("encodes"), Output::json(&Form1 { a: 1 }).expect("encodes"));
+        for (output, any, objects) in [
+            (list.clone(), "[1]", r#"{"result":[1]}"#),
+            (list.wrapped(), "[1]", r#"{"result":[1]}"#),
+            (object.clone(), r#"{"a":1}"#, r#"{"a":1}"#),
+            (object.wrapped(), r#"{"a":1}"#, r#"{"result":{"a":1}}"#),
+        ] {
+            assert_eq!(written(&output, StructuredForm::Any).as_deref(), Some(any));
+            assert_eq!(written(&output, StructuredForm::Objects).as_deref(), Some(objects));
+            assert_eq!(written(&output, StructuredForm::Absent), None);
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Form1 {
+        a: u32,
     }
 
     #[test]

@@ -72,6 +72,45 @@ pub(crate) fn of_result<T: JsonSchema + ?Sized>() -> Value {
     Rewrite { open: None }.schema(&schema, true)
 }
 
+/// The schema of an object whose member `result` is what `schema` describes.
+pub(crate) fn wrapped(schema: &Value) -> Value {
+    let mut inner = schema.clone();
+    let mut outer = Map::new();
+    if let Value::Object(members) = &mut inner {
+        // What is referred to by its place stays where it is.
+        for keyword in ["$schema", "$defs", "definitions"] {
+            if let Some(value) = members.remove(keyword) {
+                outer.insert(keyword.to_owned(), value);
+            }
+        }
+    }
+    refer_on(&mut inner);
+    outer.values_mut().for_each(refer_on);
+    outer.insert("type".to_owned(), Value::from("object"));
+    outer.insert("required".to_owned(), Value::from(["result"].as_slice()));
+    outer.insert("properties".to_owned(), Value::Object(Map::from_iter([("result".to_owned(), inner)])));
+    Value::Object(outer)
+}
+
+/// Lets references to what has moved into the member `result` lead there.
+fn refer_on(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get_mut("$ref")
+                && let Some(pointer) = reference.strip_prefix('#')
+                && (pointer.is_empty() || pointer.starts_with('/'))
+                && !pointer.starts_with("/$defs/")
+                && !pointer.starts_with("/definitions/")
+            {
+                *reference = format!("#/properties/result{pointer}");
+            }
+            members.values_mut().for_each(refer_on);
+        }
+        Value::Array(items) => items.iter_mut().for_each(refer_on),
+        _ => {}
+    }
+}
+
 /// Gives an object of any members a list of those it has: none. There are providers that refuse a schema without.
 pub(crate) fn with_properties(root: &mut Map<String, Value>) {
     if root.get("type").and_then(Value::as_str) == Some("object") {
@@ -502,6 +541,19 @@ mod tests {
         assert_eq!(unwrapped("one\ntwo\n\nthree\nfour"), "one two\n\nthree four");
         assert_eq!(unwrapped("see:\n- a\n  more\n- b\n1. c"), "see:\n- a more\n- b\n1. c");
         assert_eq!(unwrapped("so:\n```\nlet a;\n  b\n```\nend"), "so:\n```\nlet a;\n  b\n```\nend");
+    }
+
+    #[test]
+    fn a_schema_that_is_wrapped_refers_to_what_it_did() {
+        let list = json!({ "$defs": { "N": { "type": "integer" } }, "type": "array",
+            "items": { "anyOf": [{ "$ref": "#/$defs/N" }, { "$ref": "#" }] } });
+        assert_eq!(
+            wrapped(&list),
+            json!({ "$defs": { "N": { "type": "integer" } }, "type": "object", "required": ["result"],
+                "properties": { "result": { "type": "array",
+                    "items": { "anyOf": [{ "$ref": "#/$defs/N" }, { "$ref": "#/properties/result" }] } } } })
+        );
+        assert_eq!(wrapped(&json!(true))["properties"]["result"], true);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a tool says about itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +155,35 @@ impl ToolSpec {
     #[must_use]
     pub fn shared_output_schema(&self) -> Option<&Arc<Value>> {
         self.output_schema.as_ref().map(|declared| &declared.schema)
+    }
+
+    /// The output schema for revisions before 2026-07-28, which know none but that of an object: any other is wrapped as
+    /// the results are, in the member `result` of an object.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use toolpost_tool::ToolSpec;
+    ///
+    /// let spec = ToolSpec::new("primes").unwrap().with_output_schema(json!({ "type": "array" }));
+    /// assert_eq!(
+    ///     spec.object_output_schema().unwrap().into_owned(),
+    ///     json!({ "type": "object", "properties": { "result": { "type": "array" } }, "required": ["result"] }),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn object_output_schema(&self) -> Option<Cow<'_, Value>> {
+        let schema = self.output_schema()?;
+        Some(match self.wraps_output() {
+            true => Cow::Owned(crate::schema::wrapped(schema)),
+            false => Cow::Borrowed(schema),
+        })
+    }
+
+    /// Whether there is an output schema, and it is not that of an object.
+    #[must_use]
+    pub fn wraps_output(&self) -> bool {
+        self.output_schema()
+            .is_some_and(|schema| schema.get("type").and_then(Value::as_str) != Some("object"))
     }
 
     /// Whether the input schema was derived from a type: it can be trusted to be one before it is compiled, and its

@@ -1,5 +1,6 @@
 //! The list of tools: encoded once per generation of the registry, and spliced into replies.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::reply::unbroken;
 pub(crate) enum Dialect {
     /// 2026-07-28.
     Modern,
-    /// Earlier: an output schema has an object at its root, or is left out.
+    /// Earlier: an output schema has an object at its root, or is wrapped in one.
     Legacy,
 }
 
@@ -111,7 +112,7 @@ struct Listed<'a, I> {
     description: &'a str,
     input_schema: I,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_schema: Option<&'a Value>,
+    output_schema: Option<Cow<'a, Value>>,
     #[serde(skip_serializing_if = "Hints::is_empty")]
     annotations: Hints,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -153,15 +154,15 @@ impl Hints {
 impl<'a> Listed<'a, ()> {
     fn of(spec: &'a ToolSpec, dialect: Dialect) -> Listed<'a, impl Serialize> {
         let annotations = spec.annotations();
-        let is_object = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("object");
         Listed {
             name: spec.name(),
             title: spec.title(),
             description: spec.description(),
             input_schema: spec.listed_input_schema(),
-            output_schema: spec
-                .output_schema()
-                .filter(|schema| dialect == Dialect::Modern || is_object(schema)),
+            output_schema: match dialect {
+                Dialect::Modern => spec.output_schema().map(Cow::Borrowed),
+                Dialect::Legacy => spec.object_output_schema(),
+            },
             annotations: Hints {
                 read_only_hint: annotations.read_only,
                 destructive_hint: annotations.destructive,
