@@ -96,7 +96,7 @@ fn made_schema(rest: &mut &[u8], depth: u32) -> Value {
             9 => ("items", made_schema(rest, depth + 1)),
             10 => (
                 "additionalProperties",
-                if byte(rest) % 2 == 0 { json!(false) } else { made_schema(rest, depth + 1) },
+                if byte(rest) < 128 { json!(false) } else { made_schema(rest, depth + 1) },
             ),
             _ => {
                 let names = NAMES[..3].iter().map(|name| ((*name).to_owned(), made_schema(rest, depth + 1)));
