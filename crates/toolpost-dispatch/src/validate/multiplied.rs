@@ -64,6 +64,21 @@ impl<'a> InPlace<'a> {
     }
 }
 
+/// Whether a schema has both a union and a reference, without which none recurs.
+pub(crate) fn may_recur(schema: &Value) -> bool {
+    let (mut refers, mut unites) = (false, false);
+    let mut pending = vec![schema];
+    while let Some(at) = pending.pop() {
+        refers |= at.get("$ref").is_some_and(Value::is_string);
+        unites |= at.get("anyOf").or_else(|| at.get("oneOf")).is_some_and(Value::is_array);
+        if refers && unites {
+            return true;
+        }
+        pending.extend(children(at));
+    }
+    false
+}
+
 /// What to say of the unions of a [determined](super::determined::determined) schema that recur through more than one
 /// of their forms.
 pub(crate) fn unions(schema: &Value) -> Vec<String> {
