@@ -72,6 +72,9 @@ struct Flow {
 #[derive(Debug)]
 struct Room {
     exact: usize,
+    /// How many shards there are, for those who find no room.
+    sharded: usize,
+    /// The flow of each shard; empty until somebody finds no room.
     shards: Vec<Option<u32>>,
     /// The flow to look at next when an old tenant is to be forgotten for a new one.
     hand: usize,
@@ -89,7 +92,7 @@ impl Flows {
             turn: 0,
             now: 0,
             mean: Mean::default(),
-            room: Room { exact, shards: vec![None; shards], hand: 0 },
+            room: Room { exact, sharded: shards, shards: Vec::new(), hand: 0 },
             weights: Weights::default(),
         }
     }
@@ -211,6 +214,7 @@ impl Flows {
         if let Some(id) = self.forget() {
             return self.name(tenant, Some(id));
         }
+        self.room.shards.resize(self.room.sharded, None);
         let (shard, id) = self.shard(tenant);
         id.unwrap_or_else(|| {
             let id = self.add(Flow::default());
