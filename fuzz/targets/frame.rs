@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use toolpost_protocol::{Error, Frame, Id, Limits, Message, Outcome, reply};
+use toolpost_protocol::{Error, Frame, Id, Limits, Meant, Message, Outcome, reply};
 
 /// A type with something of everything that can go wrong.
 #[derive(Deserialize)]
@@ -34,17 +34,23 @@ enum Choice {
 pub(crate) fn run(bytes: &[u8]) {
     let limits = Limits::new().nodes(1000).depth(32);
     let mut out = Vec::new();
-    let id = match Frame::parse(bytes.to_vec().into(), &limits) {
+    let id = match Frame::receive(bytes.to_vec().into(), &limits) {
         Ok(frame) => answer(&frame, &mut out),
-        Err(violation) => {
-            reply::error(&mut out, &Id::NULL, &violation.into());
-            Some(Id::NULL)
+        Err(refused) => {
+            let error = refused.violation.into();
+            match &refused.meant {
+                Meant::Request(id) => reply::error(&mut out, id, &error),
+                _ => reply::unaddressed(&mut out, &error),
+            }
+            addressee(refused.meant)
         }
     };
-    let Some(id) = id else { return assert!(out.is_empty()) };
+    if out.is_empty() {
+        return;
+    }
     let frame = Frame::parse(out.into(), &Limits::new()).expect("an answer is JSON");
     match Message::read(&frame).expect("an answer is a message") {
-        Message::Response { id: read, .. } => assert_eq!(read.unwrap_or(Id::NULL), id),
+        Message::Response { id: read, .. } => assert_eq!(read, id),
         other => panic!("{other:?}"),
     }
 }
@@ -72,9 +78,18 @@ fn answer(frame: &Frame, out: &mut Vec<u8>) -> Option<Id> {
         }
         Ok(_) => None,
         Err(malformed) => {
-            let id = malformed.id.unwrap_or(Id::NULL);
-            reply::error(out, &id, &malformed.error);
-            Some(id)
+            match &malformed.meant {
+                Meant::Request(id) => reply::error(out, id, &malformed.error),
+                _ => reply::unaddressed(out, &malformed.error),
+            }
+            addressee(malformed.meant)
         }
+    }
+}
+
+fn addressee(meant: Meant) -> Option<Id> {
+    match meant {
+        Meant::Request(id) => Some(id),
+        _ => None,
     }
 }

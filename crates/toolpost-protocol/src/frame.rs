@@ -7,11 +7,24 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
+use crate::gist::{Gist, Meant};
 use crate::guard;
 use crate::index::{Entry, Index};
 use crate::limits::Limits;
 use crate::node::{Node, NodeId};
+use crate::text;
 use crate::violation::{Violation, ViolationKind};
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Received bytes that are no frame.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What is wrong with them.
+    pub violation: Violation,
+    /// What they were meant as: who has to hear of it.
+    pub meant: Meant,
+}
 
 /// Text proven to be one well-formed JSON value within [`Limits`], and the index that the proof
 /// left behind.
@@ -67,6 +80,35 @@ impl Frame {
         let mut index = Index::take();
         guard::check(&text, limits, &mut index)?;
         Ok(Self { text, index })
+    }
+
+    /// Takes received bytes as [`parse`](Self::parse) does, and is lenient where that harms nobody: a byte order
+    /// mark before the text is skipped (RFC 8259, 8.1), and half a surrogate pair in a string reads as U+FFFD (8.2
+    /// leaves open what it means; models cut emoji in half). The frame's text is what it was taken for.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: the first [`Violation`] found, and what the bytes were meant as.
+    pub fn receive(mut bytes: Bytes, limits: &Limits) -> Result<Self, Refused> {
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes = bytes.slice(BYTE_ORDER_MARK.len()..);
+        }
+        match Self::parse(bytes.clone(), limits) {
+            Err(violation) => Self::receive_mended(&bytes, violation, limits),
+            Ok(frame) => Ok(frame),
+        }
+    }
+
+    #[cold]
+    fn receive_mended(bytes: &Bytes, violation: Violation, limits: &Limits) -> Result<Self, Refused> {
+        let violation = match violation.kind() {
+            ViolationKind::LoneSurrogate => match Self::parse(text::whole_surrogates(bytes).into(), limits) {
+                Ok(frame) => return Ok(frame),
+                Err(violation) => violation,
+            },
+            _ => violation,
+        };
+        Err(Refused { violation, meant: Gist::of(bytes) })
     }
 
     /// Encodes `value` and indexes the result, within the default limits.

@@ -14,8 +14,9 @@ use crate::node::Node;
 pub struct Id(ByteString);
 
 impl Id {
-    /// `null`: the id of an answer to a request whose own id is unknown. No request has it.
-    pub const NULL: Self = Self(ByteString::from_static("null"));
+    /// The most bytes that the id of a request may have, as JSON text. Whoever echoes and remembers ids is
+    /// bounded by it.
+    pub const MAX_LEN: usize = 1 << 10;
 
     /// Reads an id; `None` if `node` is neither a string nor an integer.
     #[must_use]
@@ -23,6 +24,14 @@ impl Id {
         let entry = node.entry();
         (entry.is(Kind::String) || entry.is(Kind::Number) && entry.has(INTEGER))
             .then(|| Self(node.frame().text().slice_ref(node.raw())))
+    }
+
+    /// The integer that the id is a string of: some clients answer `1` by `"1"`.
+    #[must_use]
+    pub fn unquoted(&self) -> Option<Self> {
+        let digits = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        whole.then(|| Self(self.0.slice_ref(digits)))
     }
 
     /// The id as JSON text.

@@ -30,6 +30,7 @@ mod decode_error;
 mod decode_key;
 mod error;
 mod frame;
+mod gist;
 mod guard;
 mod id;
 mod index;
@@ -49,7 +50,8 @@ mod violation;
 
 pub use decode_error::DecodeError;
 pub use error::{Code, Error};
-pub use frame::Frame;
+pub use frame::{Frame, Refused};
+pub use gist::{Gist, Meant};
 pub use id::Id;
 pub use index::Kind;
 pub use limits::Limits;

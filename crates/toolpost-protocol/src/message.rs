@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use crate::error::{Code, Error};
 use crate::frame::Frame;
+use crate::gist::Meant;
 use crate::id::Id;
 use crate::index::Kind;
 use crate::node::Node;
 
 /// A JSON-RPC message, borrowed from its frame.
 ///
-/// Members that the envelope does not know are no error; they stay in the frame.
+/// Members that the envelope does not know are no error; they stay in the frame. A member that is null counts as
+/// absent (serializers write null for "none"), except `result` where there is nothing else.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Message<'a> {
@@ -50,11 +52,11 @@ pub enum Outcome<'a> {
     Error(Node<'a>),
 }
 
-/// JSON that is no message: what to answer, and to whom.
+/// JSON that is no message: what is wrong, and who has to hear of it.
 #[derive(Clone, Debug)]
 pub struct Malformed {
-    /// The request's id, where it could be read; else the answer's id is null.
-    pub id: Option<Id>,
+    /// What it was meant as.
+    pub meant: Meant,
     /// Why.
     pub error: Error,
 }
@@ -78,7 +80,7 @@ impl<'a> Message<'a> {
         match node.kind() {
             Kind::Object => Envelope::read(node).message(),
             Kind::Array if !node.is_empty() => Ok(Message::Batch(node)),
-            _ => Err(malformed(None, "a message must be a JSON object")),
+            _ => Err(malformed(None, false, "a message must be a JSON object")),
         }
     }
 }
@@ -108,50 +110,65 @@ impl<'a> Envelope<'a> {
             };
             *slot = Some(value);
         }
+        envelope.method = envelope.method.filter(|node| !node.is_null());
+        envelope.params = envelope.params.filter(|node| !node.is_null());
+        envelope.error = envelope.error.filter(|node| !node.is_null());
         envelope
     }
 
     fn message(self) -> Result<Message<'a>, Malformed> {
         let id = self.id.and_then(Id::read);
+        let null = self.result.is_some_and(Node::is_null) && (self.method.is_some() || self.error.is_some());
+        let result = self.result.filter(|_| !null);
+        let response = self.method.is_none() && (result.is_some() || self.error.is_some());
+        let malformed = |why| malformed(id.clone(), response, why);
         if self.jsonrpc.and_then(Node::as_str).as_deref() != Some("2.0") {
-            return Err(malformed(id, "member \"jsonrpc\" must be \"2.0\""));
+            return Err(malformed("member \"jsonrpc\" must be \"2.0\""));
         }
-        match (self.method, self.result, self.error) {
+        match (self.method, result, self.error) {
             (Some(method), None, None) => {
-                if self.id.is_some() && id.is_none() {
-                    return Err(malformed(None, "member \"id\" must be a string or an integer"));
-                }
                 let Some(method) = method.as_str() else {
-                    return Err(malformed(id, "member \"method\" must be a string"));
+                    return Err(malformed("member \"method\" must be a string"));
                 };
+                // What is told needs no id; what is asked for under a null one is neither.
+                let told = || self.id.is_some_and(Node::is_null) && method.starts_with("notifications/");
+                if self.id.is_some() && id.is_none() && !told() {
+                    return Err(malformed("member \"id\" must be a string or an integer"));
+                }
                 let params = self.params;
                 if params.is_some_and(|params| params.kind() != Kind::Object) {
-                    return Err(malformed(id, "member \"params\" must be an object"));
+                    return Err(malformed("member \"params\" must be an object"));
                 }
                 Ok(match id {
-                    Some(id) => Message::Request { id, method, params },
+                    Some(id) if id.raw().len() <= Id::MAX_LEN => Message::Request { id, method, params },
+                    Some(_) => return Err(malformed("member \"id\" is longer than 1024 bytes")),
                     None => Message::Notification { method, params },
                 })
             }
             (None, Some(result), None) => match id {
                 Some(_) => Ok(Message::Response { id, outcome: Outcome::Result(result) }),
-                None => Err(malformed(None, "member \"id\" must be a string or an integer")),
+                None => Err(malformed("member \"id\" must be a string or an integer")),
             },
             (None, None, Some(error)) => {
                 if self.id.is_some_and(|node| !node.is_null()) && id.is_none() {
-                    return Err(malformed(None, "member \"id\" must be a string, an integer or null"));
+                    return Err(malformed("member \"id\" must be a string, an integer or null"));
                 }
                 if error.member("code").and_then(Node::as_number).is_none_or(|code| !code.is_integer()) {
-                    return Err(malformed(id, "member \"error\" must be an object with an integer \"code\""));
+                    return Err(malformed("member \"error\" must be an object with an integer \"code\""));
                 }
                 Ok(Message::Response { id, outcome: Outcome::Error(error) })
             }
-            _ => Err(malformed(id, "a message has exactly one of \"method\", \"result\" and \"error\"")),
+            _ => Err(malformed("a message has exactly one of \"method\", \"result\" and \"error\"")),
         }
     }
 }
 
 #[cold]
-fn malformed(id: Option<Id>, why: &'static str) -> Malformed {
-    Malformed { id, error: Error::new(Code::INVALID_REQUEST, why) }
+fn malformed(id: Option<Id>, response: bool, why: &'static str) -> Malformed {
+    let meant = match id {
+        Some(id) if response => Meant::Response(id),
+        Some(id) => Meant::Request(id),
+        None => Meant::Unknown,
+    };
+    Malformed { meant, error: Error::new(Code::INVALID_REQUEST, why) }
 }

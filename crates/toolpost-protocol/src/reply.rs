@@ -23,9 +23,20 @@ pub fn result(out: &mut Vec<u8>, id: &Id, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'}');
 }
 
-/// Writes the answer to `id` that it failed; [`Id::NULL`] if the request's id is unknown.
+/// Writes the answer to `id` that it failed.
 pub fn error(out: &mut Vec<u8>, id: &Id, error: &Error) {
     head(out, id);
+    failure(out, error);
+}
+
+/// Writes an error that answers nothing that has an id: without a member `id`, which MCP never lets be null. From
+/// 2025-11-25 on that is a message of its own; before, no message is, so a stream is better left silent.
+pub fn unaddressed(out: &mut Vec<u8>, error: &Error) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0""#);
+    failure(out, error);
+}
+
+fn failure(out: &mut Vec<u8>, error: &Error) {
     out.extend_from_slice(br#","error":{"code":"#);
     out.extend_from_slice(error.code().0.to_string().as_bytes());
     out.extend_from_slice(br#","message":"#);

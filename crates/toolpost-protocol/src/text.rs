@@ -110,3 +110,27 @@ fn code_point(escape: &str) -> (char, &str) {
 pub(crate) fn value(inner: &str, escaped: bool) -> Cow<'_, str> {
     if escaped { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) }
 }
+
+/// The text with each escape of half a surrogate pair replaced by that of U+FFFD, which is as long. Nothing else
+/// changes, whatever the text is.
+pub(crate) fn whole_surrogates(text: &[u8]) -> Vec<u8> {
+    let mut out = text.to_vec();
+    let unit = |at: usize| {
+        let [b'\\', b'u', digits @ ..] = text.get(at..at + 6)? else { return None };
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+        at += found;
+        match (unit(at), unit(at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => at += 12,
+            (Some(0xd800..0xe000), _) => {
+                out[at..at + 6].copy_from_slice(br"\ufffd");
+                at += 6;
+            }
+            // Two bytes of any other escape; the digits after a `u` hold no backslash.
+            _ => at += 2,
+        }
+    }
+    out
+}

@@ -1,6 +1,8 @@
 //! Envelopes, ids, errors and replies.
 
-use toolpost_protocol::{Code, Error, Frame, Id, Limits, Malformed, Message, Outcome, Version, reply};
+use toolpost_protocol::{
+    Code, Error, Frame, Id, Limits, Malformed, Meant, Message, Outcome, Version, ViolationKind, reply,
+};
 
 fn frame(text: &str) -> Frame {
     Frame::from_text(text, &Limits::new()).expect(text)
@@ -16,18 +18,27 @@ fn read(text: &str) -> String {
             format!("notification {method} {}", params.map_or("-", |params| params.raw()))
         }
         Ok(Message::Response { id, outcome: Outcome::Result(node) }) => {
-            format!("result {} {}", id.unwrap_or(Id::NULL), node.raw())
+            format!("result {} {}", shown(id), node.raw())
         }
         Ok(Message::Response { id, outcome: Outcome::Error(node) }) => {
-            format!("error {} {}", id.unwrap_or(Id::NULL), node.raw())
+            format!("error {} {}", shown(id), node.raw())
         }
         Ok(Message::Batch(node)) => format!("batch of {}", node.len()),
         Ok(other) => format!("{other:?}"),
-        Err(Malformed { id, error }) => {
+        Err(Malformed { meant, error }) => {
             assert_eq!(error.code(), Code::INVALID_REQUEST);
-            format!("malformed {}: {}", id.unwrap_or(Id::NULL), error.message())
+            let meant = match meant {
+                Meant::Request(id) => id.to_string(),
+                Meant::Response(id) => format!("response {id}"),
+                _ => "unknown".into(),
+            };
+            format!("malformed {meant}: {}", error.message())
         }
     }
+}
+
+fn shown(id: Option<Id>) -> String {
+    id.map_or_else(|| "null".into(), |id| id.to_string())
 }
 
 #[test]
@@ -75,11 +86,14 @@ fn ids_are_echoed_exactly() {
         let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
-    let long = format!("\"{}\"", "x".repeat(1 << 20));
-    assert_eq!(
-        read(&format!(r#"{{"jsonrpc":"2.0","id":{long},"method":"m"}}"#)),
-        format!("request {long} m -")
-    );
+    for (len, long) in [(Id::MAX_LEN, false), (Id::MAX_LEN + 1, true), (1 << 20, true)] {
+        let id = format!("\"{}\"", "x".repeat(len - 2));
+        let expected = match long {
+            false => format!("request {id} m -"),
+            true => format!("malformed {id}: member \"id\" is longer than 1024 bytes"),
+        };
+        assert_eq!(read(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#)), expected);
+    }
     assert_ne!(Id::from(1), Id::from("1"));
     assert_eq!(Id::from("a\"b\n").raw(), r#""a\"b\n""#);
     assert_eq!(Id::from(i64::MIN).to_string(), "-9223372036854775808");
@@ -91,7 +105,7 @@ fn what_is_no_message_is_an_invalid_request() {
     let id = "member \"id\" must be a string or an integer";
     for wrong in ["null", "1.0", "1e3", "true", "[]", "{}"] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{wrong},"method":"m"}}"#);
-        assert_eq!(read(&text), format!("malformed null: {id}"));
+        assert_eq!(read(&text), format!("malformed unknown: {id}"));
     }
     let version = "member \"jsonrpc\" must be \"2.0\"";
     assert_eq!(read(r#"{"id":7,"method":"m"}"#), format!("malformed 7: {version}"));
@@ -103,33 +117,79 @@ fn what_is_no_message_is_an_invalid_request() {
         read(r#"{"jsonrpc":"2.0","id":7,"method":1}"#),
         "malformed 7: member \"method\" must be a string"
     );
-    for params in ["[]", "null", "1"] {
+    for params in ["[]", "true", "1"] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{params}}}"#);
         assert_eq!(read(&text), "malformed 7: member \"params\" must be an object");
     }
     let one = "a message has exactly one of \"method\", \"result\" and \"error\"";
-    for rest in ["", r#","result":{},"error":{"code":1}"#, r#","method":"m","result":{}"#] {
-        assert_eq!(read(&format!(r#"{{"jsonrpc":"2.0","id":7{rest}}}"#)), format!("malformed 7: {one}"));
+    for (rest, meant) in [
+        ("", "7"),
+        (r#","result":{},"error":{"code":1}"#, "response 7"),
+        (r#","method":"m","result":{}"#, "7"),
+    ] {
+        assert_eq!(
+            read(&format!(r#"{{"jsonrpc":"2.0","id":7{rest}}}"#)),
+            format!("malformed {meant}: {one}")
+        );
     }
     for error in ["1", "{}", r#"{"code":1.5}"#, r#"{"code":"1"}"#] {
         let text = format!(r#"{{"jsonrpc":"2.0","id":7,"error":{error}}}"#);
-        assert!(read(&text).starts_with("malformed 7: member \"error\""), "{text}");
+        assert!(read(&text).starts_with("malformed response 7: member \"error\""), "{text}");
     }
-    assert_eq!(read(r#"{"jsonrpc":"2.0","result":{}}"#), format!("malformed null: {id}"));
+    assert_eq!(read(r#"{"jsonrpc":"2.0","result":{}}"#), format!("malformed unknown: {id}"));
     for text in ["1", "null", r#""x""#, "[]"] {
-        assert_eq!(read(text), "malformed null: a message must be a JSON object");
+        assert_eq!(read(text), "malformed unknown: a message must be a JSON object");
     }
 }
 
 // Protocol 4
 #[test]
-fn a_parse_error_is_answered_with_a_null_id() {
+fn an_error_without_a_request_has_no_id() {
     let violation = Frame::parse(b"{\"jsonrpc\":"[..].into(), &Limits::new()).unwrap_err();
     let mut out = Vec::new();
-    reply::error(&mut out, &Id::NULL, &violation.into());
+    reply::unaddressed(&mut out, &violation.into());
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"unexpected end of JSON text at byte 11"}}"#
+        r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"unexpected end of JSON text at byte 11"}}"#
+    );
+}
+
+#[test]
+fn a_null_member_counts_as_absent() {
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"method":"m","params":null}"#), "request 7 m -");
+    assert_eq!(
+        read(r#"{"jsonrpc":"2.0","method":"notifications/x","params":null}"#),
+        "notification notifications/x -"
+    );
+    assert_eq!(
+        read(r#"{"jsonrpc":"2.0","id":null,"method":"notifications/x"}"#),
+        "notification notifications/x -"
+    );
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"result":{},"error":null,"method":null}"#), "result 7 {}");
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"result":null,"error":{"code":1}}"#), r#"error 7 {"code":1}"#);
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"result":null,"error":null}"#), "result 7 null");
+    assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"method":"m","result":null,"error":null}"#), "request 7 m -");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_half_a_surrogate_pair_replaced() {
+    let receive = |text: &str| Frame::receive(text.to_owned().into(), &Limits::new());
+    for (text, taken) in [
+        ("\u{feff}{}", "{}"),
+        (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+        (r#"{"a":"\udc00\ud83d\ude00\uD83Dx\\ud800"}"#, r#"{"a":"\ufffd\ud83d\ude00\ufffdx\\ud800"}"#),
+        (r#"["\ud83d\ud83d\ude00\ud83d\n"]"#, r#"["\ufffd\ud83d\ude00\ufffd\n"]"#),
+    ] {
+        let frame = receive(text).expect(text);
+        assert_eq!(&**frame.text(), taken);
+        serde_json::from_str::<serde_json::Value>(frame.text()).unwrap();
+    }
+    let refused = receive(r#"{"id":5,"method":"m","params":{"a":"\ud83d","b":tru}}"#).unwrap_err();
+    assert_eq!(refused.violation.kind(), ViolationKind::Expected("a value"));
+    assert_eq!(refused.meant, Meant::Request(Id::from(5)));
+    assert_eq!(
+        receive(r#"{"\ud83d":1,"\udc00":2}"#).unwrap_err().violation.kind(),
+        ViolationKind::DuplicateName
     );
 }
 

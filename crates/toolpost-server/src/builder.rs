@@ -29,6 +29,7 @@ pub struct ServerBuilder {
     response_limit: usize,
     list_ttl: Duration,
     page_size: usize,
+    empty_lists: bool,
     state_key: Option<[u8; 32]>,
     grace: Duration,
     http: HttpLimits,
@@ -57,6 +58,7 @@ impl ServerBuilder {
             response_limit: 16 << 20,
             list_ttl: Duration::from_secs(60),
             page_size: 1_000,
+            empty_lists: false,
             state_key: None,
             grace: Duration::from_secs(30),
             http: HttpLimits::default(),
@@ -144,6 +146,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn page_size(mut self, items: usize) -> Self {
         self.page_size = items.max(1);
+        self
+    }
+
+    /// Answers `prompts/list`, `resources/list` and `resources/templates/list` with empty lists where nothing of the
+    /// kind is offered, rather than with an error: some hosts ask for them whatever the capabilities say, and log
+    /// the error. The capabilities stay as they are.
+    #[must_use]
+    pub const fn empty_lists(mut self) -> Self {
+        self.empty_lists = true;
         self
     }
 
@@ -242,6 +253,7 @@ impl ServerBuilder {
             identity: Identity::new(&self.implementation, self.instructions.as_deref()),
             tools: ToolList::new(self.list_ttl),
             page_size: self.page_size,
+            empty_lists: self.empty_lists,
             keys: Keys::new(self.state_key),
             listeners: Default::default(),
             listen_limits: self.listen,

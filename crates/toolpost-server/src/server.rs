@@ -47,6 +47,12 @@ impl Server {
     /// Serves stdin and stdout until the client closes stdin, or the process is asked to end
     /// ([`terminated`](crate::terminated)). Asked a second time, it ends at once.
     ///
+    /// When stdin is closed, or the process is asked to end, what runs may go on for [`StdioLimits::grace`]; when the
+    /// one comes after the other, what is ready is written, and what runs is dropped.
+    ///
+    /// Where stdin or stdout is no pipe and no socket (a terminal, a file; on Windows always), a thread of its own
+    /// reads or writes it, and ends with the process: nothing can end a read of a terminal.
+    ///
     /// Nothing but messages is written to stdout; the process must not write there either.
     ///
     /// # Errors
@@ -57,11 +63,11 @@ impl Server {
     ///
     /// Dropping the future drops the calls that run.
     pub async fn stdio(&self) -> Result<(), ServeError> {
-        self.until_terminated(self.serve_io(stdin(), stdout())).await
+        self.until_terminated(self.lines(stdin(), stdout(), self.0.stdio.grace)).await
     }
 
-    /// Serves one stream of lines until it ends or the server stops; what runs then may finish within
-    /// the grace.
+    /// Serves one stream of lines until it ends or the server stops. When it ends, what runs may finish within
+    /// [`StdioLimits::grace`]; when the server stops, within the server's.
     ///
     /// # Errors
     ///
@@ -75,9 +81,17 @@ impl Server {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let Inner { service, stdio, message_limit, grace, stop, .. } = &*self.0;
+        self.lines(reader, writer, self.0.grace).await
+    }
+
+    async fn lines<R, W>(&self, reader: R, writer: W, grace: Duration) -> Result<(), ServeError>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let Inner { service, stdio, message_limit, stop, .. } = &*self.0;
         let origin = Origin { connection: service.next_connection(), ..Origin::default() };
-        let bounds = (*stdio, *message_limit, *grace);
+        let bounds = (*stdio, *message_limit, grace);
         let stop = stop.clone().cancelled_owned();
         let connection = Connection::new(Arc::clone(service), origin, bounds, (reader, writer), stop);
         Ok(connection.serve().await?)

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::Either;
+use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
-use toolpost_protocol::{Frame, Id, Limits};
+use toolpost_protocol::{Code, Error, Frame, Id, Limits, Meant, Refused, ViolationKind};
 use toolpost_tool::{Output, Principal, Priority};
 
 mod capabilities;
@@ -37,6 +38,7 @@ mod result;
 mod rounds;
 mod seal;
 pub(crate) mod session;
+mod streams;
 
 pub(crate) use headers::undoubled;
 pub(crate) use intake::{Era, Incoming, Intake, Method};
@@ -66,6 +68,8 @@ pub(crate) struct Service {
     pub(crate) keys: Keys,
     pub(crate) listeners: Listeners,
     pub(crate) listen_limits: ListenLimits,
+    /// Whether lists that there are not are answered as empty ones.
+    pub(crate) empty_lists: bool,
     /// Cancelled when nothing new is taken any more.
     pub(crate) stop: CancellationToken,
     /// Bounds on one received message.
@@ -85,7 +89,12 @@ impl Service {
 
     /// From one frame to one reply.
     pub(crate) async fn handle(self: &Arc<Self>, frame: Frame, origin: Origin) -> Reply {
-        match self.read(frame, &origin) {
+        let incoming = self.read(frame, &origin);
+        self.deal(incoming, origin).await
+    }
+
+    async fn deal(self: &Arc<Self>, incoming: Incoming, origin: Origin) -> Reply {
+        match incoming {
             Incoming::Request(intake) => match self.at_once(&intake, &origin) {
                 Some(reply) => reply.joined(),
                 None => self.run(intake, origin, None).await.joined(),
@@ -94,8 +103,66 @@ impl Service {
                 self.cancel(&origin, &id);
                 Reply::accepted()
             }
+            Incoming::Batch(frames) => Arc::clone(self).batch(frames, origin).await,
             Incoming::Done(reply) => reply,
         }
+    }
+
+    /// Answers the messages of a batch one after the other, by one array; once that has as many bytes as a reply may
+    /// have, what is left is refused.
+    pub(crate) fn batch(self: Arc<Self>, frames: Vec<Frame>, origin: Origin) -> Answering {
+        Box::pin(async move {
+            let mut out = Vec::new();
+            for frame in frames {
+                let reply = match self.read(frame, &origin) {
+                    Incoming::Request(intake) if self.response_limit < out.len() => {
+                        let why = "the answers to this batch are too large; send its messages one by one";
+                        Reply::error(StatusCode::OK, &intake.id, &Error::new(Code::INVALID_REQUEST, why))
+                    }
+                    incoming => self.deal(incoming, origin.clone()).await,
+                };
+                if let Some(bytes) = reply.bytes {
+                    out.push(if out.is_empty() { b'[' } else { b',' });
+                    out.extend_from_slice(&bytes);
+                }
+            }
+            if out.is_empty() {
+                return Reply::accepted();
+            }
+            out.push(b']');
+            Reply::new(StatusCode::OK, out)
+        })
+    }
+
+    /// What becomes of bytes that are no frame.
+    #[cold]
+    pub(crate) fn refused(&self, refused: &Refused, origin: &Origin) -> Reply {
+        let status = match refused.violation.kind() {
+            ViolationKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        self.refuse(&refused.meant, status, &refused.violation.into(), origin)
+    }
+
+    /// What becomes of a message of more bytes than allowed.
+    #[cold]
+    pub(crate) fn too_large(&self, meant: &Meant, limit: usize, origin: &Origin) -> Reply {
+        let error = Error::new(Code::INVALID_REQUEST, format!("message longer than {limit} bytes"));
+        self.refuse(meant, StatusCode::PAYLOAD_TOO_LARGE, &error, origin)
+    }
+
+    /// What becomes of what is no message: a request is answered; a response never is, but what waits for it hears
+    /// that none comes; and whatever else has no id is answered by a status, where there is one.
+    #[cold]
+    fn refuse(&self, meant: &Meant, status: StatusCode, error: &Error, origin: &Origin) -> Reply {
+        match (meant, &origin.session) {
+            (Meant::Request(id), _) => return Reply::error(status, id, error),
+            (Meant::Response(id), Some(session)) => {
+                session.answered(id, Err(format!("its answer cannot be read: {}", error.message())));
+            }
+            _ => {}
+        }
+        Reply::unaddressed(status, error, origin)
     }
 
     /// The answer to a request that needs no waiting; `None` to one that has to [run](Self::run).

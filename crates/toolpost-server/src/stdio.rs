@@ -4,6 +4,7 @@ mod connection;
 mod limits;
 mod lines;
 mod standard;
+mod threaded;
 
 pub(crate) use connection::Connection;
 pub use limits::StdioLimits;

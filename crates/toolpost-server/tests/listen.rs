@@ -187,7 +187,7 @@ async fn stream(server: &Server, id: &str) -> Wire {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_legacy_get_stream_tells_of_changes_until_another_takes_its_place_or_the_session_ends() {
+async fn the_legacy_get_stream_tells_of_changes_until_the_session_ends() {
     let (builder, changes, _) = offering();
     let server = builder.build();
     let (mut wire, id) = session(&server).await;
@@ -211,17 +211,47 @@ async fn the_legacy_get_stream_tells_of_changes_until_another_takes_its_place_or
         (&told["method"], &told["params"]),
         (&json!("notifications/resources/updated"), &json!({ "uri": "test://a" }))
     );
-    let mut second = stream(&server, &id).await;
-    assert_eq!(first.event().await, None, "a session has one stream, and the newest is it");
-    reload(&server);
-    assert_eq!(second.event().await.unwrap()["method"], "notifications/tools/list_changed");
     // Silence is broken by comments, which keep proxies from closing the stream.
     let start = tokio::time::Instant::now();
-    assert_eq!(second.chunk().await.unwrap(), b": still working\n\n");
+    assert_eq!(first.chunk().await.unwrap(), b": still working\n\n");
     assert_eq!(start.elapsed().as_secs(), 15);
     wire.request("DELETE", &named, b"").await;
     assert_eq!(wire.answer().await.status, 204);
-    assert_eq!(second.event().await, None);
+    assert_eq!(first.event().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_one_session_live_side_by_side_and_each_change_goes_out_on_one() {
+    let (builder, changes, _) = offering();
+    let server = builder.listen_limits(|limits| limits.streams = 2).build();
+    let (mut wire, id) = session(&server).await;
+    let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": { "uri": "test://a" } });
+    wire.post(&[("Mcp-Session-Id", &*id)], subscribe.to_string().as_bytes()).await;
+    let silent = async |wire: &mut Wire| {
+        let chunk = wire.chunk().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&chunk), ": still working\n\n");
+    };
+    let mut first = stream(&server, &id).await;
+    let mut second = stream(&server, &id).await;
+    for _ in 0..3 {
+        changes.resource_updated("test://a");
+        assert_eq!(second.event().await.unwrap()["params"]["uri"], "test://a", "the newest tells");
+    }
+    silent(&mut first).await;
+    // When it is gone, the other one tells; and what nobody was told yet is not lost.
+    drop(second);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    changes.resource_updated("test://a");
+    assert_eq!(first.event().await.unwrap()["params"]["uri"], "test://a");
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    changes.resource_updated("test://a");
+    let mut third = stream(&server, &id).await;
+    assert_eq!(third.event().await.unwrap()["params"]["uri"], "test://a");
+    // Of one more than there may be, the oldest ends.
+    let _fourth = stream(&server, &id).await;
+    let _fifth = stream(&server, &id).await;
+    assert_eq!(third.event().await, None);
 }
 
 #[tokio::test(start_paused = true)]

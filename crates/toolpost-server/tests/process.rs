@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -62,20 +64,62 @@ fn everything_on_stdout_is_a_message_and_the_end_of_input_is_the_end() {
 }
 
 #[test]
-fn told_to_end_it_finishes_what_runs_and_exits_with_zero() {
+fn told_to_end_it_waits_for_no_long_call_and_exits_with_zero() {
     let mut child = serve();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(call(1, "count", &json!({"step_ms": 30})).as_bytes()).unwrap();
+    // Ten steps: over a minute and a half.
+    stdin.write_all(call(1, "count", &json!({"step_ms": 10_000})).as_bytes()).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // It counts, so it runs.
     let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(first["method"], "notifications/progress");
+    let told = std::time::Instant::now();
     terminate(&child);
-    let last = lines.map_while(Result::ok).last().unwrap();
-    let last: Value = serde_json::from_str(&last).unwrap();
-    assert_eq!((&last["id"], &last["result"]["content"][0]["text"]), (&json!(1), &json!("ten")));
+    assert_eq!(lines.map_while(Result::ok).count(), 0);
     assert!(child.wait().unwrap().success());
+    assert!(told.elapsed().as_secs() < 20, "{:?}", told.elapsed());
     drop(stdin);
+}
+
+/// Neither a pipe nor a socket, and nothing to be read from it: as a terminal before which nobody sits.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_as_stdin_does_not_keep_it_from_ending() {
+    let Ok(terminal) = std::fs::File::options().read(true).write(true).open("/dev/ptmx") else { return };
+    let mut child = example().stdin(terminal).spawn().unwrap();
+    // Until it catches SIGTERM, the signal would end it anyhow.
+    let catches = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(caught, 16).unwrap() & 1 << 14 != 0
+    };
+    while !catches() {
+        std::thread::yield_now();
+    }
+    let told = std::time::Instant::now();
+    terminate(&child);
+    child.wait().unwrap();
+    assert!(told.elapsed().as_secs() < 20, "{:?}", told.elapsed());
+}
+
+/// stderr is often the same pipe as stdout, and blocks whoever writes to it, as it did before.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pipe_that_others_write_to_blocks_as_before() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let shared = writer.try_clone().unwrap();
+    let mut command = example();
+    let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    child.stdin.as_mut().unwrap().write_all(call(1, "echo", &json!({"text": "x"})).as_bytes()).unwrap();
+    let mut lines = BufReader::new(reader);
+    lines.read_line(&mut String::new()).unwrap();
+    let flags = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", shared.as_raw_fd())).unwrap();
+    let flags = flags.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+    let nonblocking = u32::from_str_radix(flags, 8).unwrap() & 0o4000;
+    assert_eq!(nonblocking, 0, "{flags}");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl From<u64> for RequestId {
 impl TryFrom<&Id> for RequestId {
     type Error = serde_json::Error;
 
-    /// Reads the id of a received request; fails on [`Id::NULL`] alone, which no request has.
+    /// Reads the id of a received request; fails on none of those.
     fn try_from(id: &Id) -> Result<Self, Self::Error> {
         serde_json::from_str(id.raw())
     }

@@ -182,7 +182,10 @@ pub(crate) fn too_much(head: &[u8]) -> Reply {
                them; ask again later if it does no harm to do it twice";
     let data = serde_json::json!({ "reason": "too_many_unread_answers" });
     let error = Error::new(Code::INTERNAL_ERROR, why).with_data(&data);
-    Reply::error(StatusCode::SERVICE_UNAVAILABLE, &id.unwrap_or(Id::NULL), &error)
+    match id {
+        Some(id) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, &id, &error),
+        None => Reply::nameless(StatusCode::SERVICE_UNAVAILABLE, &error),
+    }
 }
 
 const DATA: &[u8] = b"event: message\ndata: ";

@@ -13,7 +13,7 @@ use futures_util::future::Either;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Version};
-use toolpost_protocol::{Code, Error, Frame, Id};
+use toolpost_protocol::{Code, Error, Frame};
 use toolpost_tool::Principal;
 
 use super::accept::{Accept, readable};
@@ -123,10 +123,6 @@ impl Http {
         }
         let Collected { bytes, held } =
             collect(body, self.message_limit, turn.seat()).await.map_err(|why| self.uncollected(why))?;
-        let frame = match Frame::parse(bytes, &self.service.limits) {
-            Ok(frame) => frame,
-            Err(violation) => return Ok(whole(Reply::violation(violation))),
-        };
         let session = self.session(&headers, &principal)?;
         // Callers without a name are told apart by where they come from.
         let connection = match turn.crowd {
@@ -136,15 +132,16 @@ impl Http {
         };
         let address = turn.address.and(NonZeroU64::new(connection));
         let headers = Some(headers);
-        let mut origin = Origin { connection, principal, address, headers, session: None };
-        match &session {
-            Found::Session(session) => {
-                origin.connection = session.number;
-                origin.session = Some(Arc::clone(session));
-            }
-            Found::Unknown if is_of_a_session(&frame) => return Err(no_such_session(&Id::NULL)),
-            _ => {}
+        let lost = matches!(session, Found::Unknown);
+        let mut origin = Origin { connection, principal, address, headers, session: None, lost };
+        if let Found::Session(session) = &session {
+            origin.connection = session.number;
+            origin.session = Some(Arc::clone(session));
         }
+        let frame = match Frame::receive(bytes, &self.service.limits) {
+            Ok(frame) => frame,
+            Err(refused) => return Ok(whole(self.service.refused(&refused, &origin))),
+        };
         match self.service.read(frame, &origin) {
             Incoming::Request(intake) if intake.era == Era::Modern => {
                 // Sessions are of the other era; a header that names one means nothing here.
@@ -159,6 +156,10 @@ impl Http {
                     self.service.cancel(&origin, &id);
                 }
                 Ok(whole(Reply::accepted()))
+            }
+            Incoming::Batch(frames) => {
+                let batch = Arc::clone(&self.service).batch(frames, origin);
+                Ok(whole(self.detached(Answering::alone(batch)).await))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
         }
@@ -202,8 +203,7 @@ impl Http {
         match (intake.method, session) {
             (Method::Initialize, _) => return self.initialize(turn, &intake, origin),
             (_, Found::Session(_)) | (Method::Ping, Found::None) => {}
-            (_, Found::Unknown) => return Err(no_such_session(&intake.id)),
-            (_, Found::None) => {
+            (_, Found::None | Found::Unknown) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
                 return Ok(whole(Reply::error(
@@ -264,7 +264,7 @@ impl Http {
     fn tell_session(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {
         let session = match self.session(headers, principal)? {
             Found::Session(session) => session,
-            Found::Unknown => return Err(no_such_session(&Id::NULL)),
+            Found::Unknown => return Err(no_such_session()),
             Found::None => return Err(not_served("only a session is told of changes")),
         };
         if !Accept::read(headers).events {
@@ -289,7 +289,7 @@ impl Http {
     fn delete(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {
         match self.session(headers, principal)? {
             Found::None => Err(refused(StatusCode::METHOD_NOT_ALLOWED, "there is no session to end")),
-            Found::Unknown => Err(no_such_session(&Id::NULL)),
+            Found::Unknown => Err(no_such_session()),
             Found::Session(session) => {
                 self.sessions.close(&session);
                 Ok(empty(StatusCode::NO_CONTENT))
@@ -316,7 +316,11 @@ impl Http {
     #[cold]
     fn uncollected(&self, why: Uncollected) -> Instead {
         match why {
-            Uncollected::TooLarge => Box::new(whole(Reply::too_large(self.message_limit))),
+            // Not read to its end, nor for its id: over HTTP an answer finds its request without.
+            Uncollected::TooLarge => {
+                let why = format!("message longer than {} bytes", self.message_limit);
+                Box::new(refusal(StatusCode::PAYLOAD_TOO_LARGE, why))
+            }
             Uncollected::TimedOut => refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
             Uncollected::Broken => refused(StatusCode::BAD_REQUEST, "the body broke off"),
             Uncollected::Busy => {
@@ -374,12 +378,6 @@ fn meter(response: &mut Response<Body>, turn: &Turn, progress: Option<Arc<Progre
     response.body_mut().meter(Metered { held, progress, rest: Bytes::new() });
 }
 
-/// Whether a message can only be meant for a session: all but a request, which may open one.
-fn is_of_a_session(frame: &Frame) -> bool {
-    let has = |name| frame.root().member(name).is_some();
-    if has("method") { !has("id") } else { has("result") || has("error") }
-}
-
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -389,7 +387,7 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 /// An answer to a request that is not even read: a JSON-RPC error without an id.
 #[cold]
 pub(super) fn refusal(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Response<Body> {
-    whole(Reply::error(status, &Id::NULL, &Error::new(Code::INVALID_REQUEST, why.into())))
+    whole(Reply::nameless(status, &Error::new(Code::INVALID_REQUEST, why.into())))
 }
 
 #[cold]
@@ -405,9 +403,8 @@ fn not_served(why: &'static str) -> Instead {
 }
 
 #[cold]
-fn no_such_session(id: &Id) -> Instead {
-    let error = Error::new(Code::INVALID_REQUEST, "there is no such session");
-    Box::new(whole(Reply::error(StatusCode::NOT_FOUND, id, &error)))
+fn no_such_session() -> Instead {
+    refused(StatusCode::NOT_FOUND, "there is no such session")
 }
 
 /// 503, and when to come again.

@@ -43,6 +43,8 @@ impl Named {
         let (mut named, mut name) = (Self::default(), None);
         for (key, value) in params.members() {
             match &*key.name() {
+                // Null for "none", as some serializers write it.
+                "arguments" | "inputResponses" | "requestState" if value.is_null() => {}
                 "arguments" if value.kind() == Kind::Object => named.arguments = Some(value.id()),
                 "arguments" => {
                     return Err(Error::new(Code::INVALID_PARAMS, "params.arguments must be an object"));
@@ -176,7 +178,10 @@ impl Exchange {
         if let Err(error) = rounds::check_asked(suspended, &again.client) {
             return Err(ToolError::new(error.message().to_owned()));
         }
-        let (Some(session), Some(outbox)) = (&self.origin.session, &self.outbox) else {
+        let session = self.origin.session.as_ref();
+        // Who takes no events with the answer may listen to a stream of its session's own.
+        let outbox = self.outbox.clone().or_else(|| session?.streams.newest());
+        let (Some(session), Some(outbox)) = (session, &outbox) else {
             return Err(ToolError::new("the client must be asked, and accepts no stream to be asked on"));
         };
         let mut asked = Vec::new();
@@ -214,7 +219,10 @@ impl Exchange {
                 .map_err(|()| Error::new(Code::INVALID_PARAMS, "params._meta has an unknown log level"))?,
             Era::Legacy => self.origin.session.as_ref().and_then(|session| session.log_level()),
         };
-        let token = self.meta.progress_token(frame);
+        let token = self.meta.progress_token(frame).map_err(|()| {
+            let why = format!("params._meta.progressToken is longer than {} bytes", Id::MAX_LEN);
+            Error::new(Code::INVALID_PARAMS, why)
+        })?;
         Ok(self.outbox.as_ref().and_then(|outbox| CallSink::new(Arc::clone(outbox), token, level)))
     }
 

@@ -1,12 +1,17 @@
 //! Reads the envelope and chooses the era: per request, from the request itself.
 
 use http::{HeaderMap, HeaderName, StatusCode};
-use toolpost_protocol::{Code, Error, Frame, Id, Message, Node, NodeId, Outcome, Version, meta as keys};
+use toolpost_protocol::{
+    Code, Error, Frame, Id, Kind, Malformed, Message, Node, NodeId, Outcome, Version, meta as keys,
+};
 
 use super::meta::Meta;
 use super::session::Agreed;
 use super::{Service, headers, legacy};
 use crate::{Origin, Reply};
+
+/// The most messages that one batch may have.
+const MOST_OF_A_BATCH: usize = 64;
 
 /// What became of a received message.
 #[derive(Debug)]
@@ -15,6 +20,8 @@ pub(crate) enum Incoming {
     Request(Intake),
     /// The client takes the call with this id back.
     Cancel(Id),
+    /// The messages of a batch, each to be dealt with as if it had come alone.
+    Batch(Vec<Frame>),
     /// It has been dealt with.
     Done(Reply),
 }
@@ -131,7 +138,9 @@ impl Service {
     pub(crate) fn read(&self, frame: Frame, origin: &Origin) -> Incoming {
         let message = match Message::read(&frame) {
             Ok(message) => message,
-            Err(malformed) => return Incoming::Done(Reply::malformed(malformed)),
+            Err(Malformed { meant, error }) => {
+                return Incoming::Done(self.refuse(&meant, StatusCode::BAD_REQUEST, &error, origin));
+            }
         };
         match message {
             Message::Request { id, method, params } => {
@@ -149,6 +158,10 @@ impl Service {
                     Err((status, error)) => Incoming::Done(Reply::error(status, &id, &error)),
                 }
             }
+            Message::Notification { .. } | Message::Response { .. } if origin.lost => {
+                let (status, error) = legacy::lost();
+                Incoming::Done(Reply::unaddressed(status, &error, origin))
+            }
             Message::Notification { method, params } => match &*method {
                 "notifications/cancelled" => {
                     match params.and_then(|params| params.member("requestId")).and_then(Id::read) {
@@ -159,10 +172,10 @@ impl Service {
                 _ => Incoming::Done(Reply::accepted()),
             },
             // Only within a session can anything have been asked of the client.
-            Message::Response { id, .. } if origin.headers.is_some() && origin.session.is_none() => {
+            Message::Response { .. } if origin.headers.is_some() && origin.session.is_none() => {
                 let error =
                     Error::new(Code::INVALID_REQUEST, "nothing was asked, so nothing can be answered");
-                Incoming::Done(Reply::error(StatusCode::BAD_REQUEST, &id.unwrap_or(Id::NULL), &error))
+                Incoming::Done(Reply::nameless(StatusCode::BAD_REQUEST, &error))
             }
             Message::Response { id, outcome } => {
                 if let (Some(id), Some(session)) = (id, &origin.session) {
@@ -176,12 +189,29 @@ impl Service {
                 }
                 Incoming::Done(Reply::accepted())
             }
-            _ => {
-                let error =
-                    Error::new(Code::INVALID_REQUEST, "batches are not accepted; send one message at a time");
-                Incoming::Done(Reply::error(StatusCode::BAD_REQUEST, &Id::NULL, &error))
-            }
+            Message::Batch(batch) => self.read_batch(&frame, batch, origin),
+            _ => Incoming::Done(Reply::accepted()),
         }
+    }
+
+    /// Takes a batch apart, in the one revision that has them.
+    #[cold]
+    fn read_batch(&self, frame: &Frame, batch: Node<'_>, origin: &Origin) -> Incoming {
+        let agreed = origin.session.as_ref().and_then(|session| session.agreed());
+        let refused = |why: String| {
+            let error = Error::new(Code::INVALID_REQUEST, why);
+            Incoming::Done(Reply::unaddressed(StatusCode::BAD_REQUEST, &error, origin))
+        };
+        if agreed.is_none_or(|agreed| agreed.version != Version::V2025_03_26) {
+            return refused("batches are of 2025-03-26 alone; send one message at a time".into());
+        }
+        if MOST_OF_A_BATCH < batch.len() {
+            return refused(format!("a batch may have {MOST_OF_A_BATCH} messages; send fewer at a time"));
+        }
+        // None within another.
+        let items = batch.items().filter(|item| item.kind() == Kind::Object);
+        let frames = items.map(|item| Frame::from_text(frame.text().slice_ref(item.raw()), &self.limits));
+        Incoming::Batch(frames.flatten().collect())
     }
 }
 
@@ -195,6 +225,10 @@ pub(super) type Refusal = (StatusCode, Error);
 
 /// Chooses the era of a request, or says why it belongs to none.
 fn era(frame: &Frame, meta: &Meta, method: Method, origin: &Origin) -> Result<Era, Refusal> {
+    if meta.version.is_none() && method == Method::Initialize {
+        // It settles the revision itself, whatever a header says.
+        return Ok(Era::Legacy);
+    }
     let header = match &origin.headers {
         Some(headers) => version_header(headers)?,
         None => None,
@@ -221,13 +255,13 @@ fn standing(frame: &Frame, meta: &Meta) -> Result<(), Refusal> {
     if !Version::parse(&asked).is_some_and(Version::is_modern) {
         return Err(unsupported(&asked));
     }
-    if !meta.capabilities.is_some_and(|at| frame.node(at).kind() == toolpost_protocol::Kind::Object) {
+    if !meta.capabilities.is_some_and(|at| frame.node(at).kind() == Kind::Object) {
         return Err(missing(keys::CLIENT_CAPABILITIES));
     }
     Ok(())
 }
 
-/// The one revision header; a second one that differs is an error.
+/// The one revision header; a second one that differs is an error. (Proxies double it: on two lines, or with a comma.)
 fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(PROTOCOL_VERSION_HEADER).iter();
     let Some(first) = values.next() else { return Ok(None) };

@@ -16,7 +16,10 @@ mod subscribe;
 
 /// Whether a request without modern `_meta` may be made here.
 pub(super) fn admits(method: Method, origin: &Origin) -> Result<(), (StatusCode, Error)> {
-    if matches!(method, Method::Initialize | Method::Ping) {
+    if origin.lost {
+        return Err(lost());
+    }
+    if method == Method::Ping {
         return Ok(());
     }
     let agreed = origin.session.as_ref().is_some_and(|session| session.agreed().is_some());
@@ -26,6 +29,13 @@ pub(super) fn admits(method: Method, origin: &Origin) -> Result<(), (StatusCode,
     }
     let what = "send `initialize` first, or say the revision in params._meta[\"io.modelcontextprotocol/protocolVersion\"]";
     Err((StatusCode::BAD_REQUEST, Error::new(Code::INVALID_PARAMS, what)))
+}
+
+/// What everything is answered with that names a session that there is not: so the client learns to start again.
+/// (Except `initialize`, which does just that.)
+#[cold]
+pub(super) fn lost() -> (StatusCode, Error) {
+    (StatusCode::NOT_FOUND, Error::new(Code::INVALID_REQUEST, "there is no such session"))
 }
 
 /// Answers what needs no waiting.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::{CallKey, Change};
 use toolpost_protocol::{Code, Error, Id, Kind, Node, meta, reply};
@@ -13,6 +13,7 @@ use toolpost_tool::Principal;
 
 use super::result::failed;
 use super::session::Session;
+use super::streams::Feed;
 use super::{Era, Intake, Outbox, Service};
 use crate::{Origin, Reply, clock};
 
@@ -27,6 +28,10 @@ pub struct ListenLimits {
     pub total: usize,
     /// Resources that one stream, or one legacy session, may name. Default: 1,024.
     pub resources: usize,
+    /// Bytes of the URI of one of them. Default: 8 KiB.
+    pub uri_bytes: usize,
+    /// Bytes of all their URIs together. Default: 64 KiB.
+    pub uris_bytes: usize,
     /// Messages of one stream that wait for a client that does not read. Default: 64.
     pub buffer: usize,
     /// How long so many wait before the stream is ended. Default: 30 s.
@@ -39,9 +44,28 @@ impl Default for ListenLimits {
             streams: 16,
             total: 1_024,
             resources: 1_024,
+            uri_bytes: 8 << 10,
+            uris_bytes: 64 << 10,
             buffer: 64,
             read_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl ListenLimits {
+    /// Says why not if nobody may name `uri` beside `count` others of `bytes` bytes.
+    pub(crate) fn allow(&self, uri: &str, count: usize, bytes: usize) -> Result<(), String> {
+        let Self { resources, uri_bytes, uris_bytes, .. } = self;
+        if *uri_bytes < uri.len() {
+            return Err(format!("a URI of {} bytes is named, and the limit is {uri_bytes}", uri.len()));
+        }
+        if *resources <= count {
+            return Err(format!("{resources} resources are named already; name fewer"));
+        }
+        if *uris_bytes < bytes.saturating_add(uri.len()) {
+            return Err(format!("the URIs named have more than {uris_bytes} bytes together; name fewer"));
+        }
+        Ok(())
     }
 }
 
@@ -61,9 +85,8 @@ pub(crate) async fn answer(
         return Reply::error(StatusCode::NOT_ACCEPTABLE, id, &error);
     };
     let params = intake.params.and_then(|at| intake.frame.node(at).member("notifications"));
-    let most = service.listen_limits.resources;
     let wanted = params.ok_or_else(|| "params.notifications is missing".to_owned());
-    let wanted = match wanted.and_then(|params| Wanted::read(params, most)) {
+    let wanted = match wanted.and_then(|params| Wanted::read(params, &service.listen_limits)) {
         Ok(wanted) => wanted.offered(service, &origin.principal),
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
@@ -73,6 +96,7 @@ pub(crate) async fn answer(
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &Error::new(Code::INVALID_REQUEST, why));
     };
     // Listens before it says so, so that no change is missed in between.
+    let mut feed = Feed::new(service);
     let mut listener = Listener::new(service, &origin.principal, &outbox, Some(id));
     listener.push("notifications/subscriptions/acknowledged", |out| {
         out.extend_from_slice(br#","notifications":"#);
@@ -99,26 +123,35 @@ pub(crate) async fn answer(
                 true
             });
         }),
-        () = listener.tell(|news| wanted.has(news), || wanted.uris.iter().flatten().cloned().collect()) => {
+        () = listener.tell(&mut feed, |news| wanted.has(news), || wanted.uris.iter().flatten().cloned().collect()) => {
             let why = "the changes were not read in time; listen again";
             failed(Era::Modern, id, &Error::new(Code::INTERNAL_ERROR, why))
         }
     }
 }
 
-/// Tells a session of every change it may want to hear of, until it ends.
+/// Tells a session of every change it may want to hear of, until it ends; in turn with its other streams.
 pub(crate) async fn tell_session(service: &Service, session: &Session, outbox: &Arc<Outbox>) -> Reply {
-    let replaced = session.listening();
+    let mut place = session.streams.enter(service, outbox);
+    let number = place.number;
     let mut listener = Listener::new(service, &session.principal, outbox, None);
     let wants = |news: News<'_>| match news {
         News::Resource(uri) => session.subscribed(uri),
         _ => true,
     };
+    let telling = async {
+        while let Some(feed) = place.turn().await {
+            tokio::select! {
+                () = session.streams.superseded(number) => {}
+                () = listener.tell(feed, wants, || session.subscriptions()) => return,
+            }
+            place.pass_on();
+        }
+    };
     tokio::select! {
         () = service.stop.cancelled() => {}
         () = session.closed.cancelled() => {}
-        () = replaced.cancelled() => {}
-        () = listener.tell(wants, || session.subscriptions()) => {}
+        () = telling => {}
     }
     Reply::accepted()
 }
@@ -142,8 +175,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Reads what is wanted; `most` resources may be named.
-    fn read(node: Node<'_>, most: usize) -> Result<Self, String> {
+    /// Reads what is wanted.
+    fn read(node: Node<'_>, limits: &ListenLimits) -> Result<Self, String> {
         if node.kind() != Kind::Object {
             return Err("params.notifications must be an object".into());
         }
@@ -153,14 +186,9 @@ impl Wanted {
                 "toolsListChanged" => &mut wanted.tools,
                 "promptsListChanged" => &mut wanted.prompts,
                 "resourcesListChanged" => &mut wanted.resources,
-                "resourceSubscriptions" if value.is_null() => continue,
+                _ if value.is_null() => continue,
                 "resourceSubscriptions" => {
-                    let uris: Option<BTreeSet<String>> =
-                        value.items().map(|uri| uri.as_str().map(|uri| uri.into_owned())).collect();
-                    let uris = uris.filter(|_| value.kind() == Kind::Array && value.len() <= most);
-                    let why =
-                        || format!("params.notifications.resourceSubscriptions must be at most {most} URIs");
-                    wanted.uris = Some(uris.ok_or_else(why)?);
+                    wanted.uris = Some(uris(value, limits)?);
                     continue;
                 }
                 _ => continue,
@@ -216,6 +244,22 @@ impl Wanted {
     }
 }
 
+/// The URIs in `node`, as far as they may be named.
+fn uris(node: Node<'_>, limits: &ListenLimits) -> Result<BTreeSet<String>, String> {
+    let invalid = "params.notifications.resourceSubscriptions must be an array of URIs";
+    if node.kind() != Kind::Array {
+        return Err(invalid.into());
+    }
+    let (mut uris, mut bytes) = (BTreeSet::new(), 0);
+    for (n, uri) in node.items().enumerate() {
+        let uri = uri.as_str().ok_or(invalid)?;
+        limits.allow(&uri, n, bytes)?;
+        bytes += uri.len();
+        uris.insert(uri.into_owned());
+    }
+    Ok(uris)
+}
+
 /// Whether `uri` is one of `uris`, or below one.
 pub(crate) fn covers(uris: &BTreeSet<String>, uri: &str) -> bool {
     let below = |known: &String| {
@@ -231,36 +275,37 @@ struct Listener<'a> {
     outbox: &'a Outbox,
     /// The request that each message belongs to.
     id: Option<&'a Id>,
-    tools: tokio::sync::watch::Receiver<u64>,
-    changes: Option<Receiver<Change>>,
     /// Where in the outbox the messages are that nobody has taken yet.
     untaken: VecDeque<u64>,
 }
 
 impl<'a> Listener<'a> {
     fn new(service: &'a Service, principal: &'a Principal, outbox: &'a Outbox, id: Option<&'a Id>) -> Self {
-        let tools = service.dispatcher.registry().changes();
-        let changes = service.dispatcher.changes().map(|changes| changes.subscribe());
-        Self { service, principal, outbox, id, tools, changes, untaken: VecDeque::new() }
+        Self { service, principal, outbox, id, untaken: VecDeque::new() }
     }
 
-    /// Tells what `wants` says until the client has not read for too long.
+    /// Tells what of `feed` `wants` says until the client has not read for too long.
     ///
     /// Whoever falls behind so far that changes were missed is told of everything it wants: `resources`
     /// are those that it named.
-    async fn tell(&mut self, wants: impl Fn(News<'_>) -> bool, resources: impl Fn() -> Vec<String>) {
+    async fn tell(
+        &mut self,
+        feed: &mut Feed,
+        wants: impl Fn(News<'_>) -> bool,
+        resources: impl Fn() -> Vec<String>,
+    ) {
         loop {
             if !self.room().await {
                 return;
             }
             let changed = async {
-                match &mut self.changes {
+                match &mut feed.changes {
                     Some(changes) => changes.recv().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                Ok(()) = self.tools.changed() => self.tell_of(News::Tools, &wants),
+                Ok(()) = feed.tools.changed() => self.tell_of(News::Tools, &wants),
                 change = changed => match change {
                     Ok(Change::Prompts) => self.tell_of(News::Prompts, &wants),
                     Ok(Change::Resources) => self.tell_of(News::Resources, &wants),
@@ -275,7 +320,7 @@ impl<'a> Listener<'a> {
                             self.tell_of(News::Resource(&uri), &wants);
                         }
                     }
-                    Err(RecvError::Closed) => self.changes = None,
+                    Err(RecvError::Closed) => feed.changes = None,
                 },
             }
         }

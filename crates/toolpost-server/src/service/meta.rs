@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use toolpost_protocol::{Frame, Kind, Node, NodeId, meta};
+use toolpost_protocol::{Frame, Id, Kind, Node, NodeId, meta};
 use toolpost_tool::{LogLevel, Priority, TraceContext};
 
 use crate::clock;
@@ -31,7 +31,8 @@ impl Meta {
     /// Reads the `_meta` of `params`.
     pub(crate) fn read(params: Option<Node<'_>>) -> Self {
         let mut found = Self::default();
-        let Some(node) = params.and_then(|params| params.member("_meta")) else { return found };
+        let node = params.and_then(|params| params.member("_meta"));
+        let Some(node) = node.filter(|node| !node.is_null()) else { return found };
         found.node = Some(node.id());
         for (key, value) in node.members() {
             let slot = match &*key.name() {
@@ -73,15 +74,20 @@ impl Meta {
 
     /// The log level asked for: `Err` if it is none.
     pub(crate) fn log_level(&self, frame: &Frame) -> Result<Option<LogLevel>, ()> {
-        let Some(at) = self.log_level else { return Ok(None) };
+        let Some(at) = self.log_level.filter(|at| !frame.node(*at).is_null()) else { return Ok(None) };
         let level = frame.node(at).as_str().and_then(|name| LogLevel::parse(&name));
         level.map(Some).ok_or(())
     }
 
-    /// The progress token as JSON text, if it is a string or a number.
-    pub(crate) fn progress_token(&self, frame: &Frame) -> Option<ByteString> {
-        let node = frame.node(self.progress_token?);
-        matches!(node.kind(), Kind::String | Kind::Number).then(|| frame.text().slice_ref(node.raw()))
+    /// The progress token as JSON text, if it is a string or a number: `Err` if it is longer than an id may be.
+    pub(crate) fn progress_token(&self, frame: &Frame) -> Result<Option<ByteString>, ()> {
+        let Some(at) = self.progress_token else { return Ok(None) };
+        let node = frame.node(at);
+        match node.kind() {
+            Kind::String | Kind::Number if Id::MAX_LEN < node.raw().len() => Err(()),
+            Kind::String | Kind::Number => Ok(Some(frame.text().slice_ref(node.raw()))),
+            _ => Ok(None),
+        }
     }
 }
 

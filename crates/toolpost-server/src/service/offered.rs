@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{Answering, Intake, Method, Outbox, Service};
+use super::{Answering, Intake, Method, Outbox, Service, page};
 use crate::{Origin, Reply};
 
 mod complete;
@@ -35,6 +35,9 @@ pub(super) fn at_once(
         Method::ReadResource if dispatcher.has_resources() => return None,
         Method::GetPrompt if dispatcher.has_prompts() => return None,
         Method::Complete if dispatcher.has_completions() => return None,
+        Method::ListPrompts if service.empty_lists => page::empty(service, intake, "prompts"),
+        Method::ListResources if service.empty_lists => page::empty(service, intake, "resources"),
+        Method::ListTemplates if service.empty_lists => page::empty(service, intake, "resourceTemplates"),
         _ => intake.unknown_method(unknown),
     })
 }

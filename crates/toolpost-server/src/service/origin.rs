@@ -23,6 +23,8 @@ pub struct Origin {
     pub(crate) headers: Option<HeaderMap>,
     /// The legacy session it belongs to.
     pub(crate) session: Option<Arc<Session>>,
+    /// Whether it names a session that there is not.
+    pub(crate) lost: bool,
 }
 
 impl Origin {

@@ -10,6 +10,9 @@ use crate::Reply;
 /// The end of a list that is the last member of its result: of the list, the result and the reply.
 pub(crate) const END: &[u8] = b"]}}";
 
+/// A cursor of more bytes is none of ours.
+const LONGEST_CURSOR: usize = 64 << 10;
+
 /// A list that is about to be sent.
 pub(crate) struct Page<'a> {
     service: &'a Service,
@@ -107,7 +110,7 @@ impl<'a> Page<'a> {
     fn cursor(&self) -> Option<Option<String>> {
         let params = self.intake.frame.node(self.intake.params?);
         let cursor = params.member("cursor").filter(|node| !node.is_null())?;
-        Some(cursor.as_str().map(|text| text.into_owned()))
+        Some(cursor.as_str().filter(|text| text.len() <= LONGEST_CURSOR).map(|text| text.into_owned()))
     }
 
     fn refuse(&self) -> Reply {
@@ -127,6 +130,11 @@ impl<'a> Page<'a> {
             caching(out, self.service.tools.ttl_ms(), self.shared);
         }
     }
+}
+
+/// A list of nothing, where nothing of the kind is offered.
+pub(crate) fn empty(service: &Service, intake: &Intake, member: &'static str) -> Reply {
+    Page::of(service, intake, member, true).answer(&[(); 0], |()| "", |_, ()| ())
 }
 
 /// Appends for how long a client may keep a result, and whether for everyone.

@@ -61,7 +61,10 @@ impl Questions {
 
     pub(crate) fn answered(&self, id: &Id, answer: Result<String, String>) {
         // An answer to nothing is nothing; so is one that nobody waits for any more.
-        if let Some(waiting) = self.lock().remove(id) {
+        let mut waiting = self.lock();
+        let found = waiting.remove(id).or_else(|| waiting.remove(&id.unquoted()?));
+        drop(waiting);
+        if let Some(waiting) = found {
             let _too_late = waiting.answer.send(answer);
         }
     }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use toolpost_protocol::{Code, Error, Id, Malformed, Violation, reply};
+use toolpost_protocol::{Error, Id, reply};
+
+use crate::Origin;
 
 /// What one received message is answered with, ready to be sent.
 ///
@@ -54,25 +56,23 @@ impl Reply {
         Self { bytes: None, status: StatusCode::ACCEPTED, shared: Bytes::new() }
     }
 
-    /// The answer to bytes that are no message within the limits.
-    pub(crate) fn violation(violation: Violation) -> Self {
-        use toolpost_protocol::ViolationKind::TooLarge;
-        let status = match violation.kind() {
-            TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::error(status, &Id::NULL, &violation.into())
+    /// An error that answers nothing that has an id. On a stream of lines that is silence, in every revision: no
+    /// client could tell what it is about, some end the stream over it, and before 2025-11-25 there is no message for
+    /// it. Over HTTP the status says it, and the error without an id says why.
+    #[cold]
+    pub(crate) fn unaddressed(status: StatusCode, error: &Error, origin: &Origin) -> Self {
+        if origin.headers.is_none() {
+            return Self::accepted();
+        }
+        Self::nameless(status, error)
     }
 
-    /// The answer to JSON that is no message.
-    pub(crate) fn malformed(malformed: Malformed) -> Self {
-        Self::error(StatusCode::BAD_REQUEST, &malformed.id.unwrap_or(Id::NULL), &malformed.error)
-    }
-
-    /// The answer to a message of more bytes than `limits` allow.
-    pub(crate) fn too_large(limit: usize) -> Self {
-        let error = Error::new(Code::INVALID_REQUEST, format!("message longer than {limit} bytes"));
-        Self::error(StatusCode::PAYLOAD_TOO_LARGE, &Id::NULL, &error)
+    /// The same over HTTP, whatever was sent.
+    #[cold]
+    pub(crate) fn nameless(status: StatusCode, error: &Error) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        reply::unaddressed(&mut bytes, error);
+        Self::new(status, bytes)
     }
 }
 

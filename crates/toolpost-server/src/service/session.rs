@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http::HeaderValue;
@@ -12,16 +12,18 @@ use toolpost_protocol::{Id, Version};
 use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
 
 use super::Outbox;
-use super::listen::covers;
+use super::listen::{ListenLimits, covers};
 pub(crate) use super::questions::Asked;
 use super::questions::Questions;
+use super::streams::Streams;
 
 /// A legacy session: one per stream, or one per `initialize` over HTTP.
 pub(crate) struct Session {
     /// Unique within the server; stands for the connection in the keys of its calls.
     pub(crate) number: u64,
     pub(crate) principal: Principal,
-    agreed: OnceLock<Agreed>,
+    /// Of the last `initialize`: bridges send one for each of their clients, and hosts one with every reload.
+    agreed: Mutex<Option<Agreed>>,
     /// One more than the least severe [`LogLevel`] wanted; zero for none.
     log_level: AtomicU8,
     last_used: Mutex<Option<Instant>>,
@@ -29,8 +31,8 @@ pub(crate) struct Session {
     questions: Questions,
     /// The resources whose changes the client wants to hear of.
     resources: Mutex<BTreeSet<String>>,
-    /// Ends the stream of changes there is when another takes its place.
-    listener: Mutex<CancellationToken>,
+    /// Where the client hears of changes.
+    pub(crate) streams: Streams,
     /// Cancelled when the session ends.
     pub(crate) closed: CancellationToken,
 }
@@ -44,7 +46,7 @@ pub(crate) struct Agreed {
 
 impl Agreed {
     /// Whether there is anything that the client can be asked for.
-    pub(crate) const fn can_be_asked(&self) -> bool {
+    pub(crate) const fn can_be_asked(self) -> bool {
         let Client { elicitation, elicitation_url, sampling, roots, .. } = self.client;
         elicitation || elicitation_url || sampling || roots
     }
@@ -55,24 +57,24 @@ impl Session {
         Self {
             number,
             principal,
-            agreed: OnceLock::new(),
+            agreed: Mutex::new(None),
             log_level: AtomicU8::new(0),
             last_used: Mutex::new(None),
             questions: Questions::new(),
             resources: Mutex::default(),
-            listener: Mutex::default(),
+            streams: Streams::default(),
             closed: CancellationToken::new(),
         }
     }
 
-    /// Subscribes to a resource; false if there are `most` already.
-    pub(crate) fn subscribe(&self, uri: &str, most: usize) -> bool {
+    /// Subscribes to a resource; says why not if that is more than `limits` allow.
+    pub(crate) fn subscribe(&self, uri: &str, limits: &ListenLimits) -> Result<(), String> {
         let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = resources.len() < most || resources.contains(uri);
-        if room {
+        if !resources.contains(uri) {
+            limits.allow(uri, resources.len(), resources.iter().map(String::len).sum())?;
             resources.insert(uri.to_owned());
         }
-        room
+        Ok(())
     }
 
     pub(crate) fn unsubscribe(&self, uri: &str) {
@@ -87,14 +89,6 @@ impl Session {
     /// Whether the client subscribed to this resource, or to one that it is a part of.
     pub(crate) fn subscribed(&self, uri: &str) -> bool {
         covers(&self.resources.lock().unwrap_or_else(PoisonError::into_inner), uri)
-    }
-
-    /// Starts a stream of changes, in place of the one there is; cancelled when the next one starts.
-    pub(crate) fn listening(&self) -> CancellationToken {
-        let own = CancellationToken::new();
-        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *listener, own.clone()).cancel();
-        own
     }
 
     /// Asks the client for input to its own request `for_request`.
@@ -117,13 +111,13 @@ impl Session {
         self.questions.take_back(id)
     }
 
-    /// Settles revision and capabilities; false if that has been done before.
-    pub(crate) fn agree(&self, agreed: Agreed) -> bool {
-        self.agreed.set(agreed).is_ok()
+    /// Settles revision and capabilities from now on.
+    pub(crate) fn agree(&self, agreed: Agreed) {
+        *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed);
     }
 
-    pub(crate) fn agreed(&self) -> Option<&Agreed> {
-        self.agreed.get()
+    pub(crate) fn agreed(&self) -> Option<Agreed> {
+        *self.agreed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn log_level(&self) -> Option<LogLevel> {

@@ -33,7 +33,27 @@ const PROBE: Duration = Duration::from_millis(50);
 /// Replies are written once there are this many bytes of them, or nothing else to do.
 const BATCH: usize = 64 << 10;
 
-type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
+/// This often it is asked whether the client still reads what calls that run will be answered with.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// How long what is ready may take to be written when there is no grace.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// A request being answered.
+struct Running {
+    call: Pin<Box<dyn Future<Output = Reply> + Send>>,
+    /// How many bytes it has.
+    bytes: usize,
+}
+
+impl Future for Running {
+    type Output = (Reply, usize);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let bytes = self.bytes;
+        self.call.as_mut().poll(cx).map(|reply| (reply, bytes))
+    }
+}
 
 /// A stream of lines being served.
 pub(crate) struct Connection<R, W> {
@@ -41,19 +61,30 @@ pub(crate) struct Connection<R, W> {
     origin: Origin,
     limits: StdioLimits,
     message_limit: usize,
+    /// How long what runs may go on when the server stops.
     grace: Duration,
     reader: R,
     writer: W,
     lines: Lines,
+    /// There is no more input than `lines` has.
+    ended: bool,
     waiting: VecDeque<Intake>,
     running: FuturesUnordered<Running>,
+    /// Bytes of the requests that wait or run.
+    held: usize,
     outbox: Arc<Outbox>,
-    /// Whether the session is told of changes already.
+    /// Whether the session is told of changes already: that runs, and is no request.
     telling: bool,
     /// What is to be written, from `written` on.
     out: Vec<u8>,
     written: usize,
-    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Something was left undone because too much is unread.
+    held_back: bool,
+    /// When the client will have read too little for too long, while calls do not go on for it.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// When to ask next whether the client still reads.
+    probe: Pin<Box<Sleep>>,
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     state: State,
 }
 
@@ -65,7 +96,9 @@ enum State {
 
 struct Drain {
     grace: Pin<Box<Sleep>>,
-    probe: Pin<Box<Sleep>>,
+    /// How long the client may read nothing once the grace is over.
+    patience: Duration,
+    unread: Pin<Box<Sleep>>,
 }
 
 impl<R, W> Connection<R, W>
@@ -92,13 +125,18 @@ where
             reader,
             writer,
             lines: Lines::new(message_limit),
+            ended: false,
             waiting: VecDeque::new(),
             running: FuturesUnordered::new(),
+            held: 0,
             outbox: Arc::new(Outbox::default()),
             telling: false,
             out: Vec::new(),
             written: 0,
-            stop: Box::pin(stop),
+            held_back: false,
+            patience: None,
+            probe: Box::pin(clock::sleep(WATCH)),
+            stop: Some(Box::pin(stop)),
             state: State::Reading,
         }
     }
@@ -109,47 +147,67 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if matches!(self.state, State::Reading) && self.stop.as_mut().poll(cx).is_ready() {
-            self.end();
+        if self.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
+            self.stop = None;
+            self.finish(cx);
+            match self.state {
+                State::Reading => self.end(self.grace),
+                // Asked to end after its input has: whoever asks will not wait for long.
+                State::Draining(_) if self.grace <= self.limits.grace => self.end(Duration::ZERO),
+                State::Draining(_) => {}
+            }
         }
         loop {
+            self.held_back = false;
             self.finish(cx);
             self.start(cx);
             let read = self.read(cx)?;
-            if read.is_ready() && self.out.len() - self.written < BATCH {
+            if read.is_ready() && self.unread() < BATCH {
                 continue;
             }
             // What a client does not read stays where it is bounded.
-            if self.out.len() - self.written < self.limits.unread && !self.outbox.poll_empty(cx.waker()) {
+            if self.unread() < self.limits.unread && !self.outbox.poll_empty(cx.waker()) {
                 self.outbox.take(&mut self.out);
             }
+            let unread = self.unread();
             let wrote = self.write(cx)?;
-            if wrote.is_ready() && !self.outbox.is_empty() {
+            let progress = self.unread() < unread;
+            if progress {
+                self.patience = None;
+            }
+            if read.is_ready() || wrote.is_ready() && !self.outbox.is_empty() || progress && self.held_back {
                 continue;
             }
-            let State::Draining(drain) = &mut self.state else {
-                match read.is_ready() || wrote.is_ready() && !self.waiting.is_empty() && self.has_room() {
-                    true => continue,
-                    false => return Poll::Pending,
-                }
-            };
-            let idle = self.running.is_empty() && self.waiting.is_empty();
-            if idle && wrote.is_ready() || drain.grace.as_mut().poll(cx).is_ready() {
+            if self.drained(cx, wrote.is_ready(), progress) {
                 return Poll::Ready(Ok(()));
             }
             self.probe(cx)?;
-            if wrote.is_ready() && !self.waiting.is_empty() && self.has_room() {
-                continue;
-            }
             return Poll::Pending;
         }
     }
 
-    /// Takes the replies of requests that have finished.
+    /// Whether nothing is left to be done, or no time to do it in.
+    fn drained(&mut self, cx: &mut Context<'_>, wrote: bool, progress: bool) -> bool {
+        let State::Draining(drain) = &mut self.state else { return false };
+        if drain.grace.as_mut().poll(cx).is_ready() {
+            self.running = FuturesUnordered::new();
+            self.waiting.clear();
+        }
+        if progress {
+            drain.unread.as_mut().reset((clock::now() + drain.patience).into());
+        }
+        let idle = self.running.is_empty() && self.waiting.is_empty();
+        idle && (wrote || drain.unread.as_mut().poll(cx).is_ready())
+    }
+
+    /// Takes the replies of requests that have finished, while there is room for them.
     fn finish(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(reply)) = Pin::new(&mut self.running).poll_next(cx) {
+        while self.unread() < self.limits.bytes.max(1) {
+            let Poll::Ready(Some((reply, bytes))) = Pin::new(&mut self.running).poll_next(cx) else { return };
+            self.held -= bytes;
             self.send(reply);
         }
+        self.held_back = true;
     }
 
     /// Starts waiting requests while there is room.
@@ -157,8 +215,10 @@ where
         while self.has_room()
             && let Some(intake) = self.waiting.pop_front()
         {
+            self.held -= intake.frame.text().len();
             self.run(intake, cx);
         }
+        self.held_back |= !self.waiting.is_empty();
     }
 
     /// Runs a request; one that is ready at once is answered at once.
@@ -167,30 +227,47 @@ where
             return self.send(reply);
         }
         let outbox = intake.wants_events(&self.origin).then(|| Arc::clone(&self.outbox));
-        let mut running: Running = Box::pin(self.service.run(intake, self.origin.clone(), outbox));
-        match running.as_mut().poll(cx) {
+        let bytes = intake.frame.text().len();
+        let mut call: Pin<Box<dyn Future<Output = Reply> + Send>> =
+            Box::pin(self.service.run(intake, self.origin.clone(), outbox));
+        match call.as_mut().poll(cx) {
             Poll::Ready(reply) => self.send(reply),
-            Poll::Pending => self.running.push(running),
+            Poll::Pending => {
+                self.held += bytes;
+                self.running.push(Running { call, bytes });
+            }
         }
     }
 
-    /// Reads once, and deals with every whole line. Ready if there may be more to read.
+    /// Deals with the whole lines that there are, while there is room for what comes of them; then reads once.
+    /// Ready if there may be more to deal with.
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        if !matches!(self.state, State::Reading) || self.limits.waiting <= self.waiting.len() {
+        if !matches!(self.state, State::Reading) {
             return Ok(Poll::Pending);
         }
-        let read = match poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room()) {
-            Poll::Ready(read) => read?,
-            Poll::Pending => return Ok(Poll::Pending),
-        };
-        while let Some(line) = self.lines.next() {
+        let mut taken = false;
+        loop {
+            if self.is_full() {
+                self.held_back = true;
+                return Ok(Poll::Pending);
+            }
+            if taken && BATCH <= self.unread() {
+                return Ok(Poll::Ready(()));
+            }
+            let Some(line) = self.lines.next() else { break };
             self.take(line, cx);
+            taken = true;
         }
-        if read == 0 {
+        if self.ended {
             if let Some(line) = self.lines.last() {
                 self.take(line, cx);
             }
-            self.end();
+            self.end(self.limits.grace);
+            return Ok(Poll::Ready(()));
+        }
+        match poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room()) {
+            Poll::Ready(read) => self.ended = read? == 0,
+            Poll::Pending => return Ok(Poll::Pending),
         }
         Ok(Poll::Ready(()))
     }
@@ -198,19 +275,29 @@ where
     fn take(&mut self, line: Line, cx: &mut Context<'_>) {
         match line {
             Line::Whole(line) => self.message(line, cx),
-            Line::TooLong => self.send(Reply::too_large(self.message_limit)),
+            Line::TooLong(meant) => {
+                self.send(self.service.too_large(&meant, self.message_limit, &self.origin));
+            }
         }
     }
 
     fn message(&mut self, line: Bytes, cx: &mut Context<'_>) {
-        let frame = match Frame::parse(line, &self.service.limits) {
-            Ok(frame) => frame,
-            Err(violation) => return self.send(Reply::violation(violation)),
-        };
+        match Frame::receive(line, &self.service.limits) {
+            Ok(frame) => self.frame(frame, cx),
+            Err(refused) => self.send(self.service.refused(&refused, &self.origin)),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame, cx: &mut Context<'_>) {
         match self.service.read(frame, &self.origin) {
             Incoming::Request(intake) if self.waiting.is_empty() && self.has_room() => self.run(intake, cx),
-            Incoming::Request(intake) => self.waiting.push_back(intake),
+            Incoming::Request(intake) => {
+                self.held += intake.frame.text().len();
+                self.waiting.push_back(intake);
+            }
             Incoming::Cancel(id) => self.cancel(&id),
+            // Each answer is a line of its own: clients find them by their ids.
+            Incoming::Batch(frames) => frames.into_iter().for_each(|frame| self.frame(frame, cx)),
             Incoming::Done(reply) => self.send(reply),
         }
         self.tell_of_changes();
@@ -226,17 +313,39 @@ where
         }
         let (service, session) = (Arc::clone(&self.service), Arc::clone(session));
         let outbox = Arc::clone(&self.outbox);
-        self.running.push(Box::pin(async move { listen::tell_session(&service, &session, &outbox).await }));
+        let call = Box::pin(async move { listen::tell_session(&service, &session, &outbox).await });
+        self.running.push(Running { call, bytes: 0 });
     }
 
     fn cancel(&mut self, id: &Id) {
         // One that has not started is simply forgotten.
-        self.waiting.retain(|intake| intake.id != *id);
+        let held = &mut self.held;
+        self.waiting.retain(|intake| {
+            let stays = intake.id != *id;
+            *held -= if stays { 0 } else { intake.frame.text().len() };
+            stays
+        });
         self.service.cancel(&self.origin, id);
     }
 
     fn has_room(&self) -> bool {
-        self.running.len() < self.limits.in_flight && self.out.len() - self.written < self.limits.unread
+        self.calls() < self.limits.in_flight.max(1) && self.unread() < self.limits.unread.max(1)
+    }
+
+    fn is_full(&self) -> bool {
+        self.limits.waiting.max(1) <= self.waiting.len()
+            || self.limits.unread.max(1) <= self.unread()
+            || self.limits.bytes.max(1) <= self.held
+    }
+
+    /// How many requests run.
+    fn calls(&self) -> usize {
+        self.running.len() - usize::from(self.telling && !self.running.is_empty())
+    }
+
+    /// How many bytes the client has yet to read.
+    const fn unread(&self) -> usize {
+        self.out.len() - self.written
     }
 
     fn send(&mut self, reply: Reply) {
@@ -273,9 +382,20 @@ where
 
     /// Fails if nobody reads the answers any more. A write of nothing asks; pipes are made to answer it.
     fn probe(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let State::Draining(drain) = &mut self.state else { return Ok(()) };
-        while drain.probe.as_mut().poll(cx).is_ready() {
-            drain.probe.as_mut().reset((clock::now() + PROBE).into());
+        if self.limits.bytes.max(1) <= self.unread() {
+            let timeout = self.limits.write_timeout;
+            let patience = self.patience.get_or_insert_with(|| Box::pin(clock::sleep(timeout)));
+            if patience.as_mut().poll(cx).is_ready() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answers"));
+            }
+        }
+        let every = match self.state {
+            State::Draining(_) => PROBE,
+            State::Reading if self.calls() == 0 => return Ok(()),
+            State::Reading => WATCH,
+        };
+        while self.probe.as_mut().poll(cx).is_ready() {
+            self.probe.as_mut().reset((clock::now() + every).into());
             if let Poll::Ready(asked) = Pin::new(&mut self.writer).poll_write(cx, &[]) {
                 asked?;
             }
@@ -283,11 +403,19 @@ where
         Ok(())
     }
 
-    fn end(&mut self) {
+    /// Reads nothing more; what runs may go on for `grace`.
+    fn end(&mut self, grace: Duration) {
         if let Some(session) = &self.origin.session {
             session.closed.cancel();
         }
-        let (grace, probe) = (Box::pin(clock::sleep(self.grace)), Box::pin(clock::sleep(Duration::ZERO)));
-        self.state = State::Draining(Drain { grace, probe });
+        let now = clock::now();
+        if grace.is_zero() {
+            self.running = FuturesUnordered::new();
+            self.waiting.clear();
+        }
+        let patience = if grace.is_zero() { FLUSH } else { self.limits.grace };
+        let (grace, unread) = (Box::pin(clock::sleep(grace)), Box::pin(clock::sleep(grace.max(patience))));
+        self.probe.as_mut().reset(now.into());
+        self.state = State::Draining(Drain { grace, patience, unread });
     }
 }

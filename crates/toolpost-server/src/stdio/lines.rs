@@ -1,6 +1,7 @@
 //! Cuts a stream of bytes into lines, none longer than allowed.
 
 use bytes::{Bytes, BytesMut};
+use toolpost_protocol::{Gist, Meant};
 
 /// How much is asked of the stream at once.
 const CHUNK: usize = 64 << 10;
@@ -12,8 +13,8 @@ pub(super) struct Lines {
     searched: usize,
     /// The most bytes a line may have.
     limit: usize,
-    /// The rest of a line that was too long is being skipped.
-    skipping: bool,
+    /// What is known of a line that was too long, while its rest is being skipped.
+    skipping: Option<Gist>,
 }
 
 /// One line, or that there was one too long to be kept.
@@ -21,12 +22,12 @@ pub(super) struct Lines {
 pub(super) enum Line {
     /// Without its end; never blank.
     Whole(Bytes),
-    TooLong,
+    TooLong(Meant),
 }
 
 impl Lines {
     pub(super) fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, limit, skipping: false }
+        Self { buffer: BytesMut::new(), searched: 0, limit, skipping: None }
     }
 
     /// Where to read into.
@@ -41,15 +42,17 @@ impl Lines {
     pub(super) fn next(&mut self) -> Option<Line> {
         loop {
             let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
-                return self.unfinished();
+                self.unfinished();
+                return None;
             };
             let end = self.searched + found;
             let mut line = self.buffer.split_to(end + 1);
             self.searched = 0;
-            if std::mem::take(&mut self.skipping) {
-                continue;
-            }
             line.truncate(end);
+            if let Some(mut gist) = self.skipping.take() {
+                gist.read(&line);
+                return Some(Line::TooLong(gist.meant()));
+            }
             let line = line.freeze();
             if let Some(line) = self.judge(line) {
                 return Some(line);
@@ -61,29 +64,36 @@ impl Lines {
     pub(super) fn last(&mut self) -> Option<Line> {
         let rest = self.buffer.split().freeze();
         self.searched = 0;
-        if std::mem::take(&mut self.skipping) { None } else { self.judge(rest) }
+        match self.skipping.take() {
+            Some(mut gist) => {
+                gist.read(&rest);
+                Some(Line::TooLong(gist.meant()))
+            }
+            None => self.judge(rest),
+        }
     }
 
-    fn unfinished(&mut self) -> Option<Line> {
-        if self.skipping {
-            self.buffer.clear();
-            return None;
-        }
+    /// There is no line end yet: nothing is kept of a line that is too long already, except whose it is.
+    fn unfinished(&mut self) {
         self.searched = self.buffer.len();
-        if self.searched <= self.limit {
-            return None;
-        }
-        self.buffer = BytesMut::new();
+        let gist = match &mut self.skipping {
+            Some(gist) => gist,
+            None if self.searched <= self.limit => return,
+            none => none.insert(Gist::new()),
+        };
+        gist.read(&self.buffer);
         self.searched = 0;
-        self.skipping = true;
-        Some(Line::TooLong)
+        match CHUNK < self.buffer.len() {
+            true => self.buffer = BytesMut::new(),
+            false => self.buffer.clear(),
+        }
     }
 
     fn judge(&self, line: Bytes) -> Option<Line> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        Some(if self.limit < line.len() { Line::TooLong } else { Line::Whole(line) })
+        Some(if self.limit < line.len() { Line::TooLong(Gist::of(&line)) } else { Line::Whole(line) })
     }
 }
 
@@ -96,7 +106,8 @@ mod tests {
         let mut seen = Vec::new();
         let mut see = |line| match line {
             Line::Whole(line) => seen.push(String::from_utf8(line.to_vec()).unwrap()),
-            Line::TooLong => seen.push("too long".into()),
+            Line::TooLong(Meant::Request(id)) => seen.push(format!("too long: {id}")),
+            Line::TooLong(_) => seen.push("too long".into()),
         };
         for chunk in chunks {
             lines.room().extend_from_slice(chunk.as_bytes());
@@ -119,6 +130,10 @@ mod tests {
         assert_eq!(lines(4, &["123456789\nab\n"]), ["too long", "ab"]);
         assert_eq!(lines(4, &["12345", "6789", "\nab\n", "12345"]), ["too long", "ab", "too long"]);
         assert_eq!(lines(4, &["1234\n1234", "\n"]), ["1234", "1234"]);
+        let id = r#"{"method":"m","id":5}"#;
+        assert_eq!(lines(4, &[id, "\nab\n"]), ["too long: 5", "ab"]);
+        assert_eq!(lines(4, &[&id[..9], &id[9..], "\n"]), ["too long: 5"]);
+        assert_eq!(lines(4, &[&id[..9], &id[9..]]), ["too long: 5"]);
         let mut long = Lines::new(4);
         for _ in 0..1_000 {
             long.room().extend_from_slice(&[b'x'; 10_000]);

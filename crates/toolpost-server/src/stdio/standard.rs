@@ -2,9 +2,11 @@
 //!
 //! Tokio reads stdin and writes stdout on its blocking pool, which costs several times what the
 //! call does. A client that starts a server gives it pipes or sockets, and those the reactor can
-//! wait for.
+//! wait for. All else is for [threads](super::threaded).
 
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::threaded::{Reader, Writer};
 
 /// The process's stdin.
 pub(crate) fn stdin() -> Box<dyn AsyncRead + Send + Unpin> {
@@ -12,7 +14,7 @@ pub(crate) fn stdin() -> Box<dyn AsyncRead + Send + Unpin> {
     if let Some(reader) = unix::reader() {
         return reader;
     }
-    Box::new(tokio::io::stdin())
+    Box::new(Reader::new(std::io::stdin()))
 }
 
 /// The process's stdout.
@@ -21,12 +23,16 @@ pub(crate) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
     if let Some(writer) = unix::writer() {
         return writer;
     }
-    Box::new(tokio::io::stdout())
+    Box::new(Writer::new(std::io::stdout()))
 }
 
 #[cfg(unix)]
 mod unix {
     //! Pipes and sockets that the reactor waits for.
+    //!
+    //! Not to block is a property of the open pipe, which others may have too: stderr is often the same as stdout, and
+    //! a parent's terminal outlives its children. So a pipe is opened anew where the system can do that; elsewhere it
+    //! blocks again when the server is done with it, and so does a socket.
 
     use std::fs::File;
     use std::io;
@@ -36,22 +42,32 @@ mod unix {
     use std::task::{Context, Poll};
 
     use futures_util::FutureExt as _;
-    use tokio::io::{AsyncRead, AsyncWrite, Interest};
+    use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
     use tokio::net::UnixStream;
     use tokio::net::unix::pipe;
 
+    /// Opens an end of a pipe that is its own; fails where only Linux has the file.
+    const STDIN: &str = "/proc/self/fd/0";
+    const STDOUT: &str = "/proc/self/fd/1";
+
     pub(super) fn reader() -> Option<Box<dyn AsyncRead + Send + Unpin>> {
         match Stream::of(io::stdin()).ok()? {
-            Stream::Pipe(fd) => Some(Box::new(pipe::Receiver::from_owned_fd(fd).ok()?)),
-            Stream::Socket(socket) => Some(Box::new(socket)),
+            Stream::Pipe(fd) => Some(match pipe::OpenOptions::new().open_receiver(STDIN) {
+                Ok(own) => Box::new(own),
+                Err(_) => Box::new(Shared(Some(pipe::Receiver::from_owned_fd(fd).ok()?))),
+            }),
+            Stream::Socket(socket) => Some(Box::new(Shared(Some(socket)))),
             Stream::Other => None,
         }
     }
 
     pub(super) fn writer() -> Option<Box<dyn AsyncWrite + Send + Unpin>> {
         match Stream::of(io::stdout()).ok()? {
-            Stream::Pipe(fd) => Some(Box::new(Pipe(pipe::Sender::from_owned_fd(fd).ok()?))),
-            Stream::Socket(socket) => Some(Box::new(socket)),
+            Stream::Pipe(fd) => Some(match pipe::OpenOptions::new().open_sender(STDOUT) {
+                Ok(own) => Box::new(Pipe(own)),
+                Err(_) => Box::new(Shared(Some(Pipe(pipe::Sender::from_owned_fd(fd).ok()?)))),
+            }),
+            Stream::Socket(socket) => Some(Box::new(Shared(Some(socket)))),
             Stream::Other => None,
         }
     }
@@ -68,8 +84,11 @@ mod unix {
 
     impl AsyncWrite for Pipe {
         fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-            if buf.is_empty() && self.is_closed() {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            if buf.is_empty() {
+                return Poll::Ready(match self.is_closed() {
+                    true => Err(io::ErrorKind::BrokenPipe.into()),
+                    false => Ok(0),
+                });
             }
             Pin::new(&mut self.0).poll_write(cx, buf)
         }
@@ -80,6 +99,70 @@ mod unix {
 
         fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    /// A stream that others may have open too: it blocks again once it is dropped. Never empty before.
+    struct Shared<S: Blocking>(Option<S>);
+
+    trait Blocking: Unpin {
+        fn block(self);
+    }
+
+    // What cannot be set back stays as it is: there is nobody left to tell.
+    impl Blocking for pipe::Receiver {
+        fn block(self) {
+            drop(self.into_blocking_fd());
+        }
+    }
+
+    impl Blocking for Pipe {
+        fn block(self) {
+            drop(self.0.into_blocking_fd());
+        }
+    }
+
+    impl Blocking for UnixStream {
+        fn block(self) {
+            let _set = self.into_std().and_then(|socket| socket.set_nonblocking(false));
+        }
+    }
+
+    impl<S: Blocking> Drop for Shared<S> {
+        fn drop(&mut self) {
+            if let Some(stream) = self.0.take() {
+                stream.block();
+            }
+        }
+    }
+
+    impl<S: Blocking> Shared<S> {
+        fn stream(&mut self) -> io::Result<Pin<&mut S>> {
+            self.0.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        }
+    }
+
+    impl<S: Blocking + AsyncRead> AsyncRead for Shared<S> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.stream()?.poll_read(cx, buf)
+        }
+    }
+
+    impl<S: Blocking + AsyncWrite> AsyncWrite for Shared<S> {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.stream()?.poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.stream()?.poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.stream()?.poll_shutdown(cx)
         }
     }
 

@@ -1,4 +1,6 @@
-//! `initialize`: settles revision and capabilities for the session.
+//! `initialize`: settles revision and capabilities for the session, until the next one does.
+//!
+//! Over HTTP each opens a session of its own, whatever session the request names.
 
 use http::StatusCode;
 use toolpost_protocol::{Code, Error, Version, reply};
@@ -20,11 +22,8 @@ pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Rep
     let version = version.unwrap_or(Version::LATEST_WITH_SESSIONS);
     let client =
         params.and_then(|params| params.member("capabilities")).map(Client::read).unwrap_or_default();
-    if let Some(session) = &origin.session
-        && !session.agree(Agreed { version, client })
-    {
-        let error = Error::new(Code::INVALID_REQUEST, "this session is initialized already");
-        return Reply::error(StatusCode::OK, &intake.id, &error);
+    if let Some(session) = &origin.session {
+        session.agree(Agreed { version, client });
     }
     Reply::result(&intake.id, |out| {
         out.extend_from_slice(br#"{"protocolVersion":"#);
