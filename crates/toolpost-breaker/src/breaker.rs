@@ -1,6 +1,6 @@
 //! The state machine: who is admitted, and when it opens and closes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::permit::{OwnedPermit, Permit, Ticket};
@@ -13,7 +13,7 @@ use crate::word::{self, Phase, Probes, Word};
 
 /// A circuit breaker: admits calls while its policy is content, and refuses them for a while when it is not.
 ///
-/// Every method takes `&self`; none blocks, allocates, reads a clock or spins on another thread's progress. Times
+/// Every method takes `&self`; none blocks, reads a clock, allocates (but once, when it first leaves closed) or spins on another thread's progress. Times
 /// are kept to the millisecond, and rounded so that nothing is let through too early.
 #[derive(Debug)]
 pub struct Breaker<P> {
@@ -23,9 +23,16 @@ pub struct Breaker<P> {
     last_probe: AtomicU64,
     seed: u64,
     settings: Arc<Settings>,
+    /// Made when it first leaves closed, or is given a name: most breakers never do, and there may be a million.
+    rare: OnceLock<Box<Rare>>,
+    policy: P,
+}
+
+/// What few breakers have.
+#[derive(Debug, Default)]
+struct Rare {
     name: Option<Arc<str>>,
     counted: Tallies,
-    policy: P,
 }
 
 /// What admitting a call would take.
@@ -48,8 +55,7 @@ impl<P: FailurePolicy> Breaker<P> {
             last_probe: AtomicU64::new(0),
             seed: settings.next_seed(),
             settings,
-            name: None,
-            counted: Tallies::new(),
+            rare: OnceLock::new(),
             policy,
         }
     }
@@ -57,14 +63,15 @@ impl<P: FailurePolicy> Breaker<P> {
     /// Gives it a name, which its [transitions](Transition::name) carry: listeners are often shared by many breakers.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        let rare = Rare { name: Some(name.into()), ..Rare::default() };
+        self.rare = OnceLock::from(Box::new(rare));
         self
     }
 
     /// The name, if it was given one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.rare.get()?.name.as_deref()
     }
 
     /// Asks for the permission to make one call.
@@ -183,7 +190,7 @@ impl<P: FailurePolicy> Breaker<P> {
     /// What it did since it was made.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.counted.read()
+        self.rare.get().map_or_else(Counts::default, |rare| rare.counted.read())
     }
 
     /// The breaker at this moment.
@@ -269,7 +276,7 @@ impl<P: FailurePolicy> Breaker<P> {
             self.last_probe.fetch_max(self.settings.millis(now), Ordering::AcqRel);
             match self.swap(bits, next) {
                 Ok(()) => {
-                    self.counted.probe(gives_up);
+                    self.rare().counted.probe(gives_up);
                     // A listener that panics leaves nobody to make this call.
                     let place = Permit::new(self, Ticket { bits: next.pack(), admitted: now });
                     self.tell(seen, next, now, None);
@@ -315,7 +322,10 @@ impl<P: FailurePolicy> Breaker<P> {
     /// Counts a refusal.
     #[inline]
     fn refused(&self, rejected: Rejected) -> Rejected {
-        self.counted.refused();
+        // It is there: the breaker has left closed.
+        if let Some(rare) = self.rare.get() {
+            rare.counted.refused();
+        }
         rejected
     }
 
@@ -442,6 +452,10 @@ impl<P: FailurePolicy> Breaker<P> {
         Rejected::new(guess.min(Duration::from_millis(patience_left)), Cause::Probing)
     }
 
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
     fn swap(&self, seen: u64, next: Word) -> Result<(), u64> {
         self.word.compare_exchange(seen, next.pack(), Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
@@ -449,10 +463,11 @@ impl<P: FailurePolicy> Breaker<P> {
     /// Tells of a transition, if it is one.
     fn tell(&self, from: Word, to: Word, now: Instant, open_for: Option<Duration>) {
         if from.generation != to.generation {
+            let rare = self.rare();
             if open_for.is_some() {
-                self.counted.opened();
+                rare.counted.opened();
             }
-            self.settings.tell(|| Transition::new(from, to, now, open_for, self.name.clone()));
+            self.settings.tell(|| Transition::new(from, to, now, open_for, rare.name.clone()));
         }
     }
 }

@@ -122,12 +122,14 @@ pub(crate) struct Tallies {
     given_up: AtomicU64,
 }
 
-impl Tallies {
-    pub(crate) fn new() -> Self {
+impl Default for Tallies {
+    fn default() -> Self {
         let zero = || AtomicU64::new(0);
         Self { refused: zero(), opened: zero(), probes: zero(), given_up: zero() }
     }
+}
 
+impl Tallies {
     #[inline]
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
