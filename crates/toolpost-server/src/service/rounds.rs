@@ -96,8 +96,9 @@ pub(crate) fn check_asked(suspended: &Suspended, client: &Client) -> Result<(), 
     if needed.is_empty() {
         return Ok(());
     }
-    let error =
-        Error::new(Code::MISSING_CLIENT_CAPABILITY, "a capability is needed that the client did not declare");
+    let named: Vec<&str> = needed.keys().map(String::as_str).collect();
+    let why = format!("the client did not declare a capability that is needed: {}", named.join(", "));
+    let error = Error::new(Code::MISSING_CLIENT_CAPABILITY, why);
     Err(error.with_data(&json!({ "requiredCapabilities": needed })))
 }
 
