@@ -30,6 +30,8 @@
 //! (where its era says that this cancels) drops the tool's future. Everything a client can make the
 //! server keep is bounded.
 //!
+//! With the feature `tracing`, it says what is served and where, and what is turned away (at the level debug).
+//!
 //! What this crate does not know: what a tool does, any policy around it, TLS, and how a client
 //! proves who it is (an [`Authenticate`] of yours does).
 

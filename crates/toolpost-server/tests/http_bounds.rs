@@ -88,6 +88,18 @@ fn what_is_bounded_stays_at_its_bound_and_others_are_served() {
             let (mut other, _served) = Wire::within(&full.server);
             let answer = other.post(&by("innocent"), echo().to_string().as_bytes()).await;
             assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+            // What kept it full is given back when those who did have gone.
+            let Filled { server, _holds: holds, .. } = full;
+            drop(holds);
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            let (mut other, _served) = Wire::within(&server);
+            let long = call(1, "echo", json!({"text": "x".repeat(30_000)})).to_string();
+            for _ in 0..3 {
+                let answer = other.post(&by("innocent"), long.as_bytes()).await;
+                assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+            }
         });
     }
 }

@@ -196,3 +196,25 @@ fn event(out: &mut Vec<u8>, message: &[u8]) {
     out.extend_from_slice(message);
     out.extend_from_slice(b"\n\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_is_given_up_ends_with_an_error_of_its_request() {
+        let mut stream = EventStream::new(
+            Answering::alone(std::future::pending()),
+            Arc::default(),
+            Duration::from_secs(1),
+        );
+        let mut sent = Vec::new();
+        event(&mut sent, br#"{"jsonrpc":"2.0","method":"notifications/progress"}"#);
+        event(&mut sent, br#"{"jsonrpc":"2.0","id":"a \" b","result":{"content":[]}}"#);
+        let instead = stream.give_up(&sent);
+        let text = String::from_utf8_lossy(&instead);
+        assert!(stream.is_ended());
+        assert!(text.starts_with(r#"event: message"#) && text.ends_with("\n\n"), "{text}");
+        assert!(text.contains(r#""id":"a \" b","error""#), "{text}");
+    }
+}
