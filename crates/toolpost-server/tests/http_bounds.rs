@@ -632,13 +632,11 @@ async fn a_server_that_stops_waits_for_readers_and_not_for_those_who_read_nothin
         let start = Instant::now();
         server.stop();
         let mut received = 0;
-        while reads {
+        let mut read = usize::from(reads);
+        while read != 0 {
             tokio::time::sleep(Duration::from_secs(3)).await;
-            let read = wire.0.read(&mut [0; 4 << 10]).await.unwrap();
+            read = wire.0.read(&mut [0; 4 << 10]).await.unwrap();
             received += read;
-            if read == 0 {
-                break;
-            }
         }
         served.await.unwrap();
         assert!((least..=most).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
