@@ -89,12 +89,7 @@ async fn what_was_handed_over_is_written_before_the_journal_closes() {
         let journal = open(&path);
         assert_eq!(journal.load("r").await.unwrap().len(), n);
         let entry = [value(n as u64)];
-        let mut appending = std::pin::pin!(journal.append("r", &entry));
-        std::future::poll_fn(|context| {
-            let _ = appending.as_mut().poll(context);
-            std::task::Poll::Ready(())
-        })
-        .await;
+        begun(std::pin::pin!(journal.append("r", &entry))).await;
         if n % 2 == 0 {
             // Who loads sees what others appended before, durable or not yet.
             assert_eq!(journal.load("r").await.unwrap().len(), n + 1);
@@ -190,6 +185,53 @@ async fn runs_are_listed_removed_and_compacted_away() {
     assert_eq!(numbers(&journal, "r").await, [7]);
     assert_eq!(journal.unfinished(), ["left", "r"]);
     assert_eq!(journal.compact().await.unwrap(), 0);
+}
+
+/// Polls once.
+async fn begun(future: std::pin::Pin<&mut impl Future>) {
+    let mut future = future;
+    std::future::poll_fn(|context| {
+        let _ = future.as_mut().poll(context);
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+#[test]
+fn a_compaction_that_begins_after_the_journal_is_closed_leaves_the_file_to_its_next_owner() {
+    let one_thread = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.max_blocking_threads(1).build().unwrap()
+    };
+    let (first, second) = (one_thread(), one_thread());
+    let (_directory, path) = second.block_on(written(10));
+    let journal = open(&path);
+    // Its only thread that may block is busy, until it is told.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    first.block_on(async {
+        let _busy = tokio::task::spawn_blocking(move || wait.recv());
+        begun(std::pin::pin!(journal.compact())).await;
+    });
+    drop(journal);
+    let journal = open(&path);
+    second.block_on(async { journal.append("r", &[value(10)]).await.unwrap() });
+    drop(go);
+    // Waits for the compaction.
+    drop(first);
+    second.block_on(async { journal.append("r", &[value(11)]).await.unwrap() });
+    drop(journal);
+    assert_eq!(second.block_on(numbers(&open(&path), "r")), (0..12).collect::<Vec<_>>());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_compacted_file_is_for_the_same_eyes() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, path) = written(3).await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let journal = open(&path);
+    journal.compact().await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]

@@ -223,6 +223,11 @@ impl Journal for Memory {
         self.misbehave("load").await;
         Ok(self.entries.lock().unwrap().clone())
     }
+
+    fn identity(&self) -> usize {
+        assert!(*self.panics.lock().unwrap() != "identity", "told to panic");
+        std::ptr::from_ref(self).addr()
+    }
 }
 
 // Workflow 16, killed between any two polls rather than any two bytes.
@@ -650,7 +655,7 @@ async fn what_the_host_brings_may_panic() {
     journal.entries.lock().unwrap().truncate(2);
     let failed = run(build(false, false), &journal).await.unwrap_err();
     assert!(failed.contains("asked about step `a` panicked: told to panic"), "{failed}");
-    for what in ["load", "append"] {
+    for what in ["load", "append", "identity"] {
         let journal = Arc::new(Memory::default());
         *journal.panics.lock().unwrap() = what;
         let failed = run(build(false, false), &journal).await.unwrap_err();
@@ -694,6 +699,24 @@ async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
     let names = refused(run(build(&["b"], plain.clone(), "1")).await);
     assert!(names.contains("other names, other needs, or others are repeatable"), "{names}");
     assert!(refused(run(build(&["a"], plain.repeatable(), "1")).await).contains("repeatable"));
+}
+
+#[tokio::test]
+async fn of_a_run_that_is_refused_nothing_is_written() {
+    let mut w = Workflow::<()>::new("w");
+    let a = w.step("a").run((), |()| async { Ok(1_u64) });
+    w.record_with(a, |value, out| value.encode(out), |_| None);
+    let b = w.step("b").run(a, |_| async { Err::<u64, _>("down".into()) });
+    w.record(b);
+    let plan = w.finish(b).unwrap();
+    let journal = Arc::new(Memory::default());
+    let start = || plan.start(()).journal(Arc::clone(&journal) as _, "run");
+    assert_eq!(start().run().await.outcome(), Outcome::Failed);
+    let before = journal.entries.lock().unwrap().clone();
+    // It would clear what failed, if it could read what succeeded.
+    let refused = start().again().run().await.into_result().unwrap_err();
+    assert!(matches!(refused.cause(), Some(Cause::Refused(_))), "{refused}");
+    assert_eq!(*journal.entries.lock().unwrap(), before);
 }
 
 #[tokio::test]

@@ -25,7 +25,9 @@ pub(super) fn compact(
     path: &Path,
 ) -> io::Result<Compacted> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(beside)?;
-    let written = copy(index, reader, &mut file).and_then(|index| {
+    // Before anything is in it: who may not read the old file may not read the new one.
+    let protected = fs::metadata(path).and_then(|old| file.set_permissions(old.permissions()));
+    let written = protected.and_then(|()| copy(index, reader, &mut file)).and_then(|index| {
         file.sync_all()?;
         let end = file.seek(SeekFrom::End(0))?;
         let reader = File::open(beside)?;

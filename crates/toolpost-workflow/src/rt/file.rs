@@ -57,8 +57,8 @@ pub enum Durability {
 /// After a failed write the journal takes no more, for what a failed sync left is anybody's guess:
 /// every append is refused at once with that error. Open it anew when the cause is gone.
 ///
-/// Dropping the last clone writes what runs that were dropped had still handed over, which blocks for
-/// one write at most, and closes the journal.
+/// Dropping the last clone writes what runs that were dropped had still handed over, and closes the
+/// journal. That blocks for one write at most, or for the rest of a compaction under way.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
     handle: Arc<Handle>,
@@ -245,7 +245,7 @@ impl FileJournal {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it goes on to its end all the same.
+    /// Dropped, it goes on to its end all the same, unless the journal is closed before it begins.
     pub async fn compact(&self) -> io::Result<u64> {
         let shared = Arc::clone(&self.handle.shared);
         spawn_blocking(move || shared.compact()).await.map_err(io::Error::other)?
@@ -311,9 +311,11 @@ impl Shared {
             written.changed().await.map_err(io::Error::other)?;
         };
         let done = written.wait_for(|w| mine <= w.appends || w.failed.is_some()).await;
-        match &done.map_err(io::Error::other)?.failed {
-            Some(failed) => Err(error(failed)),
-            None => Ok(()),
+        let done = done.map_err(io::Error::other)?;
+        match &done.failed {
+            // A later write may have failed since.
+            Some(failed) if done.appends < mine => Err(error(failed)),
+            _ => Ok(()),
         }
     }
 
@@ -397,6 +399,10 @@ impl Shared {
 
     fn compact(&self) -> io::Result<u64> {
         let mut writer = self.writer();
+        if writer.lock.is_none() {
+            // It comes too late: the file may be another's by now.
+            return Err(io::Error::other("the journal was closed"));
+        }
         self.flush(&mut writer);
         let (index, reader) = {
             let state = self.lock();

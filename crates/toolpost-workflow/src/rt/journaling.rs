@@ -104,8 +104,14 @@ impl Journaling {
         if matches!(self.opening, Opening::Due) {
             self.opening = Opening::Done;
             let (journal, name) = (Arc::clone(&self.with.journal), Arc::clone(&self.with.run));
-            let identity = catch_unwind(AssertUnwindSafe(|| journal.identity()));
-            self.claim = identity.ok().and_then(|identity| Claim::take(identity, &name));
+            let identity = match catch_unwind(AssertUnwindSafe(|| journal.identity())) {
+                Ok(identity) => identity,
+                Err(panic) => {
+                    let text = format!("the journal panicked: {}", message(&*panic));
+                    return Poll::Ready(Err(Cause::Journal(StepError::message(text))));
+                }
+            };
+            self.claim = Claim::take(identity, &name);
             if self.claim.is_none() {
                 return Poll::Ready(Err(refused(format!("run `{name}` is under way already"))));
             }
@@ -116,7 +122,10 @@ impl Journaling {
         self.opening = Opening::Done;
         Poll::Ready(match loaded {
             // Of a run that is refused nothing is written.
-            Ok(entries) => self.restore(entries, inner, run, now).inspect_err(|_| self.closed = true),
+            Ok(entries) => self.restore(entries, inner, run, now).inspect_err(|_| {
+                self.closed = true;
+                self.queue.clear();
+            }),
             Err(error) => Err(Cause::Journal(StepError::from(error))),
         })
     }
