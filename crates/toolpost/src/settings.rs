@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use schemars::transform::{RecursiveTransform, Transform as _};
 use serde::{Deserialize, Deserializer};
 use toolpost_dispatch::nearest;
 use toolpost_protocol::{Frame, Limits};
@@ -110,8 +111,8 @@ pub struct RateSettings {
     /// Calls in `per-ms`, as many of which may come at once. Needed where the tool declares no rate.
     #[schemars(range(min = 1))]
     pub calls: Option<u32>,
-    /// The time for so many calls, in milliseconds. Needed where the tool declares no rate.
-    #[schemars(range(min = 1))]
+    /// The time for so many calls, in milliseconds; 366 days at the most. Needed where the tool declares no rate.
+    #[schemars(range(min = 1, max = 31_622_400_000_u64))]
     pub per_ms: Option<u64>,
     /// Whether each principal is counted on its own, rather than all together.
     pub per_principal: Option<bool>,
@@ -207,7 +208,13 @@ impl Settings {
     /// The JSON Schema of the file, for editors and for checks before deployment.
     #[must_use]
     pub fn schema() -> serde_json::Value {
-        schemars::SchemaGenerator::default().into_root_schema_for::<Self>().to_value()
+        let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<Self>();
+        // Numbers alone have one here: a width of Rust's, which means nothing to an editor.
+        let mut without_format = RecursiveTransform(|schema: &mut schemars::Schema| {
+            schema.remove("format");
+        });
+        without_format.transform(&mut schema);
+        schema.to_value()
     }
 
     /// The policy of the tool with this description. What makes no sense together with what is declared, or cannot take
@@ -361,7 +368,7 @@ impl ToolSettings {
             }
         };
         bounded("time-limit-ms", self.time_limit_ms, 1..=u64::MAX);
-        bounded("rate.per-ms", self.rate.as_ref().and_then(|rate| rate.per_ms), 1..=u64::MAX);
+        bounded("rate.per-ms", self.rate.as_ref().and_then(|rate| rate.per_ms), 1..=RateSettings::LONGEST_MS);
         let mut least =
             |key: &str, value: Option<u32>, least| bounded(key, value.map(u64::from), least..=u64::MAX);
         least("concurrency", self.concurrency, 1);
@@ -399,6 +406,9 @@ impl RetrySettings {
 }
 
 impl RateSettings {
+    /// As long as [`Rate::new`](crate::layers::Rate::new) takes.
+    const LONGEST_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
+
     fn replace(&self, policy: &mut RatePolicy) {
         policy.calls = self.calls.unwrap_or(policy.calls);
         policy.per = self.per_ms.map_or(policy.per, Duration::from_millis);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 use toolpost::ToolExt;
 use toolpost::layers::{Rate, RateLimit};
-use toolpost::tool::{Call, CallParts, ErrorKind, Principal, Refusal, Tool};
+use toolpost::tool::{Call, CallParts, ErrorKind, Principal, RatePolicy, Refusal, Tool};
 use toolpost_test::{Script, assert_kind, assert_text, run};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -140,6 +140,11 @@ fn a_rate_that_cannot_be_counted_is_refused_where_it_is_made() {
             [Rate::new(1, YEAR).burst(100), Rate::new(u32::MAX, YEAR), Rate::new(1, MINUTE).burst(50_000_000)]
         {
             let rate = RateLimit::new([rate, rate.per_principal()]);
+            assert_text(&Script::new("s").answers("ok").limited(rate).call(call_by("a")).await, "ok");
+        }
+        // What a tool declares is brought within these bounds.
+        for (calls, per) in [(1, Duration::MAX), (0, Duration::ZERO), (u32::MAX, Duration::ZERO)] {
+            let rate = RateLimit::declared(&RatePolicy::new(calls, per));
             assert_text(&Script::new("s").answers("ok").limited(rate).call(call_by("a")).await, "ok");
         }
     });

@@ -201,6 +201,8 @@ fn a_wrong_value_in_toml_is_named_by_the_path_of_its_key_and_its_line() {
 /// Whatever is read is valid, and whatever is not valid is not read, with the key in the error.
 #[test]
 fn schema_and_reader_agree() {
+    let text = Settings::schema().to_string();
+    assert!(!text.contains("\"format\""), "widths of Rust's numbers mean nothing to an editor: {text}");
     let schema = Schema::compile(&Settings::schema()).unwrap();
     let is_valid =
         |settings: &Value| schema.check(Frame::from_serialize(settings).unwrap().root(), "settings").is_ok();
@@ -208,8 +210,9 @@ fn schema_and_reader_agree() {
         "time-limit-ms": 1,
         "cache": {"ttl-ms": 1, "stale-ms": 1, "stale-if-error-ms": 1, "public": true},
         "retry": {"attempts": 2, "base-ms": 1, "cap-ms": 1},
+        "rate": {"calls": 1, "per-ms": 1, "per-principal": true},
         "breaker": {"window": 1, "failure-rate": 0.5, "minimum-calls": 1, "slow-call-ms": 1, "open-for-ms": 1, "patience-ms": 1},
-        "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "retry", "time-limit"]
+        "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "rate", "retry", "time-limit"]
     });
     let whole = json!({"defaults": everything, "tools": {"s": everything}});
     assert!(is_valid(&whole));
@@ -229,6 +232,12 @@ fn schema_and_reader_agree() {
         (json!({"tools": {"s": {"retry": {"attempts": 1}}}}), "tools.s.retry.attempts"),
         (json!({"tools": {"s": {"concurrency": 0}}}), "tools.s.concurrency"),
         (json!({"defaults": {"cost": 0}}), "defaults.cost"),
+        (json!({"tools": {"s": {"rate": {"calls": 0, "per-ms": 1}}}}), "tools.s.rate.calls"),
+        (json!({"tools": {"s": {"rate": {"calls": 1, "per-ms": 0}}}}), "tools.s.rate.per-ms"),
+        (
+            json!({"tools": {"s": {"rate": {"calls": 1, "per-ms": 31_622_400_001_u64}}}}),
+            "tools.s.rate.per-ms",
+        ),
         (json!({"defaults": {"priority": "asap"}}), "asap"),
         (json!({"defaults": {"without": ["tools"]}}), "tools"),
         (json!({"defaults": {"time-limit-ms": -1}}), "-1"),
@@ -277,6 +286,9 @@ fn a_rate_is_set_and_overlaid_key_by_key() {
         Ok(RatePolicy::new(5, ms(4)).per_principal())
     );
     assert_eq!(rate(json!({"per-ms": 0})), Err("`tools.s.rate.per-ms` is 0, and must be 1 at least".into()));
+    let years = rate(json!({"per-ms": u64::MAX})).unwrap_err();
+    assert!(years.ends_with("and must be 31622400000 at most"), "{years}");
+    assert_eq!(rate(json!({"per-ms": 31_622_400_000_u64})), Ok(RatePolicy::new(3, ms(31_622_400_000))));
     let missing = enforced(&json!({"defaults": {"rate": {"calls": 5}}}), |spec| spec).unwrap_err();
     assert_eq!(missing, "`defaults.rate` needs `calls` and `per-ms`, for nothing else declares them");
     let off = json!({"tools": {"s": {"without": ["rate"]}}});

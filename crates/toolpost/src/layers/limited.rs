@@ -131,11 +131,11 @@ impl RateLimit {
 
     /// What a tool declares.
     ///
-    /// What makes no sense is brought within bounds: one call at the least, and a nanosecond for each.
+    /// What makes no sense is brought within bounds: one call at the least, a nanosecond for each, and 366 days.
     #[must_use]
     pub fn declared(policy: &RatePolicy) -> Self {
         let calls = policy.calls.max(1);
-        let rate = Rate::new(calls, policy.per.max(Duration::from_nanos(calls.into())));
+        let rate = Rate::new(calls, policy.per.clamp(Duration::from_nanos(calls.into()), LONGEST));
         Self::new([if policy.per_principal { rate.per_principal() } else { rate }])
     }
 
