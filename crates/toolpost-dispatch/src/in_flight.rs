@@ -1,6 +1,8 @@
 //! The calls that run now.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -13,18 +15,44 @@ use toolpost_tool::Principal;
 
 /// Names a running call: the connection or session it came on, and its request id there.
 ///
-/// Ids of two connections never meet: whoever makes keys gives every connection its own number.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+/// Ids of two connections never meet: whoever makes keys gives every connection its own number. A call whose key
+/// is in use is refused, unless its key [may recur](Self::recurring).
+#[derive(Clone, Debug)]
 pub struct CallKey {
     connection: u64,
     id: Id,
+    /// Says nothing of which call is meant, so it is left out where keys are compared.
+    recurs: bool,
 }
 
 impl CallKey {
     /// The call with request id `id` on connection number `connection`.
     #[must_use]
     pub const fn new(connection: u64, id: Id) -> Self {
-        Self { connection, id }
+        Self { connection, id, recurs: false }
+    }
+
+    /// The same key, under which several calls may run at once: where an answer finds its request without its id, as
+    /// over HTTP, some clients give all of them one. Who cancels the key cancels all that run under it.
+    #[must_use]
+    pub const fn recurring(mut self) -> Self {
+        self.recurs = true;
+        self
+    }
+}
+
+impl PartialEq for CallKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.connection == other.connection && self.id == other.id
+    }
+}
+
+impl Eq for CallKey {}
+
+impl Hash for CallKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.connection.hash(state);
+        self.id.hash(state);
     }
 }
 
@@ -35,6 +63,8 @@ pub(crate) struct InFlight {
     state: AtomicUsize,
     idle: Notify,
     keyed: DashMap<CallKey, Slot>,
+    /// Where calls can be reached whose key another call had already, by a number of their own.
+    more: DashMap<CallKey, BTreeMap<u32, Slot>>,
     /// How many calls of each principal run that has a name; nobody is in it without a call.
     named: DashMap<Principal, usize>,
     /// The most calls of one of them.
@@ -67,6 +97,7 @@ impl InFlight {
             state: AtomicUsize::default(),
             idle: Notify::default(),
             keyed: DashMap::default(),
+            more: DashMap::with_shard_amount(2),
             named: DashMap::default(),
             per_principal,
         }
@@ -79,7 +110,7 @@ impl InFlight {
         principal: &Principal,
     ) -> Result<Flight, Barred> {
         // What the flight has taken it gives back, also when the call is barred by what it takes next.
-        let mut flight = Flight { table: Arc::clone(self), key: None, named: None, counted: false };
+        let mut flight = Flight::new(self);
         if !principal.is_anonymous() {
             let mut calls = self.named.entry(principal.clone()).or_default();
             if self.per_principal <= *calls {
@@ -91,7 +122,8 @@ impl InFlight {
         }
         if let Some(key) = key {
             match self.keyed.entry(key.clone()) {
-                Entry::Occupied(_) => return Err(Barred::KeyInUse),
+                Entry::Occupied(_) if !key.recurs => return Err(Barred::KeyInUse),
+                Entry::Occupied(_) => flight.recurrence = self.recur(&key)?,
                 Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
             }
             flight.key = Some(key);
@@ -107,19 +139,30 @@ impl InFlight {
     /// Counts in a call made by a call that is counted already, and so not to be barred.
     pub(crate) fn enter_within(self: &Arc<Self>) -> Flight {
         self.state.fetch_add(1, Ordering::SeqCst);
-        Flight { table: Arc::clone(self), key: None, named: None, counted: true }
+        let mut flight = Flight::new(self);
+        flight.counted = true;
+        flight
     }
 
-    /// Cancels the call under `key`; false if there is none.
+    /// Makes a slot for one more call under a key that is in use; its number there, from 1.
+    #[cold]
+    fn recur(&self, key: &CallKey) -> Result<u32, Barred> {
+        let mut slots = self.more.entry(key.clone()).or_default();
+        let last = slots.last_key_value().map_or(0, |(last, _)| *last);
+        let number = last.checked_add(1).ok_or(Barred::KeyInUse)?;
+        slots.insert(number, Slot::default());
+        Ok(number)
+    }
+
+    /// Cancels every call under `key`; false if there is none.
     pub(crate) fn cancel(&self, key: &CallKey) -> bool {
-        let Some(mut slot) = self.keyed.get_mut(key) else { return false };
-        slot.cancelled = true;
-        let waker = slot.waker.take();
-        drop(slot);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        true
+        let first = self.keyed.get_mut(key).map(|mut slot| slot.cancel());
+        let more = self.more.get_mut(key);
+        let more = more.map(|mut slots| slots.values_mut().map(Slot::cancel).collect::<Vec<_>>());
+        let found = first.is_some() || more.is_some();
+        // Woken without a lock: a waker may drop its call.
+        first.into_iter().chain(more.into_iter().flatten()).flatten().for_each(Waker::wake);
+        found
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -159,6 +202,21 @@ impl fmt::Debug for InFlight {
     }
 }
 
+impl Slot {
+    /// Who is to be woken for it.
+    const fn cancel(&mut self) -> Option<Waker> {
+        self.cancelled = true;
+        self.waker.take()
+    }
+
+    fn is_cancelled(&mut self, waker: &Waker) -> bool {
+        if !self.cancelled && !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+        self.cancelled
+    }
+}
+
 /// One running call; dropping it counts the call out.
 #[derive(Debug)]
 pub(crate) struct Flight {
@@ -169,24 +227,48 @@ pub(crate) struct Flight {
     named: Option<Principal>,
     /// Whether it is counted among all that run.
     counted: bool,
+    /// Its number among those whose key was in use; 0 if it was not.
+    recurrence: u32,
 }
 
 impl Flight {
+    fn new(table: &Arc<InFlight>) -> Self {
+        Self { table: Arc::clone(table), key: None, named: None, counted: false, recurrence: 0 }
+    }
+
     /// Whether the call was cancelled; if not, `waker` is woken when it is.
     pub(crate) fn is_cancelled(&self, waker: &Waker) -> bool {
         let Some(key) = &self.key else { return false };
-        let Some(mut slot) = self.table.keyed.get_mut(key) else { return false };
-        if !slot.cancelled && !slot.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            slot.waker = Some(waker.clone());
+        if self.recurrence != 0 {
+            return self.is_recurrence_cancelled(key, waker);
         }
-        slot.cancelled
+        self.table.keyed.get_mut(key).is_some_and(|mut slot| slot.is_cancelled(waker))
+    }
+
+    #[cold]
+    fn is_recurrence_cancelled(&self, key: &CallKey, waker: &Waker) -> bool {
+        let slots = self.table.more.get_mut(key);
+        slots.is_some_and(|mut slots| {
+            slots.get_mut(&self.recurrence).is_some_and(|slot| slot.is_cancelled(waker))
+        })
+    }
+
+    #[cold]
+    fn leave_recurrence(&self, key: &CallKey) {
+        self.table.more.remove_if_mut(key, |_, slots| {
+            slots.remove(&self.recurrence);
+            slots.is_empty()
+        });
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
-            self.table.keyed.remove(key);
+            match self.recurrence {
+                0 => drop(self.table.keyed.remove(key)),
+                _ => self.leave_recurrence(key),
+            }
         }
         if let Some(principal) = &self.named {
             self.table.named.remove_if_mut(principal, |_, calls| {

@@ -392,6 +392,42 @@ async fn cancel_reaches_a_call_before_and_after_its_first_poll() {
 }
 
 #[tokio::test]
+async fn calls_under_a_key_that_may_recur_run_side_by_side_and_are_cancelled_together() {
+    let tool = tool_fn("held", |_: NoArgs, _| async {
+        std::future::pending::<()>().await;
+        Ok("")
+    });
+    let all = dispatcher(vec![AnyTool::new(tool), AnyTool::new(ping())]);
+    let key = CallKey::new(1, id(7)).recurring();
+    let start = || tokio::spawn(all.call(Request::new("held").cancelled_by(key.clone())));
+
+    // Whoever of them ends first takes no other's place with it.
+    for first in 0..3 {
+        let mut calls = vec![start(), start(), start()];
+        tokio::task::yield_now().await;
+        assert_eq!(all.running(), 3);
+        calls.remove(first).abort();
+        while all.running() != 2 {
+            tokio::task::yield_now().await;
+        }
+        calls.push(start());
+        tokio::task::yield_now().await;
+        assert_eq!(all.running(), 3, "{first}");
+        assert!(all.cancel(&key));
+        for call in calls {
+            assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled, "{first}");
+        }
+        assert!(!all.cancel(&key), "finished calls are unknown");
+    }
+    // What is cancelled is what runs, not what comes next, even where the id is the same and its call not yet gone.
+    let gone = start();
+    tokio::task::yield_now().await;
+    assert!(all.cancel(&key));
+    assert!(all.call(Request::new("ping").cancelled_by(key)).await.is_ok());
+    assert_eq!(gone.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[tokio::test]
 async fn a_deprecated_tool_warns_once_per_call_and_works() {
     // Dispatch 17
     let warnings = Arc::new(AtomicUsize::new(0));

@@ -35,8 +35,14 @@ impl Origin {
     }
 
     /// The name under which a call from here can be cancelled. Over HTTP without a session there is
-    /// none: closing the response is what cancels.
+    /// none: closing the response is what cancels. In a session over HTTP each answer comes on its own, so that
+    /// several calls may have one id; on a stream of lines their answers could not be told apart.
     pub(crate) fn call_key(&self, id: &Id) -> Option<CallKey> {
-        (self.headers.is_none() || self.session.is_some()).then(|| CallKey::new(self.connection, id.clone()))
+        let key = || CallKey::new(self.connection, id.clone());
+        match (&self.headers, &self.session) {
+            (None, _) => Some(key()),
+            (Some(_), Some(_)) => Some(key().recurring()),
+            (Some(_), None) => None,
+        }
     }
 }
