@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use schemars::JsonSchema;
-use serde::Serialize;
-use toolpost_protocol::reply;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use toolpost_protocol::model::ContentBlock;
+use toolpost_protocol::{Version, reply};
 
 use crate::ToolError;
 
@@ -72,6 +74,8 @@ const WRAPPED: u64 = 1 << 12;
 pub struct Form {
     /// What becomes of structured content.
     pub structured: StructuredForm,
+    /// The revision whose content blocks there may be: others are replaced by text. Without one, all may.
+    pub revision: Option<Version>,
 }
 
 /// What becomes of structured content in a reply.
@@ -245,7 +249,10 @@ impl Output {
     pub fn write(&self, out: &mut Vec<u8>, form: Form) {
         out.extend_from_slice(br#""content":"#);
         match self.has(BLOCKS) {
-            true => out.extend_from_slice(self.body.as_bytes()),
+            true => match form.revision.filter(|revision| *revision < Version::V2025_06_18) {
+                None => out.extend_from_slice(self.body.as_bytes()),
+                Some(revision) => write_older_blocks(out, &self.body, revision),
+            },
             false => write_text_block(out, &self.body),
         }
         if let Some(structured) = self.structured().filter(|_| form.structured != StructuredForm::Absent) {
@@ -334,8 +341,47 @@ impl Form {
     /// The form with this treatment of structured content.
     #[must_use]
     pub const fn new(structured: StructuredForm) -> Self {
-        Self { structured }
+        Self { structured, revision: None }
     }
+
+    /// The form with the content blocks of this revision alone.
+    #[must_use]
+    pub const fn with_revision(mut self, revision: Version) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+}
+
+/// Writes an array of blocks; those of a type that `revision` does not have yet are text.
+#[cold]
+fn write_older_blocks(out: &mut Vec<u8>, blocks: &str, revision: Version) {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: std::borrow::Cow<'a, str>,
+    }
+
+    let instead = |block: &RawValue| {
+        let known = serde_json::from_str::<Typed<'_>>(block.get()).ok()?.r#type;
+        let newer = matches!(&*known, "audio" | "resource_link");
+        serde_json::from_str::<ContentBlock>(newer.then_some(block.get())?).ok()?.instead(revision)
+    };
+    // What is no array of blocks is passed on, as it is to everyone else.
+    let Ok(read) = serde_json::from_str::<Vec<&RawValue>>(blocks) else {
+        return out.extend_from_slice(blocks.as_bytes());
+    };
+    out.push(b'[');
+    for (n, block) in read.into_iter().enumerate() {
+        if 0 < n {
+            out.push(b',');
+        }
+        // Of plain types, so it encodes.
+        match instead(block).and_then(|text| serde_json::to_string(&text).ok()) {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => out.extend_from_slice(block.get().as_bytes()),
+        }
+    }
+    out.push(b']');
 }
 
 fn write_text_block(out: &mut Vec<u8>, text: &str) {

@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Icon, Json, Number, Object, ResourceContents};
+use crate::Version;
 
 /// A block of content, decoded by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,24 @@ impl ContentBlock {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(TextContent::new(text))
+    }
+
+    /// The text that stands in for the block where `version` has no block of its type, and `None` where it has:
+    /// sounds are of 2025-03-26 and later, pointers to resources of 2025-06-18 and later.
+    #[must_use]
+    pub fn instead(&self, version: Version) -> Option<TextContent> {
+        let (annotations, text) = match self {
+            Self::Audio(audio) if version < Version::V2025_03_26 => {
+                let (mime, size) = (&audio.mime_type, audio.data.len() / 4 * 3);
+                (
+                    &audio.annotations,
+                    format!("[a sound of type {mime} and {size} bytes, which MCP {version} cannot carry]"),
+                )
+            }
+            Self::ResourceLink(link) if version < Version::V2025_06_18 => (&link.annotations, link.to_text()),
+            _ => return None,
+        };
+        Some(TextContent { annotations: annotations.clone(), ..TextContent::new(text) })
     }
 }
 
@@ -254,6 +273,18 @@ impl ResourceLink {
             icons: None,
             extra: Object::new(),
         }
+    }
+
+    /// What it points to, for people.
+    fn to_text(&self) -> String {
+        let mut text = format!("{}: {}", self.title.as_ref().unwrap_or(&self.name), self.uri);
+        if let Some(mime) = &self.mime_type {
+            text += &format!(" ({mime})");
+        }
+        if let Some(description) = &self.description {
+            text += &format!("\n{description}");
+        }
+        text
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn answer(
 }
 
 /// The revision spoken here: the session's, or the newest legacy one.
-fn version(origin: &Origin) -> Version {
+pub(super) fn version(origin: &Origin) -> Version {
     let agreed = origin.session.as_ref().and_then(|session| session.agreed());
     agreed.map_or(Version::LATEST_WITH_SESSIONS, |agreed| agreed.version)
 }

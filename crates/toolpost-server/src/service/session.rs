@@ -154,6 +154,7 @@ pub(crate) const fn form(version: Version) -> Form {
         Version::V2025_06_18 | Version::V2025_11_25 => StructuredForm::Objects,
         _ => StructuredForm::Any,
     })
+    .with_revision(version)
 }
 
 const LEVELS: [LogLevel; 8] = [

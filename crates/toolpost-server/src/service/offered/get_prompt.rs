@@ -8,7 +8,7 @@ use toolpost_protocol::{Code, Error, Frame, reply};
 
 use crate::service::exchange::{Exchange, Named, not_done};
 use crate::service::result::failed;
-use crate::service::{Intake, Outbox, Service};
+use crate::service::{Era, Intake, Outbox, Service, legacy};
 use crate::{Origin, Reply};
 
 pub(super) async fn answer(
@@ -26,13 +26,22 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err(error) => return failed(era, &id, &error),
     };
+    let version = (era == Era::Legacy).then(|| legacy::version(&origin));
     let name = named.name.clone();
     let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
     let service = &exchange.service;
     let result = exchange.run(frame, named, |parts, key| {
         service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key)
     });
-    match result.await {
+    let mut result = result.await;
+    if let (Some(version), Ok(Ok(prompt))) = (version, &mut result) {
+        for message in &mut prompt.messages {
+            if let Some(text) = message.content.instead(version) {
+                message.content = text.into();
+            }
+        }
+    }
+    match result {
         Ok(Ok(prompt)) => service.within(era, &id, |out| {
             if let Some(description) = &prompt.description {
                 out.extend_from_slice(br#""description":"#);
