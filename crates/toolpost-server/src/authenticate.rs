@@ -25,6 +25,9 @@ where
 }
 
 /// Why a client was not let in.
+///
+/// What a header cannot have of a challenge (control characters, line breaks among them) is sent as spaces, and of an
+/// empty one the scheme `Bearer`: a client that is not challenged does not know how to go on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Unauthenticated {

@@ -179,6 +179,8 @@ impl ServerBuilder {
     #[must_use]
     pub fn http_limits(mut self, change: impl FnOnce(&mut HttpLimits)) -> Self {
         change(&mut self.http);
+        // A silent stream would say nothing else, without a pause.
+        self.http.keep_alive = self.http.keep_alive.max(Duration::from_secs(1));
         self
     }
 
@@ -234,7 +236,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Decides how urgent a principal's request may be, from how urgent it says it is.
+    /// Decides how urgent a principal's request may be, from how urgent it says it is. Where `clamp` panics, the
+    /// request is as little urgent as can be.
     #[must_use]
     pub fn clamp_priority(
         mut self,

@@ -5,6 +5,7 @@
 //! they belong to.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -191,7 +192,8 @@ impl Service {
     fn priority(&self, meta: &Meta, frame: &Frame, origin: &Origin) -> Priority {
         let asked = meta.priority(frame);
         match &self.clamp {
-            Some(clamp) => clamp(&origin.principal, asked).min(Priority::Urgent),
+            Some(clamp) => catch_unwind(AssertUnwindSafe(|| clamp(&origin.principal, asked)))
+                .map_or(Priority::Background, |granted| granted.min(Priority::Urgent)),
             None => asked,
         }
     }

@@ -5,14 +5,17 @@ mod common;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use common::{Answer, Served, Watch, Wire, builder, call, modern, serve};
+use common::{Answer, Lines, Served, Watch, Wire, builder, call, modern, serve};
 use http::request::Parts;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use toolpost_dispatch::{Access, Decision, Dispatcher};
+use toolpost_dispatch::{Access, Decision, Dispatcher, PromptSet, Registry};
+use toolpost_protocol::model::{GetPromptResult, Prompt};
 use toolpost_server::{ServeError, Server, Unauthenticated};
-use toolpost_tool::Principal;
+use toolpost_tool::{NoArgs, Output, Principal, tool_fn};
 
 const MODERN: (&str, &str) = ("MCP-Protocol-Version", "2026-07-28");
 
@@ -331,6 +334,88 @@ async fn a_legacy_session_from_its_first_to_its_last_request() {
     row(wire, &[MODERN, unknown[0]], modern(1, "tools/list", json!({})), (200, None)).await;
 }
 
+/// Each answer comes on its own, and clients that give all their calls one id find it.
+#[tokio::test]
+async fn calls_at_once_with_one_id_run_side_by_side_and_are_taken_back_together() {
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).build();
+    let wire = || Wire::within(&server).0;
+    let (id, _) = initialize(&mut wire(), "2025-11-25").await;
+    let session = [("Mcp-Session-Id", &*id)];
+    let waits = legacy(1, "tools/call", json!({"name": "wait"}));
+    let mut wires = [wire(), wire(), wire()];
+    for (n, wire) in (1..).zip(&mut wires) {
+        wire.request("POST", &session, waits.as_bytes()).await;
+        watch.reach(|watch| &watch.started, n).await;
+    }
+    // What is quick is answered beside them.
+    let quick = legacy(1, "tools/call", json!({"name": "echo", "arguments": {"text": "x"}}));
+    row(&mut wire(), &session, quick, (200, None)).await;
+    watch.release.notify_waiters();
+    for wire in &mut wires {
+        assert_eq!(wire.answer().await.json()["result"]["content"][0]["text"], "released");
+    }
+    for (n, wire) in (4..).zip(&mut wires) {
+        wire.request("POST", &session, waits.as_bytes()).await;
+        watch.reach(|watch| &watch.started, n).await;
+    }
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    row(&mut wire(), &session, cancel, (202, None)).await;
+    for wire in &mut wires {
+        assert_eq!(wire.answer().await.status, 202);
+    }
+    assert_eq!(watch.dropped.load(Ordering::SeqCst), 3);
+}
+
+/// What a revision has no block for, it gets as text; what it has, untouched.
+#[tokio::test]
+async fn blocks_that_a_revision_does_not_have_are_text() {
+    let sound = json!({"type": "audio", "data": "AAAAAAAA", "mimeType": "audio/wav"});
+    let link = json!({"type": "resource_link", "uri": "test://a", "name": "a", "description": "the letter",
+        "mimeType": "text/plain", "annotations": {"priority": 0.5}});
+    let blocks = json!([{"type": "text", "text": "b"}, sound, link, {"type": "novel", "x": [1, "]"]}]);
+    let returned = blocks.clone();
+    let registry = Registry::builder()
+        .tool(tool_fn("blocks", move |_: NoArgs, _| {
+            let blocks = Output::blocks(&returned);
+            async move { blocks }
+        }))
+        .build()
+        .unwrap();
+    let messages: Vec<Value> =
+        blocks.as_array().unwrap().iter().map(|block| json!({"role": "user", "content": block})).collect();
+    let prompts = PromptSet::new().prompt(Prompt::new("blocks"), move |_, _| {
+        let messages = messages.iter().map(|message| serde_json::from_value(message.clone()).unwrap());
+        let result = GetPromptResult::new(messages.collect());
+        async move { Ok(result) }
+    });
+    let server = Server::builder(Dispatcher::builder(registry).prompts(prompts).build()).build();
+    let wire = &mut Wire::within(&server).0;
+    let sound_text = "[a sound of type audio/wav and 6 bytes, which MCP 2024-11-05 cannot carry]";
+    let sound_text = json!({"type": "text", "text": sound_text});
+    let link_text = json!({"type": "text", "text": "a: test://a (text/plain)\nthe letter",
+        "annotations": {"priority": 0.5}});
+    for (version, expected_sound, expected_link) in [
+        ("2024-11-05", &sound_text, &link_text),
+        ("2025-03-26", &sound, &link_text),
+        ("2025-06-18", &sound, &link),
+        ("2025-11-25", &sound, &link),
+    ] {
+        let (id, _) = initialize(wire, version).await;
+        let expected = json!([blocks[0], expected_sound, expected_link, blocks[3]]);
+        let call = legacy(1, "tools/call", json!({"name": "blocks"}));
+        let called = wire.post(&[("Mcp-Session-Id", &id)], call.as_bytes()).await.json();
+        assert_eq!(called["result"]["content"], expected, "{version}");
+        let get = legacy(2, "prompts/get", json!({"name": "blocks"}));
+        let got = wire.post(&[("Mcp-Session-Id", &id)], get.as_bytes()).await.json();
+        let contents: Vec<&Value> =
+            got["result"]["messages"].as_array().unwrap().iter().map(|message| &message["content"]).collect();
+        assert_eq!(json!(contents), expected, "{version}");
+    }
+    let modern = wire.ask(&call(3, "blocks", json!({}))).await.json();
+    assert_eq!(modern["result"]["content"], blocks);
+}
+
 #[tokio::test]
 async fn legacy_revisions_are_agreed_on_and_written_for() {
     let wire = &mut wire();
@@ -481,6 +566,60 @@ async fn an_authenticator_that_panics_costs_its_request() {
 }
 
 #[tokio::test]
+async fn a_challenge_is_never_lost() {
+    for (challenge, sent) in [
+        ("Bearer realm=\"a\"", "Bearer realm=\"a\""),
+        ("Bearer realm=\"a\r\nSet-Cookie: b\"\n", "Bearer realm=\"a  Set-Cookie: b\""),
+        ("Bearer\0", "Bearer"),
+        ("\n", "Bearer"),
+        ("", "Bearer"),
+        ("Bearer realm=\"ä\"", "Bearer realm=\"ä\""),
+    ] {
+        for status in [401, 403] {
+            let refuse = move |_: &Parts| -> Result<Principal, Unauthenticated> {
+                Err(match status {
+                    401 => Unauthenticated::Challenge(challenge.into()),
+                    _ => Unauthenticated::Insufficient(challenge.into()),
+                })
+            };
+            let server = builder(&Arc::new(Watch::default())).authenticate(refuse).build();
+            let answer = Wire::within(&server).0.ask(&modern(1, "tools/list", json!({}))).await;
+            assert_eq!((answer.status, answer.header("www-authenticate")), (status, Some(sent)));
+            assert_eq!(answer.header("set-cookie"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_priorities_that_panics_costs_no_connection() {
+    let server = builder(&Arc::new(Watch::default())).clamp_priority(|_, _| panic!("no rule")).build();
+    let wire = &mut Wire::within(&server).0;
+    for n in 0..2 {
+        let answer = wire.ask(&call(n, "echo", json!({"text": "x"}))).await;
+        assert_eq!(answer.json()["result"]["content"][0]["text"], "x");
+    }
+    let lines = &mut Lines::to(&server);
+    for n in 0..2 {
+        assert_eq!(lines.ask(&call(n, "echo", json!({"text": "x"}))).await["id"], n);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_speaks_once_a_second_at_most() {
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).http_limits(|limits| limits.keep_alive = Duration::ZERO).build();
+    let wire = &mut Wire::within(&server).0;
+    wire.request("POST", &[MODERN], call(1, "wait", json!({})).to_string().as_bytes()).await;
+    wire.head().await;
+    assert!(String::from_utf8(wire.chunk().await.unwrap()).unwrap().starts_with(':'));
+    let start = tokio::time::Instant::now();
+    for _ in 0..3 {
+        assert!(String::from_utf8(wire.chunk().await.unwrap()).unwrap().starts_with(':'));
+    }
+    assert!(Duration::from_secs(3) <= start.elapsed(), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn what_is_meant_for_a_session_that_is_gone_is_not_found() {
     let wire = &mut wire();
     let gone = [("Mcp-Session-Id", "0123456789abcdef0123456789abcdef")];
@@ -566,11 +705,7 @@ async fn tools_are_listed_in_the_order_of_their_names_and_a_reload_shows() {
     let list = modern(1, "tools/list", json!({}));
     let first = wire.ask(&list).await.body;
     assert_eq!(wire.ask(&list).await.body, first);
-    let tool = |name| {
-        toolpost_tool::AnyTool::new(toolpost_tool::tool_fn(name, |_: toolpost_tool::NoArgs, _| async {
-            Ok("")
-        }))
-    };
+    let tool = |name| toolpost_tool::AnyTool::new(tool_fn(name, |_: NoArgs, _| async { Ok("") }));
     let catalog = toolpost_dispatch::Catalog::new([tool("z"), tool("a"), tool("m")]).unwrap();
     server.dispatcher().registry().replace(catalog);
     let listed = wire.ask(&list).await.json();

@@ -180,6 +180,29 @@ async fn at_the_end_of_input_nothing_is_waited_for_longer_than_the_grace() {
     assert_eq!(watch.dropped.load(Ordering::SeqCst), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_after_the_end_of_input_is_waited_for_no_longer_than_either_grace_says() {
+    // Where a stop has the shorter grace, as on stdio, what runs has had its time.
+    for (grace, ended_after) in [(3, 2), (7, 2), (30, 7)] {
+        let watch = Arc::new(Watch::default());
+        let server = builder(&watch)
+            .grace(Duration::from_secs(grace))
+            .stdio_limits(|limits| limits.grace = Duration::from_secs(7))
+            .build();
+        let mut lines = Lines::to(&server);
+        lines.send(&call(1, "wait", json!({}))).await;
+        watch.reach(|watch| &watch.started, 1).await;
+        let start = tokio::time::Instant::now();
+        lines.writer.shutdown().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(watch.dropped.load(Ordering::SeqCst), 0, "it has time after the end of input");
+        server.stop();
+        lines.served.await.unwrap().unwrap();
+        assert_eq!((start.elapsed().as_secs(), grace), (ended_after, grace));
+        assert_eq!(watch.dropped.load(Ordering::SeqCst), 1);
+    }
+}
+
 // Dispatch 21
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_on_lines_drops_the_call_within_100_ms() {

@@ -81,6 +81,23 @@ fn told_to_end_it_waits_for_no_long_call_and_exits_with_zero() {
     drop(stdin);
 }
 
+/// Clients close stdin, wait a little, and send SIGTERM: what runs then is waited for no longer.
+#[test]
+fn told_to_end_after_the_end_of_its_input_it_ends_at_once() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(call(1, "count", &json!({"step_ms": 60_000})).as_bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["method"], "notifications/progress");
+    let told = std::time::Instant::now();
+    drop(stdin);
+    terminate(&child);
+    assert_eq!(lines.map_while(Result::ok).count(), 0);
+    assert!(child.wait().unwrap().success());
+    assert!(told.elapsed().as_secs() < 20, "{:?}", told.elapsed());
+}
+
 /// Neither a pipe nor a socket, and nothing to be read from it: as a terminal before which nobody sits.
 #[test]
 #[cfg(target_os = "linux")]

@@ -60,6 +60,141 @@ async fn missing_and_malformed_answers_are_asked_for_again() {
     }
 }
 
+/// What becomes of a tool's question in either era, if each answer to it is `answer`: the result in the end, and how
+/// often the client was asked.
+async fn always(legacy: bool, tool: &str, answer: Value) -> (Value, usize) {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    let lines = &mut Lines::to(&server);
+    if legacy {
+        lines.ask(&hello()).await;
+        lines.send(&legacy_call(1, tool)).await;
+    }
+    let mut params = json!({ "name": tool });
+    for asked in 0.. {
+        let message = match legacy {
+            true => lines.receive().await,
+            false => handle(&server, &who, &able(1, "tools/call", params.clone())).await,
+        };
+        if legacy && message["method"] == "elicitation/create" {
+            lines.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": answer })).await;
+        } else if message["result"]["resultType"] == "input_required" {
+            params["requestState"] = message["result"]["requestState"].clone();
+            params["inputResponses"] = json!({ "name": answer });
+        } else {
+            return (message["result"].clone(), asked);
+        }
+    }
+    unreachable!()
+}
+
+fn hello() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
+        "clientInfo": { "name": "t", "version": "1" } } })
+}
+
+fn legacy_call(id: i64, tool: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool } })
+}
+
+#[tokio::test]
+async fn a_form_that_requires_nothing_is_accepted_without_content() {
+    for legacy in [true, false] {
+        for answer in [json!({ "action": "accept" }), json!({ "action": "accept", "content": null })] {
+            for tool in ["optional", "typed"] {
+                let (result, asked) = always(legacy, tool, answer.clone()).await;
+                assert_eq!(asked, 1, "{tool} {legacy} {answer}: {result}");
+                assert_eq!(result["content"][0]["text"], "accepted {}", "{tool} {legacy} {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_answers_nothing_is_asked_three_times_and_told_what_is_missing() {
+    let accepted = json!({ "action": "accept" });
+    let asks = [
+        ("ask", accepted.clone(), "`content` with `name`"),
+        ("ask", json!({ "action": "accept", "content": "x" }), "`content` with `name`"),
+        ("ask", json!({}), "`action`: accept, decline or cancel"),
+        ("ask", Value::Null, "`action`: accept, decline or cancel"),
+        ("optional", json!({}), "`action`: accept, decline or cancel"),
+        ("optional", json!({ "action": "accept", "content": 5 }), "`content` as an object"),
+    ];
+    for (tool, answer, missing) in asks {
+        for legacy in [true, false] {
+            let (result, asked) = always(legacy, tool, answer.clone()).await;
+            assert_eq!((asked, &result["isError"]), (3, &json!(true)), "{tool} {legacy} {answer}: {result}");
+            let text = result["content"][0]["text"].as_str().unwrap();
+            assert!(text.contains("`name`") && text.contains(missing), "{tool} {legacy} {answer}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_answer_that_is_none_does_not_count_against_later_questions() {
+    let lines = &mut Lines::to(&offering().0.build());
+    lines.ask(&hello()).await;
+    lines.send(&legacy_call(1, "twice")).await;
+    let answers = [json!({}), json!(null), accept("a"), json!({}), json!(null), accept("b")];
+    for answer in answers {
+        let question = lines.receive().await;
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        lines.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": answer })).await;
+    }
+    assert_eq!(lines.receive().await["result"].get("isError"), None);
+}
+
+#[tokio::test]
+async fn an_answer_ends_its_question_however_its_id_is_written_and_whether_or_not_it_can_be_read() {
+    let lines = &mut Lines::to(&offering().0.build());
+    lines.ask(&hello()).await;
+    // The id as a string, as some serializers write it.
+    lines.send(&legacy_call(1, "ask")).await;
+    let id = lines.receive().await["id"].to_string();
+    lines.send(&json!({ "jsonrpc": "2.0", "id": id, "result": accept("a") })).await;
+    assert_eq!(lines.receive().await["result"]["content"][0]["text"], "hello a");
+    // Null beside a result or an error counts as absent.
+    lines.send(&legacy_call(2, "ask")).await;
+    let id = lines.receive().await["id"].clone();
+    lines.send(&json!({ "jsonrpc": "2.0", "id": id, "result": accept("b"), "error": null })).await;
+    assert_eq!(lines.receive().await["result"]["content"][0]["text"], "hello b");
+    // Whatever cannot be read is no answer, and none comes after it.
+    let malformed = [
+        r#""result":{},"error":{"code":1,"message":"x"}"#,
+        r#""error":{"code":"x"}"#,
+        r#""result":{"a":tru}"#,
+    ];
+    for (n, malformed) in (3..).zip(malformed) {
+        lines.send(&legacy_call(n, "ask")).await;
+        let id = lines.receive().await["id"].clone();
+        lines.send_raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{malformed}}}\n").as_bytes()).await;
+        let ended = lines.receive().await;
+        assert_eq!((&ended["id"], &ended["result"]["isError"]), (&json!(n), &json!(true)), "{malformed}");
+        let text = ended["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("its answer cannot be read"), "{malformed}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_capability_that_is_missing_is_named_in_the_text_too() {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    let answer = handle(&server, &who, &modern(1, "tools/call", json!({ "name": "ask" }))).await;
+    assert!(answer["error"]["message"].as_str().unwrap().contains("elicitation"), "{answer}");
+    // Both modes of one capability, where both are.
+    let both = handle(&server, &who, &modern(2, "tools/call", json!({ "name": "both" }))).await;
+    let needed = json!({ "elicitation": { "form": {}, "url": {} }, "roots": {} });
+    assert_eq!(both["error"]["data"]["requiredCapabilities"], needed, "{both}");
+    assert!(both["error"]["message"].as_str().unwrap().contains("elicitation, elicitation.url, roots"));
+    let lines = &mut Lines::to(&server);
+    let mut hello = hello();
+    hello["params"]["capabilities"] = json!({});
+    lines.ask(&hello).await;
+    let answer = lines.ask(&legacy_call(1, "ask")).await;
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("elicitation"), "{answer}");
+    assert_eq!(answer["result"]["isError"], true);
+}
+
 #[tokio::test]
 async fn prompts_and_resources_ask_too() {
     let (server, who) = (offering().0.build(), Principal::anonymous());

@@ -275,14 +275,14 @@ impl Call {
     ///
     /// A suspended tool is not kept waiting: it ends, and runs again from the top when the answer
     /// has come. So what comes before this line must be safe to repeat. An answer that
-    /// [is none](InputRequest::accepts) is asked for again.
+    /// [is none](InputRequest::accepts) is asked for again; the server fails the call when the third in a row is none.
     ///
     /// # Errors
     ///
     /// [`Suspended`](crate::ErrorKind::Suspended) while the answer is missing; a protocol error if the
     /// client never said that it can be asked such a thing.
     pub fn input(&self, key: &str, request: InputRequest) -> Result<Node<'_>, ToolError> {
-        if let Some(answer) = self.answer(key).filter(|answer| request.accepts(*answer)) {
+        if let Some(answer) = self.answer(key).and_then(|answer| request.read(answer)) {
             return Ok(answer);
         }
         self.check_capability(&request)?;
@@ -302,7 +302,7 @@ impl Call {
         let mut answers = Vec::new();
         let mut missing = Suspended::new();
         for (key, request) in questions {
-            match self.answer(key).filter(|answer| request.accepts(*answer)) {
+            match self.answer(key).and_then(|answer| request.read(answer)) {
                 Some(answer) => answers.push((key, answer)),
                 None => {
                     self.check_capability(&request)?;
@@ -456,9 +456,10 @@ impl Call {
             return Ok(());
         }
         let needed = request.required_capability();
+        let named = request.capability();
         let error = Error::new(
             Code::MISSING_CLIENT_CAPABILITY,
-            "the tool needs a capability that the client did not declare",
+            format!("the tool needs a capability that the client did not declare: {named}"),
         );
         Err(ToolError::protocol(error.with_data(&serde_json::json!({ "requiredCapabilities": needed }))))
     }

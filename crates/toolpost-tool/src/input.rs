@@ -1,10 +1,11 @@
 //! Input that a running call asks its client for.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use bytestring::ByteString;
-use serde::Serialize;
-use toolpost_protocol::{Kind, Node};
+use serde::{Deserialize, Serialize};
+use toolpost_protocol::{Frame, Kind, Limits, Node};
 
 use crate::ToolError;
 
@@ -24,6 +25,8 @@ pub struct InputRequest {
     method: &'static str,
     params: Option<String>,
     needs: Capability,
+    /// A form that is whole when nothing is filled in.
+    is_optional: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,7 +38,8 @@ enum Capability {
 }
 
 impl InputRequest {
-    /// Asks the user to fill in a form described by `schema` (a flat JSON Schema object).
+    /// Asks the user to fill in a form described by `schema` (a flat JSON Schema object). Where it requires nothing,
+    /// a client may accept it without any content, which is then `{}`.
     #[must_use]
     pub fn elicit(message: &str, schema: &serde_json::Value) -> Self {
         let params = serde_json::json!({ "mode": "form", "message": message, "requestedSchema": schema });
@@ -43,6 +47,7 @@ impl InputRequest {
             method: "elicitation/create",
             params: Some(params.to_string()),
             needs: Capability::Elicitation,
+            is_optional: schema["required"].as_array().is_none_or(Vec::is_empty),
         }
     }
 
@@ -54,6 +59,7 @@ impl InputRequest {
             method: "elicitation/create",
             params: Some(params.to_string()),
             needs: Capability::ElicitationUrl,
+            is_optional: false,
         }
     }
 
@@ -64,13 +70,14 @@ impl InputRequest {
             method: "sampling/createMessage",
             params: Some(params.to_string()),
             needs: Capability::Sampling,
+            is_optional: false,
         }
     }
 
     /// Asks for the client's roots.
     #[must_use]
     pub const fn roots() -> Self {
-        Self { method: "roots/list", params: None, needs: Capability::Roots }
+        Self { method: "roots/list", params: None, needs: Capability::Roots, is_optional: false }
     }
 
     /// The method of the embedded request.
@@ -104,7 +111,7 @@ impl InputRequest {
         let action = || answer.member("action").and_then(Node::as_str);
         match self.needs {
             Capability::Elicitation => match action().as_deref() {
-                Some("accept") => is("content", Kind::Object),
+                Some("accept") => is("content", Kind::Object) || self.is_bare(answer),
                 action => matches!(action, Some("decline" | "cancel")),
             },
             Capability::ElicitationUrl => {
@@ -112,6 +119,78 @@ impl InputRequest {
             }
             Capability::Sampling => is("role", Kind::String) && answer.member("content").is_some(),
             Capability::Roots => is("roots", Kind::Array),
+        }
+    }
+
+    /// What `answer` lacks to be one to this request, for people; `None` if it [is one](Self::accepts).
+    #[must_use]
+    #[cold]
+    pub fn lacks(&self, answer: Node<'_>) -> Option<String> {
+        if self.accepts(answer) {
+            return None;
+        }
+        let is_accepted = answer.member("action").and_then(Node::as_str).as_deref() == Some("accept");
+        Some(match self.needs {
+            Capability::Elicitation if is_accepted => match self.required().as_slice() {
+                [] => "`content` as an object".into(),
+                names => format!("`content` with {}", names.join(", ")),
+            },
+            Capability::Elicitation | Capability::ElicitationUrl => {
+                "`action`: accept, decline or cancel".into()
+            }
+            Capability::Sampling => "`role` and `content`".into(),
+            Capability::Roots => "`roots` as an array".into(),
+        })
+    }
+
+    /// `answer` as the tool reads it, if it is one: where the form requires nothing, no content is `{}`.
+    pub(crate) fn read<'a>(&self, answer: Node<'a>) -> Option<Node<'a>> {
+        static NOTHING: LazyLock<Option<Frame>> = LazyLock::new(|| {
+            Frame::from_text(r#"{"action":"accept","content":{}}"#.to_owned(), &Limits::new()).ok()
+        });
+        if !self.accepts(answer) {
+            return None;
+        }
+        match self.is_bare(answer) {
+            true => NOTHING.as_ref().map(Frame::root),
+            false => Some(answer),
+        }
+    }
+
+    /// Whether `answer` accepts, without any content, a form that requires none.
+    fn is_bare(&self, answer: Node<'_>) -> bool {
+        self.is_optional
+            && answer.member("content").is_none_or(Node::is_null)
+            && answer.member("action").and_then(Node::as_str).as_deref() == Some("accept")
+    }
+
+    /// The names that its form requires, quoted.
+    fn required(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            requested_schema: Form,
+        }
+
+        #[derive(Deserialize)]
+        struct Form {
+            #[serde(default)]
+            required: Vec<String>,
+        }
+
+        let params = self.params.as_deref().and_then(|params| serde_json::from_str::<Params>(params).ok());
+        let names = params.map(|params| params.requested_schema.required).unwrap_or_default();
+        names.iter().map(|name| format!("`{name}`")).collect()
+    }
+
+    /// The capability a client must declare to be asked, for people.
+    #[must_use]
+    pub const fn capability(&self) -> &'static str {
+        match self.needs {
+            Capability::Elicitation => "elicitation",
+            Capability::ElicitationUrl => "elicitation.url",
+            Capability::Sampling => "sampling",
+            Capability::Roots => "roots",
         }
     }
 

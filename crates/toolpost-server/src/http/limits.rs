@@ -42,8 +42,8 @@ pub struct HttpLimits {
     /// Default: 30 s.
     pub write_timeout: Duration,
     /// How long a call is silent before its answer becomes an event stream, for clients that name
-    /// `text/event-stream` in `Accept`; and how often a silent event stream says that it is alive.
-    /// Default: 15 s.
+    /// `text/event-stream` in `Accept`; and how often a silent event stream says that it is alive. At least
+    /// 1 s: less counts as that. Default: 15 s.
     pub keep_alive: Duration,
     /// Legacy sessions at once. When there are so many, one that is not in use gives way: of whoever holds
     /// the most, one that was never used after `initialize`, or else the one that has been idle for longest.

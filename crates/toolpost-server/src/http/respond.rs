@@ -101,9 +101,7 @@ impl Http {
                 Unauthenticated::Insufficient(challenge) => (StatusCode::FORBIDDEN, challenge),
             };
             let mut response = refused(status, "the request carries no sufficient credentials");
-            if let Ok(challenge) = challenge.try_into() {
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));
             response
         })
     }
@@ -327,6 +325,16 @@ impl Http {
                 later(BYTES_WAIT, "too many bytes are being received or answered; try again later")
             }
         }
+    }
+}
+
+/// A challenge as a header; characters that a header cannot have are spaces.
+#[cold]
+fn challenge_of(challenge: &str) -> HeaderValue {
+    let challenge = challenge.replace(|character: char| character.is_ascii_control(), " ");
+    match challenge.trim() {
+        "" => HeaderValue::from_static("Bearer"),
+        challenge => challenge.parse().unwrap_or(HeaderValue::from_static("Bearer")),
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{Origin, Reply, clock};
 
 /// In a session, a request is run again this often at most.
 const ROUNDS: usize = 32;
+/// Rounds in a row whose answers may be none: the question is asked so often in all.
+const FRUITLESS: u8 = 3;
 /// In a session, this is how long a client may take over one round of questions.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -117,7 +119,7 @@ impl Exchange {
         again.text = frame.text().clone();
         let mut parts = self.parts(frame, named, again);
         if self.era == Era::Modern && !named.carried.is_none() {
-            again.answers = self.resume(&mut parts, named)?;
+            self.resume(&mut parts, named, again)?;
         }
         Ok(parts)
     }
@@ -127,12 +129,14 @@ impl Exchange {
     }
 
     #[cold]
-    fn resume(&self, parts: &mut CallParts, named: &Named) -> Result<Option<Arc<Frame>>, Reply> {
-        let Some(frame) = parts.frame.take() else { return Ok(None) };
+    fn resume(&self, parts: &mut CallParts, named: &Named, again: &mut Again) -> Result<(), Reply> {
+        let Some(frame) = parts.frame.take() else { return Ok(()) };
         let binding = self.binding(&frame, named);
         let resumed = rounds::resume(&self.service, parts, &frame, named.carried, binding);
         parts.frame = Some(frame);
-        resumed.map(Some).map_err(|error| failed(self.era, &self.id, &error))
+        let (answers, fruitless) = resumed.map_err(|error| failed(self.era, &self.id, &error))?;
+        (again.answers, again.fruitless) = (Some(answers), fruitless);
+        Ok(())
     }
 
     /// What becomes of a run that needs input.
@@ -148,16 +152,21 @@ impl Exchange {
     {
         for _ in 0..ROUNDS {
             let Some(suspended) = error.as_suspended() else { return Ok(Err(error)) };
+            if let Some(lacking) = rounds::lacking(suspended, again.answers.as_deref()) {
+                again.fruitless = again.fruitless.saturating_add(1);
+                if FRUITLESS <= again.fruitless {
+                    return Ok(Err(ToolError::new(lacking)));
+                }
+            } else {
+                again.fruitless = 0;
+            }
             // The run had the frame; its text is the same, and so are the places in it.
             let Ok(frame) = Frame::from_text(again.text.clone(), &self.service.limits) else {
                 return Ok(Err(error));
             };
             if self.era == Era::Modern {
                 let binding = self.binding(&frame, named);
-                let answers = again.answers.as_deref();
-                let reply =
-                    rounds::suspend(&self.service, &self.id, suspended, &again.client, answers, binding);
-                return Err(reply);
+                return Err(rounds::suspend(&self.service, &self.id, suspended, again, binding));
             }
             again.answers = Some(match self.ask(suspended, again).await {
                 Ok(answers) => Arc::new(answers),
@@ -263,11 +272,13 @@ impl Exchange {
 
 /// What a second run takes.
 #[derive(Default)]
-struct Again {
+pub(super) struct Again {
     text: ByteString,
-    client: Client,
+    pub(super) client: Client,
     deadline: Option<std::time::Instant>,
-    answers: Option<Arc<Frame>>,
+    pub(super) answers: Option<Arc<Frame>>,
+    /// How many rounds in a row have brought no answer to what was asked.
+    pub(super) fruitless: u8,
     sink: Option<Arc<CallSink>>,
 }
 

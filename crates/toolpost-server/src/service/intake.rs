@@ -217,8 +217,9 @@ impl Service {
 
 /// What a client says of a question it does not answer.
 fn refusal_of(error: Node<'_>) -> String {
-    let message = error.member("message").and_then(Node::as_str).unwrap_or_default();
-    message.chars().take(200).collect()
+    let message = error.member("message").and_then(Node::as_str).filter(|message| !message.is_empty());
+    let shown = message.unwrap_or_else(|| error.member("code").map_or("without a code", Node::raw).into());
+    shown.chars().take(200).collect()
 }
 
 pub(super) type Refusal = (StatusCode, Error);

@@ -7,6 +7,7 @@ use serde_json::json;
 use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId, reply};
 use toolpost_tool::{CallParts, Client, Suspended};
 
+use super::exchange::Again;
 use super::result::failed;
 use super::seal::{self, Binding};
 use super::{Era, Service};
@@ -27,7 +28,8 @@ impl Carried {
     }
 }
 
-/// Gives `parts` the answers and the state that the request carries; the answers are returned too.
+/// Gives `parts` the answers and the state that the request carries. Returned are the answers too, and how many
+/// rounds in a row had brought none.
 #[cold]
 pub(crate) fn resume(
     service: &Service,
@@ -35,7 +37,7 @@ pub(crate) fn resume(
     frame: &Frame,
     carried: Carried,
     binding: Binding,
-) -> Result<Arc<Frame>, Error> {
+) -> Result<(Arc<Frame>, u8), Error> {
     let invalid = |what: &'static str| Error::new(Code::INVALID_PARAMS, what);
     let responses = carried.responses.map(|at| frame.node(at));
     if responses.is_some_and(|node| node.kind() != Kind::Object) {
@@ -52,14 +54,25 @@ pub(crate) fn resume(
         parts.set_state(content.root().member("state").map(|state| ByteString::from(state.raw())));
         earlier = Some(content);
     }
-    let earlier = earlier.as_ref().and_then(|content| content.root().member("answers"));
+    let earlier = earlier.as_ref().map(Frame::root);
+    let fruitless = earlier.and_then(|content| content.member("fruitless")?.decode().ok()).unwrap_or(0);
+    let earlier = earlier.and_then(|content| content.member("answers"));
     let merged = merge(
         earlier,
         responses.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw())),
     );
     let answers = Arc::new(Frame::from_text(merged, &service.limits)?);
     parts.set_answers(Some(Arc::clone(&answers)));
-    Ok(answers)
+    Ok((answers, fruitless))
+}
+
+/// Says what is missing, if what came as the answer to one of the questions is none.
+pub(super) fn lacking(suspended: &Suspended, answers: Option<&Frame>) -> Option<String> {
+    let answers = answers?.root();
+    suspended.requests().iter().find_map(|(key, request)| {
+        let lacking = request.lacks(answers.member(key)?)?;
+        Some(format!("the client was asked for `{key}`, and again, and its answer lacks {lacking}"))
+    })
 }
 
 /// The earlier answers and the newer ones as one object; where both have a key, the newer wins.
@@ -88,15 +101,26 @@ pub(crate) fn merge<'a>(
 pub(crate) fn check_asked(suspended: &Suspended, client: &Client) -> Result<(), Error> {
     let unfit = suspended.requests().values().filter(|request| !request.fits(client));
     let mut needed = serde_json::Map::new();
+    let mut named = Vec::new();
     for request in unfit {
-        if let serde_json::Value::Object(capability) = request.required_capability() {
-            needed.extend(capability);
+        if named.contains(&request.capability()) {
+            continue;
+        }
+        named.push(request.capability());
+        let serde_json::Value::Object(capability) = request.required_capability() else { continue };
+        for (name, modes) in capability {
+            // Two modes of one capability stand side by side.
+            match (needed.get_mut(&name), modes) {
+                (Some(serde_json::Value::Object(known)), serde_json::Value::Object(modes)) => {
+                    known.extend(modes);
+                }
+                (_, modes) => drop(needed.insert(name, modes)),
+            }
         }
     }
-    if needed.is_empty() {
+    if named.is_empty() {
         return Ok(());
     }
-    let named: Vec<&str> = needed.keys().map(String::as_str).collect();
     let why = format!("the client did not declare a capability that is needed: {}", named.join(", "));
     let error = Error::new(Code::MISSING_CLIENT_CAPABILITY, why);
     Err(error.with_data(&json!({ "requiredCapabilities": needed })))
@@ -108,18 +132,18 @@ pub(crate) fn suspend(
     service: &Service,
     id: &Id,
     suspended: &Suspended,
-    client: &Client,
-    answers: Option<&Frame>,
+    again: &Again,
     binding: Binding,
 ) -> Reply {
-    if let Err(error) = check_asked(suspended, client) {
+    if let Err(error) = check_asked(suspended, &again.client) {
         return failed(Era::Modern, id, &error);
     }
-    let answers = answers.map(Frame::root).filter(|answers| !answers.is_empty());
+    let answers = again.answers.as_deref().map(Frame::root).filter(|answers| !answers.is_empty());
     let keeps = suspended.state().is_some() || answers.is_some() || suspended.requests().is_empty();
     let sealed = keeps.then(|| {
         let state = suspended.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
-        let content = format!(r#"{{{state}"answers":{}}}"#, answers.map_or("{}", Node::raw));
+        let (answers, fruitless) = (answers.map_or("{}", Node::raw), again.fruitless);
+        let content = format!(r#"{{{state}"fruitless":{fruitless},"answers":{answers}}}"#);
         seal::seal(&service.keys, binding, clock::unix(), &content)
     });
     if let Some(None) = sealed {

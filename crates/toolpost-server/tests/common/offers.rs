@@ -10,7 +10,7 @@ use toolpost_protocol::model::{
 };
 use toolpost_protocol::{Frame, Limits};
 use toolpost_server::{Origin, Server, ServerBuilder};
-use toolpost_tool::{Call, InputRequest, NoArgs, Principal, Suspended, ToolError, tool_fn};
+use toolpost_tool::{Call, Elicited, InputRequest, NoArgs, Principal, Suspended, ToolError, tool_fn};
 
 pub fn name_question() -> InputRequest {
     let schema =
@@ -29,6 +29,11 @@ pub struct Mirror {
     pub flag: Option<bool>,
 }
 
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+pub struct Note {
+    pub note: Option<String>,
+}
+
 /// The builder of the server, the signals of its changes, and how often the tool `twice` has run.
 pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
@@ -40,6 +45,23 @@ pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
                 "hello {}",
                 name.pointer("/content/name").and_then(|n| n.as_str()).unwrap_or_default()
             ))
+        }))
+        .tool(tool_fn("optional", |_: NoArgs, call: Call| async move {
+            let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+            let answer = call.input("name", InputRequest::elicit("Your name?", &schema))?;
+            let content = answer.member("content").map(|content| content.raw().to_owned());
+            Ok(format!("accepted {}", content.unwrap_or_default()))
+        }))
+        .tool(tool_fn("both", |_: NoArgs, _| async {
+            let visit = InputRequest::visit("There?", "https://example.com");
+            let asking = Suspended::new().asking("a", name_question()).asking("b", visit);
+            Err::<&str, _>(ToolError::suspended(asking.asking("c", InputRequest::roots())))
+        }))
+        .tool(tool_fn("typed", |_: NoArgs, call: Call| async move {
+            match call.elicit::<Note>("name", "A note?")? {
+                Elicited::Accepted(Note { note: None }) => Ok("accepted {}"),
+                _ => Ok("not accepted"),
+            }
         }))
         .tool(tool_fn("twice", move |_: NoArgs, call: Call| {
             counted.fetch_add(1, Ordering::SeqCst);
