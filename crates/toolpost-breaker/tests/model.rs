@@ -136,7 +136,8 @@ impl Model {
                     *out += 1;
                     *last = now;
                 } else if now - *last < PATIENCE {
-                    return Err(BASE);
+                    // Probes have as long as one open time; whoever waits is let in at the latest when patience ends.
+                    return Err(BASE.min(PATIENCE - (now - *last)));
                 } else {
                     (*out, *last) = (1, now);
                     self.attempt = 15.min(self.attempt + 1);
