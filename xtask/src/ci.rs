@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::{
-    Done, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, siege, soak, tidy,
+    Done, api, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, siege, soak,
+    tidy,
 };
 
 /// One step: what it is called, and what runs it.
@@ -31,6 +32,8 @@ const STEPS: &[Step] = &[
                 "test",
                 "-q",
                 "-p",
+                "toolpost",
+                "-p",
                 "toolpost-cache",
                 "-p",
                 "toolpost-scheduler",
@@ -41,6 +44,8 @@ const STEPS: &[Step] = &[
         )
     }),
     ("docs", docs),
+    ("public api", |_| api::snapshots(false)),
+    ("package", |_| hygiene::package()),
     ("deny", |_| hygiene::deny()),
     ("conformance", |_| conformance::run()),
     ("schema-check", schema_check),

@@ -40,6 +40,17 @@ pub(crate) fn features() -> Done {
     run_in(&root, "cargo", &args)
 }
 
+/// Every crate packs: what it needs is inside its folder, and its metadata is whole. Nothing is published.
+///
+/// What is packed is not built again here: the other steps build the same files.
+pub(crate) fn package() -> Done {
+    let root = root();
+    let mut args = vec!["package", "--quiet", "--no-verify", "--allow-dirty"];
+    let packages = packages(&root)?;
+    args.extend(packages.iter().map(String::as_str));
+    run_in(&root, "cargo", &args)
+}
+
 /// The crates compile with the oldest versions that their manifests allow.
 pub(crate) fn minimal_versions() -> Done {
     let root = root();

@@ -31,6 +31,7 @@ cargo xtask <routine>
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
+  package                  every crate packs; nothing is published
   features                 every pair of features compiles
   minimal-versions         the crates compile with the oldest versions that they allow
   build-times              how long a clean build of each leaf and of the facade takes
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),
+        ["package"] => hygiene::package(),
         ["features"] => hygiene::features(),
         ["minimal-versions"] => hygiene::minimal_versions(),
         ["build-times"] => hygiene::build_times(),
