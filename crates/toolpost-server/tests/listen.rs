@@ -313,6 +313,26 @@ async fn a_listener_on_lines_that_reads_nothing_for_30_s_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_on_lines_that_read_nothing_for_long_is_told_again_once_it_reads() {
+    let (builder, changes, _) = offering();
+    let server = builder.stdio_limits(|limits| limits.unread = 256).build();
+    let lines = &mut Lines::with_buffer(&server, 256);
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "t", "version": "1" } });
+    lines.ask(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello })).await;
+    for _ in 0..200 {
+        changes.prompts_changed();
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    lines.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
+    while lines.receive().await["id"] != 1 {}
+    reload(&server);
+    let told = async { while lines.receive().await["method"] != "notifications/tools/list_changed" {} };
+    tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listener_over_http_that_reads_nothing_for_30_s_is_dropped() {
     let (builder, changes, _) = offering();
     let server = builder.build();
@@ -338,4 +358,21 @@ async fn limits_on_listening_are_the_hosts_to_set() {
     assert_eq!(lines.ask(&naming(1, 3)).await["error"]["code"], -32602);
     assert_eq!(lines.ask(&naming(1, 2)).await["method"], "notifications/subscriptions/acknowledged");
     assert_eq!(lines.ask(&naming(2, 1)).await["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn who_may_not_listen_is_told_why() {
+    for (streams, total, id, why) in [
+        (1, 9, 2, "1 streams of changes"),
+        (9, 1, 2, "too many clients"),
+        (9, 9, 1, "a request with this id"),
+    ] {
+        let (builder, ..) = offering();
+        let server =
+            builder.listen_limits(|limits| (limits.streams, limits.total) = (streams, total)).build();
+        let lines = &mut Lines::to(&server);
+        lines.ask(&listen(1, json!({}))).await;
+        let refused = lines.ask(&listen(id, json!({}))).await;
+        assert!(refused["error"]["message"].as_str().unwrap().starts_with(why), "{why}: {refused}");
+    }
 }

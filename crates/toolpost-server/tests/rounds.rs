@@ -101,7 +101,7 @@ fn legacy_call(id: i64, tool: &str) -> Value {
 async fn a_form_that_requires_nothing_is_accepted_without_content() {
     for legacy in [true, false] {
         for answer in [json!({ "action": "accept" }), json!({ "action": "accept", "content": null })] {
-            for tool in ["optional", "typed"] {
+            for tool in ["unrequired", "typed"] {
                 let (result, asked) = always(legacy, tool, answer.clone()).await;
                 assert_eq!(asked, 1, "{tool} {legacy} {answer}: {result}");
                 assert_eq!(result["content"][0]["text"], "accepted {}", "{tool} {legacy} {answer}");
@@ -118,8 +118,8 @@ async fn who_answers_nothing_is_asked_three_times_and_told_what_is_missing() {
         ("ask", json!({ "action": "accept", "content": "x" }), "`content` with `name`"),
         ("ask", json!({}), "`action`: accept, decline or cancel"),
         ("ask", Value::Null, "`action`: accept, decline or cancel"),
-        ("optional", json!({}), "`action`: accept, decline or cancel"),
-        ("optional", json!({ "action": "accept", "content": 5 }), "`content` as an object"),
+        ("unrequired", json!({}), "`action`: accept, decline or cancel"),
+        ("unrequired", json!({ "action": "accept", "content": 5 }), "`content` as an object"),
     ];
     for (tool, answer, missing) in asks {
         for legacy in [true, false] {
@@ -182,7 +182,7 @@ async fn a_capability_that_is_missing_is_named_in_the_text_too() {
     let answer = handle(&server, &who, &modern(1, "tools/call", json!({ "name": "ask" }))).await;
     assert!(answer["error"]["message"].as_str().unwrap().contains("elicitation"), "{answer}");
     // Both modes of one capability, where both are.
-    let both = handle(&server, &who, &modern(2, "tools/call", json!({ "name": "both" }))).await;
+    let both = handle(&server, &who, &modern(2, "tools/call", json!({ "name": "wants_all" }))).await;
     let needed = json!({ "elicitation": { "form": {}, "url": {} }, "roots": {} });
     assert_eq!(both["error"]["data"]["requiredCapabilities"], needed, "{both}");
     assert!(both["error"]["message"].as_str().unwrap().contains("elicitation, elicitation.url, roots"));

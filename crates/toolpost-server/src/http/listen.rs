@@ -113,16 +113,16 @@ impl Guests {
     fn has_room(&mut self, limits: &HttpLimits, address: Option<IpAddr>) -> bool {
         let here = self.counts.get(&address).copied().unwrap_or(0);
         // Whoever comes from loopback may be a proxy for many.
+        // Those who were told to leave take a moment to do so.
+        let few_leave = self.tasks.len() - self.seats.len() <= limits.connections / KEPT;
         if address.is_some() && limits.connections_per_address <= here {
-            return self.evict(|seat| seat.address == address);
+            return few_leave && self.evict(|seat| seat.address == address);
         }
         let kept = if FEW <= here { limits.connections / KEPT } else { 0 };
         if self.seats.len() < limits.connections - kept {
             return true;
         }
-        // Those who were told to leave take a moment to do so.
-        let leaving = self.tasks.len() - self.seats.len();
-        leaving <= limits.connections / KEPT && self.evict(|_| true)
+        few_leave && self.evict(|_| true)
     }
 
     /// Tells one of the connections `among` which no request runs to leave: of the address that has the
@@ -247,6 +247,18 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!enters(&mut guests, &http, "127.0.0.1", true), "nobody busy gives way");
         assert_eq!(guests.seats.len(), 32);
+    }
+
+    #[tokio::test]
+    async fn those_who_leave_are_few_at_once() {
+        let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 20));
+        let mut guests = Guests::default();
+        // None of them gets to leave in between.
+        let mut let_in = 0;
+        for _ in 0..50 {
+            let_in += usize::from(enters(&mut guests, &http, "192.0.2.1", false));
+        }
+        assert_eq!((let_in, guests.seats.len(), guests.tasks.len()), (23, 20, 23));
     }
 
     #[tokio::test]

@@ -156,8 +156,9 @@ impl Http {
                 Ok(whole(Reply::accepted()))
             }
             Incoming::Batch(frames) => {
-                let batch = Arc::clone(&self.service).batch(frames, origin);
-                Ok(whole(self.detached(Answering::alone(batch)).await))
+                let session = origin.session.clone().map(InUse);
+                let batch = Answering::alone(Arc::clone(&self.service).batch(frames, origin));
+                Ok(whole(self.detached(batch.keeping(held).within(session)).await))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
         }

@@ -91,9 +91,12 @@ pub(crate) async fn answer(
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
     let ListenLimits { streams: most, total, .. } = service.listen_limits;
-    let Some(place) = service.listeners.enter(origin, id, most, total) else {
-        let why = format!("{most} streams of changes are open already; end one first");
-        return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &Error::new(Code::INVALID_REQUEST, why));
+    let place = match service.listeners.enter(origin, id, most, total) {
+        Ok(place) => place,
+        Err(why) => {
+            let error = Error::new(Code::INVALID_REQUEST, why);
+            return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &error);
+        }
     };
     // Listens before it says so, so that no change is missed in between.
     let mut feed = Feed::new(service);
@@ -408,23 +411,27 @@ struct Open {
 }
 
 impl Listeners {
-    fn enter(&self, origin: &Origin, id: &Id, most: usize, total: usize) -> Option<Place<'_>> {
+    /// A place among those who listen, or why there is none.
+    fn enter(&self, origin: &Origin, id: &Id, most: usize, total: usize) -> Result<Place<'_>, String> {
         let who = (origin.principal.clone(), origin.connection);
         let key = origin.call_key(id);
         let cancelled = CancellationToken::new();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {
-            return None;
+            return Err("a request with this id is still running on this connection".into());
         }
-        if most <= open.counts.get(&who).copied().unwrap_or(0) || total <= open.all {
-            return None;
+        if most <= open.counts.get(&who).copied().unwrap_or(0) {
+            return Err(format!("{most} streams of changes are open already; end one first"));
+        }
+        if total <= open.all {
+            return Err("too many clients listen for changes; try again later".into());
         }
         open.all += 1;
         *open.counts.entry(who.clone()).or_default() += 1;
         if let Some(key) = &key {
             open.keyed.insert(key.clone(), cancelled.clone());
         }
-        Some(Place { listeners: self, who, key, cancelled })
+        Ok(Place { listeners: self, who, key, cancelled })
     }
 
     /// Ends the listening under `key`; says whether there was any.

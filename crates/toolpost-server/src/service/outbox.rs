@@ -48,6 +48,8 @@ impl Outbox {
         write(&mut queue.lines);
         if Self::LIMIT < queue.lines.len() {
             queue.lines.truncate(start);
+            // Nor is the room kept that it took.
+            queue.lines.shrink_to(Self::LIMIT);
             return false;
         }
         unbroken(&mut queue.lines[start..]);
@@ -249,5 +251,21 @@ fn number(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice((value as i64).to_string().as_bytes());
     } else {
         let _finite = reply::value(out, &value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_dropped_with_the_room_it_took() {
+        let outbox = Outbox::default();
+        assert!(outbox.push(|out| out.extend_from_slice(b"{}")));
+        assert!(!outbox.push(|out| out.resize(out.len() + 64 * Outbox::LIMIT, b'x')));
+        assert!(outbox.lock().lines.capacity() <= Outbox::LIMIT);
+        let mut lines = Vec::new();
+        outbox.take(&mut lines);
+        assert_eq!(lines, b"{}\n");
     }
 }

@@ -313,7 +313,13 @@ where
         }
         let (service, session) = (Arc::clone(&self.service), Arc::clone(session));
         let outbox = Arc::clone(&self.outbox);
-        let call = Box::pin(async move { listen::tell_session(&service, &session, &outbox).await });
+        let call = Box::pin(async move {
+            // There is no other stream: who has read nothing for long is told again once it does.
+            while !session.closed.is_cancelled() && !service.stop.is_cancelled() {
+                listen::tell_session(&service, &session, &outbox).await;
+            }
+            Reply::accepted()
+        });
         self.running.push(Running { call, bytes: 0 });
     }
 

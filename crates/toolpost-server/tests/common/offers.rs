@@ -46,13 +46,13 @@ pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
                 name.pointer("/content/name").and_then(|n| n.as_str()).unwrap_or_default()
             ))
         }))
-        .tool(tool_fn("optional", |_: NoArgs, call: Call| async move {
+        .tool(tool_fn("unrequired", |_: NoArgs, call: Call| async move {
             let schema = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
             let answer = call.input("name", InputRequest::elicit("Your name?", &schema))?;
             let content = answer.member("content").map(|content| content.raw().to_owned());
             Ok(format!("accepted {}", content.unwrap_or_default()))
         }))
-        .tool(tool_fn("both", |_: NoArgs, _| async {
+        .tool(tool_fn("wants_all", |_: NoArgs, _| async {
             let visit = InputRequest::visit("There?", "https://example.com");
             let asking = Suspended::new().asking("a", name_question()).asking("b", visit);
             Err::<&str, _>(ToolError::suspended(asking.asking("c", InputRequest::roots())))
