@@ -131,6 +131,50 @@ async fn who_answers_nothing_is_asked_three_times_and_told_what_is_missing() {
     }
 }
 
+/// What a legacy client may be asked, and for how long it is waited for.
+#[tokio::test(start_paused = true)]
+async fn questions_of_a_session_are_bounded_in_number_rounds_and_time() {
+    // 64 at once.
+    let lines = &mut Lines::to(&offering().0.build());
+    lines.ask(&hello()).await;
+    for n in 1..=64 {
+        lines.send(&legacy_call(n, "ask")).await;
+        assert_eq!(lines.receive().await["method"], "elicitation/create");
+    }
+    let told = lines.ask(&legacy_call(65, "ask")).await;
+    let text = |told: &Value| match told["result"]["content"][0]["text"].as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("{told}"),
+    };
+    assert!((&told["id"], text(&told)) == (&json!(65), "the client owes too many answers already".into()));
+    // Ten minutes each; then the question is taken back, and the call fails.
+    let start = tokio::time::Instant::now();
+    let (mut taken_back, mut failed) = (0, 0);
+    while failed < 64 {
+        let message = lines.receive().await;
+        match message["method"].as_str() {
+            Some(method) => taken_back += usize::from(method == "notifications/cancelled"),
+            None => {
+                assert!(text(&message).contains("did not answer in time"), "{message}");
+                failed += 1;
+            }
+        }
+    }
+    assert_eq!((taken_back, start.elapsed().as_secs()), (64, 600));
+    // 32 rounds, however well they are answered.
+    lines.send(&legacy_call(66, "unsatisfied")).await;
+    let mut asked = 0;
+    let told = loop {
+        let message = lines.receive().await;
+        if message["method"].is_null() {
+            break message;
+        }
+        asked += 1;
+        lines.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": accept("a") })).await;
+    };
+    assert_eq!((asked, text(&told).contains("too many rounds")), (32, true), "{told}");
+}
+
 #[tokio::test]
 async fn one_answer_that_is_none_does_not_count_against_later_questions() {
     let lines = &mut Lines::to(&offering().0.build());

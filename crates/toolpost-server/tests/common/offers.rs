@@ -52,6 +52,9 @@ pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
             let content = answer.member("content").map(|content| content.raw().to_owned());
             Ok(format!("accepted {}", content.unwrap_or_default()))
         }))
+        .tool(tool_fn("unsatisfied", |_: NoArgs, _| async {
+            Err::<&str, _>(ToolError::suspended(Suspended::new().asking("name", name_question())))
+        }))
         .tool(tool_fn("wants_all", |_: NoArgs, _| async {
             let visit = InputRequest::visit("There?", "https://example.com");
             let asking = Suspended::new().asking("a", name_question()).asking("b", visit);
