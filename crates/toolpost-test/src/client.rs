@@ -118,6 +118,8 @@ impl ClientBuilder {
             model,
             next: 1,
             notifications: Vec::new(),
+            unsent: Vec::new(),
+            unread: Vec::new(),
             _served: served,
         };
         if !version.is_modern() {
@@ -151,6 +153,8 @@ pub struct Client {
     model: Option<Box<Model>>,
     next: i64,
     notifications: Vec<Value>,
+    unsent: Vec<u8>,
+    unread: Vec<u8>,
     _served: Served,
 }
 
@@ -372,18 +376,32 @@ impl Client {
         capabilities.into()
     }
 
+    /// Sends what was not sent because its future was dropped, and the message.
     async fn send(&mut self, message: &Value) {
-        if self.writer.write_all(format!("{message}\n").as_bytes()).await.is_err() {
-            panic("the server has closed the stream");
+        self.unsent.extend_from_slice(format!("{message}\n").as_bytes());
+        while !self.unsent.is_empty() {
+            match self.writer.write(&self.unsent).await {
+                Ok(0) | Err(_) => panic("the server has closed the stream"),
+                Ok(written) => drop(self.unsent.drain(..written)),
+            }
         }
     }
 
     async fn receive(&mut self) -> Value {
-        let mut line = String::new();
-        match self.reader.read_line(&mut line).await {
-            Ok(0) | Err(_) => panic("the server has closed the stream"),
-            Ok(_) => serde_json::from_str(&line).unwrap_or_else(|error| panic(&format!("{error}: {line}"))),
+        // What was read is kept if this is dropped, so that the next message begins where it begins.
+        while self.unread.last() != Some(&b'\n') {
+            match self.reader.fill_buf().await {
+                Ok([]) | Err(_) => panic("the server has closed the stream"),
+                Ok(bytes) => {
+                    let read = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+                    self.unread.extend_from_slice(&bytes[..read]);
+                    self.reader.consume(read);
+                }
+            }
         }
+        let line = std::mem::take(&mut self.unread);
+        serde_json::from_slice(&line)
+            .unwrap_or_else(|error| panic(&format!("{error}: {}", String::from_utf8_lossy(&line))))
     }
 }
 

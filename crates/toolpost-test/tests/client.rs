@@ -3,18 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "a test unwraps")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost_dispatch::{Dispatcher, PromptSet, Registry, ResourceSet, Schema};
 use toolpost_protocol::Frame;
 use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptMessage, Role};
-use toolpost_test::{Version, assert_promised, client, run};
+use toolpost_test::{Version, assert_promised, client, poll_once, run};
 use toolpost_tool::{Call, Elicited, Json, NoArgs, Output, Tool, ToolError, tool_fn};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Confirmation {
     /// Really?
     sure: bool,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Text {
+    text: String,
 }
 
 #[derive(serde::Serialize, schemars::JsonSchema)]
@@ -62,6 +68,34 @@ fn elicitation_is_answered_in_both_eras() {
         assert_eq!(asked(version, Some(json!({ "sure": false }))), "kept", "{version}");
         assert_eq!(asked(version, None), "not asked again", "{version}");
     }
+}
+
+#[test]
+fn a_request_that_is_dropped_at_any_await_leaves_the_stream_whole() {
+    // Longer than the stream and the buffers on both of its ends hold, there and back.
+    let long = "x".repeat(300_000);
+    let echo = tool_fn("echo", |text: Text, _: Call| async move { Ok(text.text) });
+    let registry = Registry::builder().tool(echo).build().unwrap();
+    let dispatcher = Dispatcher::builder(registry).build();
+    run(async {
+        let mut client = client(&dispatcher).connect().await;
+        for polls in 0..40 {
+            {
+                let arguments = json!({ "text": long });
+                let mut call = std::pin::pin!(client.call("echo", &arguments));
+                for _ in 0..polls {
+                    if poll_once(call.as_mut()).await.is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            let next = json!({ "text": polls.to_string() });
+            let answered = tokio::time::timeout(Duration::from_secs(60), client.call("echo", &next)).await;
+            let result = answered.expect("the server has the whole of both messages").unwrap();
+            assert_eq!(result["content"][0]["text"], polls.to_string());
+        }
+    });
 }
 
 #[test]
