@@ -388,13 +388,27 @@ async fn a_batch_goes_on_as_long_as_anybody_waits_for_a_part_of_it() {
     drop(dropped);
     assert_eq!(Arc::strong_count(&asked), 1, "the last one is gone, and the load with it");
     // Fewer outcomes than keys, and a load that panics: every waiter hears of it, and nobody hangs.
-    let fewer = front.get_many(&["k7", "k8"], secs(10), |_| async { vec![Outcome::Pass(7)] }).await;
-    assert_eq!(fewer, [Err(LoadError::Panicked), Err(LoadError::Panicked)]);
-    let panics = front.get_many(&["k7", "k8"], secs(10), |keys| async move {
-        assert!(keys.is_empty(), "a bug");
-        Vec::new()
+    let loads = Arc::new(AtomicUsize::new(0));
+    let count = || {
+        let loads = Arc::clone(&loads);
+        move || loads.fetch_add(1, Ordering::Relaxed)
+    };
+    let loaded = count();
+    let fewer = front.get_many(&["k7", "k8", "k10"], secs(10), move |_| {
+        loaded();
+        async { vec![Outcome::Pass(7)] }
     });
-    assert_eq!(panics.await, [Err(LoadError::Panicked), Err(LoadError::Panicked)]);
+    assert_eq!(fewer.await, vec![Err(LoadError::Panicked); 3]);
+    let loaded = count();
+    let panics = front.get_many(&["k7", "k8", "k10"], secs(10), move |keys| {
+        loaded();
+        async move {
+            assert!(keys.is_empty(), "a bug");
+            Vec::new()
+        }
+    });
+    assert_eq!(panics.await, vec![Err(LoadError::Panicked); 3]);
+    assert_eq!(loads.load(Ordering::Relaxed), 2, "a load that breaks at once is not made for each key");
     let slow = front.get_many(&["k9"], Duration::from_millis(20), many(&asked)).await;
     assert_eq!(slow, [Err(LoadError::TimedOut(Duration::from_millis(20)))]);
 }

@@ -149,6 +149,7 @@ struct Batch<F, V, E> {
     sealed: Semaphore,
     /// The load itself: whichever of the keys still has a waiter polls it.
     loads: Flights<()>,
+    /// For each key; empty if the load broke.
     outcomes: OnceLock<Vec<Place<V, E>>>,
 }
 
@@ -189,15 +190,20 @@ where
             let load = move |_| async move {
                 let keys = batch.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let wanted = keys.len();
-                let outcomes = (batch.load)(keys).await;
-                if outcomes.len() == wanted {
-                    let places = outcomes.into_iter().map(|outcome| Mutex::new(Some(outcome)));
-                    let _only_one_load = batch.outcomes.set(places.collect());
+                let mut outcomes = (batch.load)(keys).await;
+                if outcomes.len() != wanted {
+                    outcomes.clear();
                 }
+                let places = outcomes.into_iter().map(|outcome| Mutex::new(Some(outcome)));
+                let _only_one_load = batch.outcomes.set(places.collect());
                 Landing::Shared(())
             };
             let landed = self.loads.join(Key::from(""), Boarding::any(()), load).await;
-            let Ok(Arrival { .. }) = landed else { broken() };
+            let Ok(Arrival { .. }) = landed else {
+                // The keys whose turn comes later do not load again.
+                let _first_to_tell = self.outcomes.set(Vec::new());
+                broken()
+            };
         }
         let place = self.outcomes.get().and_then(|outcomes| outcomes.get(place));
         let outcome = place.and_then(|place| place.lock().unwrap_or_else(PoisonError::into_inner).take());

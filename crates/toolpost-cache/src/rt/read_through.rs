@@ -183,6 +183,10 @@ where
     ///
     /// As for [`get`](Self::get).
     ///
+    /// # Panics
+    ///
+    /// As for [`get`](Self::get), in this call or when polled.
+    ///
     /// # Cancel safety
     ///
     /// As for [`get`](Self::get).
