@@ -112,12 +112,19 @@ impl Gate {
         let mut told = false;
         // As many places as had become free when it last tried: for those it is not to be offered one again.
         let mut tried = None;
+        // As many as it has passed the word on for: once for each, or two could pass it to and fro.
+        let mut passed = None;
         loop {
             let mut room = std::pin::pin!(self.shared.room.notified());
             // Listening before trying, so that a place that becomes free in between is not missed.
             room.as_mut().enable();
             let freed = self.shared.freed.load(Ordering::Acquire);
             if tried == Some(freed) {
+                // It tried for this place before it was told of it, on another thread: perhaps the next may have it.
+                if passed != Some(freed) {
+                    passed = Some(freed);
+                    self.shared.room.notify_one();
+                }
                 room.await;
                 continue;
             }
@@ -128,6 +135,7 @@ impl Gate {
                 Err(Refusal::Full { .. }) => {
                     // Told of a place that it may not have: perhaps the next may.
                     if told {
+                        passed = Some(freed);
                         self.shared.room.notify_one();
                     }
                     room.await;
