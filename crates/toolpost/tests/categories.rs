@@ -225,6 +225,11 @@ fn schemas_are_encoded_once() {
         assert_eq!((stats.misses, stats.hits, stats.size), (1, 1, 1), "an unknown tool is not remembered");
         assert_eq!(all.clear_schemas(), 1);
         assert_eq!(all.schema_stats().size, 0);
+        // As the server lists it: what a type declares first is first.
+        let zoned = tool_fn("zoned", |_: Zoned, _| async { Ok("") });
+        let runtime = Runtime::builder().tool(zoned).build().unwrap();
+        let schema = runtime.categories().schema("zoned", &nobody()).unwrap();
+        assert!(schema.find(r#""zone":{"#) < schema.find(r#""area":{"#), "{schema}");
     });
 }
 
@@ -336,6 +341,14 @@ fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
         let wrong = call(json!({"tool": "sees", "arguments": 7}), "de").await;
         assert_kind(&wrong, ErrorKind::InvalidArguments);
     });
+}
+
+/// In an order of its own.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+struct Zoned {
+    zone: u8,
+    area: u8,
 }
 
 /// One word.

@@ -33,10 +33,10 @@ struct Held {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct Shown<'a, S> {
     name: &'a str,
     description: &'a str,
-    input_schema: &'a Value,
+    input_schema: S,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<&'a Value>,
 }
@@ -56,7 +56,7 @@ impl Schemas {
         let shown = Shown {
             name: spec.name(),
             description: spec.description(),
-            input_schema: spec.input_schema(),
+            input_schema: spec.listed_input_schema(),
             output_schema: spec.output_schema(),
         };
         let encoded: Arc<str> = serde_json::to_string(&shown)?.into();
