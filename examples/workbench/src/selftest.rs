@@ -1,4 +1,5 @@
-//! Checks within two seconds that everything is there and works: both transports, both eras, every tool.
+//! Checks that everything is there and works: both transports, both eras, every tool. It takes a fraction of a second
+//! of work; how long that takes is the machine's affair, so what does not end is given up late.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use crate::plan::{self, Expected, Planned};
 use crate::report::{Form, Report};
 use crate::serve::{Failure, executor, runtime, server, url};
 
-/// How long all of it may take.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// When what has not ended hangs, also on a machine that is busy with something else.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Checks the workbench over `root`; says whether all went as it had to.
 ///
