@@ -1,4 +1,5 @@
 //! Requests of several rounds: answers add up, and state opens only where it was sealed.
+#![allow(clippy::disallowed_methods, reason = "a test; its clock is paused")]
 
 mod common;
 
