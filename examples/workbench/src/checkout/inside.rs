@@ -39,7 +39,7 @@ const FILES_MAX: [(&str, u64); 5] = [
 ///
 /// If a part of it lies elsewhere, or is too large to be looked at.
 pub(super) fn check(git: &Dir) -> Result<(), NoCheckout> {
-    top(git, false)?;
+    top(git, false, NAMES_MAX)?;
     let mut names = 0;
     for (part, most) in [("objects", u64::MAX), ("refs", REFERENCE_MAX)] {
         let Some(dir) = open_part(git, part)? else { continue };
@@ -59,7 +59,7 @@ pub(super) fn check(git: &Dir) -> Result<(), NoCheckout> {
 ///
 /// As [`check`].
 pub(super) fn check_worktree(git: &Dir) -> Result<(), NoCheckout> {
-    top(git, true)
+    top(git, true, NAMES_MAX)
 }
 
 /// The first 4 KiB of a file that names a path.
@@ -73,19 +73,24 @@ pub(super) fn link(dir: &Dir, name: &str) -> io::Result<String> {
     Ok(text)
 }
 
-fn top(git: &Dir, is_worktree: bool) -> Result<(), NoCheckout> {
+/// Looks at what lies right in the directory of a repository: `most` names, and no more may be there.
+fn top(git: &Dir, is_worktree: bool, most: usize) -> Result<(), NoCheckout> {
     if !is_worktree {
         absent(git, "commondir")?;
     }
-    for entry in git.entries().map_err(unreadable)?.take(NAMES_MAX) {
+    for (at, entry) in git.entries().map_err(unreadable)?.enumerate() {
+        // What is not looked at could be a link.
+        if at == most {
+            return Err(NoCheckout::TooLarge);
+        }
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         // What is run on commits is nothing that is read here.
         if entry.file_type().map_err(unreadable)?.is_symlink() && name != "hooks" {
             return Err(NoCheckout::Elsewhere);
         }
-        if let Some((_, most)) = FILES_MAX.iter().find(|(file, _)| name == *file)
-            && entry.metadata().map_err(unreadable)?.len() > *most
+        if let Some((_, longest)) = FILES_MAX.iter().find(|(file, _)| name == *file)
+            && entry.metadata().map_err(unreadable)?.len() > *longest
         {
             return Err(NoCheckout::TooLarge);
         }
@@ -141,4 +146,22 @@ fn absent(dir: &Dir, name: &str) -> Result<(), NoCheckout> {
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn unreadable(error: io::Error) -> NoCheckout {
     if is_exhausted(&error) { NoCheckout::Exhausted } else { NoCheckout::Unreadable }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_looked_at_is_not_taken_for_plain() {
+        let dir = tempfile::TempDir::new().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let git = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        assert_eq!(top(&git, false, 3), Ok(()));
+        assert_eq!(top(&git, false, 2), Err(NoCheckout::TooLarge));
+    }
 }
