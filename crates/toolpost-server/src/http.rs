@@ -32,7 +32,7 @@ pub use body::Body;
 pub(crate) use connection::serve as serve_connection;
 pub(crate) use gate::Gate;
 pub use limits::HttpLimits;
-pub(crate) use listen::listen;
+pub(crate) use listen::{bind, listen};
 pub(crate) use seat::Seat;
 pub(crate) use sessions::Sessions;
 

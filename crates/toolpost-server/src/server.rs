@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Frame;
 
-use crate::http::{Http, HttpService, Seat, listen, serve_connection};
+use crate::http::{Http, HttpService, Seat, bind, listen, serve_connection};
 use crate::service::Service;
 use crate::shutdown::terminated;
 use crate::stdio::{Connection, StdioLimits, stdin, stdout};
@@ -67,7 +67,8 @@ impl Server {
     }
 
     /// Serves one stream of lines until it ends or the server stops. When it ends, what runs may finish within
-    /// [`StdioLimits::grace`]; when the server stops, within the server's.
+    /// [`StdioLimits::grace`]; when the server stops, within the server's. A client that reads nothing is then waited
+    /// for while a call runs, and for a second more.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl Server {
     /// As [`serve`](Self::serve).
     pub async fn http(&self, address: impl ToSocketAddrs) -> Result<(), ServeError> {
         let addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
-        let bound = TcpListener::bind(&*addresses).await;
+        let bound = bind(&addresses);
         let listener = bound.map_err(|source| ServeError::Bind { addresses, source })?;
         self.until_terminated(self.serve(listener)).await
     }
@@ -122,7 +123,9 @@ impl Server {
     /// look the same. A request that came before that and can be answered at once is answered; a call that
     /// takes longer is cancelled, or in a legacy session, detached.
     ///
-    /// [`HttpLimits`](crate::HttpLimits) says what its clients may cost.
+    /// [`HttpLimits`](crate::HttpLimits) says what its clients may cost. How many of them may connect in the same moment
+    /// is the listener's: 128 with tokio's `TcpListener::bind`, after which each new one waits for a second; as many as
+    /// `TcpSocket::listen` is told otherwise. [`http`](Self::http) takes 1,024.
     ///
     /// # Errors
     ///

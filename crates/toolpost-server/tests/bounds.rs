@@ -129,6 +129,25 @@ async fn answers_have_a_bound_in_bytes_and_whoever_reads_none_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_stops_waits_for_calls_and_not_for_who_reads_nothing() {
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    for (calls, allowed) in [(0, 1), (1, 30)] {
+        let watch = Arc::new(Watch::default());
+        let server = builder(&watch).build();
+        let mut lines = Lines::with_buffer(&server, 4 << 10);
+        for _ in 0..calls {
+            lines.send(&call(7, "wait", json!({}))).await;
+            watch.reach(|watch| &watch.started, 1).await;
+        }
+        assert_ne!(flood(&mut lines, &format!("{ping}\n"), 8 << 20).await, 0);
+        let start = tokio::time::Instant::now();
+        server.stop();
+        lines.served.await.unwrap().unwrap();
+        assert_eq!(start.elapsed().as_secs(), allowed, "{calls} calls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn unread_answers_do_not_outlive_the_input_for_long() {
     let mut lines = Lines::with_buffer(&builder(&Arc::new(Watch::default())).build(), 4 << 10);
     for id in 0..5 {

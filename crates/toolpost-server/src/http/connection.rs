@@ -53,7 +53,8 @@ where
     };
     // A connection that fails is its client's concern: there is nobody left to tell.
     if modern {
-        let streams = Streams { tasks: TaskTracker::new(), patience: limits.write_timeout };
+        let streams =
+            Streams { tasks: TaskTracker::new(), patience: limits.write_timeout, leave: seat.leave.clone() };
         let mut builder = http2::Builder::new(streams.clone());
         builder
             .timer(TokioTimer::new())

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Bounds on what HTTP clients may cost.
 ///
-/// An address is one IPv4 address, or one /64 of IPv6. Whoever comes from loopback may be a proxy for many,
-/// and has no address in this sense: what is said of one address binds nobody there.
+/// An address is one IPv4 address, or one /64 of IPv6. Whoever comes from 127.0.0.1 or ::1 may be a proxy for many,
+/// and has no address in this sense: what is said of one address binds nobody there. The other addresses of
+/// 127.0.0.0/8 count as any address does.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HttpLimits {

@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
 use super::seat::{Seat, address_of};
 use super::{Http, HttpLimits, connection};
 use crate::{ServeError, clock, log};
+
+/// Connections that may come while none is accepted; the system may allow fewer.
+const BACKLOG: u32 = 1_024;
 
 /// An address with fewer connections than this may have one of the places that are kept.
 const FEW: usize = 4;
@@ -24,11 +27,38 @@ const KEPT: usize = 16;
 /// Connections that are told that there is no room, at once; what is beyond is closed without a word.
 const REFUSALS: usize = 64;
 
+/// The longest that nothing is accepted after descriptors have run out; until a connection ends, usually.
+const RUN_OUT_PAUSE: Duration = Duration::from_millis(100);
+
+/// For how long no more connections are let in than there were descriptors for.
+const RUN_OUT_MEMORY: Duration = Duration::from_secs(60);
+
 /// How long such a one may take to read that.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
     content-type: text/plain\r\ncontent-length: 21\r\n\r\ntoo many connections\n";
+
+/// Listens on the first of these addresses that can be had.
+pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for &address in addresses {
+        match bind_one(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Elsewhere it would let two servers have the same port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `listener` until the server stops, then lets what runs finish within `grace`.
 ///
@@ -52,10 +82,12 @@ pub(crate) async fn listen(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => guests.enter(&http, stream, peer.ip()),
                 Err(error) if is_of_one_connection(&error) => {}
-                // No descriptors left, most likely: one is freed.
+                // No descriptors left, most likely: some are freed, or else nobody could be let in, nor refused.
                 Err(_) => {
-                    guests.evict(|_| true);
-                    clock::sleep(Duration::from_millis(100)).await;
+                    guests.run_out(&http.limits);
+                    if let Ok(Some(left)) = timeout(RUN_OUT_PAUSE, guests.tasks.join_next_with_id()).await {
+                        guests.leave(left);
+                    }
                 }
             }
         }
@@ -82,6 +114,8 @@ struct Guests {
     counts: HashMap<Option<IpAddr>, usize>,
     /// Those that are told that there is no room.
     refused: JoinSet<()>,
+    /// Of how many there may be for now, and until when, since descriptors have run out.
+    most: Option<(usize, Instant)>,
 }
 
 impl Guests {
@@ -118,11 +152,27 @@ impl Guests {
         if address.is_some() && limits.connections_per_address <= here {
             return few_leave && self.evict(|seat| seat.address == address);
         }
-        let kept = if FEW <= here { limits.connections / KEPT } else { 0 };
-        if self.seats.len() < limits.connections - kept {
+        let most = match self.most {
+            Some((most, until)) if clock::now() < until => most,
+            _ => limits.connections,
+        };
+        let kept = if FEW <= here { most / KEPT } else { 0 };
+        if self.seats.len() < most - kept {
             return true;
         }
         few_leave && self.evict(|_| true)
+    }
+
+    /// There is no descriptor left, for calls neither: idle connections leave, and so many are not let in for a while.
+    fn run_out(&mut self, limits: &HttpLimits) {
+        let open = self.tasks.len();
+        let spare = (open / KEPT).max(1);
+        // Never so few that nobody is served because something else takes the descriptors.
+        let most = (open - spare.min(open)).max(limits.connections / KEPT).min(limits.connections);
+        self.most = Some((most, clock::now() + RUN_OUT_MEMORY));
+        for _ in 0..spare {
+            self.evict(|_| true);
+        }
     }
 
     /// Tells one of the connections `among` which no request runs to leave: of the address that has the
@@ -227,6 +277,37 @@ mod tests {
             }
             assert_eq!(guests.seats.len(), open, "{ip}: {why}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_there_are_no_descriptors_for_is_not_let_in_for_a_while() {
+        let http = http(|limits| limits.connections = 64);
+        let mut guests = Guests::default();
+        let leave = async |guests: &mut Guests| {
+            tokio::task::yield_now().await;
+            while let Some(left) = guests.tasks.try_join_next_with_id() {
+                guests.leave(left);
+            }
+        };
+        for _ in 0..32 {
+            assert!(enters(&mut guests, &http, "127.0.0.1", false));
+        }
+        guests.run_out(&http.limits);
+        leave(&mut guests).await;
+        assert_eq!(guests.tasks.len(), 30, "some have left at once");
+        for ip in ["127.0.0.1", "192.0.2.1"] {
+            for _ in 0..3 {
+                assert!(enters(&mut guests, &http, ip, false), "an idle one gives way to a new one");
+                leave(&mut guests).await;
+            }
+        }
+        assert_eq!(guests.tasks.len(), 30);
+        tokio::time::advance(RUN_OUT_MEMORY).await;
+        for _ in 0..50 {
+            assert!(enters(&mut guests, &http, "127.0.0.1", false));
+            leave(&mut guests).await;
+        }
+        assert_eq!(guests.tasks.len(), 60, "as many as before");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! makes the server keep.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,11 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::Http;
 use crate::clock;
 
-/// How long a connection may go on without a call once it is told to end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A connection that is told to end is looked at this often.
+const TICK: Duration = Duration::from_millis(125);
 
-/// For how many times as long its client may then take nothing of an answer.
-const STANDSTILL: u32 = 5;
+/// For so many ticks it may go on without a call: a second.
+const LAST_WORDS: u32 = 8;
+
+/// For so many its client may take nothing of an answer.
+const STANDSTILL: u32 = 10;
 
 /// One connection; or all requests of an application that the endpoint is mounted in.
 pub(crate) struct Seat {
@@ -126,16 +129,14 @@ impl Seat {
     pub(crate) async fn quiet(&self) {
         let mut still = (0, 0);
         loop {
-            clock::sleep(LAST_WORDS).await;
-            if self.is_answering() {
-                continue;
-            }
+            clock::sleep(TICK).await;
             let stalls = self.stalls.load(Ordering::Relaxed);
-            if still.0 != stalls {
+            if self.is_answering() || still.0 != stalls {
                 still = (stalls, 0);
             }
             still.1 += 1;
-            if stalls & 1 == 0 || STANDSTILL <= still.1 {
+            let most = if stalls & 1 == 0 { LAST_WORDS } else { STANDSTILL };
+            if !self.is_answering() && most <= still.1 {
                 return;
             }
         }
@@ -149,9 +150,12 @@ impl fmt::Debug for Seat {
 }
 
 /// The address that `ip` counts as: one machine's, as far as can be told.
+///
+/// A proxy on this machine comes from the two that everybody takes, and stands for many. The rest of 127.0.0.0/8 comes
+/// only from whoever asks for it, and tells him apart as any other address does.
 pub(crate) fn address_of(ip: IpAddr) -> Option<IpAddr> {
     let ip = ip.to_canonical();
-    if ip.is_loopback() {
+    if ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST {
         return None;
     }
     Some(match ip {

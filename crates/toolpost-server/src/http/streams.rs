@@ -8,9 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
+
+/// How long an answer may stand still on a connection that is to end.
+const LAST_PATIENCE: Duration = Duration::from_millis(750);
 
 tokio::task_local! {
     /// The stream whose task this is.
@@ -23,6 +27,16 @@ pub(crate) struct Streams {
     pub(crate) tasks: TaskTracker,
     /// How long an answer may stand still because the client's window lets nothing through.
     pub(crate) patience: Duration,
+    /// Cancelled when the connection is to end: from then on for [`LAST_PATIENCE`].
+    pub(crate) leave: CancellationToken,
+}
+
+/// An answer that stands still.
+struct Still {
+    steps: u64,
+    timer: Pin<Box<Sleep>>,
+    /// None once the connection is to end.
+    leave: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// How far the answer on one stream has come.
@@ -53,14 +67,15 @@ where
 {
     fn execute(&self, stream: F) {
         let (progress, patience) = (Arc::new(Progress::default()), self.patience);
+        let leave = self.leave.clone();
         let watched = STREAM.scope(Arc::clone(&progress), async move {
             let mut stream = pin!(stream);
-            let mut still: Option<(u64, Pin<Box<Sleep>>)> = None;
+            let mut still = None;
             poll_fn(|cx| {
                 if stream.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
-                stands_still(&mut still, progress.steps(), patience, cx)
+                stands_still(&mut still, progress.steps(), (patience, &leave), cx)
             })
             .await;
         });
@@ -70,19 +85,28 @@ where
 
 /// Ready when a piece has waited for too long: then the stream is reset.
 fn stands_still(
-    still: &mut Option<(u64, Pin<Box<Sleep>>)>,
+    still: &mut Option<Still>,
     steps: u64,
-    patience: Duration,
+    (patience, leave): (Duration, &CancellationToken),
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if steps & 1 == 0 {
         *still = None;
         return Poll::Pending;
     }
-    let (since, timer) = still.get_or_insert_with(|| (steps, Box::pin(clock::sleep(patience))));
-    if *since != steps {
-        *since = steps;
-        timer.as_mut().reset((clock::now() + patience).into());
+    let still = still.get_or_insert_with(|| Still {
+        steps,
+        timer: Box::pin(clock::sleep(patience)),
+        leave: Some(Box::pin(leave.clone().cancelled_owned())),
+    });
+    let leaves = still.leave.as_mut().is_some_and(|leave| leave.as_mut().poll(cx).is_ready());
+    if leaves {
+        still.leave = None;
     }
-    timer.as_mut().poll(cx)
+    if still.steps != steps || leaves {
+        still.steps = steps;
+        let patience = if still.leave.is_some() { patience } else { patience.min(LAST_PATIENCE) };
+        still.timer.as_mut().reset((clock::now() + patience).into());
+    }
+    still.timer.as_mut().poll(cx)
 }

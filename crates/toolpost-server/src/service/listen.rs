@@ -22,7 +22,7 @@ use crate::{Origin, Reply, clock};
 #[non_exhaustive]
 pub struct ListenLimits {
     /// Streams of changes at once: of one principal over HTTP; of one address, or one connection from
-    /// loopback, where nobody says who calls; and of one stream of lines. Default: 16.
+    /// 127.0.0.1 or ::1, where nobody says who calls; and of one stream of lines. Default: 16.
     pub streams: usize,
     /// Streams of changes at once, of all clients together. Default: 1,024.
     pub total: usize,

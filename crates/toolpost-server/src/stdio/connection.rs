@@ -36,6 +36,9 @@ const BATCH: usize = 64 << 10;
 /// This often it is asked whether the client still reads what calls that run will be answered with.
 const WATCH: Duration = Duration::from_secs(1);
 
+/// How long a client may read nothing once the server stops and no call goes on.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// How long what is ready may take to be written when there is no grace.
 const FLUSH: Duration = Duration::from_millis(250);
 
@@ -96,9 +99,11 @@ enum State {
 
 struct Drain {
     grace: Pin<Box<Sleep>>,
-    /// How long the client may read nothing once the grace is over.
+    /// How long the client may read nothing once no call goes on.
     patience: Duration,
     unread: Pin<Box<Sleep>>,
+    /// Whether no call went on when that was asked last.
+    halted: bool,
 }
 
 impl<R, W> Connection<R, W>
@@ -151,9 +156,9 @@ where
             self.stop = None;
             self.finish(cx);
             match self.state {
-                State::Reading => self.end(self.grace),
+                State::Reading => self.end(self.grace, self.limits.grace.min(LAST_WORDS)),
                 // Asked to end after its input has: whoever asks will not wait for long.
-                State::Draining(_) if self.grace <= self.limits.grace => self.end(Duration::ZERO),
+                State::Draining(_) if self.grace <= self.limits.grace => self.end(Duration::ZERO, FLUSH),
                 State::Draining(_) => {}
             }
         }
@@ -188,16 +193,24 @@ where
 
     /// Whether nothing is left to be done, or no time to do it in.
     fn drained(&mut self, cx: &mut Context<'_>, wrote: bool, progress: bool) -> bool {
+        let unread = self.unread();
         let State::Draining(drain) = &mut self.state else { return false };
         if drain.grace.as_mut().poll(cx).is_ready() {
             self.running = FuturesUnordered::new();
             self.waiting.clear();
         }
+        // What waits for the client to read does not go on either: who reads nothing is not waited for.
+        let halted = self.running.is_empty() || self.limits.bytes.max(1) <= unread;
+        let patient = tokio::time::Instant::from_std(clock::now() + drain.patience);
         if progress {
-            drain.unread.as_mut().reset((clock::now() + drain.patience).into());
+            drain.unread.as_mut().reset(patient);
+        } else if halted && !drain.halted {
+            let until = patient.min(drain.grace.deadline()).max(drain.unread.deadline());
+            drain.unread.as_mut().reset(until);
         }
+        drain.halted = halted;
         let idle = self.running.is_empty() && self.waiting.is_empty();
-        idle && (wrote || drain.unread.as_mut().poll(cx).is_ready())
+        idle && wrote || halted && drain.unread.as_mut().poll(cx).is_ready()
     }
 
     /// Takes the replies of requests that have finished, while there is room for them.
@@ -262,7 +275,7 @@ where
             if let Some(line) = self.lines.last() {
                 self.take(line, cx);
             }
-            self.end(self.limits.grace);
+            self.end(self.limits.grace, self.limits.grace);
             return Ok(Poll::Ready(()));
         }
         match poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room()) {
@@ -409,8 +422,9 @@ where
         Ok(())
     }
 
-    /// Reads nothing more; what runs may go on for `grace`.
-    fn end(&mut self, grace: Duration) {
+    /// Reads nothing more; what runs may go on for `grace`, and then, or once nothing runs, the client may read nothing
+    /// for `patience`.
+    fn end(&mut self, grace: Duration, patience: Duration) {
         if let Some(session) = &self.origin.session {
             session.closed.cancel();
         }
@@ -419,9 +433,9 @@ where
             self.running = FuturesUnordered::new();
             self.waiting.clear();
         }
-        let patience = if grace.is_zero() { FLUSH } else { self.limits.grace };
-        let (grace, unread) = (Box::pin(clock::sleep(grace)), Box::pin(clock::sleep(grace.max(patience))));
+        let patience = if grace.is_zero() { FLUSH } else { patience };
+        let (grace, unread) = (Box::pin(clock::sleep(grace)), Box::pin(clock::sleep(patience)));
         self.probe.as_mut().reset(now.into());
-        self.state = State::Draining(Drain { grace, patience, unread });
+        self.state = State::Draining(Drain { grace, patience, unread, halted: false });
     }
 }
