@@ -1,12 +1,13 @@
 //! A server of what the workbench does not offer: a schema that recurs, a tool that asks its user, and one that blocks
 //! its thread and hears nothing.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use toolpost::Runtime;
 use toolpost::server::{Server, terminated};
 use toolpost::tool::{Call, InputRequest, NoArgs, ToolError, blocking_fn, tool_fn};
@@ -15,6 +16,9 @@ use crate::Failure;
 
 /// The longest that a server which has answered its calls waits for what goes on behind them.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Threads that `grind` may block, each of which takes an eighth of the address space that there is.
+const GRINDERS: u32 = 3;
 
 /// Says it again.
 #[derive(Deserialize, JsonSchema)]
@@ -85,10 +89,12 @@ async fn run() -> Result<(), Failure> {
         }))
         .tool(intricate.with_spec(|spec| spec.with_input_schema(twice)))
         .tool(ask)
-        .tool(grind.with_spec(|spec| spec.with_time_limit(Duration::from_secs(1)).with_concurrency(32)))
+        .tool(grind.with_spec(|spec| spec.with_time_limit(Duration::from_secs(1)).with_concurrency(GRINDERS)))
         .build()?;
     let server = Server::builder(runtime.dispatcher().clone()).name("siege").build();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = socket.listen(1_024)?;
     eprintln!("siege: serving http://{}/mcp", listener.local_addr()?);
     let serving = server.serve(listener);
     tokio::pin!(serving);

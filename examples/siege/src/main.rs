@@ -4,7 +4,8 @@
 //! `siege serve`, for what the workbench does not offer) with 512 MiB of address space and 1,024 descriptors, lets each
 //! kind run for N seconds, and prints a line for each. It fails if a server dies or takes more than 256 MiB, if an
 //! innocent call fails or the 99th of a hundred takes a second, or if a server without calls in flight takes more than
-//! 2 s to end. Everything stays on loopback, and is bounded in count and time.
+//! 2 s to end. A kind whose only fault is that something took too long is tried once more: the machine may have been busy
+//! with something else. Everything stays on loopback, and is bounded in count and time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 #![allow(clippy::disallowed_methods, reason = "it is about real clients and real clocks")]
 
@@ -32,6 +33,10 @@ const MEMORY: u64 = 256 << 10;
 const SLOWEST: Duration = Duration::from_secs(1);
 /// How soon a server ends that has no call in flight.
 const END: Duration = Duration::from_secs(2);
+
+/// What is wrong with a server whose innocent calls took too long, and with one that took too long to end.
+const LATENCY: &str = "latency";
+const ENDED_LATE: &str = "ended late";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -88,8 +93,13 @@ fn siege(options: &Options) -> Result<bool, Failure> {
     let kinds = kinds::ALL.iter().filter(|kind| options.only.as_deref().is_none_or(|only| kind.name == only));
     let (mut all, mut borne) = (0, 0);
     for kind in kinds {
-        let outcome = lay(kind, options, roots.of(kind))?;
+        let mut outcome = lay(kind, options, roots.of(kind))?;
         println!("{}", outcome.line(kind));
+        if outcome.is_only_late() {
+            // Something else may have had the machine.
+            outcome = lay(kind, options, roots.of(kind))?;
+            println!("{}  (once more)", outcome.line(kind));
+        }
         all += 1;
         borne += usize::from(outcome.faults().is_empty());
     }
@@ -138,6 +148,12 @@ fn lay(kind: &Kind, options: &Options, root: &Path) -> Result<Outcome, Failure> 
 }
 
 impl Outcome {
+    /// Whether nothing is wrong but how long something took.
+    fn is_only_late(&self) -> bool {
+        let faults = self.faults();
+        !faults.is_empty() && faults.iter().all(|fault| matches!(&**fault, LATENCY | ENDED_LATE))
+    }
+
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !self.lives {
@@ -151,11 +167,11 @@ impl Outcome {
             faults.push(format!("innocent calls: {first}"));
         }
         if SLOWEST <= self.figures.p99() {
-            faults.push("latency".to_owned());
+            faults.push(LATENCY.to_owned());
         }
         match self.ended {
             Ended::After(took) if took <= END => {}
-            Ended::After(_) => faults.push("ended late".to_owned()),
+            Ended::After(_) => faults.push(ENDED_LATE.to_owned()),
             Ended::Never if self.lives => faults.push("did not end".to_owned()),
             Ended::Never => {}
         }

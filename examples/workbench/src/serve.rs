@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::value_parser;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Bounds, Fair, Limit};
 use toolpost::server::{Server, ServerBuilder, terminated};
@@ -25,6 +25,21 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// The longest that a server which has answered its calls waits for what goes on behind them. What remains then is
 /// left behind: nobody waits for its result.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Connections at once over HTTP: fewer than the 1,024 descriptors that a process usually has, since calls open files.
+const CONNECTIONS: usize = 896;
+
+/// Connections that may come while none is accepted: tokio's own bound is 128, and who comes next waits for a second.
+const BACKLOG: u32 = 1_024;
+
+/// Bytes of requests and of unread answers over HTTP, of all clients: an eighth of what a small container has.
+const BUFFERED_BYTES: usize = 32 << 20;
+
+/// Calls that have a thread at once; the others of those that run wait for one.
+const THREADS: usize = 24;
+
+/// The address space that a thread takes: its stack, and what glibc's allocator keeps for a thread that allocates.
+const THREAD_SPACE: u64 = 66 << 20;
 
 /// The longest that the end of the process waits for threads that nobody can stop.
 const LAST_GRACE: Duration = Duration::from_millis(100);
@@ -103,7 +118,7 @@ impl Capacity {
     fn set_up(self, builder: RuntimeBuilder, stdin_is_free: bool) -> RuntimeBuilder {
         let gate =
             Gate::with(Limit::fixed(self.seats as usize), Fair::default(), Bounds::new(self.queue as usize));
-        let extra = if self.with_sleep { tools::wait::all(stdin_is_free) } else { Vec::new() };
+        let extra = if self.with_sleep { tools::wait::all(stdin_is_free, self.seats) } else { Vec::new() };
         extra.into_iter().fold(builder.seats(&gate), RuntimeBuilder::any)
     }
 }
@@ -175,10 +190,13 @@ pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) 
     if let Some(seconds) = session_idle {
         builder = builder.http_limits(|limits| limits.session_idle = Duration::from_secs(seconds));
     }
+    let builder = builder.http_limits(|limits| {
+        limits.connections = CONNECTIONS;
+        limits.buffered_bytes = BUFFERED_BYTES;
+    });
     let server = builder.build();
     to_its_end(async {
-        let listener = TcpListener::bind((&*address.host, address.port)).await;
-        let listener = listener.map_err(|error| cannot_serve(address, &error))?;
+        let listener = listen(address).await.map_err(|error| cannot_serve(address, &error))?;
         let url = url(listener.local_addr()?);
         let serving = server.serve(listener);
         tokio::pin!(serving);
@@ -199,6 +217,27 @@ pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) 
         drain(&runtime).await;
         Ok(())
     })
+}
+
+/// Listens on the first address that `address` stands for and that can be had.
+async fn listen(address: &Address) -> io::Result<TcpListener> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for one in lookup_host((&*address.host, address.port)).await? {
+        match listen_on(one) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Elsewhere it would let two servers have the same port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Runs `serving` and leaves behind what does not end with it: a tokio runtime that is dropped would wait for threads
@@ -260,7 +299,25 @@ pub fn url(address: SocketAddr) -> String {
 ///
 /// If no thread can be started.
 pub fn executor() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(threads(address_space()))
+        .build()
+}
+
+/// How many calls may have a thread within that much address space, of which a quarter is for what they work on.
+fn threads(space: Option<u64>) -> usize {
+    let Some(space) = space else { return THREADS };
+    let fit = usize::try_from(space / 4 * 3 / THREAD_SPACE).unwrap_or(THREADS);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    fit.saturating_sub(workers).clamp(2, THREADS)
+}
+
+/// The address space that this process may have (`ulimit -v`), where that is limited and Linux says so.
+fn address_space() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    soft.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -275,6 +332,12 @@ mod tests {
             Ok(())
         });
         assert!(ended.is_ok());
+    }
+
+    #[test]
+    fn threads_fit_into_the_address_space_that_there_is() {
+        assert_eq!((threads(None), threads(Some(1 << 40)), threads(Some(0))), (THREADS, THREADS, 2));
+        assert!(threads(Some(512 << 20)) <= 4, "each takes an eighth of it");
     }
 
     #[test]

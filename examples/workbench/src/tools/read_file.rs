@@ -54,10 +54,15 @@ struct Text {
     file_bytes: u64,
 }
 
+/// Readings at once, each of which holds its piece of a file; the fair queue in front of them is in no hurry to fill memory.
+const AT_ONCE: u32 = 16;
+
 pub(super) fn tool(root: Arc<Root>) -> AnyTool {
     // Not cached: an edit must show in the next reading.
     let tool = blocking_fn("read_file", move |args: ReadFile, call| run(&root, &args, &call).map(Json));
-    AnyTool::new(tool.with_spec(|spec| local(spec, "Read a file", Duration::from_secs(5))))
+    AnyTool::new(
+        tool.with_spec(|spec| local(spec, "Read a file", Duration::from_secs(5)).with_concurrency(AT_ONCE)),
+    )
 }
 
 fn run(root: &Root, args: &ReadFile, call: &Call) -> Result<Text, ToolError> {
