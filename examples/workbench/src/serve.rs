@@ -66,7 +66,7 @@ pub struct Access {
     /// always may. May be given more than once.
     #[arg(long, value_name = "HOST", requires = "http")]
     pub allow_host: Vec<String>,
-    /// Lets pages of this origin (such as https://example.org) call the server; loopback always may. May be given more
+    /// Lets pages of this origin (such as `https://example.org`) call the server; loopback always may. May be given more
     /// than once.
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     pub allow_origin: Vec<String>,
