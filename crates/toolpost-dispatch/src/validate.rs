@@ -249,7 +249,8 @@ fn compiled(schema: &Value) -> Result<Validator<Indexed>, InvalidSchema> {
 /// processor's cache, whichever is called.
 #[derive(Default)]
 pub(crate) struct Compiler {
-    known: HashMap<(Arc<Value>, Reading), Schema>,
+    /// Schemas are long, and each is hashed when a server starts: by a hash that is quick with long text.
+    known: HashMap<(Arc<Value>, Reading), Schema, foldhash::quality::RandomState>,
 }
 
 impl Compiler {

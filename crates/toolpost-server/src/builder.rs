@@ -2,22 +2,30 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
+#[cfg(feature = "http")]
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+#[cfg(feature = "http")]
 use tokio_util::task::TaskTracker;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Limits;
 use toolpost_tool::{Principal, Priority};
 
+#[cfg(feature = "http")]
+use crate::Authenticate;
+#[cfg(feature = "stdio")]
+use crate::StdioLimits;
+#[cfg(feature = "http")]
 use crate::http::{Gate, Http, HttpLimits, Sessions};
 use crate::server::Inner;
 use crate::service::Service;
 use crate::service::catalog::ToolList;
 use crate::service::identity::{Identity, Implementation};
 use crate::service::keys::Keys;
-use crate::{Authenticate, ListenLimits, Server, StdioLimits};
+use crate::{ListenLimits, Server};
 
 /// Sets a [`Server`] up; made by [`Server::builder`].
 pub struct ServerBuilder {
@@ -32,13 +40,19 @@ pub struct ServerBuilder {
     empty_lists: bool,
     state_key: Option<[u8; 32]>,
     grace: Duration,
+    #[cfg(feature = "http")]
     http: HttpLimits,
+    #[cfg(feature = "stdio")]
     stdio: StdioLimits,
     listen: ListenLimits,
+    #[cfg(feature = "http")]
     gate: Gate,
+    #[cfg(feature = "http")]
     path: String,
+    #[cfg(feature = "http")]
     authenticate: Option<Box<dyn Authenticate>>,
     clamp: Option<Box<crate::service::Clamp>>,
+    #[cfg(feature = "http")]
     public: bool,
 }
 
@@ -61,13 +75,19 @@ impl ServerBuilder {
             empty_lists: false,
             state_key: None,
             grace: Duration::from_secs(30),
+            #[cfg(feature = "http")]
             http: HttpLimits::default(),
+            #[cfg(feature = "stdio")]
             stdio: StdioLimits::default(),
             listen: ListenLimits::default(),
+            #[cfg(feature = "http")]
             gate: Gate::default(),
+            #[cfg(feature = "http")]
             path: "/mcp".into(),
+            #[cfg(feature = "http")]
             authenticate: None,
             clamp: None,
+            #[cfg(feature = "http")]
             public: false,
         }
     }
@@ -176,6 +196,7 @@ impl ServerBuilder {
     }
 
     /// Changes what HTTP clients may cost.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn http_limits(mut self, change: impl FnOnce(&mut HttpLimits)) -> Self {
         change(&mut self.http);
@@ -185,6 +206,7 @@ impl ServerBuilder {
     }
 
     /// Changes what the client of a stream of lines may cost.
+    #[cfg(feature = "stdio")]
     #[must_use]
     pub fn stdio_limits(mut self, change: impl FnOnce(&mut StdioLimits)) -> Self {
         change(&mut self.stdio);
@@ -199,6 +221,7 @@ impl ServerBuilder {
     }
 
     /// Sets the path that [`Server::serve`] serves. Default: `/mcp`.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
@@ -207,6 +230,7 @@ impl ServerBuilder {
 
     /// Lets clients address the server as `host`: a name or an address; a port is left out of account.
     /// Loopback names are always allowed.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn allow_host(mut self, host: impl AsRef<str>) -> Self {
         self.gate.allow_host(host.as_ref());
@@ -216,6 +240,7 @@ impl ServerBuilder {
     /// Lets pages of `origin` (scheme, host and port) call the server: their browsers are told that they
     /// may, before anyone is asked who they are, and may show them every answer. Loopback origins are
     /// always allowed.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.gate.origins.push(origin.into());
@@ -223,6 +248,7 @@ impl ServerBuilder {
     }
 
     /// Asks HTTP clients who they are; without it, all are anonymous.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
         self.authenticate = Some(Box::new(authenticate));
@@ -230,6 +256,7 @@ impl ServerBuilder {
     }
 
     /// Serves anyone on any address: for servers behind something else that asks who they are.
+    #[cfg(feature = "http")]
     #[must_use]
     pub const fn allow_unauthenticated_public(mut self) -> Self {
         self.public = true;
@@ -266,6 +293,7 @@ impl ServerBuilder {
             clamp: self.clamp,
             connections: AtomicU64::new(1),
         });
+        #[cfg(feature = "http")]
         let http = Arc::new(Http {
             service: Arc::clone(&service),
             gate: self.gate,
@@ -280,8 +308,20 @@ impl ServerBuilder {
             bytes: AtomicUsize::new(0),
             stop: stop.clone(),
         });
-        let Self { stdio, message_limit, grace, public, .. } = self;
-        Server(Arc::new(Inner { service, http, stdio, message_limit, grace, public, stop }))
+        Server(Arc::new(Inner {
+            service,
+            #[cfg(feature = "http")]
+            http,
+            #[cfg(feature = "http")]
+            public: self.public,
+            #[cfg(feature = "stdio")]
+            stdio: self.stdio,
+            #[cfg(feature = "stdio")]
+            message_limit: self.message_limit,
+            #[cfg(any(feature = "http", feature = "stdio"))]
+            grace: self.grace,
+            stop,
+        }))
     }
 }
 

@@ -25,6 +25,7 @@ mod limits;
 mod listen;
 mod respond;
 mod seat;
+mod session_id;
 mod sessions;
 mod streams;
 

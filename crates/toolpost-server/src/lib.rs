@@ -30,29 +30,47 @@
 //! (where its era says that this cancels) drops the tool's future. Everything a client can make the
 //! server keep is bounded.
 //!
+//! Each transport is a feature, and both are on by default: `http` is [`Server::http`] and what belongs to it, `stdio` is
+//! [`Server::stdio`]. Without either there is [`Server::handle`].
+//!
 //! With the feature `tracing`, it says what is served and where, and what is turned away (at the level debug).
 //!
 //! What this crate does not know: what a tool does, any policy around it, TLS, and how a client
 //! proves who it is (an [`Authenticate`] of yours does).
+#![cfg_attr(
+    not(all(feature = "http", feature = "stdio")),
+    allow(rustdoc::broken_intra_doc_links, reason = "the pages name both transports")
+)]
+#![cfg_attr(
+    not(any(feature = "http", feature = "stdio")),
+    allow(dead_code, reason = "sessions and streams belong to transports, and here is none")
+)]
 
+#[cfg(feature = "http")]
 mod authenticate;
 mod builder;
 mod clock;
 mod error;
+#[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
 mod log;
 mod server;
 mod service;
 mod shutdown;
+#[cfg(feature = "stdio")]
 mod stdio;
 
+#[cfg(feature = "http")]
 pub use authenticate::{Authenticate, Unauthenticated};
 pub use builder::ServerBuilder;
 pub use error::ServeError;
+#[cfg(feature = "http")]
 pub use http::{Body, HttpLimits, HttpService};
 pub use server::Server;
 pub use service::listen::ListenLimits;
 pub use service::origin::Origin;
 pub use service::reply::Reply;
 pub use shutdown::terminated;
+#[cfg(feature = "stdio")]
 pub use stdio::StdioLimits;

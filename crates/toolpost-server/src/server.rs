@@ -1,21 +1,30 @@
 //! The public front: one set of tools, any number of transports.
 
 use std::fmt;
+#[cfg(feature = "http")]
 use std::net::SocketAddr;
 use std::sync::Arc;
+#[cfg(any(feature = "http", feature = "stdio"))]
 use std::time::Duration;
 
+#[cfg(any(feature = "http", feature = "stdio"))]
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "http")]
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Frame;
 
+#[cfg(feature = "http")]
 use crate::http::{Http, HttpService, Seat, bind, listen, serve_connection};
 use crate::service::Service;
+#[cfg(any(feature = "http", feature = "stdio"))]
 use crate::shutdown::terminated;
+#[cfg(feature = "stdio")]
 use crate::stdio::{Connection, StdioLimits, stdin, stdout};
-use crate::{Origin, Reply, ServeError, ServerBuilder, clock};
+use crate::{Origin, Reply, ServerBuilder};
+#[cfg(any(feature = "http", feature = "stdio"))]
+use crate::{ServeError, clock};
 
 /// Serves the tools of a dispatcher. Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -23,11 +32,16 @@ pub struct Server(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) service: Arc<Service>,
+    #[cfg(feature = "http")]
     pub(crate) http: Arc<Http>,
-    pub(crate) stdio: StdioLimits,
-    pub(crate) message_limit: usize,
-    pub(crate) grace: Duration,
+    #[cfg(feature = "http")]
     pub(crate) public: bool,
+    #[cfg(feature = "stdio")]
+    pub(crate) stdio: StdioLimits,
+    #[cfg(feature = "stdio")]
+    pub(crate) message_limit: usize,
+    #[cfg(any(feature = "http", feature = "stdio"))]
+    pub(crate) grace: Duration,
     pub(crate) stop: CancellationToken,
 }
 
@@ -62,6 +76,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future drops the calls that run.
+    #[cfg(feature = "stdio")]
     pub async fn stdio(&self) -> Result<(), ServeError> {
         self.until_terminated(self.lines(stdin(), stdout(), self.0.stdio.grace)).await
     }
@@ -77,6 +92,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future drops the calls that run.
+    #[cfg(feature = "stdio")]
     pub async fn serve_io<R, W>(&self, reader: R, writer: W) -> Result<(), ServeError>
     where
         R: AsyncRead + Unpin,
@@ -85,6 +101,7 @@ impl Server {
         self.lines(reader, writer, self.0.grace).await
     }
 
+    #[cfg(feature = "stdio")]
     async fn lines<R, W>(&self, reader: R, writer: W, grace: Duration) -> Result<(), ServeError>
     where
         R: AsyncRead + Unpin,
@@ -109,6 +126,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// As [`serve`](Self::serve).
+    #[cfg(feature = "http")]
     pub async fn http(&self, address: impl ToSocketAddrs) -> Result<(), ServeError> {
         let addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
         let bound = bind(&addresses);
@@ -135,6 +153,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future drops every connection, and the calls they carry.
+    #[cfg(feature = "http")]
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() && self.0.http.authenticate.is_none() && !self.0.public {
@@ -151,6 +170,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future drops the connection, and the calls it carries.
+    #[cfg(feature = "http")]
     pub async fn serve_connection<I>(&self, io: I)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -159,6 +179,7 @@ impl Server {
     }
 
     /// The HTTP endpoint, to be mounted in an application.
+    #[cfg(feature = "http")]
     #[must_use]
     pub fn into_service(self) -> HttpService {
         HttpService(Seat::mounted(Arc::clone(&self.0.http)))
@@ -187,11 +208,12 @@ impl Server {
     /// Whether the server takes requests.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.http.is_ready()
+        !self.0.stop.is_cancelled() && !self.0.service.dispatcher.is_draining()
     }
 
     /// Serves until it is over; stops the server when the process is asked to end, and at once when it is
     /// asked again.
+    #[cfg(any(feature = "http", feature = "stdio"))]
     async fn until_terminated(
         &self,
         serving: impl Future<Output = Result<(), ServeError>>,

@@ -41,6 +41,7 @@ mod seal;
 pub(crate) mod session;
 mod streams;
 
+#[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
 pub(crate) use intake::{Era, Incoming, Intake, Method};
 pub(crate) use outbox::Outbox;
@@ -146,6 +147,7 @@ impl Service {
     }
 
     /// What becomes of a message of more bytes than allowed.
+    #[cfg(feature = "stdio")]
     #[cold]
     pub(crate) fn too_large(&self, meant: &Meant, limit: usize, origin: &Origin) -> Reply {
         let error = Error::new(Code::INVALID_REQUEST, format!("message longer than {limit} bytes"));

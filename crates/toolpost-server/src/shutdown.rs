@@ -49,15 +49,42 @@ async fn signalled(kind: tokio::signal::unix::SignalKind) {
 #[cfg(unix)]
 fn ignores_hangup() -> bool {
     static IGNORED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    let ignored = || {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 == 1)
-    };
-    *IGNORED.get_or_init(|| ignored().unwrap_or(false))
+    *IGNORED.get_or_init(|| {
+        std::fs::read("/proc/self/status").ok().and_then(|status| hangup_in(&status)).unwrap_or(false)
+    })
+}
+
+/// Whether `status`, as Linux tells it of a process, says that SIGHUP is ignored: the lowest bit of a mask.
+#[cfg(unix)]
+fn hangup_in(status: &[u8]) -> Option<bool> {
+    const NAME: &[u8] = b"\nSigIgn:";
+    let mask = status.get(memchr::memmem::find(status, NAME)? + NAME.len()..)?;
+    let mask = &mask[..memchr::memchr(b'\n', mask)?];
+    let last = char::from(*mask.trim_ascii().last()?);
+    Some(last.to_digit(16)? & 1 == 1)
 }
 
 #[cfg(not(unix))]
 async fn told_to_end() {
     std::future::pending().await
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::hangup_in;
+
+    #[test]
+    fn an_ignored_hangup_is_the_lowest_bit_of_the_mask() {
+        for (mask, expected) in [
+            ("0000000000001000", Some(false)),
+            ("0000000000001001", Some(true)),
+            ("000000000000000a", Some(false)),
+            ("000000000000000f", Some(true)),
+            ("", None),
+        ] {
+            let status = format!("Name:\tserver\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t01\n");
+            assert_eq!(hangup_in(status.as_bytes()), expected, "{mask}");
+        }
+        assert_eq!(hangup_in(b"Name:\tserver\n"), None);
+    }
 }

@@ -211,6 +211,8 @@ pub(crate) fn named(name: &str) -> ToolSpec {
     }
 }
 
+/// Never inlined: a `main` that makes a hundred tools would become a megabyte of text, all of it read at every start.
+#[inline(never)]
 pub(crate) fn fill<A: DeserializeOwned + JsonSchema, O: IntoOutput>(spec: ToolSpec) -> ToolSpec {
     let spec = spec.taking::<A>().in_order(crate::schema::order_of::<A>());
     match O::schema() {

@@ -45,7 +45,7 @@ pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
 pub use toolpost_protocol as protocol;
 pub use toolpost_scheduler as scheduler;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "http", feature = "stdio"))]
 pub use toolpost_server as server;
 pub use toolpost_tool as tool;
 pub use toolpost_workflow as workflow;

@@ -4,9 +4,10 @@
 
 mod run;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use toolpost_breaker::{Breaker, CountWindow};
+use toolpost_cache::Bounds;
 use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
@@ -45,10 +46,19 @@ struct Stages {
 /// What all tools of one runtime share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    pub(crate) cache: ResultCache,
+    /// Made when a tool declares that it is cached, or somebody asks for it: its tables take 60 KiB, which a server
+    /// that caches nothing does without.
+    pub(crate) cache: Arc<OnceLock<ResultCache>>,
     pub(crate) rates: Option<RateLimit>,
     pub(crate) seats: Seats,
     pub(crate) threads: Threads,
+}
+
+impl Shared {
+    /// The cache of all tools.
+    pub(crate) fn cache(&self) -> &ResultCache {
+        self.cache.get_or_init(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)))
+    }
 }
 
 impl Pipeline {
@@ -94,8 +104,8 @@ impl Pipeline {
         });
         Self(Arc::new(Stages {
             invalidation: (!policy.invalidates.is_empty())
-                .then(|| Invalidation::declared(&shared.cache, &spec)),
-            caching: Caching::declared(&shared.cache, &spec),
+                .then(|| Invalidation::declared(shared.cache(), &spec)),
+            caching: Caching::is_declared(&spec).then(|| Caching::declared(shared.cache(), &spec)).flatten(),
             rates: rates.map(|rates| rates.suited_to(&spec)),
             own_rates,
             retry,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join;
 use serde::Serialize;
 use toolpost_breaker::{Breaker, CountWindow};
-use toolpost_cache::Bounds;
 use toolpost_dispatch::{
     Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
     Prompts, Registry, Request, Resources, Target,
@@ -110,7 +109,7 @@ impl Runtime {
     }
 
     /// Sets up a server of these tools, on stdio or Streamable HTTP.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "http", feature = "stdio"))]
     #[must_use]
     pub fn server(&self) -> toolpost_server::ServerBuilder {
         toolpost_server::Server::builder(self.dispatcher.clone())
@@ -122,10 +121,10 @@ impl Runtime {
         &self.categories
     }
 
-    /// What the runtime remembers.
+    /// What the runtime remembers. Without a cache of your own and a tool that declares one, it is made at the first call.
     #[must_use]
-    pub const fn cache(&self) -> &ResultCache {
-        &self.shared.cache
+    pub fn cache(&self) -> &ResultCache {
+        self.shared.cache()
     }
 
     /// The breaker that the tool of this name declares: its state, counts, and a way to close it by hand.
@@ -223,12 +222,18 @@ impl Runtime {
         let end = clock::after(grace);
         // Behind four tools there are two dispatchers: what runs in the inner one for a refresh is in no outer call.
         let calls = join(self.dispatcher.drain(end), self.categories.dispatcher().drain(end));
-        let rest = join(self.shared.cache.drain(), self.shared.threads.idle());
+        let cache = self.shared.cache.get();
+        let refreshes = async {
+            if let Some(cache) = cache {
+                cache.drain().await;
+            }
+        };
+        let rest = join(refreshes, self.shared.threads.idle());
         let _done = join(calls, tokio::time::timeout_at(end.into(), rest)).await;
         let remaining = Remaining {
             calls: self.dispatcher.running().max(self.categories.dispatcher().running()),
             queued: self.gate().waiting(),
-            refreshes: self.shared.cache.refreshing(),
+            refreshes: cache.map_or(0, ResultCache::refreshing),
             threads: self.shared.threads.busy(),
         };
         match remaining {
@@ -391,7 +396,7 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
         let Self { time_limit, per_principal, offers, .. } = self;
-        let cache = cache.unwrap_or_else(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)));
+        let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
         let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
         let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
@@ -472,5 +477,31 @@ impl Authorize for Rule {
 
     fn is_open(&self) -> bool {
         self.authorize.is_open()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use toolpost_tool::{CachePolicy, NoArgs, tool_fn};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cache_is_made_only_where_a_tool_declares_one_or_it_is_asked_for() {
+        let plain = tool_fn("plain", |_: NoArgs, _| async { Ok("") });
+        let runtime = Runtime::builder().tool(plain).build().unwrap();
+        runtime.call("plain", &serde_json::json!({})).await.unwrap();
+        runtime.drain(Duration::ZERO).await.unwrap();
+        assert!(runtime.shared.cache.get().is_none());
+        assert_eq!(runtime.cache().stats().entries, 0);
+        assert!(runtime.clone().shared.cache.get().is_some(), "clones share it");
+
+        let policy = CachePolicy::new(Duration::from_secs(60));
+        let cached = tool_fn("cached", |_: NoArgs, _| async { Ok("") })
+            .with_spec(|spec| spec.read_only().with_cache(policy));
+        let runtime = Runtime::builder().tool(cached).build().unwrap();
+        assert!(runtime.shared.cache.get().is_some());
     }
 }

@@ -23,10 +23,11 @@ use super::collect::{Collected, SMALL, Uncollected, collect};
 use super::detached::Detached;
 use super::events::{EventStream, First, Silent, first, too_much};
 use super::seat::{Held, Seat, Turn};
+use super::session_id::SessionId;
 use super::sessions::InUse;
 use super::streams::Progress;
 use super::{Body, Http, cors};
-use crate::service::session::{Session, SessionId};
+use crate::service::session::Session;
 use crate::service::{Era, Incoming, Intake, Method, Outbox, listen, undoubled};
 use crate::{Origin, Reply, Unauthenticated, log};
 

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use toolpost_tool::Principal;
 
 use super::HttpLimits;
+use super::session_id::SessionId;
 use crate::clock;
-use crate::service::session::{Session, SessionId};
+use crate::service::session::Session;
 
 /// The legacy sessions there are.
 pub(crate) struct Sessions {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "http")]
 use std::time::Instant;
 
-use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 use toolpost_protocol::{Id, Version};
 use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
@@ -26,6 +26,7 @@ pub(crate) struct Session {
     agreed: Mutex<Option<Agreed>>,
     /// One more than the least severe [`LogLevel`] wanted; zero for none.
     log_level: AtomicU8,
+    #[cfg(feature = "http")]
     last_used: Mutex<Option<Instant>>,
     /// What the client was asked and has not answered.
     questions: Questions,
@@ -59,6 +60,7 @@ impl Session {
             principal,
             agreed: Mutex::new(None),
             log_level: AtomicU8::new(0),
+            #[cfg(feature = "http")]
             last_used: Mutex::new(None),
             questions: Questions::new(),
             resources: Mutex::default(),
@@ -129,10 +131,12 @@ impl Session {
         self.log_level.store(u8::try_from(at).unwrap_or(0), Ordering::Relaxed);
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn touch(&self, now: Instant) {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn last_used(&self) -> Option<Instant> {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,35 +171,3 @@ const LEVELS: [LogLevel; 8] = [
     LogLevel::Alert,
     LogLevel::Emergency,
 ];
-
-/// The secret name of a session over HTTP: 128 random bits in hexadecimal.
-#[derive(Clone, Eq, Hash, PartialEq)]
-pub(crate) struct SessionId([u8; 32]);
-
-impl SessionId {
-    /// A fresh one; `None` if the operating system has no randomness to give.
-    pub(crate) fn random() -> Option<Self> {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).ok()?;
-        let mut text = [0; 32];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(random) {
-            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        }
-        Some(Self(text))
-    }
-
-    pub(crate) fn parse(value: &HeaderValue) -> Option<Self> {
-        value.as_bytes().try_into().ok().map(Self)
-    }
-
-    pub(crate) fn header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_bytes(&self.0).ok()
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId")
-    }
-}

@@ -180,8 +180,13 @@ impl Caching {
     /// What a tool declares: `None` unless it says that it only reads, and how long its results are good for.
     #[must_use]
     pub fn declared(cache: &ResultCache, spec: &ToolSpec) -> Option<Self> {
-        let reads = spec.annotations().read_only == Some(true);
-        spec.policy().cache.as_ref().filter(|_| reads).map(|policy| Self::new(cache, policy, spec))
+        let policy = spec.policy().cache.as_ref().filter(|_| Self::is_declared(spec));
+        policy.map(|policy| Self::new(cache, policy, spec))
+    }
+
+    /// Whether a tool declares that its results are remembered, and says that it only reads.
+    pub(crate) fn is_declared(spec: &ToolSpec) -> bool {
+        spec.policy().cache.is_some() && spec.annotations().read_only == Some(true)
     }
 
     /// Sets the time that a run has, retries and waiting for a seat included.
