@@ -74,7 +74,8 @@ fn main() -> ExitCode {
         goals.at_most("full pipeline: instructions more than bare", full, 1_220.0);
         goals.at_most("miss and insert: instructions more than bare", miss, 6_200.0);
         goals.at_most("hit: instructions more than bare", hit, 790.0);
-        goals.at_least("tower-resilience over full pipeline: instructions", tower / full, 4.8);
+        // 4.9 until a breaker heard late probes, a limit could change and an event carried its error: 4 % of the pipeline.
+        goals.at_least("tower-resilience over full pipeline: instructions", tower / full, 4.65);
     }
     if !std::env::args().any(|argument| argument == "gate") {
         println!("nanoseconds below are to be met on an idle core");

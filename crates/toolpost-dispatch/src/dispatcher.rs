@@ -236,7 +236,7 @@ impl Inner {
                 Closed::Denied(error) => error.clone(),
                 Closed::Hidden => hidden(),
             };
-            ending.finish(None, Some(&error));
+            ending.finish(Some(&error));
             return Err(closed.told(|| self.unknown(&catalog, &call)));
         }
         if let Err(unfit) = entry.check(call.arguments(), call.deadline()) {
@@ -260,7 +260,7 @@ impl Inner {
         let Some(watched) = self.watched(call) else { return };
         match self.registry.catalog().find(call.tool()) {
             None => watched.unknown_tool(),
-            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(None, error),
+            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(error),
         }
     }
 

@@ -78,18 +78,21 @@ impl Ending<'_> {
     }
 
     pub(crate) fn report(&mut self, result: Result<Output, ToolError>) -> Result<Output, ToolError> {
-        self.finish(result.as_ref().ok(), result.as_ref().err());
+        match &result {
+            Ok(output) => self.tell(Outcome::of_output(output), Some(output), None),
+            Err(error) => self.finish(Some(error)),
+        }
         result
     }
 
-    /// Reports the end with this result or error; with neither, the caller has gone away.
-    pub(crate) fn finish(&mut self, output: Option<&Output>, error: Option<&ToolError>) {
+    /// Reports the end without a result: with this error, or else the caller has gone away.
+    pub(crate) fn finish(&mut self, error: Option<&ToolError>) {
+        let outcome = error.map_or(Outcome::Cancelled, Outcome::of_error);
+        self.tell(outcome, None, error);
+    }
+
+    fn tell(&mut self, outcome: Outcome, output: Option<&Output>, error: Option<&ToolError>) {
         let Some(Watched { by, call }) = self.observe.take() else { return };
-        let outcome = match (output, error) {
-            (_, Some(error)) => Outcome::of_error(error),
-            (Some(output), None) => Outcome::of_output(output),
-            (None, None) => Outcome::Cancelled,
-        };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
         tell(by, &Event::Finished { tool: self.tool, call: &call, outcome, took, error, output });
     }
@@ -97,6 +100,6 @@ impl Ending<'_> {
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.finish(None, None);
+        self.finish(None);
     }
 }

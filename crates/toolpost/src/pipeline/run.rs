@@ -256,12 +256,11 @@ impl Stages {
         };
         #[cfg(feature = "tracing")]
         let span = crate::observers::span(&call, self.spec.name());
-        #[cfg(feature = "tracing")]
-        let future = span.in_scope(|| self.tool.call_boxed(call));
-        #[cfg(not(feature = "tracing"))]
-        let future = self.tool.call_boxed(call);
         Attempt {
-            future,
+            #[cfg(feature = "tracing")]
+            future: span.in_scope(|| self.tool.call_boxed(call)),
+            #[cfg(not(feature = "tracing"))]
+            future: self.tool.call_boxed(call),
             #[cfg(feature = "tracing")]
             span,
             time,
