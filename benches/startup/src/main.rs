@@ -97,10 +97,10 @@ fn measure(repeats: usize, judged: Judged) -> io::Result<bool> {
         }
         let (ours, theirs) = (instructions[&(PEERS[0], tools)], instructions[&(PEERS[1], tools)]);
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
-            goals.at_most(&of("instructions"), ours / theirs, room(1.1));
+            goals.at_most(&of("instructions"), ours / theirs, room(1.06));
         }
-        goals.at_most(&of("resident memory"), ratio(|start| start.memory), room(1.45));
-        goals.at_most(&of("memory of its own"), ratio(|start| start.anonymous), room(1.35));
+        goals.at_most(&of("resident memory"), ratio(|start| start.memory), room(1.2));
+        goals.at_most(&of("memory of its own"), ratio(|start| start.anonymous), room(1.12));
     }
     if judged == Judged::All && 100 < repeats {
         record("startup", &format!("{}\n\n```text\n{text}\n{}\n```", machine(), goals.lines().join("\n")))?;
