@@ -261,7 +261,7 @@ async fn answers_of_one() -> Filled {
 async fn answers() -> Filled {
     let (server, _) = limited(|limits| {
         limits.buffered_bytes_per_connection = 250_000;
-        limits.buffered_bytes = 900_000;
+        limits.buffered_bytes = 1_800_000;
     });
     let (mut holds, mut all) = (Vec::new(), 0);
     for _ in 0..6 {
@@ -270,6 +270,16 @@ async fn answers() -> Filled {
         all += kept;
     }
     full(all, 8, server, holds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_answers_leave_room_for_small_ones() {
+    let (server, _) = limited(|limits| limits.buffered_bytes = 1_000_000);
+    let (large, kept, refused) = unread(&server, 10, 100_000).await;
+    assert_eq!((kept, refused), (4, 6), "half is for large ones");
+    let (small, kept, refused) = unread(&server, 2, 20_000).await;
+    assert_eq!((kept, refused), (2, 0));
+    drop((large, small));
 }
 
 async fn streams() -> Filled {

@@ -33,7 +33,8 @@ pub struct HttpLimits {
     /// The longest a client may take to send a body, however much of it has arrived. Default: 2 min.
     pub body_deadline: Duration,
     /// Bytes of requests that are being received or answered, and of answers that are not sent yet, of all
-    /// clients together. What is beyond is answered with 503. A body or an answer of less than 16 KiB is not
+    /// clients together. What is beyond is answered with 503. Half of it is for connections that keep at most
+    /// 64 KiB each, so that a few large ones leave room for the others. A body or an answer of less than 16 KiB is not
     /// counted over HTTP/1 if it needs no waiting. Default: 128 MiB.
     pub buffered_bytes: usize,
     /// The same for one connection. A single message may always have as many bytes as messages may have. A

@@ -204,6 +204,9 @@ impl Drop for Receiving {
     }
 }
 
+/// What a connection may keep in the second half of the server's bytes.
+const LITTLE: usize = 64 << 10;
+
 /// Bytes that are kept for a client, counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -234,7 +237,12 @@ impl Held {
         let own = self.bytes;
         self.bytes = bytes;
         let fits = |kept: usize, most: usize| kept == own || kept.saturating_add(more) <= most;
-        if fits(here, share) && fits(all, limits.buffered_bytes) {
+        // A few connections with large bodies must not leave those who ask and answer in small ones without room.
+        let in_all = match here.saturating_add(more) <= LITTLE {
+            true => limits.buffered_bytes,
+            false => limits.buffered_bytes / 2,
+        };
+        if fits(here, share) && fits(all, in_all) {
             return true;
         }
         self.give(more);
