@@ -567,7 +567,11 @@ async fn one_name_runs_once_at_a_time() {
     // The name is free again, and nothing is left to do.
     assert_eq!(start("order 7").await.output().as_deref(), Some(&7));
     assert_eq!(ran.lock().unwrap()["post"], 3);
-    // A run that is dropped gives it back too.
+    // A run that is dropped gives it back too, however far one poll has brought it.
+    let mut w = Workflow::<()>::new("bank");
+    let post = w.step("post").policy(Policy::new().repeatable()).run((), |()| async { Ok(7) });
+    let plan = w.finish(post).unwrap();
+    let start = |name: &str| plan.start(()).journal(Arc::new(journal.clone()), name).run();
     let mut dropped = Box::pin(start("order 9"));
     std::future::poll_fn(|cx| {
         let _ = dropped.as_mut().poll(cx);
