@@ -62,7 +62,11 @@ const STEPS: &[Step] = &[
     ("siege-of-one", |_| siege::run(siege::SHORT)),
     // Unoptimized it runs a fiftieth of the schedules that its goal asks for.
     ("bound", |root| {
-        run_in(root, "cargo", &["test", "--release", "-q", "-p", "toolpost-scheduler", "--test", "bound"])
+        run_in(
+            root,
+            "cargo",
+            &["test", "--release", "-q", "-p", "toolpost-scheduler", "--test", "it", "bound::"],
+        )
     }),
     ("loom", |_| models::loom()),
     ("shuttle", |_| models::shuttle()),

@@ -1,7 +1,7 @@
 //! Draws what the scheduler is worth, from the simulator of its own tests: queue delay by class, fairness under a flood,
 //! goodput under overload.
 
-#[path = "../../crates/toolpost-scheduler/tests/simulator/mod.rs"]
+#[path = "../../crates/toolpost-scheduler/tests/it/simulator/mod.rs"]
 mod simulator;
 
 use std::fmt::Write as _;

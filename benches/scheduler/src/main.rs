@@ -5,7 +5,7 @@
 //! in front of a service, so that in the simulation both are the one first-come-first-served policy.
 
 mod peers;
-#[path = "../../../crates/toolpost-scheduler/tests/simulator/mod.rs"]
+#[path = "../../../crates/toolpost-scheduler/tests/it/simulator/mod.rs"]
 mod simulator;
 
 use std::hint::black_box;

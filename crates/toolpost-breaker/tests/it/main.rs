@@ -1,0 +1,6 @@
+//! What toolpost-breaker promises, seen from outside of it.
+
+mod arithmetic;
+mod life;
+mod model;
+mod simulation;

@@ -1,0 +1,19 @@
+//! What toolpost-server promises, seen from outside of it.
+
+mod agreement;
+mod bounds;
+mod common;
+mod connections;
+mod fuzz_corpus;
+mod hostile;
+mod http;
+mod http2;
+mod http_bounds;
+mod lines;
+mod listen;
+mod lists;
+mod process;
+mod rmcp_client;
+mod rounds;
+mod rules;
+mod unproven;

@@ -1,0 +1,4 @@
+//! What toolpost-test promises, seen from outside of it.
+
+mod client;
+mod stand_ins;

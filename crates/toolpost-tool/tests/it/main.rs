@@ -1,0 +1,4 @@
+//! What toolpost-tool promises, seen from outside of it.
+
+mod functions;
+mod ui;

@@ -1,0 +1,23 @@
+//! What toolpost promises, seen from outside of it.
+
+mod cached;
+mod categories;
+mod declared;
+mod disk;
+mod fallback;
+mod forgetting;
+mod guarded;
+mod hedged;
+mod host_panics;
+mod joins;
+mod limited;
+mod observers;
+mod overload;
+mod parallel;
+mod retried;
+mod runtime;
+mod scheduled;
+mod settings;
+mod timed;
+mod tower;
+mod workflow_tool;
