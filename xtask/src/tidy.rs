@@ -75,6 +75,7 @@ fn faults(root: &Path) -> Vec<String> {
             manifest(&name, &text, &mut faults);
         } else if name.ends_with(".rs") {
             source(&name, &text, &mut faults);
+            test_binaries(&name, &mut faults);
         }
         prose(&name, &text, &mut faults);
     }
@@ -164,18 +165,39 @@ fn source(name: &str, text: &str, faults: &mut Vec<String>) {
     }
 }
 
-/// Every public async function says what happens when its future is dropped.
+/// Every public function that is async, or returns a future, says what happens when the future is dropped.
 fn cancel_safety(name: &str, body: &str, faults: &mut Vec<String>) {
     let mut docs = String::new();
-    for line in body.lines().map(str::trim_start) {
+    let mut lines = body.lines().map(str::trim_start);
+    while let Some(line) = lines.next() {
         if line.starts_with("///") {
             docs.push_str(line);
-        } else if line.starts_with("pub async fn") && !docs.contains("# Cancel safety") {
-            let function = line.split(['(', '<']).next().unwrap_or(line);
-            faults.push(format!("{name}: `{function}` does not say whether it is cancel safe"));
+        } else if line.starts_with("pub async fn") || line.starts_with("pub fn") {
+            let mut signature = line.to_owned();
+            while !signature.ends_with(['{', ';', '}']) {
+                let Some(more) = lines.next() else { break };
+                signature.push_str(more);
+            }
+            let returned = signature.split_once("->").map_or("", |(_, returned)| returned);
+            let waits = line.starts_with("pub async fn")
+                || ["impl Future", "dyn Future", "BoxFuture"].iter().any(|future| returned.contains(future));
+            if waits && !docs.contains("# Cancel safety") {
+                let function = line.split(['(', '<']).next().unwrap_or(line);
+                faults.push(format!("{name}: `{function}` does not say whether it is cancel safe"));
+            }
+            docs.clear();
         } else if !line.starts_with("#[") {
             docs.clear();
         }
+    }
+}
+
+/// Tests of a crate link once: `tests/it/main.rs`, besides the model checkers, which need a build of their own.
+fn test_binaries(name: &str, faults: &mut Vec<String>) {
+    let Some((_, file)) = name.split_once("/tests/") else { return };
+    let own = ["loom.rs", "shuttle.rs"].contains(&file);
+    if name.starts_with("crates/") && !file.contains('/') && !own {
+        faults.push(format!("{name}: one more binary to link; make it a module of tests/it/main.rs"));
     }
 }
 
@@ -254,5 +276,38 @@ mod tests {
         source("crates/x/src/a.rs", "pub async fn f() {}\n", &mut found);
         source("crates/x/src/b.rs", &format!("//! B.\n{}", "fn f() {}\n".repeat(LONGEST)), &mut found);
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn whatever_waits_says_whether_it_is_cancel_safe() {
+        let said = "/// Waits.\n///\n/// # Cancel safety\n///\n/// Yes.\n#[must_use]\n";
+        let waits = [
+            "pub async fn f() {}\n",
+            "pub fn f(\n    a: u8,\n) -> impl Future<Output = ()> + use<> {\n}\n",
+            "pub fn f() -> Pin<Box<dyn Future<Output = ()>>> {}\n",
+        ];
+        for function in waits {
+            let mut found = Vec::new();
+            cancel_safety("a.rs", function, &mut found);
+            assert_eq!(
+                found,
+                ["a.rs: `".to_owned()
+                    + function.split('(').next().unwrap()
+                    + "` does not say whether it is cancel safe"]
+            );
+            found.clear();
+            cancel_safety("a.rs", &format!("{said}{function}"), &mut found);
+            cancel_safety("a.rs", "pub fn f(of: impl Future) -> u8 {\n", &mut found);
+            assert!(found.is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_test_binary_more_is_a_fault() {
+        let mut found = Vec::new();
+        for name in ["crates/x/tests/it/a.rs", "crates/x/tests/loom.rs", "crates/x/tests/b.rs"] {
+            test_binaries(name, &mut found);
+        }
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 }
