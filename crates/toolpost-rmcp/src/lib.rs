@@ -23,3 +23,8 @@ mod unconnected;
 
 pub use routed::{tools, tools_declared};
 pub use tools::{InvalidStateKey, Tools};
+
+/// The programs of `docs/coming_from.md` compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming_from.md")]
+struct ComingFrom;
