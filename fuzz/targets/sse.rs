@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use toolpost_dispatch::{Dispatcher, Registry};
+use toolpost_protocol::Id;
 use toolpost_server::Server;
 use toolpost_tool::{Call, LogLevel, ToolError, tool_fn};
 use tower_service::Service as _;
@@ -49,11 +50,20 @@ pub(crate) fn run(bytes: &[u8]) {
         .header("mcp-name", "say")
         .body(Full::new(Bytes::from(body)))
         .expect("a request");
-    let stream = RUNTIME.block_on(async {
+    let (kind, stream) = RUNTIME.block_on(async {
         let response = SERVER.clone().into_service().call(request).await.expect("infallible");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        response.into_body().collect().await.expect("infallible").to_bytes()
+        let kind = response.headers()["content-type"].clone();
+        let body = response.into_body().collect().await.expect("infallible").to_bytes();
+        (kind, body)
     });
+    // An id, and a token, that is longer than an id may be is refused before there is a stream.
+    if Id::MAX_LEN < serde_json::to_string(&text).expect("JSON").len() {
+        assert_eq!(kind, "application/json");
+        let refusal: Value = serde_json::from_slice(&stream).expect("JSON");
+        assert_eq!(refusal["error"]["code"], -32600, "{refusal}");
+        return;
+    }
+    assert_eq!(kind, "text/event-stream");
     let events = read(std::str::from_utf8(&stream).expect("an event stream is UTF-8"));
     let events: Vec<Value> = events
         .iter()
