@@ -12,10 +12,15 @@ use tokio::net::{TcpSocket, TcpStream};
 pub(crate) const HERE: u8 = 1;
 
 /// A connection from 127.0.0.`from`.
+///
+/// From [`HERE`] the system picks the port when it connects: a port that was bound beforehand is taken for a minute after
+/// its connection, whoever it was to, and 28,000 are used up within that.
 pub(crate) async fn connect(to: SocketAddr, from: u8) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0)))?;
+    if from != HERE {
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0)))?;
+    }
     let stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
