@@ -1,10 +1,11 @@
 //! From one frame to one reply, whatever the transport.
 //!
 //! [`Service::read`] is synchronous: it reads the envelope, chooses the era and deals with whatever
-//! needs no answer. [`Service::at_once`] answers what needs no waiting, and [`Service::run`] the rest. Methods are one file each, under the era
-//! they belong to.
+//! needs no answer. [`Service::at_once`] answers what needs no waiting, and [`Service::run`] the rest: both read the
+//! [table of methods](methods).
 
 use std::fmt;
+use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,11 +26,9 @@ mod headers;
 pub(crate) mod identity;
 mod intake;
 pub(crate) mod keys;
-mod legacy;
 pub(crate) mod listen;
 pub(crate) mod meta;
-mod modern;
-mod offered;
+mod methods;
 pub(crate) mod origin;
 pub(crate) mod outbox;
 mod page;
@@ -43,7 +42,8 @@ mod streams;
 
 #[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
-pub(crate) use intake::{Era, Incoming, Intake, Method};
+pub(crate) use intake::{Era, Incoming, Intake};
+pub(crate) use methods::{InSession, Method};
 pub(crate) use outbox::Outbox;
 
 use crate::{Origin, Reply};
@@ -52,6 +52,7 @@ use identity::Identity;
 use keys::Keys;
 use listen::{ListenLimits, Listeners};
 use meta::Meta;
+use methods::{Handler, call_tool};
 
 /// Lowers the priority a principal asks for to what the host grants it.
 pub(crate) type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
@@ -170,9 +171,21 @@ impl Service {
 
     /// The answer to a request that needs no waiting; `None` to one that has to [run](Self::run).
     pub(crate) fn at_once(&self, intake: &Intake, origin: &Origin) -> Option<Reply> {
-        match intake.era {
-            Era::Modern => modern::at_once(self, intake, origin),
-            Era::Legacy => legacy::at_once(self, intake, origin),
+        if !intake.method.is_served(intake.era, self) {
+            return Some(self.not_served(intake));
+        }
+        match intake.method.handler {
+            Handler::AtOnce(answer) => Some(answer(self, intake, origin)),
+            _ => None,
+        }
+    }
+
+    /// The answer to a request that nothing here can answer.
+    #[cold]
+    fn not_served(&self, intake: &Intake) -> Reply {
+        match self.empty_lists && intake.method.is_list() {
+            true => page::empty(self, intake),
+            false => intake.unknown_method(),
         }
     }
 
@@ -184,10 +197,16 @@ impl Service {
         outbox: Option<Arc<Outbox>>,
     ) -> impl Future<Output = Reply> + Send + use<> {
         let service = Arc::clone(self);
-        match intake.era {
-            Era::Modern => Either::Left(modern::answer(service, intake, origin, outbox)),
-            Era::Legacy => Either::Right(legacy::answer(service, intake, origin, outbox)),
-        }
+        Either::Right(match (intake.method.handler, intake.era) {
+            (Handler::Tool, Era::Modern) => {
+                return Either::Left(call_tool::modern(service, intake, origin, outbox));
+            }
+            (Handler::Tool, Era::Legacy) => call_tool::legacy(service, intake, origin, outbox),
+            (Handler::Rounds(answer) | Handler::Silent(answer) | Handler::Stream(answer), _) => {
+                answer(service, intake, origin, outbox)
+            }
+            (Handler::AtOnce(answer), _) => Box::pin(ready(answer(&service, &intake, &origin))),
+        })
     }
 
     /// How urgent a request is: what it asks for, clamped by the host's rule for its principal.

@@ -28,7 +28,7 @@ use super::sessions::InUse;
 use super::streams::Progress;
 use super::{Body, Http, cors};
 use crate::service::session::Session;
-use crate::service::{Era, Incoming, Intake, Method, Outbox, listen, undoubled};
+use crate::service::{Era, InSession, Incoming, Intake, Outbox, listen, undoubled};
 use crate::{Origin, Reply, Unauthenticated, log};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -188,7 +188,7 @@ impl Http {
 
     /// How long a call may be silent before its answer becomes a stream, if it may.
     fn silence(&self, intake: &Intake, accept: Accept) -> Option<Duration> {
-        (accept.names_events && intake.method.runs()).then_some(self.limits.keep_alive)
+        (accept.names_events && intake.method.has_rounds()).then_some(self.limits.keep_alive)
     }
 
     async fn legacy(
@@ -200,9 +200,9 @@ impl Http {
         accept: Accept,
         held: Option<Held>,
     ) -> Result<Response<Body>, Instead> {
-        match (intake.method, session) {
-            (Method::Initialize, _) => return self.initialize(turn, &intake, origin),
-            (_, Found::Session(_)) | (Method::Ping, Found::None) => {}
+        match (intake.method.session, session) {
+            (InSession::Opens, _) => return self.initialize(turn, &intake, origin),
+            (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
             (_, Found::None | Found::Unknown) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
@@ -216,7 +216,7 @@ impl Http {
         if let Some(reply) = self.service.at_once(&intake, &origin) {
             return Ok(whole(reply));
         }
-        if !intake.method.runs() {
+        if !intake.method.has_rounds() {
             return Ok(whole(self.answering(intake, origin, None).await));
         }
         // Here a client that disconnects has not taken its call back.

@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::keys::{Key, Keys};
-use crate::service::Method;
 
 /// Length of the signature: 128 bits.
 const MAC: usize = 16;
 
 /// Signs that `list` goes on after the item called `last`; `None` if there is no key to sign with.
-pub(crate) fn sign(keys: &Keys, list: Method, last: &str) -> Option<String> {
+pub(crate) fn sign(keys: &Keys, list: &str, last: &str) -> Option<String> {
     let mut bytes = mac(&keys.current()?, list, last).to_vec();
     bytes.extend_from_slice(last.as_bytes());
     Some(URL_SAFE_NO_PAD.encode(bytes))
@@ -18,7 +17,7 @@ pub(crate) fn sign(keys: &Keys, list: Method, last: &str) -> Option<String> {
 
 /// The name of the last item before the place that `cursor` stands for, if this server signed it
 /// for `list`.
-pub(crate) fn open(keys: &Keys, list: Method, cursor: &str) -> Option<String> {
+pub(crate) fn open(keys: &Keys, list: &str, cursor: &str) -> Option<String> {
     let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (signature, last) = bytes.split_at_checked(MAC)?;
     let last = std::str::from_utf8(last).ok()?;
@@ -37,9 +36,9 @@ pub(crate) fn open(keys: &Keys, list: Method, cursor: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn mac(key: &Key, list: Method, last: &str) -> [u8; MAC] {
+fn mac(key: &Key, list: &str, last: &str) -> [u8; MAC] {
     let mut hasher = blake3::Hasher::new_keyed(&key.cursor);
-    hasher.update(list.name().as_bytes()).update(&[0]).update(last.as_bytes());
+    hasher.update(list.as_bytes()).update(&[0]).update(last.as_bytes());
     let mut mac = [0; MAC];
     hasher.finalize_xof().fill(&mut mac);
     mac

@@ -37,8 +37,10 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Reads the params of a request whose subject is in the member called `member`.
-    pub(crate) fn read(frame: &Frame, params: Option<NodeId>, member: &'static str) -> Result<Self, Error> {
+    /// Reads the params of a request whose method has a subject.
+    pub(crate) fn read(intake: &Intake) -> Result<Self, Error> {
+        let Intake { frame, params, method, .. } = intake;
+        let member = method.subject.unwrap_or_default();
         let unnamed =
             || Error::new(Code::INVALID_PARAMS, format!("params.{member} is missing or not a string"));
         let params = params.map(|at| frame.node(at)).ok_or_else(unnamed)?;
@@ -68,7 +70,7 @@ pub(crate) struct Exchange {
     origin: Origin,
     outbox: Option<Arc<Outbox>>,
     era: Era,
-    method: Method,
+    method: &'static Method,
     pub(crate) id: Id,
     meta: Meta,
 }
@@ -247,7 +249,7 @@ impl Exchange {
     fn parts(&self, frame: Frame, named: &Named, again: &Again) -> CallParts {
         let mut parts = CallParts::default();
         parts.tool = named.name.clone();
-        if self.method == Method::CallTool {
+        if self.method.is_tool_call() {
             parts.arguments = named.arguments;
         }
         parts.meta = self.meta.node;
@@ -266,7 +268,7 @@ impl Exchange {
 
     fn binding(&self, frame: &Frame, named: &Named) -> Binding {
         let arguments = named.arguments.map(|at| frame.node(at));
-        Binding::new(&self.origin.principal, self.method, &named.name, arguments)
+        Binding::new(&self.origin.principal, self.method.name, &named.name, arguments)
     }
 }
 

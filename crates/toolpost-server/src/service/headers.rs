@@ -8,8 +8,9 @@ use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName, StatusCode};
 use toolpost_protocol::{Code, Error, Kind, Node};
 
+use super::Method;
 use super::Service;
-use super::intake::{Method, Refusal};
+use super::intake::Refusal;
 use crate::Origin;
 
 /// Looked up with every request: a name that is known to be one is not parsed again.
@@ -20,7 +21,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(super) fn agree(
     service: &Service,
     origin: &Origin,
-    method: Method,
+    method: &Method,
     name_of_method: &str,
     params: Option<Node<'_>>,
 ) -> Result<(), Refusal> {
@@ -28,11 +29,7 @@ pub(super) fn agree(
     if one(headers, &METHOD)?.map(undoubled) != Some(name_of_method) {
         return Err(mismatch("Mcp-Method", "is missing, or not the method of the body"));
     }
-    let subject = match method {
-        Method::CallTool | Method::GetPrompt => "name",
-        Method::ReadResource => "uri",
-        _ => return Ok(()),
-    };
+    let Some(subject) = method.subject else { return Ok(()) };
     // A body that names nothing is refused for that, later.
     let Some(name) = params.and_then(|params| params.member(subject)?.as_str()) else { return Ok(()) };
     match one(headers, &NAME)?.map(decoded) {
@@ -40,7 +37,7 @@ pub(super) fn agree(
         Some(None) => return Err(mismatch("Mcp-Name", "is not Base64 of text, as it says")),
         _ => return Err(mismatch("Mcp-Name", "is missing, or not the name in the body")),
     }
-    if method == Method::CallTool {
+    if method.is_tool_call() {
         let catalog = service.dispatcher.registry().catalog();
         if catalog.mirrors()
             && let Some(entry) = catalog.find(&name)

@@ -6,8 +6,10 @@ use toolpost_protocol::{
 };
 
 use super::meta::Meta;
+use super::methods::{InSession, Method};
+use super::result::failed;
 use super::session::Agreed;
-use super::{Service, headers, legacy};
+use super::{Service, headers};
 use crate::{Origin, Reply};
 
 /// The most messages that one batch may have.
@@ -32,7 +34,7 @@ pub(crate) struct Intake {
     pub(crate) frame: Frame,
     pub(crate) id: Id,
     pub(crate) params: Option<NodeId>,
-    pub(crate) method: Method,
+    pub(crate) method: &'static Method,
     pub(crate) meta: Meta,
     pub(crate) era: Era,
 }
@@ -46,62 +48,6 @@ pub(crate) enum Era {
     Legacy,
 }
 
-/// The methods that this server knows in any era.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Method {
-    CallTool,
-    Complete,
-    Discover,
-    GetPrompt,
-    Initialize,
-    ListPrompts,
-    ListResources,
-    ListTemplates,
-    ListTools,
-    Listen,
-    Ping,
-    ReadResource,
-    SetLogLevel,
-    Subscribe,
-    Unsubscribe,
-    Unknown,
-}
-
-/// Every method with its name; `tools/call` first, for it is asked for most.
-const METHODS: [(&str, Method); 15] = [
-    ("tools/call", Method::CallTool),
-    ("tools/list", Method::ListTools),
-    ("resources/read", Method::ReadResource),
-    ("resources/list", Method::ListResources),
-    ("resources/templates/list", Method::ListTemplates),
-    ("prompts/get", Method::GetPrompt),
-    ("prompts/list", Method::ListPrompts),
-    ("completion/complete", Method::Complete),
-    ("server/discover", Method::Discover),
-    ("subscriptions/listen", Method::Listen),
-    ("initialize", Method::Initialize),
-    ("ping", Method::Ping),
-    ("logging/setLevel", Method::SetLogLevel),
-    ("resources/subscribe", Method::Subscribe),
-    ("resources/unsubscribe", Method::Unsubscribe),
-];
-
-impl Method {
-    fn parse(name: &str) -> Self {
-        METHODS.iter().find(|(known, _)| *known == name).map_or(Self::Unknown, |(_, method)| *method)
-    }
-
-    /// The name on the wire; empty for a method that is not known.
-    pub(crate) fn name(self) -> &'static str {
-        METHODS.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
-    }
-
-    /// Whether it runs code of the server's author, which may report progress and ask for input.
-    pub(crate) const fn runs(self) -> bool {
-        matches!(self, Self::CallTool | Self::GetPrompt | Self::ReadResource)
-    }
-}
-
 impl Intake {
     /// Whether the client wants to hear of the request before it is answered.
     pub(crate) fn wants_events(&self, origin: &Origin) -> bool {
@@ -110,23 +56,22 @@ impl Intake {
                 session.log_level().is_some() || session.agreed().is_some_and(Agreed::can_be_asked)
             })
         };
-        if self.method == Method::Listen {
-            return self.era == Era::Modern;
-        }
-        self.method.runs()
-            && (self.meta.progress_token.is_some()
-                || match self.era {
-                    Era::Modern => self.meta.log_level.is_some(),
-                    Era::Legacy => session_does(),
-                })
+        self.method.is_stream()
+            || self.method.has_rounds()
+                && (self.meta.progress_token.is_some()
+                    || match self.era {
+                        Era::Modern => self.meta.log_level.is_some(),
+                        Era::Legacy => session_does(),
+                    })
     }
 
-    /// The answer that there is no such method.
-    pub(crate) fn unknown_method(&self, status: StatusCode) -> Reply {
+    /// The answer that there is no such method, or nothing that it could be asked of.
+    #[cold]
+    pub(crate) fn unknown_method(&self) -> Reply {
         let name = self.frame.root().member("method").and_then(|node| node.as_str()).unwrap_or_default();
         let shown: String = name.chars().take(80).collect();
         let error = Error::new(Code::METHOD_NOT_FOUND, format!("method `{shown}` not found"));
-        Reply::error(status, &self.id, &error)
+        failed(self.era, &self.id, &error)
     }
 }
 
@@ -145,7 +90,7 @@ impl Service {
         match message {
             Message::Request { id, method, params } => {
                 let meta = Meta::read(params);
-                let known = Method::parse(&method);
+                let known = Method::find(&method);
                 let era = match era(&frame, &meta, known, origin) {
                     Ok(Era::Modern) => headers::agree(self, origin, known, &method, params)
                         .and_then(|()| standing(&frame, &meta))
@@ -159,7 +104,7 @@ impl Service {
                 }
             }
             Message::Notification { .. } | Message::Response { .. } if origin.lost => {
-                let (status, error) = legacy::lost();
+                let (status, error) = lost();
                 Incoming::Done(Reply::unaddressed(status, &error, origin))
             }
             Message::Notification { method, params } => match &*method {
@@ -225,8 +170,8 @@ fn refusal_of(error: Node<'_>) -> String {
 pub(super) type Refusal = (StatusCode, Error);
 
 /// Chooses the era of a request, or says why it belongs to none.
-fn era(frame: &Frame, meta: &Meta, method: Method, origin: &Origin) -> Result<Era, Refusal> {
-    if meta.version.is_none() && method == Method::Initialize {
+fn era(frame: &Frame, meta: &Meta, method: &Method, origin: &Origin) -> Result<Era, Refusal> {
+    if meta.version.is_none() && method.session == InSession::Opens {
         // It settles the revision itself, whatever a header says.
         return Ok(Era::Legacy);
     }
@@ -240,7 +185,7 @@ fn era(frame: &Frame, meta: &Meta, method: Method, origin: &Origin) -> Result<Er
                 Err(missing(keys::PROTOCOL_VERSION))
             }
             Some(name) if Version::parse(name).is_none() => Err(unsupported(name)),
-            _ => legacy::admits(method, origin).map(|()| Era::Legacy),
+            _ => admits(method, origin).map(|()| Era::Legacy),
         };
     };
     let Some(asked) = frame.node(asked).as_str() else { return Err(missing(keys::PROTOCOL_VERSION)) };
@@ -248,6 +193,30 @@ fn era(frame: &Frame, meta: &Meta, method: Method, origin: &Origin) -> Result<Er
         return Err(mismatch(header, &asked));
     }
     Ok(Era::Modern)
+}
+
+/// Whether a request without modern `_meta` may be made here.
+fn admits(method: &Method, origin: &Origin) -> Result<(), Refusal> {
+    if origin.lost {
+        return Err(lost());
+    }
+    if method.session == InSession::Anywhere {
+        return Ok(());
+    }
+    let agreed = origin.session.as_ref().is_some_and(|session| session.agreed().is_some());
+    // Over HTTP a missing session is the transport's to refuse, or to allow.
+    if agreed || origin.headers.is_some() {
+        return Ok(());
+    }
+    let what = "send `initialize` first, or say the revision in params._meta[\"io.modelcontextprotocol/protocolVersion\"]";
+    Err((StatusCode::BAD_REQUEST, Error::new(Code::INVALID_PARAMS, what)))
+}
+
+/// What everything is answered with that names a session that there is not: so the client learns to start again.
+/// (Except `initialize`, which does just that.)
+#[cold]
+fn lost() -> Refusal {
+    (StatusCode::NOT_FOUND, Error::new(Code::INVALID_REQUEST, "there is no such session"))
 }
 
 /// Whether a modern request says what every one must say.

@@ -17,20 +17,13 @@ const LONGEST_CURSOR: usize = 64 << 10;
 pub(crate) struct Page<'a> {
     service: &'a Service,
     intake: &'a Intake,
-    /// The name of the result's member that has the items.
-    member: &'static str,
     /// Whether everyone is shown the same list.
     shared: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) const fn of(
-        service: &'a Service,
-        intake: &'a Intake,
-        member: &'static str,
-        shared: bool,
-    ) -> Self {
-        Self { service, intake, member, shared }
+    pub(crate) const fn of(service: &'a Service, intake: &'a Intake, shared: bool) -> Self {
+        Self { service, intake, shared }
     }
 
     /// Answers with the page that the request asks for, of `items` in a stable order: `name` is what
@@ -45,7 +38,7 @@ impl<'a> Page<'a> {
         let end = items.len().min(start.saturating_add(self.service.page_size));
         let next = match &items[..end] {
             [.., last] if end < items.len() => {
-                cursor::sign(&self.service.keys, self.intake.method, name(last))
+                cursor::sign(&self.service.keys, self.intake.method.name, name(last))
             }
             _ => None,
         };
@@ -98,7 +91,7 @@ impl<'a> Page<'a> {
     /// Where the page starts; `None` if the cursor is none of ours, or its place is gone.
     fn start<T>(&self, items: &[T], name: impl Fn(&T) -> &str) -> Option<usize> {
         let Some(cursor) = self.cursor() else { return Some(0) };
-        let last = cursor::open(&self.service.keys, self.intake.method, &cursor?)?;
+        let last = cursor::open(&self.service.keys, self.intake.method.name, &cursor?)?;
         if let Some(at) = items.iter().position(|item| name(item) == last) {
             return Some(at + 1);
         }
@@ -121,7 +114,7 @@ impl<'a> Page<'a> {
 
     fn begin(&self, out: &mut Vec<u8>) {
         out.push(b'"');
-        out.extend_from_slice(self.member.as_bytes());
+        out.extend_from_slice(self.intake.method.items.as_bytes());
         out.extend_from_slice(br#"":["#);
     }
 
@@ -133,8 +126,8 @@ impl<'a> Page<'a> {
 }
 
 /// A list of nothing, where nothing of the kind is offered.
-pub(crate) fn empty(service: &Service, intake: &Intake, member: &'static str) -> Reply {
-    Page::of(service, intake, member, true).answer(&[(); 0], |()| "", |_, ()| ())
+pub(crate) fn empty(service: &Service, intake: &Intake) -> Reply {
+    Page::of(service, intake, true).answer(&[(); 0], |()| "", |_, ()| ())
 }
 
 /// Appends for how long a client may keep a result, and whether for everyone.

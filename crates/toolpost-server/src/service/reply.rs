@@ -36,6 +36,11 @@ impl Reply {
         Self::new(StatusCode::OK, bytes)
     }
 
+    /// The answer to a request that succeeded and has nothing to say.
+    pub(crate) fn done(id: &Id) -> Self {
+        Self::result(id, |out| out.extend_from_slice(b"{}"))
+    }
+
     /// The same reply with all its bytes in one place.
     pub(crate) fn joined(mut self) -> Self {
         if let Some(bytes) = &mut self.bytes {

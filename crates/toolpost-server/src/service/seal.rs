@@ -14,7 +14,6 @@ use toolpost_protocol::{Kind, Node};
 use toolpost_tool::Principal;
 
 use super::keys::Keys;
-use crate::service::Method;
 
 /// For how long a client may take to answer.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
@@ -27,15 +26,10 @@ pub(crate) struct Binding([u8; 32]);
 
 impl Binding {
     /// The request of `principal` for `method` of what is called `name`, with `arguments`.
-    pub(crate) fn new(
-        principal: &Principal,
-        method: Method,
-        name: &str,
-        arguments: Option<Node<'_>>,
-    ) -> Self {
+    pub(crate) fn new(principal: &Principal, method: &str, name: &str, arguments: Option<Node<'_>>) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[u8::from(principal.is_anonymous())]);
-        for part in [principal.as_str(), method.name(), name] {
+        for part in [principal.as_str(), method, name] {
             text(&mut hasher, part);
         }
         if let Some(arguments) = arguments.filter(|node| !node.is_empty()) {

@@ -16,6 +16,7 @@ use super::listen::{ListenLimits, covers};
 pub(crate) use super::questions::Asked;
 use super::questions::Questions;
 use super::streams::Streams;
+use crate::Origin;
 
 /// A legacy session: one per stream, or one per `initialize` over HTTP.
 pub(crate) struct Session {
@@ -149,6 +150,12 @@ impl fmt::Debug for Session {
             .field("agreed", &self.agreed)
             .finish_non_exhaustive()
     }
+}
+
+/// The revision spoken to a client of the legacy era: its session's, or the newest of those.
+pub(crate) fn version(origin: &Origin) -> Version {
+    let agreed = origin.session.as_ref().and_then(|session| session.agreed());
+    agreed.map_or(Version::LATEST_WITH_SESSIONS, |agreed| agreed.version)
 }
 
 /// The form of results that a client of this revision understands.

@@ -2,12 +2,12 @@
 //!
 //! Over HTTP each opens a session of its own, whatever session the request names.
 
-use http::StatusCode;
 use toolpost_protocol::{Code, Error, Version, reply};
 use toolpost_tool::Client;
 
+use crate::service::result::failed;
 use crate::service::session::Agreed;
-use crate::service::{Intake, Service};
+use crate::service::{Era, Intake, Service};
 use crate::{Origin, Reply};
 
 pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
@@ -15,7 +15,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Rep
     let requested = params.and_then(|params| params.member("protocolVersion")).and_then(|node| node.as_str());
     let Some(requested) = requested else {
         let error = Error::new(Code::INVALID_PARAMS, "params.protocolVersion is missing or not a string");
-        return Reply::error(StatusCode::OK, &intake.id, &error);
+        return failed(Era::Legacy, &intake.id, &error);
     };
     // An unknown revision, or one without `initialize`, is answered by the newest that has it.
     let version = Version::parse(&requested).filter(|version| !version.is_modern());

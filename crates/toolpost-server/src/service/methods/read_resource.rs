@@ -18,7 +18,7 @@ pub(super) async fn answer(
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
     let (era, id) = (intake.era, intake.id.clone());
-    let named = match Named::read(&intake.frame, intake.params, "uri") {
+    let named = match Named::read(&intake) {
         Ok(named) => named,
         Err(error) => return failed(era, &id, &error),
     };

@@ -8,7 +8,8 @@ use toolpost_protocol::{Code, Error, Frame, reply};
 
 use crate::service::exchange::{Exchange, Named, not_done};
 use crate::service::result::failed;
-use crate::service::{Era, Intake, Outbox, Service, legacy};
+use crate::service::session;
+use crate::service::{Era, Intake, Outbox, Service};
 use crate::{Origin, Reply};
 
 pub(super) async fn answer(
@@ -18,7 +19,7 @@ pub(super) async fn answer(
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
     let (era, id) = (intake.era, intake.id.clone());
-    let read = Named::read(&intake.frame, intake.params, "name").and_then(|named| {
+    let read = Named::read(&intake).and_then(|named| {
         let arguments = arguments(&intake.frame, &named)?;
         Ok((named, arguments))
     });
@@ -26,7 +27,7 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err(error) => return failed(era, &id, &error),
     };
-    let version = (era == Era::Legacy).then(|| legacy::version(&origin));
+    let version = (era == Era::Legacy).then(|| session::version(&origin));
     let name = named.name.clone();
     let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
     let service = &exchange.service;

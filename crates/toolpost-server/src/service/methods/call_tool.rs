@@ -1,0 +1,102 @@
+//! `tools/call`, as either era is answered.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use toolpost_dispatch::{Answer, Request};
+use toolpost_protocol::{Code, Id, reply};
+use toolpost_tool::{Form, Output};
+
+use crate::service::exchange::{Exchange, Named};
+use crate::service::result::failed;
+use crate::service::session::{form, version};
+use crate::service::{Answering, Era, Intake, Outbox, Service};
+use crate::{Origin, Reply};
+
+/// The answer to a request that stands alone.
+pub(in crate::service) fn modern(
+    service: Arc<Service>,
+    intake: Intake,
+    origin: Origin,
+    outbox: Option<Arc<Outbox>>,
+) -> impl Future<Output = Reply> + Send {
+    let named = Named::read(&intake);
+    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    async move {
+        let named = match named {
+            Ok(named) => named,
+            Err(error) => return failed(Era::Modern, &exchange.id, &error),
+        };
+        let (service, id) = (&exchange.service, &exchange.id);
+        let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
+        match exchange.run(frame, named, start).await.map(Answer::of) {
+            Ok(Answer::Result(output)) => complete(service, id, &output),
+            Ok(Answer::Error(error)) => failed(Era::Modern, id, &error),
+            Ok(_) => Reply::accepted(),
+            Err(reply) => reply,
+        }
+    }
+}
+
+fn complete(service: &Service, id: &Id, output: &Output) -> Reply {
+    let write = |output: &Output| {
+        let mut bytes = Vec::with_capacity(output.weight() + output.weight() / 8 + 384);
+        reply::result(&mut bytes, id, |out| {
+            out.extend_from_slice(br#"{"resultType":"complete","#);
+            output.write(out, Form::default());
+            out.push(b',');
+            service.close(out, |out| output.write_meta(out));
+        });
+        bytes
+    };
+    Reply::new(StatusCode::OK, service.within_limit(output, write))
+}
+
+/// The answer within a session.
+pub(in crate::service) fn legacy(
+    service: Arc<Service>,
+    intake: Intake,
+    origin: Origin,
+    outbox: Option<Arc<Outbox>>,
+) -> Answering {
+    Box::pin(async move {
+        let form = form(version(&origin));
+        let named = match Named::read(&intake) {
+            Ok(named) => named,
+            Err(error) => return failed(Era::Legacy, &intake.id, &error),
+        };
+        let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+        let (service, id) = (&exchange.service, &exchange.id);
+        let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
+        match exchange.run(frame, named, start).await.map(Answer::of) {
+            Ok(Answer::Result(output)) => complete_in(service, id, &output, form),
+            // A code of the other era.
+            Ok(Answer::Error(error)) if error.code() == Code::MISSING_CLIENT_CAPABILITY => {
+                complete_in(service, id, &Output::text(error.message().to_owned()).into_error(), form)
+            }
+            Ok(Answer::Error(error)) => failed(Era::Legacy, id, &error),
+            Ok(_) => Reply::accepted(),
+            Err(reply) => reply,
+        }
+    })
+}
+
+fn complete_in(service: &Service, id: &Id, output: &Output, form: Form) -> Reply {
+    let write = |output: &Output| {
+        let mut bytes = Vec::with_capacity(output.weight() + output.weight() / 8 + 256);
+        reply::result(&mut bytes, id, |out| {
+            out.push(b'{');
+            output.write(out, form);
+            let without = out.len();
+            out.extend_from_slice(br#","_meta":{"#);
+            if output.write_meta(out) {
+                out.push(b'}');
+            } else {
+                out.truncate(without);
+            }
+            out.push(b'}');
+        });
+        bytes
+    };
+    Reply::new(StatusCode::OK, service.within_limit(output, write))
+}

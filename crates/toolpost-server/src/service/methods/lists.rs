@@ -1,0 +1,54 @@
+//! The lists: tools, resources, templates of resources, prompts.
+
+use serde::Serialize;
+use toolpost_protocol::reply;
+
+use crate::service::catalog::Dialect;
+use crate::service::page::Page;
+use crate::service::{Era, Intake, Service};
+use crate::{Origin, Reply};
+
+/// `tools/list`.
+pub(super) fn tools(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let dialect = match intake.era {
+        Era::Modern => Dialect::Modern,
+        Era::Legacy => Dialect::Legacy,
+    };
+    let list = service.tools.encoded(&service.dispatcher, dialect);
+    let shared = service.dispatcher.is_open();
+    let page = Page::of(service, intake, shared);
+    if shared && page.is_whole(list.len()) {
+        return page.whole(list.text());
+    }
+    let visible: Vec<_> = list
+        .iter()
+        .filter(|(entry, _)| shared || service.dispatcher.may(&origin.principal, entry.spec()))
+        .collect();
+    page.answer(&visible, |(entry, _)| entry.spec().name(), |out, (_, text)| out.extend_from_slice(text))
+}
+
+/// `resources/list`.
+pub(super) fn resources(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let items = service.dispatcher.resources(&origin.principal);
+    let shared = service.dispatcher.resources_are_shared();
+    Page::of(service, intake, shared).answer(&items, |item| &item.uri, encode)
+}
+
+/// `resources/templates/list`.
+pub(super) fn templates(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let items = service.dispatcher.resource_templates(&origin.principal);
+    let shared = service.dispatcher.resources_are_shared();
+    Page::of(service, intake, shared).answer(&items, |item| &item.uri_template, encode)
+}
+
+/// `prompts/list`.
+pub(super) fn prompts(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+    let items = service.dispatcher.prompts(&origin.principal);
+    let shared = service.dispatcher.prompts_are_shared();
+    Page::of(service, intake, shared).answer(&items, |item| &item.name, encode)
+}
+
+fn encode(out: &mut Vec<u8>, item: &impl Serialize) {
+    // Of plain types, so it encodes.
+    let _encodes = reply::value(out, item);
+}
