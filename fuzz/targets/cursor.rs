@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use toolpost_dispatch::{Dispatcher, Registry};
 use toolpost_protocol::{Frame, Limits};
-use toolpost_server::{Origin, Server};
-use toolpost_tool::{NoArgs, tool_fn};
+use toolpost_server::Server;
+use toolpost_tool::{NoArgs, Principal, tool_fn};
 
 /// A server of three pages, and the two cursors between them.
 static PAGES: LazyLock<(Server, Vec<String>, Runtime)> = LazyLock::new(|| {
@@ -33,8 +33,8 @@ fn page(server: &Server, runtime: &Runtime, cursor: Option<&String>) -> Value {
         message["params"]["cursor"] = json!(cursor);
     }
     let frame = Frame::from_text(message.to_string(), &Limits::new()).expect("a message");
-    let reply = runtime.block_on(server.handle(frame, Origin::default()));
-    serde_json::from_slice(&reply.bytes.expect("an answer")).expect("an answer is JSON")
+    let reply = runtime.block_on(server.handle(frame, Principal::anonymous()));
+    serde_json::from_slice(&reply.expect("an answer")).expect("an answer is JSON")
 }
 
 pub(crate) fn run(bytes: &[u8]) {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use toolpost_dispatch::{Dispatcher, Registry};
 use toolpost_protocol::{Frame, Limits};
-use toolpost_server::{Origin, Server};
-use toolpost_tool::{Call, InputRequest, NoArgs, Output, Suspended, ToolError, tool_fn};
+use toolpost_server::Server;
+use toolpost_tool::{Call, InputRequest, NoArgs, Output, Principal, Suspended, ToolError, tool_fn};
 
 /// A server whose tool keeps state, and that state, sealed.
 static SEALED: LazyLock<(Server, String, Runtime)> = LazyLock::new(|| {
@@ -37,8 +37,8 @@ fn ask(server: &Server, runtime: &Runtime, state: Option<&str>) -> Value {
         message["params"]["requestState"] = json!(state);
     }
     let frame = Frame::from_text(message.to_string(), &Limits::new()).expect("a message");
-    let reply = runtime.block_on(server.handle(frame, Origin::default()));
-    serde_json::from_slice(&reply.bytes.expect("an answer")).expect("an answer is JSON")
+    let reply = runtime.block_on(server.handle(frame, Principal::anonymous()));
+    serde_json::from_slice(&reply.expect("an answer")).expect("an answer is JSON")
 }
 
 pub(crate) fn run(bytes: &[u8]) {

@@ -16,8 +16,6 @@ use toolpost_tool::{Principal, Priority};
 
 #[cfg(feature = "http")]
 use crate::Authenticate;
-#[cfg(feature = "stdio")]
-use crate::StdioLimits;
 #[cfg(feature = "http")]
 use crate::http::{Gate, Http, HttpLimits, Sessions};
 use crate::server::Inner;
@@ -25,7 +23,7 @@ use crate::service::Service;
 use crate::service::catalog::ToolList;
 use crate::service::identity::{Identity, Implementation};
 use crate::service::keys::Keys;
-use crate::{ListenLimits, Server};
+use crate::{ConnectionLimits, ListenLimits, Server};
 
 /// Sets a [`Server`] up; made by [`Server::builder`].
 pub struct ServerBuilder {
@@ -42,8 +40,7 @@ pub struct ServerBuilder {
     grace: Duration,
     #[cfg(feature = "http")]
     http: HttpLimits,
-    #[cfg(feature = "stdio")]
-    stdio: StdioLimits,
+    connection: ConnectionLimits,
     listen: ListenLimits,
     #[cfg(feature = "http")]
     gate: Gate,
@@ -77,8 +74,7 @@ impl ServerBuilder {
             grace: Duration::from_secs(30),
             #[cfg(feature = "http")]
             http: HttpLimits::default(),
-            #[cfg(feature = "stdio")]
-            stdio: StdioLimits::default(),
+            connection: ConnectionLimits::default(),
             listen: ListenLimits::default(),
             #[cfg(feature = "http")]
             gate: Gate::default(),
@@ -205,11 +201,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what the client of a stream of lines may cost.
-    #[cfg(feature = "stdio")]
+    /// Changes what the client of one connection may cost: of a stream of lines, or a [`Connection`](crate::Connection).
     #[must_use]
-    pub fn stdio_limits(mut self, change: impl FnOnce(&mut StdioLimits)) -> Self {
-        change(&mut self.stdio);
+    pub fn connection_limits(mut self, change: impl FnOnce(&mut ConnectionLimits)) -> Self {
+        change(&mut self.connection);
         self
     }
 
@@ -314,8 +309,7 @@ impl ServerBuilder {
             http,
             #[cfg(feature = "http")]
             public: self.public,
-            #[cfg(feature = "stdio")]
-            stdio: self.stdio,
+            connection: self.connection,
             #[cfg(feature = "stdio")]
             message_limit: self.message_limit,
             #[cfg(any(feature = "http", feature = "stdio"))]

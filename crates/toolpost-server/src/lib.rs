@@ -7,8 +7,8 @@
 //! ```
 //! use toolpost_dispatch::{Dispatcher, Registry};
 //! use toolpost_protocol::{Frame, Limits};
-//! use toolpost_server::{Origin, Server};
-//! use toolpost_tool::{NoArgs, tool_fn};
+//! use toolpost_server::Server;
+//! use toolpost_tool::{NoArgs, Principal, tool_fn};
 //!
 //! let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
 //! let dispatcher = Dispatcher::builder(Registry::builder().tool(ping).build().unwrap()).build();
@@ -20,8 +20,8 @@
 //!     "io.modelcontextprotocol/protocolVersion":"2026-07-28",
 //!     "io.modelcontextprotocol/clientCapabilities":{}}}}"#;
 //! let frame = Frame::parse(request.into(), &Limits::new()).unwrap();
-//! let reply = server.handle(frame, Origin::default()).await;
-//! let text = String::from_utf8(reply.bytes.unwrap()).unwrap();
+//! let reply = server.handle(frame, Principal::anonymous()).await;
+//! let text = String::from_utf8(reply.unwrap()).unwrap();
 //! assert!(text.contains(r#""content":[{"type":"text","text":"pong"}]"#), "{text}");
 //! # });
 //! ```
@@ -31,7 +31,8 @@
 //! server keep is bounded.
 //!
 //! Each transport is a feature, and both are on by default: `http` is [`Server::http`] and what belongs to it, `stdio` is
-//! [`Server::stdio`]. Without either there is [`Server::handle`].
+//! [`Server::stdio`]. Without either there is [`Server::connection`], on which a transport of
+//! your own stands: messages in, messages out, and no I/O.
 //!
 //! With the feature `tracing`, it says what is served and where, and what is turned away (at the level debug).
 //!
@@ -50,6 +51,7 @@
 mod authenticate;
 mod builder;
 mod clock;
+mod connection;
 mod error;
 #[cfg(feature = "http")]
 mod http;
@@ -64,13 +66,12 @@ mod stdio;
 #[cfg(feature = "http")]
 pub use authenticate::{Authenticate, Unauthenticated};
 pub use builder::ServerBuilder;
+pub use connection::{Connection, ConnectionLimits};
 pub use error::ServeError;
 #[cfg(feature = "http")]
 pub use http::{Body, HttpLimits, HttpService};
 pub use server::Server;
 pub use service::listen::ListenLimits;
-pub use service::origin::Origin;
-pub use service::reply::Reply;
+pub(crate) use service::peer::Peer;
+pub(crate) use service::reply::{Disposition, Reply};
 pub use shutdown::terminated;
-#[cfg(feature = "stdio")]
-pub use stdio::StdioLimits;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::Frame;
+use toolpost_tool::Principal;
 
 #[cfg(feature = "http")]
 use crate::http::{Http, HttpService, Seat, bind, listen, serve_connection};
@@ -21,8 +22,8 @@ use crate::service::Service;
 #[cfg(any(feature = "http", feature = "stdio"))]
 use crate::shutdown::terminated;
 #[cfg(feature = "stdio")]
-use crate::stdio::{Connection, StdioLimits, stdin, stdout};
-use crate::{Origin, Reply, ServerBuilder};
+use crate::stdio::{LineStream, stdin, stdout};
+use crate::{Connection, ConnectionLimits, Peer, ServerBuilder};
 #[cfg(any(feature = "http", feature = "stdio"))]
 use crate::{ServeError, clock};
 
@@ -36,8 +37,7 @@ pub(crate) struct Inner {
     pub(crate) http: Arc<Http>,
     #[cfg(feature = "http")]
     pub(crate) public: bool,
-    #[cfg(feature = "stdio")]
-    pub(crate) stdio: StdioLimits,
+    pub(crate) connection: ConnectionLimits,
     #[cfg(feature = "stdio")]
     pub(crate) message_limit: usize,
     #[cfg(any(feature = "http", feature = "stdio"))]
@@ -61,7 +61,7 @@ impl Server {
     /// Serves stdin and stdout until the client closes stdin, or the process is asked to end
     /// ([`terminated`](crate::terminated)). Asked a second time, it ends at once.
     ///
-    /// When stdin is closed, or the process is asked to end, what runs may go on for [`StdioLimits::grace`]; when the
+    /// When stdin is closed, or the process is asked to end, what runs may go on for [`ConnectionLimits::grace`]; when the
     /// one comes after the other, what is ready is written, and what runs is dropped.
     ///
     /// Where stdin or stdout is no pipe and no socket (a terminal, a file; on Windows always), a thread of its own
@@ -78,11 +78,11 @@ impl Server {
     /// Dropping the future drops the calls that run.
     #[cfg(feature = "stdio")]
     pub async fn stdio(&self) -> Result<(), ServeError> {
-        self.until_terminated(self.lines(stdin(), stdout(), self.0.stdio.grace)).await
+        self.until_terminated(self.lines(stdin(), stdout(), self.0.connection.grace)).await
     }
 
     /// Serves one stream of lines until it ends or the server stops. When it ends, what runs may finish within
-    /// [`StdioLimits::grace`]; when the server stops, within the server's. A client that reads nothing is then waited
+    /// [`ConnectionLimits::grace`]; when the server stops, within the server's. A client that reads nothing is then waited
     /// for while a call runs, and for a second more.
     ///
     /// # Errors
@@ -107,12 +107,10 @@ impl Server {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let Inner { service, stdio, message_limit, stop, .. } = &*self.0;
-        let origin = Origin { connection: service.next_connection(), ..Origin::default() };
-        let bounds = (*stdio, *message_limit, grace);
+        let Inner { message_limit, stop, .. } = &*self.0;
+        let connection = self.connection(Principal::anonymous());
         let stop = stop.clone().cancelled_owned();
-        let connection = Connection::new(Arc::clone(service), origin, bounds, (reader, writer), stop);
-        Ok(connection.serve().await?)
+        Ok(LineStream::new(connection, (*message_limit, grace), (reader, writer), stop).serve().await?)
     }
 
     /// Serves Streamable HTTP on `address`, at [`ServerBuilder::path`], until the process is asked to end
@@ -185,13 +183,21 @@ impl Server {
         HttpService(Seat::mounted(Arc::clone(&self.0.http)))
     }
 
-    /// From one message to one reply, for a transport of your own.
+    /// Opens a connection whose client is `principal`, for a transport of your own.
+    #[must_use]
+    pub fn connection(&self, principal: Principal) -> Connection {
+        Connection::new(Arc::clone(&self.0.service), principal, self.0.connection)
+    }
+
+    /// Answers one message on its own, without a connection: no session, no progress, no cancellation. `None` to what
+    /// is not answered (a notification).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the tool's future.
-    pub async fn handle(&self, frame: Frame, origin: Origin) -> Reply {
-        self.0.service.handle(frame, origin).await
+    pub async fn handle(&self, message: Frame, principal: Principal) -> Option<Vec<u8>> {
+        let peer = Peer { principal, ..Peer::default() };
+        self.0.service.handle(message, peer).await.bytes
     }
 
     /// Replaces the secret of [`ServerBuilder::state_key`]. What the one before it protected is still

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::Either;
-use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_protocol::{Code, Error, Frame, Id, Limits, Meant, Refused, ViolationKind};
@@ -28,10 +27,10 @@ mod intake;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod meta;
-mod methods;
-pub(crate) mod origin;
+pub(crate) mod methods;
 pub(crate) mod outbox;
 mod page;
+pub(crate) mod peer;
 mod questions;
 pub(crate) mod reply;
 mod result;
@@ -43,10 +42,10 @@ mod streams;
 #[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
 pub(crate) use intake::{Era, Incoming, Intake};
-pub(crate) use methods::{InSession, Method};
+pub(crate) use methods::Method;
 pub(crate) use outbox::Outbox;
 
-use crate::{Origin, Reply};
+use crate::{Disposition, Peer, Reply};
 use catalog::ToolList;
 use identity::Identity;
 use keys::Keys;
@@ -91,38 +90,42 @@ impl Service {
     }
 
     /// From one frame to one reply.
-    pub(crate) async fn handle(self: &Arc<Self>, frame: Frame, origin: Origin) -> Reply {
-        let incoming = self.read(frame, &origin);
-        self.deal(incoming, origin).await
+    pub(crate) async fn handle(self: &Arc<Self>, frame: Frame, peer: Peer) -> Reply {
+        let incoming = self.read(frame, &peer);
+        self.deal(incoming, peer).await
     }
 
-    async fn deal(self: &Arc<Self>, incoming: Incoming, origin: Origin) -> Reply {
+    async fn deal(self: &Arc<Self>, incoming: Incoming, peer: Peer) -> Reply {
         match incoming {
-            Incoming::Request(intake) => match self.at_once(&intake, &origin) {
+            Incoming::Request(intake) => match self.at_once(&intake, &peer) {
                 Some(reply) => reply.joined(),
-                None => self.run(intake, origin, None).await.joined(),
+                None => self.run(intake, peer, None).await.joined(),
             },
             Incoming::Cancel(id) => {
-                self.cancel(&origin, &id);
+                self.cancel(&peer, &id);
                 Reply::accepted()
             }
-            Incoming::Batch(frames) => Arc::clone(self).batch(frames, origin).await,
+            Incoming::Batch(frames) => Arc::clone(self).batch(frames, peer).await,
             Incoming::Done(reply) => reply,
         }
     }
 
     /// Answers the messages of a batch one after the other, by one array; once that has as many bytes as a reply may
     /// have, what is left is refused.
-    pub(crate) fn batch(self: Arc<Self>, frames: Vec<Frame>, origin: Origin) -> Answering {
+    pub(crate) fn batch(self: Arc<Self>, frames: Vec<Frame>, peer: Peer) -> Answering {
         Box::pin(async move {
             let mut out = Vec::new();
             for frame in frames {
-                let reply = match self.read(frame, &origin) {
+                let reply = match self.read(frame, &peer) {
                     Incoming::Request(intake) if self.response_limit < out.len() => {
                         let why = "the answers to this batch are too large; send its messages one by one";
-                        Reply::error(StatusCode::OK, &intake.id, &Error::new(Code::INVALID_REQUEST, why))
+                        Reply::error(
+                            Disposition::Answered,
+                            &intake.id,
+                            &Error::new(Code::INVALID_REQUEST, why),
+                        )
                     }
-                    incoming => self.deal(incoming, origin.clone()).await,
+                    incoming => self.deal(incoming, peer.clone()).await,
                 };
                 if let Some(bytes) = reply.bytes {
                     out.push(if out.is_empty() { b'[' } else { b',' });
@@ -133,49 +136,49 @@ impl Service {
                 return Reply::accepted();
             }
             out.push(b']');
-            Reply::new(StatusCode::OK, out)
+            Reply::new(Disposition::Answered, out)
         })
     }
 
     /// What becomes of bytes that are no frame.
     #[cold]
-    pub(crate) fn refused(&self, refused: &Refused, origin: &Origin) -> Reply {
-        let status = match refused.violation.kind() {
-            ViolationKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
+    pub(crate) fn refused(&self, refused: &Refused, peer: &Peer) -> Reply {
+        let disposition = match refused.violation.kind() {
+            ViolationKind::TooLarge { .. } => Disposition::TooLarge,
+            _ => Disposition::Invalid,
         };
-        self.refuse(&refused.meant, status, &refused.violation.into(), origin)
+        self.refuse(&refused.meant, disposition, &refused.violation.into(), peer)
     }
 
     /// What becomes of a message of more bytes than allowed.
     #[cfg(feature = "stdio")]
     #[cold]
-    pub(crate) fn too_large(&self, meant: &Meant, limit: usize, origin: &Origin) -> Reply {
+    pub(crate) fn too_large(&self, meant: &Meant, limit: usize, peer: &Peer) -> Reply {
         let error = Error::new(Code::INVALID_REQUEST, format!("message longer than {limit} bytes"));
-        self.refuse(meant, StatusCode::PAYLOAD_TOO_LARGE, &error, origin)
+        self.refuse(meant, Disposition::TooLarge, &error, peer)
     }
 
     /// What becomes of what is no message: a request is answered; a response never is, but what waits for it hears
-    /// that none comes; and whatever else has no id is answered by a status, where there is one.
+    /// that none comes; and whatever else has no id is answered where the transport has a way to.
     #[cold]
-    fn refuse(&self, meant: &Meant, status: StatusCode, error: &Error, origin: &Origin) -> Reply {
-        match (meant, &origin.session) {
-            (Meant::Request(id), _) => return Reply::error(status, id, error),
+    fn refuse(&self, meant: &Meant, disposition: Disposition, error: &Error, peer: &Peer) -> Reply {
+        match (meant, &peer.session) {
+            (Meant::Request(id), _) => return Reply::error(disposition, id, error),
             (Meant::Response(id), Some(session)) => {
                 session.answered(id, Err(format!("its answer cannot be read: {}", error.message())));
             }
             _ => {}
         }
-        Reply::unaddressed(status, error, origin)
+        Reply::unaddressed(disposition, error, peer)
     }
 
     /// The answer to a request that needs no waiting; `None` to one that has to [run](Self::run).
-    pub(crate) fn at_once(&self, intake: &Intake, origin: &Origin) -> Option<Reply> {
+    pub(crate) fn at_once(&self, intake: &Intake, peer: &Peer) -> Option<Reply> {
         if !intake.method.is_served(intake.era, self) {
             return Some(self.not_served(intake));
         }
         match intake.method.handler {
-            Handler::AtOnce(answer) => Some(answer(self, intake, origin)),
+            Handler::AtOnce(answer) => Some(answer(self, intake, peer)),
             _ => None,
         }
     }
@@ -193,27 +196,27 @@ impl Service {
     pub(crate) fn run(
         self: &Arc<Self>,
         intake: Intake,
-        origin: Origin,
+        peer: Peer,
         outbox: Option<Arc<Outbox>>,
     ) -> impl Future<Output = Reply> + Send + use<> {
         let service = Arc::clone(self);
         Either::Right(match (intake.method.handler, intake.era) {
             (Handler::Tool, Era::Modern) => {
-                return Either::Left(call_tool::modern(service, intake, origin, outbox));
+                return Either::Left(call_tool::modern(service, intake, peer, outbox));
             }
-            (Handler::Tool, Era::Legacy) => call_tool::legacy(service, intake, origin, outbox),
+            (Handler::Tool, Era::Legacy) => call_tool::legacy(service, intake, peer, outbox),
             (Handler::Rounds(answer) | Handler::Silent(answer) | Handler::Stream(answer), _) => {
-                answer(service, intake, origin, outbox)
+                answer(service, intake, peer, outbox)
             }
-            (Handler::AtOnce(answer), _) => Box::pin(ready(answer(&service, &intake, &origin))),
+            (Handler::AtOnce(answer), _) => Box::pin(ready(answer(&service, &intake, &peer))),
         })
     }
 
     /// How urgent a request is: what it asks for, clamped by the host's rule for its principal.
-    fn priority(&self, meta: &Meta, frame: &Frame, origin: &Origin) -> Priority {
+    fn priority(&self, meta: &Meta, frame: &Frame, peer: &Peer) -> Priority {
         let asked = meta.priority(frame);
         match &self.clamp {
-            Some(clamp) => catch_unwind(AssertUnwindSafe(|| clamp(&origin.principal, asked)))
+            Some(clamp) => catch_unwind(AssertUnwindSafe(|| clamp(&peer.principal, asked)))
                 .map_or(Priority::Background, |granted| granted.min(Priority::Urgent)),
             None => asked,
         }
@@ -239,9 +242,9 @@ impl Service {
     }
 
     /// Cancels the running call with this id on that connection; says whether there was one.
-    pub(crate) fn cancel(&self, origin: &Origin, id: &Id) -> bool {
-        let asked = origin.session.as_ref().is_some_and(|session| session.take_back(id));
-        let Some(key) = origin.call_key(id) else { return asked };
+    pub(crate) fn cancel(&self, peer: &Peer, id: &Id) -> bool {
+        let asked = peer.session.as_ref().is_some_and(|session| session.take_back(id));
+        let Some(key) = peer.call_key(id) else { return asked };
         self.dispatcher.cancel(&key) || self.listeners.cancel(&key) || asked
     }
 }

@@ -4,8 +4,8 @@ use bench_spine::messages::{Echo, Echoed, Order, price};
 use bytes::Bytes;
 use toolpost::Runtime;
 use toolpost::protocol::{Frame, Limits};
-use toolpost::server::{Origin, Server};
-use toolpost::tool::{Json, Tool, tool_fn};
+use toolpost::server::Server;
+use toolpost::tool::{Json, Principal, Tool, tool_fn};
 
 use crate::requests::{bare, name_of};
 
@@ -27,6 +27,6 @@ fn echo(name: &str) -> impl Tool {
 /// The answer to a `tools/list` whose id is 1.
 pub async fn list(many: usize) -> Bytes {
     let frame = Frame::parse(bare("tools/list", 1).into(), &Limits::new()).expect("a frame");
-    let reply = server(many).handle(frame, Origin::default()).await;
-    reply.bytes.expect("a request is answered").into()
+    let reply = server(many).handle(frame, Principal::anonymous()).await;
+    reply.expect("a request is answered").into()
 }

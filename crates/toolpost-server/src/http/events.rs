@@ -7,15 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::Sleep;
 use toolpost_protocol::{Code, Error, Frame, Id, Limits};
 
 use super::answering::Answering;
-use crate::Reply;
 use crate::clock;
 use crate::service::Outbox;
+use crate::{Disposition, Reply};
 
 /// A call that is answered by a stream: whoever reads it polls the call.
 pub(crate) struct EventStream {
@@ -183,8 +182,8 @@ pub(crate) fn too_much(head: &[u8]) -> Reply {
     let data = serde_json::json!({ "reason": "too_many_unread_answers" });
     let error = Error::new(Code::INTERNAL_ERROR, why).with_data(&data);
     match id {
-        Some(id) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, &id, &error),
-        None => Reply::nameless(StatusCode::SERVICE_UNAVAILABLE, &error),
+        Some(id) => Reply::error(Disposition::Busy, &id, &error),
+        None => Reply::nameless(Disposition::Busy, &error),
     }
 }
 

@@ -27,9 +27,10 @@ use super::session_id::SessionId;
 use super::sessions::InUse;
 use super::streams::Progress;
 use super::{Body, Http, cors};
+use crate::service::methods::InSession;
 use crate::service::session::Session;
-use crate::service::{Era, InSession, Incoming, Intake, Outbox, listen, undoubled};
-use crate::{Origin, Reply, Unauthenticated, log};
+use crate::service::{Era, Incoming, Intake, Outbox, listen, undoubled};
+use crate::{Disposition, Peer, Reply, Unauthenticated, log};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -132,33 +133,33 @@ impl Http {
         let address = turn.address.and(NonZeroU64::new(connection));
         let headers = Some(headers);
         let lost = matches!(session, Found::Unknown);
-        let mut origin = Origin { connection, principal, address, headers, session: None, lost };
+        let mut peer = Peer { connection, principal, address, headers, session: None, lost };
         if let Found::Session(session) = &session {
-            origin.connection = session.number;
-            origin.session = Some(Arc::clone(session));
+            peer.connection = session.number;
+            peer.session = Some(Arc::clone(session));
         }
         let frame = match Frame::receive(bytes, &self.service.limits) {
             Ok(frame) => frame,
-            Err(refused) => return Ok(whole(self.service.refused(&refused, &origin))),
+            Err(refused) => return Ok(whole(self.service.refused(&refused, &peer))),
         };
-        match self.service.read(frame, &origin) {
+        match self.service.read(frame, &peer) {
             Incoming::Request(intake) if intake.era == Era::Modern => {
                 // Sessions are of the other era; a header that names one means nothing here.
-                origin.session = None;
-                Ok(self.modern(intake, origin, accept, held).await)
+                peer.session = None;
+                Ok(self.modern(intake, peer, accept, held).await)
             }
             Incoming::Request(intake) => {
-                Box::pin(self.legacy(turn, intake, origin, session, accept, held)).await
+                Box::pin(self.legacy(turn, intake, peer, session, accept, held)).await
             }
             Incoming::Cancel(id) => {
-                if origin.session.is_some() {
-                    self.service.cancel(&origin, &id);
+                if peer.session.is_some() {
+                    self.service.cancel(&peer, &id);
                 }
                 Ok(whole(Reply::accepted()))
             }
             Incoming::Batch(frames) => {
-                let session = origin.session.clone().map(InUse);
-                let batch = Answering::alone(Arc::clone(&self.service).batch(frames, origin));
+                let session = peer.session.clone().map(InUse);
+                let batch = Answering::alone(Arc::clone(&self.service).batch(frames, peer));
                 Ok(whole(self.detached(batch.keeping(held).within(session)).await))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
@@ -168,20 +169,20 @@ impl Http {
     fn modern(
         &self,
         intake: Intake,
-        origin: Origin,
+        peer: Peer,
         accept: Accept,
         held: Option<Held>,
     ) -> impl Future<Output = Response<Body>> + Send {
-        if let Some(reply) = self.service.at_once(&intake, &origin) {
+        if let Some(reply) = self.service.at_once(&intake, &peer) {
             return Either::Left(ready(whole(reply)));
         }
         // In a box of its own, as is what belongs to a session: what is rare makes no room for itself
         // in what every connection holds.
-        Either::Right(if accept.events && intake.wants_events(&origin) {
-            Either::Left(Box::pin(self.observed(intake, origin, held)))
+        Either::Right(if accept.events && intake.wants_events(&peer) {
+            Either::Left(Box::pin(self.observed(intake, peer, held)))
         } else {
             let silence = self.silence(&intake, accept);
-            let call = self.answering(intake, origin, None).keeping(held);
+            let call = self.answering(intake, peer, None).keeping(held);
             Either::Right(Silent::new(call, silence).map(response_of))
         })
     }
@@ -195,48 +196,43 @@ impl Http {
         &self,
         turn: &Turn,
         intake: Intake,
-        origin: Origin,
+        peer: Peer,
         session: Found,
         accept: Accept,
         held: Option<Held>,
     ) -> Result<Response<Body>, Instead> {
         match (intake.method.session, session) {
-            (InSession::Opens, _) => return self.initialize(turn, &intake, origin),
+            (InSession::Opens, _) => return self.initialize(turn, &intake, peer),
             (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
             (_, Found::None | Found::Unknown) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
                 return Ok(whole(Reply::error(
-                    StatusCode::BAD_REQUEST,
+                    Disposition::Invalid,
                     &intake.id,
                     &Error::new(Code::INVALID_REQUEST, why),
                 )));
             }
         }
-        if let Some(reply) = self.service.at_once(&intake, &origin) {
+        if let Some(reply) = self.service.at_once(&intake, &peer) {
             return Ok(whole(reply));
         }
         if !intake.method.has_rounds() {
-            return Ok(whole(self.answering(intake, origin, None).await));
+            return Ok(whole(self.answering(intake, peer, None).await));
         }
         // Here a client that disconnects has not taken its call back.
-        if accept.events && intake.wants_events(&origin) {
-            return Ok(self.observed(intake, origin, held).await);
+        if accept.events && intake.wants_events(&peer) {
+            return Ok(self.observed(intake, peer, held).await);
         }
         let silence = self.silence(&intake, accept);
-        let call = self.detached(self.answering(intake, origin, None).keeping(held));
+        let call = self.detached(self.answering(intake, peer, None).keeping(held));
         Ok(response_of(Silent::new(call, silence).await))
     }
 
-    fn initialize(
-        &self,
-        turn: &Turn,
-        intake: &Intake,
-        mut origin: Origin,
-    ) -> Result<Response<Body>, Instead> {
-        let session = Arc::new(Session::new(self.service.next_connection(), origin.principal.clone()));
-        origin.session = Some(Arc::clone(&session));
-        let reply = self.service.at_once(intake, &origin).unwrap_or_else(Reply::accepted);
+    fn initialize(&self, turn: &Turn, intake: &Intake, mut peer: Peer) -> Result<Response<Body>, Instead> {
+        let session = Arc::new(Session::new(self.service.next_connection(), peer.principal.clone()));
+        peer.session = Some(Arc::clone(&session));
+        let reply = self.service.at_once(intake, &peer).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
@@ -252,10 +248,10 @@ impl Http {
 
     /// Answers a call whose client wants to hear of it: by one JSON object if it is answered before
     /// it says anything, by a stream of events otherwise.
-    async fn observed(&self, intake: Intake, origin: Origin, held: Option<Held>) -> Response<Body> {
+    async fn observed(&self, intake: Intake, peer: Peer, held: Option<Held>) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
         let legacy = intake.era == Era::Legacy;
-        let call = self.answering(intake, origin, Some(Arc::clone(&outbox))).keeping(held);
+        let call = self.answering(intake, peer, Some(Arc::clone(&outbox))).keeping(held);
         let call = if legacy { Answering::alone(self.detached(call)) } else { call };
         response_of(first(call, outbox, self.limits.keep_alive).await)
     }
@@ -277,9 +273,9 @@ impl Http {
         Ok(events(EventStream::new(telling, outbox, self.limits.keep_alive)))
     }
 
-    fn answering(&self, intake: Intake, origin: Origin, outbox: Option<Arc<Outbox>>) -> Answering {
-        let session = origin.session.clone().map(InUse);
-        self.spare.place(self.service.run(intake, origin, outbox)).within(session)
+    fn answering(&self, intake: Intake, peer: Peer, outbox: Option<Arc<Outbox>>) -> Answering {
+        let session = peer.session.clone().map(InUse);
+        self.spare.place(self.service.run(intake, peer, outbox)).within(session)
     }
 
     fn detached(&self, call: Answering) -> Detached {
@@ -361,11 +357,27 @@ fn events(stream: EventStream) -> Response<Body> {
 
 /// A reply as one body.
 fn whole(reply: Reply) -> Response<Body> {
-    let Some(bytes) = reply.bytes else { return empty(reply.status) };
+    let status = status_of(reply.disposition);
+    let Some(bytes) = reply.bytes else { return empty(status) };
     let mut response = Response::new(Body::whole(bytes, reply.shared));
-    *response.status_mut() = reply.status;
+    *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// The status that says what became of a message.
+const fn status_of(disposition: Disposition) -> StatusCode {
+    match disposition {
+        Disposition::Answered => StatusCode::OK,
+        Disposition::Taken => StatusCode::ACCEPTED,
+        Disposition::Invalid => StatusCode::BAD_REQUEST,
+        Disposition::Denied => StatusCode::FORBIDDEN,
+        Disposition::Unknown => StatusCode::NOT_FOUND,
+        Disposition::NeedsStream => StatusCode::NOT_ACCEPTABLE,
+        Disposition::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Disposition::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Disposition::Busy => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 fn response_of(first: First) -> Response<Body> {
@@ -397,7 +409,10 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 /// An answer to a request that is not even read: a JSON-RPC error without an id.
 #[cold]
 pub(super) fn refusal(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Response<Body> {
-    whole(Reply::nameless(status, &Error::new(Code::INVALID_REQUEST, why.into())))
+    let error = Error::new(Code::INVALID_REQUEST, why.into());
+    let mut response = whole(Reply::nameless(Disposition::Invalid, &error));
+    *response.status_mut() = status;
+    response
 }
 
 #[cold]

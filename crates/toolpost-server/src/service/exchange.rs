@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use http::StatusCode;
 use toolpost_dispatch::CallKey;
 use toolpost_protocol::{Code, Error, Frame, Id, Kind, NodeId};
 use toolpost_tool::{CallParts, Client, ErrorKind, Refusal, Sink, Suspended, ToolError};
@@ -19,7 +18,7 @@ use super::rounds::{self, Carried};
 use super::seal::Binding;
 use super::session::Asked;
 use super::{Era, Intake, Method, Outbox, Service};
-use crate::{Origin, Reply, clock};
+use crate::{Disposition, Peer, Reply, clock};
 
 /// In a session, a request is run again this often at most.
 const ROUNDS: usize = 32;
@@ -67,7 +66,7 @@ impl Named {
 /// A request being answered.
 pub(crate) struct Exchange {
     pub(crate) service: Arc<Service>,
-    origin: Origin,
+    peer: Peer,
     outbox: Option<Arc<Outbox>>,
     era: Era,
     method: &'static Method,
@@ -80,11 +79,11 @@ impl Exchange {
     pub(crate) fn new(
         service: Arc<Service>,
         intake: Intake,
-        origin: Origin,
+        peer: Peer,
         outbox: Option<Arc<Outbox>>,
     ) -> (Self, Frame) {
         let Intake { frame, id, method, meta, era, .. } = intake;
-        (Self { service, origin, outbox, era, method, id, meta }, frame)
+        (Self { service, peer, outbox, era, method, id, meta }, frame)
     }
 
     /// Runs what the request names until it ends; a reply instead if it needs input first, or if it
@@ -127,7 +126,7 @@ impl Exchange {
     }
 
     fn call_key(&self) -> Option<CallKey> {
-        self.origin.call_key(&self.id)
+        self.peer.call_key(&self.id)
     }
 
     #[cold]
@@ -189,7 +188,7 @@ impl Exchange {
         if let Err(error) = rounds::check_asked(suspended, &again.client) {
             return Err(ToolError::new(error.message().to_owned()));
         }
-        let session = self.origin.session.as_ref();
+        let session = self.peer.session.as_ref();
         // Who takes no events with the answer may listen to a stream of its session's own.
         let outbox = self.outbox.clone().or_else(|| session?.streams.newest());
         let (Some(session), Some(outbox)) = (session, &outbox) else {
@@ -228,7 +227,7 @@ impl Exchange {
                 .meta
                 .log_level(frame)
                 .map_err(|()| Error::new(Code::INVALID_PARAMS, "params._meta has an unknown log level"))?,
-            Era::Legacy => self.origin.session.as_ref().and_then(|session| session.log_level()),
+            Era::Legacy => self.peer.session.as_ref().and_then(|session| session.log_level()),
         };
         let token = self.meta.progress_token(frame).map_err(|()| {
             let why = format!("params._meta.progressToken is longer than {} bytes", Id::MAX_LEN);
@@ -238,7 +237,7 @@ impl Exchange {
     }
 
     fn client(&self, frame: &Frame) -> Client {
-        let agreed = || self.origin.session.as_ref().and_then(|session| session.agreed());
+        let agreed = || self.peer.session.as_ref().and_then(|session| session.agreed());
         match self.era {
             Era::Modern => self.meta.capabilities.map(|at| Client::read(frame.node(at))),
             Era::Legacy => agreed().map(|agreed| agreed.client),
@@ -254,13 +253,13 @@ impl Exchange {
         }
         parts.meta = self.meta.node;
         parts.request_id = Some(self.id.clone());
-        parts.principal = self.origin.principal.clone();
-        parts.set_origin(self.origin.address);
+        parts.principal = self.peer.principal.clone();
+        parts.set_origin(self.peer.address);
         parts.set_trace(self.meta.trace(&frame));
         parts.client = again.client;
         parts.deadline = again.deadline;
         parts.set_answers(again.answers.clone());
-        parts.priority = self.service.priority(&self.meta, &frame, &self.origin);
+        parts.priority = self.service.priority(&self.meta, &frame, &self.peer);
         parts.set_sink(again.sink.clone().map(|sink| sink as Arc<dyn Sink>));
         parts.frame = Some(frame);
         parts
@@ -268,7 +267,7 @@ impl Exchange {
 
     fn binding(&self, frame: &Frame, named: &Named) -> Binding {
         let arguments = named.arguments.map(|at| frame.node(at));
-        Binding::new(&self.origin.principal, self.method.name, &named.name, arguments)
+        Binding::new(&self.peer.principal, self.method.name, &named.name, arguments)
     }
 }
 
@@ -304,13 +303,13 @@ pub(crate) fn not_done(era: Era, id: &Id, error: &ToolError) -> Reply {
                 "reason": refusal.as_str(),
                 "retryAfterMs": error.retry_after().map(|wait| wait.as_millis().max(1) as u64),
             });
-            let status = match refusal {
-                _ if era == Era::Legacy => StatusCode::OK,
-                Refusal::Denied => StatusCode::FORBIDDEN,
-                Refusal::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
+            let disposition = match refusal {
+                _ if era == Era::Legacy => Disposition::Answered,
+                Refusal::Denied => Disposition::Denied,
+                Refusal::RateLimited => Disposition::TooMany,
+                _ => Disposition::Busy,
             };
-            Reply::error(status, id, &Error::new(Code::INTERNAL_ERROR, text).with_data(&data))
+            Reply::error(disposition, id, &Error::new(Code::INTERNAL_ERROR, text).with_data(&data))
         }
         _ => failed(era, id, &Error::new(Code::INTERNAL_ERROR, text)),
     }

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AsHeaderName;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 use toolpost_protocol::{Code, Error, Kind, Node};
 
 use super::Method;
 use super::Service;
 use super::intake::Refusal;
-use crate::Origin;
+use crate::{Disposition, Peer};
 
 /// Looked up with every request: a name that is known to be one is not parsed again.
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -20,12 +20,12 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// Whether the headers of a modern request agree with its body. A stream of lines has none.
 pub(super) fn agree(
     service: &Service,
-    origin: &Origin,
+    peer: &Peer,
     method: &Method,
     name_of_method: &str,
     params: Option<Node<'_>>,
 ) -> Result<(), Refusal> {
-    let Some(headers) = &origin.headers else { return Ok(()) };
+    let Some(headers) = &peer.headers else { return Ok(()) };
     if one(headers, &METHOD)?.map(undoubled) != Some(name_of_method) {
         return Err(mismatch("Mcp-Method", "is missing, or not the method of the body"));
     }
@@ -43,7 +43,7 @@ pub(super) fn agree(
             && let Some(entry) = catalog.find(&name)
             // Of a tool that it may not call, a client learns no header.
             && !entry.mirrored().is_empty()
-            && service.dispatcher.may(&origin.principal, entry.spec())
+            && service.dispatcher.may(&peer.principal, entry.spec())
         {
             let arguments = params.and_then(|params| params.member("arguments"));
             for mirrored in entry.mirrored() {
@@ -135,5 +135,5 @@ fn one(headers: &HeaderMap, name: impl AsHeaderName + AsRef<str> + Copy) -> Resu
 
 #[cold]
 fn mismatch(header: &str, why: &str) -> Refusal {
-    (StatusCode::BAD_REQUEST, Error::new(Code::HEADER_MISMATCH, format!("header {header} {why}")))
+    (Disposition::Invalid, Error::new(Code::HEADER_MISMATCH, format!("header {header} {why}")))
 }

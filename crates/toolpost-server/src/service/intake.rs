@@ -1,6 +1,6 @@
 //! Reads the envelope and chooses the era: per request, from the request itself.
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 use toolpost_protocol::{
     Code, Error, Frame, Id, Kind, Malformed, Message, Node, NodeId, Outcome, Version, meta as keys,
 };
@@ -10,7 +10,7 @@ use super::methods::{InSession, Method};
 use super::result::failed;
 use super::session::Agreed;
 use super::{Service, headers};
-use crate::{Origin, Reply};
+use crate::{Disposition, Peer, Reply};
 
 /// The most messages that one batch may have.
 const MOST_OF_A_BATCH: usize = 64;
@@ -50,9 +50,9 @@ pub(crate) enum Era {
 
 impl Intake {
     /// Whether the client wants to hear of the request before it is answered.
-    pub(crate) fn wants_events(&self, origin: &Origin) -> bool {
+    pub(crate) fn wants_events(&self, peer: &Peer) -> bool {
         let session_does = || {
-            origin.session.as_ref().is_some_and(|session| {
+            peer.session.as_ref().is_some_and(|session| {
                 session.log_level().is_some() || session.agreed().is_some_and(Agreed::can_be_asked)
             })
         };
@@ -80,19 +80,19 @@ pub(crate) const PROTOCOL_VERSION_HEADER: HeaderName = HeaderName::from_static("
 
 impl Service {
     /// Reads one message; only requests are left for [`answer`](Self::answer).
-    pub(crate) fn read(&self, frame: Frame, origin: &Origin) -> Incoming {
+    pub(crate) fn read(&self, frame: Frame, peer: &Peer) -> Incoming {
         let message = match Message::read(&frame) {
             Ok(message) => message,
             Err(Malformed { meant, error }) => {
-                return Incoming::Done(self.refuse(&meant, StatusCode::BAD_REQUEST, &error, origin));
+                return Incoming::Done(self.refuse(&meant, Disposition::Invalid, &error, peer));
             }
         };
         match message {
             Message::Request { id, method, params } => {
                 let meta = Meta::read(params);
                 let known = Method::find(&method);
-                let era = match era(&frame, &meta, known, origin) {
-                    Ok(Era::Modern) => headers::agree(self, origin, known, &method, params)
+                let era = match era(&frame, &meta, known, peer) {
+                    Ok(Era::Modern) => headers::agree(self, peer, known, &method, params)
                         .and_then(|()| standing(&frame, &meta))
                         .map(|()| Era::Modern),
                     other => other,
@@ -100,12 +100,12 @@ impl Service {
                 let (method, params) = (known, params.map(|node| node.id()));
                 match era {
                     Ok(era) => Incoming::Request(Intake { frame, id, params, method, meta, era }),
-                    Err((status, error)) => Incoming::Done(Reply::error(status, &id, &error)),
+                    Err((disposition, error)) => Incoming::Done(Reply::error(disposition, &id, &error)),
                 }
             }
-            Message::Notification { .. } | Message::Response { .. } if origin.lost => {
-                let (status, error) = lost();
-                Incoming::Done(Reply::unaddressed(status, &error, origin))
+            Message::Notification { .. } | Message::Response { .. } if peer.lost => {
+                let (disposition, error) = lost();
+                Incoming::Done(Reply::unaddressed(disposition, &error, peer))
             }
             Message::Notification { method, params } => match &*method {
                 "notifications/cancelled" => {
@@ -117,13 +117,13 @@ impl Service {
                 _ => Incoming::Done(Reply::accepted()),
             },
             // Only within a session can anything have been asked of the client.
-            Message::Response { .. } if origin.headers.is_some() && origin.session.is_none() => {
+            Message::Response { .. } if peer.headers.is_some() && peer.session.is_none() => {
                 let error =
                     Error::new(Code::INVALID_REQUEST, "nothing was asked, so nothing can be answered");
-                Incoming::Done(Reply::nameless(StatusCode::BAD_REQUEST, &error))
+                Incoming::Done(Reply::nameless(Disposition::Invalid, &error))
             }
             Message::Response { id, outcome } => {
-                if let (Some(id), Some(session)) = (id, &origin.session) {
+                if let (Some(id), Some(session)) = (id, &peer.session) {
                     session.answered(
                         &id,
                         match outcome {
@@ -134,18 +134,18 @@ impl Service {
                 }
                 Incoming::Done(Reply::accepted())
             }
-            Message::Batch(batch) => self.read_batch(&frame, batch, origin),
+            Message::Batch(batch) => self.read_batch(&frame, batch, peer),
             _ => Incoming::Done(Reply::accepted()),
         }
     }
 
     /// Takes a batch apart, in the one revision that has them.
     #[cold]
-    fn read_batch(&self, frame: &Frame, batch: Node<'_>, origin: &Origin) -> Incoming {
-        let agreed = origin.session.as_ref().and_then(|session| session.agreed());
+    fn read_batch(&self, frame: &Frame, batch: Node<'_>, peer: &Peer) -> Incoming {
+        let agreed = peer.session.as_ref().and_then(|session| session.agreed());
         let refused = |why: String| {
             let error = Error::new(Code::INVALID_REQUEST, why);
-            Incoming::Done(Reply::unaddressed(StatusCode::BAD_REQUEST, &error, origin))
+            Incoming::Done(Reply::unaddressed(Disposition::Invalid, &error, peer))
         };
         if agreed.is_none_or(|agreed| agreed.version != Version::V2025_03_26) {
             return refused("batches are of 2025-03-26 alone; send one message at a time".into());
@@ -167,15 +167,15 @@ fn refusal_of(error: Node<'_>) -> String {
     shown.chars().take(200).collect()
 }
 
-pub(super) type Refusal = (StatusCode, Error);
+pub(super) type Refusal = (Disposition, Error);
 
 /// Chooses the era of a request, or says why it belongs to none.
-fn era(frame: &Frame, meta: &Meta, method: &Method, origin: &Origin) -> Result<Era, Refusal> {
+fn era(frame: &Frame, meta: &Meta, method: &Method, peer: &Peer) -> Result<Era, Refusal> {
     if meta.version.is_none() && method.session == InSession::Opens {
         // It settles the revision itself, whatever a header says.
         return Ok(Era::Legacy);
     }
-    let header = match &origin.headers {
+    let header = match &peer.headers {
         Some(headers) => version_header(headers)?,
         None => None,
     };
@@ -185,38 +185,38 @@ fn era(frame: &Frame, meta: &Meta, method: &Method, origin: &Origin) -> Result<E
                 Err(missing(keys::PROTOCOL_VERSION))
             }
             Some(name) if Version::parse(name).is_none() => Err(unsupported(name)),
-            _ => admits(method, origin).map(|()| Era::Legacy),
+            _ => admits(method, peer).map(|()| Era::Legacy),
         };
     };
     let Some(asked) = frame.node(asked).as_str() else { return Err(missing(keys::PROTOCOL_VERSION)) };
-    if origin.headers.is_some() && header != Some(&*asked) {
+    if peer.headers.is_some() && header != Some(&*asked) {
         return Err(mismatch(header, &asked));
     }
     Ok(Era::Modern)
 }
 
 /// Whether a request without modern `_meta` may be made here.
-fn admits(method: &Method, origin: &Origin) -> Result<(), Refusal> {
-    if origin.lost {
+fn admits(method: &Method, peer: &Peer) -> Result<(), Refusal> {
+    if peer.lost {
         return Err(lost());
     }
     if method.session == InSession::Anywhere {
         return Ok(());
     }
-    let agreed = origin.session.as_ref().is_some_and(|session| session.agreed().is_some());
+    let agreed = peer.session.as_ref().is_some_and(|session| session.agreed().is_some());
     // Over HTTP a missing session is the transport's to refuse, or to allow.
-    if agreed || origin.headers.is_some() {
+    if agreed || peer.headers.is_some() {
         return Ok(());
     }
     let what = "send `initialize` first, or say the revision in params._meta[\"io.modelcontextprotocol/protocolVersion\"]";
-    Err((StatusCode::BAD_REQUEST, Error::new(Code::INVALID_PARAMS, what)))
+    Err((Disposition::Invalid, Error::new(Code::INVALID_PARAMS, what)))
 }
 
 /// What everything is answered with that names a session that there is not: so the client learns to start again.
 /// (Except `initialize`, which does just that.)
 #[cold]
 fn lost() -> Refusal {
-    (StatusCode::NOT_FOUND, Error::new(Code::INVALID_REQUEST, "there is no such session"))
+    (Disposition::Unknown, Error::new(Code::INVALID_REQUEST, "there is no such session"))
 }
 
 /// Whether a modern request says what every one must say.
@@ -238,7 +238,7 @@ fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let garbled = || {
         let error =
             Error::new(Code::HEADER_MISMATCH, "header MCP-Protocol-Version is not one readable value");
-        (StatusCode::BAD_REQUEST, error)
+        (Disposition::Invalid, error)
     };
     if values.any(|other| other != first) {
         return Err(garbled());
@@ -250,7 +250,7 @@ fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 fn missing(key: &str) -> Refusal {
     let error =
         Error::new(Code::INVALID_PARAMS, format!("params._meta[\"{key}\"] is missing or not of its type"));
-    (StatusCode::BAD_REQUEST, error)
+    (Disposition::Invalid, error)
 }
 
 #[cold]
@@ -259,7 +259,7 @@ fn mismatch(header: Option<&str>, asked: &str) -> Refusal {
         Some(header) => format!("header MCP-Protocol-Version is `{header}`, but the body says `{asked}`"),
         None => format!("header MCP-Protocol-Version is missing; the body says `{asked}`"),
     };
-    (StatusCode::BAD_REQUEST, Error::new(Code::HEADER_MISMATCH, what))
+    (Disposition::Invalid, Error::new(Code::HEADER_MISMATCH, what))
 }
 
 #[cold]
@@ -274,5 +274,5 @@ fn unsupported(requested: &str) -> Refusal {
         .collect();
     let data = serde_json::json!({ "supported": supported, "requested": requested });
     let error = Error::new(Code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(&data);
-    (StatusCode::BAD_REQUEST, error)
+    (Disposition::Invalid, error)
 }

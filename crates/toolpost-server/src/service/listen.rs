@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::{CallKey, Change};
@@ -15,7 +14,7 @@ use super::result::failed;
 use super::session::Session;
 use super::streams::Feed;
 use super::{Era, Intake, Outbox, Service};
-use crate::{Origin, Reply, clock};
+use crate::{Disposition, Peer, Reply, clock};
 
 /// Bounds on what those who listen for changes may cost.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +72,7 @@ impl ListenLimits {
 pub(crate) async fn answer(
     service: &Service,
     intake: &Intake,
-    origin: &Origin,
+    peer: &Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
     let id = &intake.id;
@@ -82,30 +81,30 @@ pub(crate) async fn answer(
             Code::INVALID_REQUEST,
             "listening takes a stream: Accept must allow text/event-stream",
         );
-        return Reply::error(StatusCode::NOT_ACCEPTABLE, id, &error);
+        return Reply::error(Disposition::NeedsStream, id, &error);
     };
     let params = intake.params.and_then(|at| intake.frame.node(at).member("notifications"));
     let wanted = params.ok_or_else(|| "params.notifications is missing".to_owned());
     let wanted = match wanted.and_then(|params| Wanted::read(params, &service.listen_limits)) {
-        Ok(wanted) => wanted.offered(service, &origin.principal),
+        Ok(wanted) => wanted.offered(service, &peer.principal),
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
     let ListenLimits { streams: most, total, .. } = service.listen_limits;
-    let place = match service.listeners.enter(origin, id, most, total) {
+    let place = match service.listeners.enter(peer, id, most, total) {
         Ok(place) => place,
         Err(why) => {
             let error = Error::new(Code::INVALID_REQUEST, why);
-            return Reply::error(StatusCode::TOO_MANY_REQUESTS, id, &error);
+            return Reply::error(Disposition::TooMany, id, &error);
         }
     };
     // Listens before it says so, so that no change is missed in between.
     let mut feed = Feed::new(service);
-    let mut listener = Listener::new(service, &origin.principal, &outbox, Some(id));
+    let mut listener = Listener::new(service, &peer.principal, &outbox, Some(id));
     listener.push("notifications/subscriptions/acknowledged", |out| {
         out.extend_from_slice(br#","notifications":"#);
         wanted.write(out);
     });
-    let session = origin.session.as_ref().map(|session| &session.closed);
+    let session = peer.session.as_ref().map(|session| &session.closed);
     let ended = async {
         tokio::select! {
             () = service.stop.cancelled() => {}
@@ -412,9 +411,9 @@ struct Open {
 
 impl Listeners {
     /// A place among those who listen, or why there is none.
-    fn enter(&self, origin: &Origin, id: &Id, most: usize, total: usize) -> Result<Place<'_>, String> {
-        let who = (origin.principal.clone(), origin.connection);
-        let key = origin.call_key(id);
+    fn enter(&self, peer: &Peer, id: &Id, most: usize, total: usize) -> Result<Place<'_>, String> {
+        let who = (peer.principal.clone(), peer.connection);
+        let key = peer.call_key(id);
         let cancelled = CancellationToken::new();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if key.as_ref().is_some_and(|key| open.keyed.contains_key(key)) {

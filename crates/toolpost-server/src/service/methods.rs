@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toolpost_dispatch::Dispatcher;
 
 use super::{Answering, Era, Intake, Outbox, Service, listen};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 pub(super) mod call_tool;
 mod complete;
@@ -69,7 +69,7 @@ pub(crate) enum InSession {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Handler {
     /// Answers before anything else is read.
-    AtOnce(fn(&Service, &Intake, &Origin) -> Reply),
+    AtOnce(fn(&Service, &Intake, &Peer) -> Reply),
     /// Runs a tool, in rounds as below: its future alone is not boxed, for most requests are calls.
     Tool,
     /// Runs the host's code, which may report progress, write log lines and ask for input, round by round.
@@ -80,7 +80,7 @@ pub(crate) enum Handler {
     Stream(Waits),
 }
 
-type Waits = fn(Arc<Service>, Intake, Origin, Option<Arc<Outbox>>) -> Answering;
+type Waits = fn(Arc<Service>, Intake, Peer, Option<Arc<Outbox>>) -> Answering;
 
 const BOTH: &[Era] = &[Era::Modern, Era::Legacy];
 const MODERN: &[Era] = &[Era::Modern];
@@ -96,7 +96,7 @@ const fn list(
     name: &'static str,
     needs: Capability,
     items: &'static str,
-    answer: fn(&Service, &Intake, &Origin) -> Reply,
+    answer: fn(&Service, &Intake, &Peer) -> Reply,
 ) -> Method {
     Method { items, ..row(name, BOTH, needs, Handler::AtOnce(answer)) }
 }
@@ -114,8 +114,8 @@ static TABLE: [Method; 15] = [
         "resources/read",
         Capability::Resources,
         "uri",
-        Handler::Rounds(|service, intake, origin, outbox| {
-            Box::pin(read_resource::answer(service, intake, origin, outbox))
+        Handler::Rounds(|service, intake, peer, outbox| {
+            Box::pin(read_resource::answer(service, intake, peer, outbox))
         }),
     ),
     list("resources/list", Capability::Resources, "resources", lists::resources),
@@ -124,8 +124,8 @@ static TABLE: [Method; 15] = [
         "prompts/get",
         Capability::Prompts,
         "name",
-        Handler::Rounds(|service, intake, origin, outbox| {
-            Box::pin(get_prompt::answer(service, intake, origin, outbox))
+        Handler::Rounds(|service, intake, peer, outbox| {
+            Box::pin(get_prompt::answer(service, intake, peer, outbox))
         }),
     ),
     list("prompts/list", Capability::Prompts, "prompts", lists::prompts),
@@ -133,8 +133,8 @@ static TABLE: [Method; 15] = [
         "completion/complete",
         BOTH,
         Capability::Completions,
-        Handler::Silent(|service, intake, origin, _| {
-            Box::pin(async move { complete::answer(&service, &intake, &origin).await })
+        Handler::Silent(|service, intake, peer, _| {
+            Box::pin(async move { complete::answer(&service, &intake, &peer).await })
         }),
     ),
     row("server/discover", MODERN, Capability::Always, Handler::AtOnce(discover::answer)),
@@ -142,8 +142,8 @@ static TABLE: [Method; 15] = [
         "subscriptions/listen",
         MODERN,
         Capability::Always,
-        Handler::Stream(|service, intake, origin, outbox| {
-            Box::pin(async move { listen::answer(&service, &intake, &origin, outbox).await })
+        Handler::Stream(|service, intake, peer, outbox| {
+            Box::pin(async move { listen::answer(&service, &intake, &peer, outbox).await })
         }),
     ),
     Method {

@@ -1,11 +1,10 @@
 //! One page of a list: which items, and what the client may do with them.
 
 use bytes::Bytes;
-use http::StatusCode;
 use toolpost_protocol::{Code, Error, reply};
 
 use super::{Era, Intake, Service, cursor};
-use crate::Reply;
+use crate::{Disposition, Reply};
 
 /// The end of a list that is the last member of its result: of the list, the result and the reply.
 pub(crate) const END: &[u8] = b"]}}";
@@ -109,7 +108,7 @@ impl<'a> Page<'a> {
     fn refuse(&self) -> Reply {
         let error =
             Error::new(Code::INVALID_PARAMS, "params.cursor is not one of this list; start again without");
-        Reply::error(StatusCode::OK, &self.intake.id, &error)
+        Reply::error(Disposition::Answered, &self.intake.id, &error)
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

@@ -1,39 +1,56 @@
 //! What one message is answered with.
 
 use bytes::Bytes;
-use http::StatusCode;
 use toolpost_protocol::{Error, Id, reply};
 
-use crate::Origin;
+use crate::Peer;
 
-/// What one received message is answered with, ready to be sent.
-///
-/// The status matters to HTTP alone; a stream transport sends the bytes, if there are any.
+/// The answer to one received message, ready to be sent.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Reply {
+pub(crate) struct Reply {
     /// One JSON-RPC message, without a line end and without one inside; `None` where nothing is
     /// answered (a notification, a call taken back).
-    pub bytes: Option<Vec<u8>>,
-    /// The HTTP status that goes with it.
-    pub status: StatusCode,
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) disposition: Disposition,
     /// How the message goes on after `bytes`, where that is the same in many replies; empty in a reply that
-    /// is handed to a user of this crate.
+    /// was [joined](Self::joined).
     pub(crate) shared: Bytes,
+}
+
+/// What became of a message, for transports that say it apart from the answer (HTTP by its status).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Disposition {
+    /// The answer says everything, be it a result or an error.
+    Answered,
+    /// It is taken, and not answered.
+    Taken,
+    /// It is no message, or not one that may be sent here.
+    Invalid,
+    /// Its sender may not do that.
+    Denied,
+    /// What it names is not here: a method, a session.
+    Unknown,
+    /// It can be answered by a stream alone.
+    NeedsStream,
+    TooLarge,
+    /// Its sender asks for too much.
+    TooMany,
+    /// The server has no room for it now.
+    Busy,
 }
 
 impl Reply {
     /// A reply of `bytes`, which are one JSON-RPC message.
-    pub(crate) fn new(status: StatusCode, mut bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(disposition: Disposition, mut bytes: Vec<u8>) -> Self {
         unbroken(&mut bytes);
-        Self { bytes: Some(bytes), status, shared: Bytes::new() }
+        Self { bytes: Some(bytes), disposition, shared: Bytes::new() }
     }
 
     /// The answer to a request that succeeded; `write` appends the result object.
     pub(crate) fn result(id: &Id, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut bytes = Vec::with_capacity(512);
         reply::result(&mut bytes, id, write);
-        Self::new(StatusCode::OK, bytes)
+        Self::new(Disposition::Answered, bytes)
     }
 
     /// The answer to a request that succeeded and has nothing to say.
@@ -50,34 +67,34 @@ impl Reply {
     }
 
     /// The answer to a request that failed.
-    pub(crate) fn error(status: StatusCode, id: &Id, error: &Error) -> Self {
+    pub(crate) fn error(disposition: Disposition, id: &Id, error: &Error) -> Self {
         let mut bytes = Vec::with_capacity(128);
         reply::error(&mut bytes, id, error);
-        Self::new(status, bytes)
+        Self::new(disposition, bytes)
     }
 
     /// A message that was taken and is not answered.
     pub(crate) const fn accepted() -> Self {
-        Self { bytes: None, status: StatusCode::ACCEPTED, shared: Bytes::new() }
+        Self { bytes: None, disposition: Disposition::Taken, shared: Bytes::new() }
     }
 
     /// An error that answers nothing that has an id. On a stream of lines that is silence, in every revision: no
     /// client could tell what it is about, some end the stream over it, and before 2025-11-25 there is no message for
     /// it. Over HTTP the status says it, and the error without an id says why.
     #[cold]
-    pub(crate) fn unaddressed(status: StatusCode, error: &Error, origin: &Origin) -> Self {
-        if origin.headers.is_none() {
+    pub(crate) fn unaddressed(disposition: Disposition, error: &Error, peer: &Peer) -> Self {
+        if peer.headers.is_none() {
             return Self::accepted();
         }
-        Self::nameless(status, error)
+        Self::nameless(disposition, error)
     }
 
     /// The same over HTTP, whatever was sent.
     #[cold]
-    pub(crate) fn nameless(status: StatusCode, error: &Error) -> Self {
+    pub(crate) fn nameless(disposition: Disposition, error: &Error) -> Self {
         let mut bytes = Vec::with_capacity(128);
         reply::unaddressed(&mut bytes, error);
-        Self::new(status, bytes)
+        Self::new(disposition, bytes)
     }
 }
 

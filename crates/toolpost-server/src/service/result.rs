@@ -1,10 +1,9 @@
 //! Results and failures in the form of each era.
 
-use http::StatusCode;
 use toolpost_protocol::{Code, Error, Id};
 
 use super::{Era, Service};
-use crate::Reply;
+use crate::{Disposition, Reply};
 
 impl Service {
     /// Answers that a request succeeded: `members` appends the result's members, at least one,
@@ -49,18 +48,18 @@ impl Service {
     }
 }
 
-/// Answers that a request failed, with the status that its era and code call for.
+/// Answers that a request failed, with the disposition that its era and code call for.
 pub(crate) fn failed(era: Era, id: &Id, error: &Error) -> Reply {
-    let status = match error.code() {
+    let disposition = match error.code() {
         // Errors of the method ride on 200 in this era.
-        _ if era == Era::Legacy => StatusCode::OK,
-        Code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        _ if era == Era::Legacy => Disposition::Answered,
+        Code::METHOD_NOT_FOUND => Disposition::Unknown,
         Code::PARSE_ERROR
         | Code::INVALID_REQUEST
         | Code::HEADER_MISMATCH
         | Code::MISSING_CLIENT_CAPABILITY
-        | Code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
+        | Code::UNSUPPORTED_VERSION => Disposition::Invalid,
+        _ => Disposition::Answered,
     };
-    Reply::error(status, id, error)
+    Reply::error(disposition, id, error)
 }

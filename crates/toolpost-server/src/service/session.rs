@@ -16,7 +16,7 @@ use super::listen::{ListenLimits, covers};
 pub(crate) use super::questions::Asked;
 use super::questions::Questions;
 use super::streams::Streams;
-use crate::Origin;
+use crate::Peer;
 
 /// A legacy session: one per stream, or one per `initialize` over HTTP.
 pub(crate) struct Session {
@@ -153,8 +153,8 @@ impl fmt::Debug for Session {
 }
 
 /// The revision spoken to a client of the legacy era: its session's, or the newest of those.
-pub(crate) fn version(origin: &Origin) -> Version {
-    let agreed = origin.session.as_ref().and_then(|session| session.agreed());
+pub(crate) fn version(peer: &Peer) -> Version {
+    let agreed = peer.session.as_ref().and_then(|session| session.agreed());
     agreed.map_or(Version::LATEST_WITH_SESSIONS, |agreed| agreed.version)
 }
 

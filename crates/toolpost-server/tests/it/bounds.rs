@@ -48,7 +48,7 @@ async fn nothing_is_read_while_errors_are_unread() {
     ];
     for line in lines_of {
         let server =
-            builder(&Arc::new(Watch::default())).stdio_limits(|limits| limits.unread = 32 << 10).build();
+            builder(&Arc::new(Watch::default())).connection_limits(|limits| limits.unread = 32 << 10).build();
         let mut lines = Lines::with_buffer(&server, 4 << 10);
         let sent = flood(&mut lines, &format!("{line}\n").repeat(50), 4 << 20).await;
         assert!(sent < 1 << 20, "{sent} bytes of {line} were taken");
@@ -71,7 +71,7 @@ async fn what_names_nobody_costs_nothing_however_much_of_it_there_is() {
 #[tokio::test(start_paused = true)]
 async fn requests_have_a_bound_in_bytes() {
     let watch = Arc::new(Watch::default());
-    let server = builder(&watch).stdio_limits(|limits| limits.bytes = 100_000).build();
+    let server = builder(&watch).connection_limits(|limits| limits.bytes = 100_000).build();
     let mut lines = Lines::with_buffer(&server, 1 << 10);
     let request = |id: usize| {
         let padding = "x".repeat(30_000);
@@ -106,7 +106,7 @@ async fn answers_have_a_bound_in_bytes_and_whoever_reads_none_is_left() {
     let dispatcher = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap()).build();
     for reads in [true, false] {
         let server =
-            Server::builder(dispatcher.clone()).stdio_limits(|limits| limits.bytes = 120_000).build();
+            Server::builder(dispatcher.clone()).connection_limits(|limits| limits.bytes = 120_000).build();
         let mut lines = Lines::with_buffer(&server, 8 << 10);
         for id in 0..10 {
             lines.send(&call(id, "late", json!({}))).await;

@@ -169,7 +169,7 @@ async fn at_the_end_of_input_what_runs_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn at_the_end_of_input_nothing_is_waited_for_longer_than_the_grace() {
     let watch = Arc::new(Watch::default());
-    let server = builder(&watch).stdio_limits(|limits| limits.grace = Duration::from_secs(7)).build();
+    let server = builder(&watch).connection_limits(|limits| limits.grace = Duration::from_secs(7)).build();
     let mut lines = Lines::to(&server);
     lines.send(&call(1, "wait", json!({}))).await;
     watch.reach(|watch| &watch.started, 1).await;
@@ -187,7 +187,7 @@ async fn a_stop_after_the_end_of_input_is_waited_for_no_longer_than_either_grace
         let watch = Arc::new(Watch::default());
         let server = builder(&watch)
             .grace(Duration::from_secs(grace))
-            .stdio_limits(|limits| limits.grace = Duration::from_secs(7))
+            .connection_limits(|limits| limits.grace = Duration::from_secs(7))
             .build();
         let mut lines = Lines::to(&server);
         lines.send(&call(1, "wait", json!({}))).await;
@@ -236,7 +236,7 @@ async fn a_client_that_stops_reading_after_its_last_request_drops_its_call_too()
 async fn a_client_that_never_reads_stops_being_read() {
     let watch = Arc::new(Watch::default());
     let server =
-        builder(&watch).stdio_limits(|limits| (limits.waiting, limits.unread) = (8, 64 << 10)).build();
+        builder(&watch).connection_limits(|limits| (limits.waiting, limits.unread) = (8, 64 << 10)).build();
     let mut lines = Lines::with_buffer(&server, 4 << 10);
     let request = format!("{}\n", call(1, "large", json!({"bytes": 10_000})));
     let mut sent = 0;
@@ -259,7 +259,8 @@ async fn a_client_that_never_reads_stops_being_read() {
 #[tokio::test]
 async fn no_more_run_at_once_than_allowed_and_those_that_wait_can_be_cancelled() {
     let watch = Arc::new(Watch::default());
-    let server = builder(&watch).stdio_limits(|limits| (limits.in_flight, limits.waiting) = (4, 100)).build();
+    let server =
+        builder(&watch).connection_limits(|limits| (limits.in_flight, limits.waiting) = (4, 100)).build();
     let mut lines = Lines::to(&server);
     for n in 0..10 {
         lines.send(&call(n, "wait", json!({}))).await;

@@ -288,7 +288,7 @@ async fn whoever_missed_changes_is_told_of_all_that_it_named() {
 async fn a_listener_on_lines_that_reads_nothing_for_30_s_is_dropped() {
     for (waits, dropped) in [(29, false), (31, true)] {
         let (builder, changes, _) = offering();
-        let server = builder.stdio_limits(|limits| limits.unread = 256).build();
+        let server = builder.connection_limits(|limits| limits.unread = 256).build();
         let lines = &mut Lines::with_buffer(&server, 256);
         lines.ask(&listen(1, json!({ "promptsListChanged": true }))).await;
         // More than the stream and the listener hold; the client reads nothing of it.
@@ -315,7 +315,7 @@ async fn a_listener_on_lines_that_reads_nothing_for_30_s_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_session_on_lines_that_read_nothing_for_long_is_told_again_once_it_reads() {
     let (builder, changes, _) = offering();
-    let server = builder.stdio_limits(|limits| limits.unread = 256).build();
+    let server = builder.connection_limits(|limits| limits.unread = 256).build();
     let lines = &mut Lines::with_buffer(&server, 256);
     let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
         "clientInfo": { "name": "t", "version": "1" } });

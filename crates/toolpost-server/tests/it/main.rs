@@ -3,6 +3,7 @@
 mod agreement;
 mod bounds;
 mod common;
+mod connection;
 mod connections;
 mod fuzz_corpus;
 mod hostile;

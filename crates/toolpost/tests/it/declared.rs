@@ -20,7 +20,7 @@ use toolpost::tool::{
     Policy, Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec, blocking_fn,
     tool_fn,
 };
-use toolpost_server::{Origin, Server};
+use toolpost_server::Server;
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -157,8 +157,8 @@ fn listed(change: impl FnOnce(ToolSpec) -> ToolSpec) -> Value {
             "io.modelcontextprotocol/clientCapabilities": {}
         }}});
         let frame = Frame::from_text(asked.to_string(), &Limits::new()).unwrap();
-        let reply = server.handle(frame, Origin::default()).await;
-        let reply: Value = serde_json::from_slice(&reply.bytes.unwrap()).unwrap();
+        let reply = server.handle(frame, Principal::anonymous()).await;
+        let reply: Value = serde_json::from_slice(&reply.unwrap()).unwrap();
         reply["result"]["tools"][0].clone()
     })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use toolpost_dispatch::{Answer, Request};
 use toolpost_protocol::{Code, Id, reply};
 use toolpost_tool::{Form, Output};
@@ -11,17 +10,17 @@ use crate::service::exchange::{Exchange, Named};
 use crate::service::result::failed;
 use crate::service::session::{form, version};
 use crate::service::{Answering, Era, Intake, Outbox, Service};
-use crate::{Origin, Reply};
+use crate::{Disposition, Peer, Reply};
 
 /// The answer to a request that stands alone.
 pub(in crate::service) fn modern(
     service: Arc<Service>,
     intake: Intake,
-    origin: Origin,
+    peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> impl Future<Output = Reply> + Send {
     let named = Named::read(&intake);
-    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
     async move {
         let named = match named {
             Ok(named) => named,
@@ -49,23 +48,23 @@ fn complete(service: &Service, id: &Id, output: &Output) -> Reply {
         });
         bytes
     };
-    Reply::new(StatusCode::OK, service.within_limit(output, write))
+    Reply::new(Disposition::Answered, service.within_limit(output, write))
 }
 
 /// The answer within a session.
 pub(in crate::service) fn legacy(
     service: Arc<Service>,
     intake: Intake,
-    origin: Origin,
+    peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Answering {
     Box::pin(async move {
-        let form = form(version(&origin));
+        let form = form(version(&peer));
         let named = match Named::read(&intake) {
             Ok(named) => named,
             Err(error) => return failed(Era::Legacy, &intake.id, &error),
         };
-        let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+        let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
         let (service, id) = (&exchange.service, &exchange.id);
         let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
         match exchange.run(frame, named, start).await.map(Answer::of) {
@@ -98,5 +97,5 @@ fn complete_in(service: &Service, id: &Id, output: &Output, form: Form) -> Reply
         });
         bytes
     };
-    Reply::new(StatusCode::OK, service.within_limit(output, write))
+    Reply::new(Disposition::Answered, service.within_limit(output, write))
 }

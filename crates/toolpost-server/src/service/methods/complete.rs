@@ -7,12 +7,12 @@ use toolpost_protocol::{Code, Error, reply};
 use crate::service::exchange::not_done;
 use crate::service::result::failed;
 use crate::service::{Intake, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 /// The most values that MCP allows in one answer.
 const MOST: usize = 100;
 
-pub(super) async fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+pub(super) async fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
     let (era, id) = (intake.era, &intake.id);
     let invalid = |why: String| failed(era, id, &Error::new(Code::INVALID_PARAMS, why));
     let Some(params) = intake.params else { return invalid("params are missing".into()) };
@@ -20,9 +20,9 @@ pub(super) async fn answer(service: &Service, intake: &Intake, origin: &Origin) 
         Ok(params) => params,
         Err(error) => return invalid(format!("params: {error}")),
     };
-    let mut completing = Completing::new(params.reference, params.argument, origin.principal.clone());
+    let mut completing = Completing::new(params.reference, params.argument, peer.principal.clone());
     completing.given = params.context.and_then(|context| context.arguments).unwrap_or_default();
-    let values = match service.dispatcher.complete(completing, origin.call_key(id)).await {
+    let values = match service.dispatcher.complete(completing, peer.call_key(id)).await {
         Ok(values) => values,
         Err(error) => return not_done(era, id, &error),
     };

@@ -2,12 +2,12 @@
 
 use crate::service::identity::supported_versions;
 use crate::service::{Era, Intake, Service, page};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 /// For how long a client may keep the answer: an hour.
 const TTL_MS: u64 = 3_600_000;
 
-pub(super) fn answer(service: &Service, intake: &Intake, _: &Origin) -> Reply {
+pub(super) fn answer(service: &Service, intake: &Intake, _: &Peer) -> Reply {
     service.complete(Era::Modern, &intake.id, |out| {
         out.extend_from_slice(br#""supportedVersions":"#);
         supported_versions(out);

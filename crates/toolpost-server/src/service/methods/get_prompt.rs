@@ -10,12 +10,12 @@ use crate::service::exchange::{Exchange, Named, not_done};
 use crate::service::result::failed;
 use crate::service::session;
 use crate::service::{Era, Intake, Outbox, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 pub(super) async fn answer(
     service: Arc<Service>,
     intake: Intake,
-    origin: Origin,
+    peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
     let (era, id) = (intake.era, intake.id.clone());
@@ -27,9 +27,9 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err(error) => return failed(era, &id, &error),
     };
-    let version = (era == Era::Legacy).then(|| session::version(&origin));
+    let version = (era == Era::Legacy).then(|| session::version(&peer));
     let name = named.name.clone();
-    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
     let service = &exchange.service;
     let result = exchange.run(frame, named, |parts, key| {
         service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key)

@@ -8,9 +8,9 @@ use toolpost_tool::Client;
 use crate::service::result::failed;
 use crate::service::session::Agreed;
 use crate::service::{Era, Intake, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
-pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+pub(super) fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
     let params = intake.params.map(|at| intake.frame.node(at));
     let requested = params.and_then(|params| params.member("protocolVersion")).and_then(|node| node.as_str());
     let Some(requested) = requested else {
@@ -22,7 +22,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, origin: &Origin) -> Rep
     let version = version.unwrap_or(Version::LATEST_WITH_SESSIONS);
     let client =
         params.and_then(|params| params.member("capabilities")).map(Client::read).unwrap_or_default();
-    if let Some(session) = &origin.session {
+    if let Some(session) = &peer.session {
         session.agree(Agreed { version, client });
     }
     Reply::result(&intake.id, |out| {

@@ -6,10 +6,10 @@ use toolpost_protocol::reply;
 use crate::service::catalog::Dialect;
 use crate::service::page::Page;
 use crate::service::{Era, Intake, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 /// `tools/list`.
-pub(super) fn tools(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
+pub(super) fn tools(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
     let dialect = match intake.era {
         Era::Modern => Dialect::Modern,
         Era::Legacy => Dialect::Legacy,
@@ -22,28 +22,28 @@ pub(super) fn tools(service: &Service, intake: &Intake, origin: &Origin) -> Repl
     }
     let visible: Vec<_> = list
         .iter()
-        .filter(|(entry, _)| shared || service.dispatcher.may(&origin.principal, entry.spec()))
+        .filter(|(entry, _)| shared || service.dispatcher.may(&peer.principal, entry.spec()))
         .collect();
     page.answer(&visible, |(entry, _)| entry.spec().name(), |out, (_, text)| out.extend_from_slice(text))
 }
 
 /// `resources/list`.
-pub(super) fn resources(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
-    let items = service.dispatcher.resources(&origin.principal);
+pub(super) fn resources(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+    let items = service.dispatcher.resources(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
     Page::of(service, intake, shared).answer(&items, |item| &item.uri, encode)
 }
 
 /// `resources/templates/list`.
-pub(super) fn templates(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
-    let items = service.dispatcher.resource_templates(&origin.principal);
+pub(super) fn templates(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+    let items = service.dispatcher.resource_templates(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
     Page::of(service, intake, shared).answer(&items, |item| &item.uri_template, encode)
 }
 
 /// `prompts/list`.
-pub(super) fn prompts(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
-    let items = service.dispatcher.prompts(&origin.principal);
+pub(super) fn prompts(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+    let items = service.dispatcher.prompts(&peer.principal);
     let shared = service.dispatcher.prompts_are_shared();
     Page::of(service, intake, shared).answer(&items, |item| &item.name, encode)
 }

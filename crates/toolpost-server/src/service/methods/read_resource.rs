@@ -9,12 +9,12 @@ use crate::service::exchange::{Exchange, Named, not_done};
 use crate::service::page::caching;
 use crate::service::result::failed;
 use crate::service::{Era, Intake, Outbox, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
 pub(super) async fn answer(
     service: Arc<Service>,
     intake: Intake,
-    origin: Origin,
+    peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
     let (era, id) = (intake.era, intake.id.clone());
@@ -23,7 +23,7 @@ pub(super) async fn answer(
         Err(error) => return failed(era, &id, &error),
     };
     let uri = named.name.clone();
-    let (exchange, frame) = Exchange::new(service, intake, origin, outbox);
+    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
     let service = &exchange.service;
     let result =
         exchange.run(frame, named, |parts, key| service.dispatcher.read_resource(uri.clone(), parts, key));

@@ -5,29 +5,29 @@ use toolpost_protocol::{Code, Error};
 use crate::service::result::failed;
 use crate::service::session::Session;
 use crate::service::{Era, Intake, Service};
-use crate::{Origin, Reply};
+use crate::{Peer, Reply};
 
-pub(super) fn subscribe(service: &Service, intake: &Intake, origin: &Origin) -> Reply {
-    change(intake, origin, |uri, session| {
+pub(super) fn subscribe(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+    change(intake, peer, |uri, session| {
         let limits = &service.listen_limits;
         limits.allow(uri, 0, 0).map_err(|why| Error::new(Code::INVALID_PARAMS, why))?;
-        if !service.dispatcher.may_watch(&origin.principal, uri) {
+        if !service.dispatcher.may_watch(&peer.principal, uri) {
             return Err(Error::new(Code::RESOURCE_NOT_FOUND, "there is no resource with this URI"));
         }
         session.subscribe(uri, limits).map_err(|why| Error::new(Code::INVALID_REQUEST, why))
     })
 }
 
-pub(super) fn unsubscribe(_: &Service, intake: &Intake, origin: &Origin) -> Reply {
-    change(intake, origin, |uri, session| {
+pub(super) fn unsubscribe(_: &Service, intake: &Intake, peer: &Peer) -> Reply {
+    change(intake, peer, |uri, session| {
         session.unsubscribe(uri);
         Ok(())
     })
 }
 
-fn change(intake: &Intake, origin: &Origin, make: impl FnOnce(&str, &Session) -> Result<(), Error>) -> Reply {
+fn change(intake: &Intake, peer: &Peer, make: impl FnOnce(&str, &Session) -> Result<(), Error>) -> Reply {
     let uri = intake.params.and_then(|at| intake.frame.node(at).member("uri")?.as_str());
-    let made = match (uri, &origin.session) {
+    let made = match (uri, &peer.session) {
         (Some(uri), Some(session)) => make(&uri, session),
         _ => Err(Error::new(Code::INVALID_PARAMS, "params.uri is missing or not a string")),
     };

@@ -9,7 +9,7 @@ use toolpost_protocol::model::{
     ContentBlock, GetPromptResult, Prompt, PromptMessage, Resource, ResourceTemplate, Role,
 };
 use toolpost_protocol::{Frame, Limits};
-use toolpost_server::{Origin, Server, ServerBuilder};
+use toolpost_server::{Server, ServerBuilder};
 use toolpost_tool::{Call, Elicited, InputRequest, NoArgs, Principal, Suspended, ToolError, tool_fn};
 
 pub fn name_question() -> InputRequest {
@@ -144,6 +144,6 @@ pub fn able(id: impl Into<Value>, method: &str, params: Value) -> Value {
 /// The answer to one message of `who`.
 pub async fn handle(server: &Server, who: &Principal, message: &Value) -> Value {
     let frame = Frame::from_text(message.to_string(), &Limits::new()).unwrap();
-    let reply = server.handle(frame, Origin::new(who.clone())).await;
-    serde_json::from_slice(&reply.bytes.unwrap()).unwrap()
+    let reply = server.handle(frame, who.clone()).await;
+    serde_json::from_slice(&reply.unwrap()).unwrap()
 }

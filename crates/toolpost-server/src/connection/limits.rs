@@ -1,11 +1,12 @@
-//! What the client of a stream may cost.
+//! What the client of one connection may cost.
 
 use std::time::Duration;
 
-/// Bounds on what the client of a stream of lines may cost.
+/// Bounds on what the client of one connection may cost: a stream of lines, or a
+/// [`Connection`](crate::Connection) under a transport of your own.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct StdioLimits {
+pub struct ConnectionLimits {
     /// Requests that run at once. Default: 256.
     pub in_flight: usize,
     /// Requests that wait for others to end; when there are as many, nothing more is read. Default: 256.
@@ -15,14 +16,16 @@ pub struct StdioLimits {
     /// Bytes of the requests that wait or run, from which on nothing more is read; and, counted apart, bytes of
     /// unread replies from which on no call goes on. Either is exceeded by one message at most. Default: 32 MiB.
     pub bytes: usize,
-    /// How long a client whose calls do not go on for that may read nothing; then its stream fails. Default: 30 s.
+    /// Of a stream of lines: how long a client whose calls do not go on for that may read nothing; then its stream
+    /// fails. Default: 30 s.
     pub write_timeout: Duration,
-    /// How long what runs when the input ends may go on, and how long a client may read nothing from then on.
+    /// Of a stream of lines: how long what runs when the input ends may go on, and how long a client may read nothing
+    /// from then on.
     /// Default: 1.5 s, since the official clients wait for 2 s before they send SIGTERM.
     pub grace: Duration,
 }
 
-impl Default for StdioLimits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             in_flight: 256,

@@ -1,4 +1,4 @@
-//! Where a message comes from.
+//! Who sent a message.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use toolpost_tool::Principal;
 
 use super::session::Session;
 
-/// Where a message comes from: which connection, and on whose behalf.
+/// The sender of a message: which connection it is on, and for whom it speaks.
 #[derive(Clone, Debug, Default)]
-pub struct Origin {
+pub(crate) struct Peer {
     /// The number of the connection or session, unique within the server; of a request over HTTP without a
     /// session, what stands for where callers without a name come from.
     pub(crate) connection: u64,
@@ -27,13 +27,7 @@ pub struct Origin {
     pub(crate) lost: bool,
 }
 
-impl Origin {
-    /// A message from a connection of its own, on behalf of `principal`.
-    #[must_use]
-    pub fn new(principal: Principal) -> Self {
-        Self { principal, ..Self::default() }
-    }
-
+impl Peer {
     /// The name under which a call from here can be cancelled. Over HTTP without a session there is
     /// none: closing the response is what cancels. In a session over HTTP each answer comes on its own, so that
     /// several calls may have one id; on a stream of lines their answers could not be told apart.
