@@ -41,7 +41,10 @@ const STEPS: &[Step] = &[
                 "toolpost-workflow",
                 "--all-features",
             ],
-        )
+        )?;
+        // What only a build without a feature can show.
+        let unvalidated = ["--no-default-features", "--test", "it", "unvalidated"];
+        run_in(root, "cargo", &[&["test", "-q", "-p", "toolpost-dispatch"], &unvalidated[..]].concat())
     }),
     ("docs", docs),
     ("public api", |_| api::snapshots(false)),

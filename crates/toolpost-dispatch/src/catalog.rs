@@ -9,7 +9,8 @@ use toolpost_protocol::{Frame, Limits, Node};
 use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};
-use crate::validate::{Compiler, InvalidSchema, Reading, Schema, Unfit};
+use crate::schema::{InvalidSchema, Reading, Unfit};
+use crate::validate::{Compiler, Schema};
 
 /// An immutable set of tools, in the order of their names.
 pub struct Catalog {
@@ -176,12 +177,14 @@ impl Entry {
     }
 
     /// The schema of the arguments.
+    #[cfg(feature = "validate")]
     #[must_use]
     pub const fn input(&self) -> &Schema {
         &self.input
     }
 
     /// The schema of the structured result, if the tool promises one.
+    #[cfg(feature = "validate")]
     #[must_use]
     pub const fn output(&self) -> Option<&Schema> {
         self.output.as_ref()

@@ -28,6 +28,11 @@
 //! # });
 //! ```
 //!
+//! Arguments are checked against the tool's schema by the feature `validate`, which is on by default and brings a validator of
+//! 3 MB. Without it the type of the arguments decides alone what it reads, as in other Rust servers: errors name the
+//! argument and not all that is wrong, unknown arguments are ignored unless the type denies them, and a schema that was
+//! written by hand is listed and not enforced ([`Catalog::warnings`] says of which tool).
+//!
 //! What this crate does not know: transports, wire revisions, and every policy around a tool: a
 //! policy is a layer, and a wrapped tool is a tool.
 
@@ -47,6 +52,11 @@ mod offered;
 mod registry;
 mod request;
 mod run;
+mod schema;
+#[cfg(not(feature = "validate"))]
+#[path = "unvalidated.rs"]
+mod validate;
+#[cfg(feature = "validate")]
 mod validate;
 
 pub use answer::Answer;
@@ -64,4 +74,6 @@ pub use offer::{
 };
 pub use registry::{Registry, RegistryBuilder};
 pub use request::Request;
-pub use validate::{InvalidSchema, Schema};
+pub use schema::InvalidSchema;
+#[cfg(feature = "validate")]
+pub use validate::Schema;
