@@ -38,7 +38,7 @@ impl Schema {
 
 /// Makes schemas.
 #[derive(Default)]
-pub(crate) struct Compiler;
+pub(crate) struct Compiler {}
 
 impl Compiler {
     pub(crate) fn compile(
