@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
         )
     }),
     ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
+    ("readme: demo", |root| run_in(root, "cargo", &["run", "-q", "-p", "workbench", "--", "demo"])),
     ("examples", |_| examples::run()),
     ("first page", |_| first_page::run()),
     ("features", |root| {
@@ -50,14 +51,12 @@ const STEPS: &[Step] = &[
     ("public api", |_| api::snapshots(false)),
     ("package", |_| hygiene::package()),
     ("deny", |_| hygiene::deny()),
+    ("packages", |_| hygiene::count_packages()),
     ("conformance", |_| conformance::run()),
     ("schema-check", schema_check),
     ("feature pairs", |_| hygiene::features()),
     ("minimal versions", |_| hygiene::minimal_versions()),
     // What follows is optimized, or made for its purpose alone, and takes long to build.
-    ("readme: demo", |root| {
-        run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "demo"])
-    }),
     ("selftest", |root| {
         run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])
     }),

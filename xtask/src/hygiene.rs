@@ -1,5 +1,6 @@
 //! What may be depended on, and what a build asks of whoever depends on us.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +16,26 @@ const CLEAN: &[(&str, Duration)] = &[
     ("toolpost-workflow", Duration::from_secs(10)),
     ("toolpost", Duration::from_secs(60)),
 ];
+
+/// Packages that whoever serves tools compiles, with those of the family: as it comes, and without the validator of schemas.
+const SERVED: &[(&[&str], usize)] = &[(&[], 150), (&["--no-default-features"], 120)];
+
+/// The build of a server's author stays small.
+pub(crate) fn count_packages() -> Done {
+    for (options, most) in SERVED {
+        let tree = ["tree", "-p", "toolpost", "--features", "server", "-e", "normal", "--prefix", "none"];
+        let listed = Command::new("cargo").args(tree).args(*options).current_dir(root()).output();
+        let listed = listed.map_err(|error| format!("cargo tree: {error}"))?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        let count = packages.len();
+        println!("toolpost with `server` {}: {count} packages, at most {most}", options.join(" "));
+        if !(10..=*most).contains(&count) {
+            return Err(format!("{count} packages: find out what came in (`cargo tree`), or leave it out"));
+        }
+    }
+    Ok(())
+}
 
 /// Licenses, origins and banned crates, as `.cargo/deny.toml` says. (Advisories would need the network.)
 pub(crate) fn deny() -> Done {

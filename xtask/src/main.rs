@@ -31,6 +31,7 @@ cargo xtask <routine>
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
+  packages                 how many packages whoever serves tools compiles, with and without the validator of schemas
   package                  every crate packs; nothing is published
   features                 every pair of features compiles
   minimal-versions         the crates compile with the oldest versions that they allow
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),
+        ["packages"] => hygiene::count_packages(),
         ["package"] => hygiene::package(),
         ["features"] => hygiene::features(),
         ["minimal-versions"] => hygiene::minimal_versions(),
