@@ -19,6 +19,8 @@ const EXAMPLES: &[&str] = &[
     "lazy_categories",
     "inside_rmcp",
     "inside_axum",
+    "own_transport",
+    "own_authentication",
     "breaker_without_mcp",
     "workflow",
     "workflow_without_mcp",

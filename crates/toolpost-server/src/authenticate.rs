@@ -1,26 +1,65 @@
 //! Who a client is.
 
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use toolpost_tool::Principal;
 
+use crate::clock;
+
 /// Establishes who an HTTP client is, before anything else is read of its request.
 ///
-/// A closure from the request's head to a result is one.
+/// A closure from the request's head to a result is one, where nothing has to be waited for:
+///
+/// ```
+/// # use toolpost_dispatch::{Dispatcher, Registry};
+/// # use toolpost_server::{Server, Unauthenticated};
+/// # use toolpost_tool::Principal;
+/// # let dispatcher = Dispatcher::builder(Registry::builder().build().unwrap()).build();
+/// let server = Server::builder(dispatcher).authenticate(|request: &http::request::Parts| {
+///     match request.headers.get("authorization") {
+///         Some(value) if value == "Bearer s3cret" => Ok(Principal::new("ada")),
+///         _ => Err(Unauthenticated::Challenge("Bearer".into())),
+///     }
+/// });
+/// ```
+///
+/// What asks a store or another server implements the trait, with an `async fn`. It is asked for every request, so
+/// remember what you can.
 pub trait Authenticate: Send + Sync + 'static {
     /// Names the principal that the request is made for.
     ///
     /// # Errors
     ///
     /// If the request does not say who makes it, or cannot prove it.
-    fn authenticate(&self, request: &Parts) -> Result<Principal, Unauthenticated>;
+    ///
+    /// # Panics
+    ///
+    /// A panic costs its request alone, which is answered with 500.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the client goes away, and after
+    /// [`HttpLimits::authenticate_timeout`](crate::HttpLimits::authenticate_timeout), which is answered with 503.
+    fn authenticate(
+        &self,
+        request: &Parts,
+    ) -> impl Future<Output = Result<Principal, Unauthenticated>> + Send;
 }
 
 impl<F> Authenticate for F
 where
     F: Fn(&Parts) -> Result<Principal, Unauthenticated> + Send + Sync + 'static,
 {
-    fn authenticate(&self, request: &Parts) -> Result<Principal, Unauthenticated> {
-        self(request)
+    fn authenticate(
+        &self,
+        request: &Parts,
+    ) -> impl Future<Output = Result<Principal, Unauthenticated>> + Send {
+        ready(self(request))
     }
 }
 
@@ -35,4 +74,37 @@ pub enum Unauthenticated {
     Challenge(String),
     /// Valid credentials that do not suffice: 403, with this challenge in `WWW-Authenticate`.
     Insufficient(String),
+}
+
+/// Any [`Authenticate`], asked within its bounds: one allocation for each request.
+pub(crate) trait Identify: Send + Sync {
+    /// The principal of the request, or why there is none; within `limit`.
+    fn identify<'a>(&'a self, request: &'a Parts, limit: Duration) -> Identifying<'a>;
+}
+
+type Identifying<'a> = Pin<Box<dyn Future<Output = Result<Principal, Unidentified>> + Send + 'a>>;
+
+/// Why a request has no principal.
+#[derive(Debug)]
+pub(crate) enum Unidentified {
+    Unauthenticated(Unauthenticated),
+    Panicked,
+    TimedOut,
+}
+
+impl<A: Authenticate> Identify for A {
+    fn identify<'a>(&'a self, request: &'a Parts, limit: Duration) -> Identifying<'a> {
+        Box::pin(async move {
+            // The function itself may panic, too, before there is a future.
+            let asked = AssertUnwindSafe(async move { self.authenticate(request).await }).catch_unwind();
+            tokio::select! {
+                biased;
+                identified = asked => match identified {
+                    Ok(identified) => identified.map_err(Unidentified::Unauthenticated),
+                    Err(_) => Err(Unidentified::Panicked),
+                },
+                () = clock::sleep(limit) => Err(Unidentified::TimedOut),
+            }
+        })
+    }
 }

@@ -17,6 +17,8 @@ use toolpost_tool::{Principal, Priority};
 #[cfg(feature = "http")]
 use crate::Authenticate;
 #[cfg(feature = "http")]
+use crate::authenticate::Identify;
+#[cfg(feature = "http")]
 use crate::http::{Gate, Http, HttpLimits, Sessions};
 use crate::server::Inner;
 use crate::service::Service;
@@ -47,7 +49,7 @@ pub struct ServerBuilder {
     #[cfg(feature = "http")]
     path: String,
     #[cfg(feature = "http")]
-    authenticate: Option<Box<dyn Authenticate>>,
+    authenticate: Option<Box<dyn Identify>>,
     clamp: Option<Box<crate::service::Clamp>>,
     #[cfg(feature = "http")]
     public: bool,

@@ -37,7 +37,7 @@ pub(crate) use listen::{bind, listen};
 pub(crate) use seat::Seat;
 pub(crate) use sessions::Sessions;
 
-use crate::Authenticate;
+use crate::authenticate::Identify;
 use crate::service::Service;
 
 /// Everything that the requests of one HTTP server share.
@@ -47,7 +47,7 @@ pub(crate) struct Http {
     pub(crate) limits: HttpLimits,
     pub(crate) message_limit: usize,
     pub(crate) sessions: Sessions,
-    pub(crate) authenticate: Option<Box<dyn Authenticate>>,
+    pub(crate) authenticate: Option<Box<dyn Identify>>,
     /// The one path that [`listen`] serves.
     pub(crate) path: String,
     /// Calls that outlive the connection they came on.

@@ -24,6 +24,9 @@ pub struct HttpLimits {
     /// The longest a client may take to send the headers of a request once it has begun, and to send
     /// anything after it has connected. Default: 30 s.
     pub header_timeout: Duration,
+    /// The longest that [`Authenticate`](crate::Authenticate) may take; then the request is answered with 503.
+    /// Default: 10 s.
+    pub authenticate_timeout: Duration,
     /// The longest a connection may stay open between two requests. Load balancers keep theirs for 60 s, and
     /// must be the first to close. Default: 75 s.
     pub idle_timeout: Duration,
@@ -68,6 +71,7 @@ impl Default for HttpLimits {
             streams: 100,
             header_bytes: 16 << 10,
             header_timeout: Duration::from_secs(30),
+            authenticate_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
             body_deadline: Duration::from_secs(120),

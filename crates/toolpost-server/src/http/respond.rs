@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::future::ready;
 use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use super::session_id::SessionId;
 use super::sessions::InUse;
 use super::streams::Progress;
 use super::{Body, Http, cors};
+use crate::authenticate::Unidentified;
 use crate::service::methods::InSession;
 use crate::service::session::Session;
 use crate::service::{Era, Incoming, Intake, Outbox, listen, undoubled};
@@ -51,7 +51,19 @@ impl Http {
         let (parts, body) = request.into_parts();
         let http2 = parts.version == Version::HTTP_2;
         let mut page = None;
-        let answered = match turn.http.admit(&parts, &mut page) {
+        let admitted = match turn.http.admit(&parts, &mut page) {
+            Ok(()) => match &turn.http.authenticate {
+                None => Ok(Principal::anonymous()),
+                Some(authenticate) => {
+                    // Until it is known who asks, the connection may give way as one that still sends.
+                    let _receiving = turn.seat().receive();
+                    let limit = turn.http.limits.authenticate_timeout;
+                    authenticate.identify(&parts, limit).await.map_err(unidentified)
+                }
+            },
+            Err(instead) => Err(instead),
+        };
+        let answered = match admitted {
             Ok(principal) => match parts.method {
                 Verb::POST => turn.http.post(&turn, parts, body, principal).await,
                 Verb::GET => turn.http.tell_session(&parts.headers, &principal),
@@ -75,9 +87,9 @@ impl Http {
         response
     }
 
-    /// Who makes the request, if it may be made; an answer that `page`, if the request comes from one, may
+    /// Checks whether the request may be made at all; an answer is one that `page`, if the request comes from one, may
     /// read too.
-    fn admit(&self, parts: &Parts, page: &mut Option<Box<HeaderValue>>) -> Result<Principal, Instead> {
+    fn admit(&self, parts: &Parts, page: &mut Option<Box<HeaderValue>>) -> Result<(), Instead> {
         let origin = self.gate.admit(parts).map_err(|away| {
             log::turned_away(&away.why);
             refused(away.status, away.why)
@@ -89,23 +101,7 @@ impl Http {
                 return Err(response);
             }
         }
-        let Some(authenticate) = &self.authenticate else { return Ok(Principal::anonymous()) };
-        let identified = catch_unwind(AssertUnwindSafe(|| authenticate.authenticate(parts)));
-        let Ok(identified) = identified else {
-            return Err(refused(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "who makes the request could not be established",
-            ));
-        };
-        identified.map_err(|error| {
-            let (status, challenge) = match error {
-                Unauthenticated::Challenge(challenge) => (StatusCode::UNAUTHORIZED, challenge),
-                Unauthenticated::Insufficient(challenge) => (StatusCode::FORBIDDEN, challenge),
-            };
-            let mut response = refused(status, "the request carries no sufficient credentials");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));
-            response
-        })
+        Ok(())
     }
 
     async fn post<B: http_body::Body>(
@@ -324,6 +320,29 @@ impl Http {
             }
         }
     }
+}
+
+/// The answer to a request of which nobody knows who makes it.
+#[cold]
+fn unidentified(why: Unidentified) -> Instead {
+    let (status, challenge) = match why {
+        Unidentified::Unauthenticated(Unauthenticated::Challenge(challenge)) => {
+            (StatusCode::UNAUTHORIZED, challenge)
+        }
+        Unidentified::Unauthenticated(Unauthenticated::Insufficient(challenge)) => {
+            (StatusCode::FORBIDDEN, challenge)
+        }
+        Unidentified::Panicked => {
+            let why = "who makes the request could not be established";
+            return refused(StatusCode::INTERNAL_SERVER_ERROR, why);
+        }
+        Unidentified::TimedOut => {
+            return later(BYTES_WAIT, "who makes the request was not established in time; try again later");
+        }
+    };
+    let mut response = refused(status, "the request carries no sufficient credentials");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));
+    response
 }
 
 /// A challenge as a header; characters that a header cannot have are spaces.

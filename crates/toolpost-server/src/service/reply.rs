@@ -11,6 +11,7 @@ pub(crate) struct Reply {
     /// One JSON-RPC message, without a line end and without one inside; `None` where nothing is
     /// answered (a notification, a call taken back).
     pub(crate) bytes: Option<Vec<u8>>,
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "HTTP alone has a way to say it"))]
     pub(crate) disposition: Disposition,
     /// How the message goes on after `bytes`, where that is the same in many replies; empty in a reply that
     /// was [joined](Self::joined).

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use toolpost_dispatch::{Access, Decision, Dispatcher, PromptSet, Registry};
 use toolpost_protocol::model::{GetPromptResult, Prompt};
-use toolpost_server::{ServeError, Server, Unauthenticated};
+use toolpost_server::{Authenticate, ServeError, Server, Unauthenticated};
 use toolpost_tool::{NoArgs, Output, Principal, tool_fn};
 
 const MODERN: (&str, &str) = ("MCP-Protocol-Version", "2026-07-28");
@@ -563,6 +563,63 @@ async fn an_authenticator_that_panics_costs_its_request() {
     let list = modern(1, "tools/list", json!({}));
     row(wire, &[MODERN, ("X-Bad", "1")], &list, (500, Some(-32600))).await;
     row(wire, &[MODERN], &list, (200, None)).await;
+}
+
+/// Waits for ever, for who sends `X-Slow`; refuses whoever sends `X-Bad`, after a while.
+struct Slow(Arc<Watch>);
+
+impl Authenticate for Slow {
+    async fn authenticate(&self, request: &Parts) -> Result<Principal, Unauthenticated> {
+        tokio::task::yield_now().await;
+        assert!(!request.headers.contains_key("x-bad"), "unreadable");
+        if request.headers.contains_key("x-slow") {
+            let waiting = Waiting(&self.0);
+            self.0.started.fetch_add(1, Ordering::SeqCst);
+            self.0.changed.notify_waiters();
+            std::future::pending::<()>().await;
+            drop(waiting);
+        }
+        Ok(Principal::new("ada"))
+    }
+}
+
+struct Waiting<'a>(&'a Watch);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authenticator_may_wait_and_is_dropped_when_it_waits_too_long_or_its_client_leaves() {
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).authenticate(Slow(Arc::clone(&watch)));
+    let server = server.http_limits(|limits| limits.authenticate_timeout = Duration::from_secs(3)).build();
+    let (mut wire, _served) = Wire::within(&server);
+    let list = modern(1, "tools/list", json!({}));
+    row(&mut wire, &[MODERN], &list, (200, None)).await;
+    row(&mut wire, &[MODERN, ("X-Bad", "1")], &list, (500, Some(-32600))).await;
+
+    let begun = tokio::time::Instant::now();
+    row(&mut wire, &[MODERN, ("X-Slow", "1")], &list, (503, Some(-32600))).await;
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    assert_eq!(watch.dropped.load(Ordering::SeqCst), 1);
+    row(&mut wire, &[MODERN], &list, (200, None)).await;
+
+    let leaves = async {
+        watch.reach(|watch| &watch.started, 2).await;
+    };
+    let asks = row(&mut wire, &[MODERN, ("X-Slow", "1")], &list, (503, Some(-32600)));
+    tokio::select! {
+        biased;
+        _answer = asks => unreachable!("it waits"),
+        () = leaves => {}
+    }
+    drop(wire);
+    watch.reach(|watch| &watch.dropped, 2).await;
+    assert!(begun.elapsed().as_secs() < 5, "it did not end by its time");
 }
 
 #[tokio::test]
