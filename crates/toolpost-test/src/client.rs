@@ -1,16 +1,16 @@
 //! A client in memory.
 
 use std::fmt;
+use std::future::poll_fn;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
-use tokio::task::JoinHandle;
 use toolpost_dispatch::Dispatcher;
 pub use toolpost_protocol::Version;
-use toolpost_server::Server;
+use toolpost_server::{Connection, Server};
+use toolpost_tool::Principal;
 
-/// A client that speaks MCP to the tools of `dispatcher` over a stream in memory: no socket, no process, and the paused
+/// A client that speaks MCP to the tools of `dispatcher` over a connection in memory: no socket, no process, no task, and the paused
 /// clock of [`run`](crate::run) works. (Of a runtime it is `runtime.dispatcher()`.)
 ///
 /// What it says and hears is what a real client would over stdio, so schemas, lists, errors and the differences of the
@@ -89,39 +89,19 @@ impl ClientBuilder {
         self
     }
 
-    /// Opens the stream and, for a revision with sessions, introduces itself.
+    /// Opens the connection and, for a revision with sessions, introduces itself.
     ///
     /// # Panics
     ///
-    /// If the server does not take the introduction; outside a tokio runtime.
+    /// If the server does not take the introduction.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the stream.
+    /// Dropping the future closes the connection.
     pub async fn connect(self) -> Client {
         let Self { server, version, person, model } = self;
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let (reader, writer) = tokio::io::split(ours);
-        #[expect(clippy::disallowed_methods, reason = "the client owns the task, and ends it")]
-        let served = tokio::spawn(async move {
-            let (reader, writer) = tokio::io::split(theirs);
-            // A stream in memory fails when the client is dropped, and then nobody asks.
-            let _ended = server.serve_io(reader, writer).await;
-        });
-        let reader = BufReader::new(reader);
-        let served = Served(served);
-        let mut client = Client {
-            reader,
-            writer,
-            version,
-            person,
-            model,
-            next: 1,
-            notifications: Vec::new(),
-            unsent: Vec::new(),
-            unread: Vec::new(),
-            _served: served,
-        };
+        let connection = server.connection(Principal::anonymous());
+        let mut client = Client { connection, version, person, model, next: 1, notifications: Vec::new() };
         if !version.is_modern() {
             let params = json!({
                 "protocolVersion": version.as_str(),
@@ -130,7 +110,7 @@ impl ClientBuilder {
             });
             #[expect(clippy::expect_used, reason = "documented; a test cannot go on without")]
             client.request("initialize", params).await.expect("the server takes the introduction");
-            client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+            client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         }
         client
     }
@@ -142,20 +122,16 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// A client in memory; see [`client`]. Dropping it ends its server's task.
+/// A client in memory; see [`client`]. Calls run while it is awaited, and are dropped with it.
 ///
-/// Methods panic if the server ends the stream or writes what is no message.
+/// Methods panic if the server ends the connection or writes what is no message.
 pub struct Client {
-    reader: BufReader<ReadHalf<DuplexStream>>,
-    writer: WriteHalf<DuplexStream>,
+    connection: Connection,
     version: Version,
     person: Option<Box<Person>>,
     model: Option<Box<Model>>,
     next: i64,
     notifications: Vec<Value>,
-    unsent: Vec<u8>,
-    unread: Vec<u8>,
-    _served: Served,
 }
 
 /// The error that answered a request.
@@ -225,7 +201,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// As [`list_tools`](Self::list_tools); the call goes on until the client is dropped.
+    /// As [`list_tools`](Self::list_tools); the call goes on with the next request, until the client is dropped.
     pub async fn call<T: Serialize + ?Sized>(
         &mut self,
         tool: &str,
@@ -273,7 +249,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// If the server asks for a seventeenth round; if it ends the stream, or writes what is no message.
+    /// If the server asks for a seventeenth round; if it ends the connection, or writes what is no message.
     ///
     /// # Cancel safety
     ///
@@ -312,7 +288,7 @@ impl Client {
         }
         let id = self.next;
         self.next += 1;
-        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
         loop {
             let mut message = self.receive().await;
             match (message["method"].as_str().map(ToOwned::to_owned), message["id"].take()) {
@@ -325,7 +301,7 @@ impl Client {
                             json!({ "jsonrpc": "2.0", "id": asked, "error": error })
                         }
                     };
-                    self.send(&answer).await;
+                    self.send(&answer);
                 }
                 (None, answered) if answered == id => {
                     return match message["error"].take() {
@@ -376,47 +352,22 @@ impl Client {
         capabilities.into()
     }
 
-    /// Sends what was not sent because its future was dropped, and the message.
-    async fn send(&mut self, message: &Value) {
-        self.unsent.extend_from_slice(format!("{message}\n").as_bytes());
-        while !self.unsent.is_empty() {
-            match self.writer.write(&self.unsent).await {
-                Ok(0) | Err(_) => panic("the server has closed the stream"),
-                Ok(written) => drop(self.unsent.drain(..written)),
-            }
-        }
+    fn send(&mut self, message: &Value) {
+        self.connection.receive(message.to_string());
     }
 
     async fn receive(&mut self) -> Value {
-        // What was read is kept if this is dropped, so that the next message begins where it begins.
-        while self.unread.last() != Some(&b'\n') {
-            match self.reader.fill_buf().await {
-                Ok([]) | Err(_) => panic("the server has closed the stream"),
-                Ok(bytes) => {
-                    let read = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
-                    self.unread.extend_from_slice(&bytes[..read]);
-                    self.reader.consume(read);
-                }
-            }
-        }
-        let line = std::mem::take(&mut self.unread);
-        serde_json::from_slice(&line)
-            .unwrap_or_else(|error| panic(&format!("{error}: {}", String::from_utf8_lossy(&line))))
+        let Some(message) = poll_fn(|cx| self.connection.poll_send(cx)).await else {
+            panic("the server has closed the connection")
+        };
+        serde_json::from_slice(&message)
+            .unwrap_or_else(|error| panic(&format!("{error}: {}", String::from_utf8_lossy(&message))))
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("version", &self.version).finish_non_exhaustive()
-    }
-}
-
-/// The task of a server, which ends with its client.
-struct Served(JoinHandle<()>);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

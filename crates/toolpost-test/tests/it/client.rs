@@ -71,8 +71,8 @@ fn elicitation_is_answered_in_both_eras() {
 }
 
 #[test]
-fn a_request_that_is_dropped_at_any_await_leaves_the_stream_whole() {
-    // Longer than the stream and the buffers on both of its ends hold, there and back.
+fn a_request_that_is_dropped_at_any_await_leaves_the_connection_whole() {
+    // Larger than what is held for a stream.
     let long = "x".repeat(300_000);
     let echo = tool_fn("echo", |text: Text, _: Call| async move { Ok(text.text) });
     let registry = Registry::builder().tool(echo).build().unwrap();
