@@ -9,6 +9,7 @@ use crate::{Done, root};
 const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-breaker", &[]),
     ("toolpost-cache", &[]),
+    ("toolpost-retry", &[]),
     ("toolpost-scheduler", &[]),
     ("toolpost-workflow", &[]),
     ("toolpost-protocol", &[]),
@@ -24,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-cache",
             "toolpost-dispatch",
             "toolpost-protocol",
+            "toolpost-retry",
             "toolpost-scheduler",
             "toolpost-server",
             "toolpost-tool",

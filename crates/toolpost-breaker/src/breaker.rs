@@ -315,7 +315,7 @@ impl<P: FailurePolicy> Breaker<P> {
                     }
                 }
             }
-            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.cap(), Cause::Forced)),
+            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.longest, Cause::Forced)),
         }
     }
 
@@ -448,7 +448,7 @@ impl<P: FailurePolicy> Breaker<P> {
     }
 
     fn probing(&self, patience_left: u64) -> Rejected {
-        let guess = self.settings.open_time.base().min(Duration::from_secs(1));
+        let guess = self.settings.open_time.first.min(Duration::from_secs(1));
         Rejected::new(guess.min(Duration::from_millis(patience_left)), Cause::Probing)
     }
 

@@ -10,14 +10,14 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_breaker::{Backoff, Breaker, Consecutive, Settings, State};
+//! use toolpost_breaker::{Breaker, Consecutive, Settings, State};
 //!
 //! fn divide(by: i32) -> Result<i32, &'static str> {
 //!     10_i32.checked_div(by).ok_or("division by zero")
 //! }
 //!
 //! let start = Instant::now();
-//! let settings = Settings::new(start).open_time(Backoff::fixed(Duration::from_secs(30))).probes(1).ramp(1);
+//! let settings = Settings::new(start).open_time(Duration::from_secs(30), Duration::from_secs(300)).without_jitter().probes(1).ramp(1);
 //! let breaker = Breaker::with(Consecutive::new(2), settings);
 //!
 //! for _ in 0..2 {
@@ -40,18 +40,15 @@
 //!
 //! The policies shipped are lock-free: [`Consecutive`], [`CountWindow`] and [`TimeWindow`] (failure rate and
 //! slow-call rate). A pair of policies is a policy that opens when either would. [`Breakers`] keeps one breaker
-//! per key, within a bound. [`Backoff`], [`RetryBudget`] and [`Latency`] are the arithmetic of retries and
-//! hedges, for whoever does those around a breaker.
+//! per key, within a bound.
 //!
 //! It knows nothing of what it guards, of async, of clocks and of logs: every method that needs the time is given
 //! it, and the same reports at the same times give the same answers.
 
-mod backoff;
 mod breaker;
-mod budget;
 mod consecutive;
 mod count_window;
-mod latency;
+mod open_time;
 mod permit;
 mod policy;
 mod refusal;
@@ -62,12 +59,9 @@ mod time_window;
 mod transition;
 mod word;
 
-pub use backoff::{Backoff, Jitter};
 pub use breaker::Breaker;
-pub use budget::RetryBudget;
 pub use consecutive::Consecutive;
 pub use count_window::CountWindow;
-pub use latency::Latency;
 pub use permit::{OwnedPermit, Permit};
 pub use policy::{FailurePolicy, Outcome, Report, Tally};
 pub use refusal::{Cause, Rejected};

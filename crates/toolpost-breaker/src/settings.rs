@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, scatter};
+use crate::open_time::{OpenTime, scatter};
 use crate::sync::{AtomicU64, Ordering};
 use crate::transition::Transition;
 use crate::word::{LONGEST, MOST_PROBES, MOST_STAGES};
@@ -15,7 +15,7 @@ use crate::word::{LONGEST, MOST_PROBES, MOST_STAGES};
 /// with decorrelated jitter; 3 probes, then 6, then 12; probes that do not report are given up after a minute.
 pub struct Settings {
     pub(crate) start: Instant,
-    pub(crate) open_time: Backoff,
+    pub(crate) open_time: OpenTime,
     pub(crate) probes: u16,
     pub(crate) ramp: u8,
     pub(crate) patience: Duration,
@@ -37,7 +37,11 @@ impl Settings {
     pub fn new(now: Instant) -> Self {
         Self {
             start: now,
-            open_time: Backoff::exponential(Duration::from_secs(10), Duration::from_secs(300)),
+            open_time: OpenTime {
+                first: Duration::from_secs(10),
+                longest: Duration::from_secs(300),
+                jitter: true,
+            },
             probes: 3,
             ramp: 3,
             patience: Duration::from_secs(60),
@@ -48,10 +52,20 @@ impl Settings {
         }
     }
 
-    /// Sets how long it stays open: the first time, and each time that its probes fail again.
+    /// Sets how long it stays open: at least `first`, longer each time that its probes fail again, `longest` at most.
+    ///
+    /// Each time is drawn between `first` and three times the one before (decorrelated jitter), so that breakers that opened
+    /// together do not probe together. With `first` as `longest` it is always the same.
     #[must_use]
-    pub fn open_time(mut self, open_time: Backoff) -> Self {
-        self.open_time = open_time;
+    pub fn open_time(mut self, first: Duration, longest: Duration) -> Self {
+        (self.open_time.first, self.open_time.longest) = (first, longest);
+        self
+    }
+
+    /// Doubles the open time each time that the probes fail again, instead of drawing it.
+    #[must_use]
+    pub fn without_jitter(mut self) -> Self {
+        self.open_time.jitter = false;
         self
     }
 
@@ -139,7 +153,7 @@ impl Settings {
     }
 
     pub(crate) fn open_for(&self, attempt: u8, seed: u64, retry_after: Duration) -> Duration {
-        let own = self.open_time.delay(u32::from(attempt), seed);
+        let own = self.open_time.nth(u32::from(attempt), seed);
         own.max(retry_after.min(self.retry_after_cap)).clamp(Duration::from_millis(1), LONGEST)
     }
 

@@ -44,6 +44,7 @@ pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
 pub use toolpost_protocol as protocol;
+pub use toolpost_retry as retry;
 pub use toolpost_scheduler as scheduler;
 #[cfg(any(feature = "http", feature = "stdio"))]
 pub use toolpost_server as server;

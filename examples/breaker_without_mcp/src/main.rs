@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolpost_breaker::{Backoff, Breaker, CountWindow, FailurePolicy, Settings, State};
+use toolpost_breaker::{Breaker, CountWindow, FailurePolicy, Settings, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,10 +41,8 @@ fn ask<P: FailurePolicy>(breaker: &Breaker<P>, start: Instant, now: Instant) -> 
 
 fn main() {
     let start = Instant::now();
-    let settings = Settings::new(start)
-        .open_time(Backoff::exponential(30 * SECOND, 300 * SECOND))
-        .probes(2)
-        .on_transition(move |it| {
+    let settings =
+        Settings::new(start).open_time(30 * SECOND, 300 * SECOND).probes(2).on_transition(move |it| {
             let minute = (it.at - start).as_secs_f64() / 60.0;
             let wait = it.open_for.map_or(String::new(), |wait| format!(" for {:.0} s", wait.as_secs_f64()));
             println!("minute {minute:>5.2}: {:?} -> {:?}{wait}", it.from, it.to);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use toolpost_breaker::{
-    Backoff, Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Jitter, RetryBudget,
-    Settings, State, TimeWindow, Transition,
+    Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Settings, State, TimeWindow,
+    Transition,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -14,10 +14,7 @@ const MILLI: Duration = Duration::from_millis(1);
 
 /// Open for 10 s, then 20, then 40, at most 60; closed again after one good probe.
 fn settings(now: Instant) -> Settings {
-    Settings::new(now)
-        .open_time(Backoff::exponential(10 * SECOND, 60 * SECOND).jitter(Jitter::None))
-        .probes(1)
-        .ramp(1)
+    Settings::new(now).open_time(10 * SECOND, 60 * SECOND).without_jitter().probes(1).ramp(1)
 }
 
 fn breaker<P: FailurePolicy>(policy: P) -> (Breaker<P>, Instant) {
@@ -60,14 +57,14 @@ fn a_new_breaker_is_closed_and_its_snapshot_tells_all() {
 fn everything_about_a_breaker_can_be_chosen() {
     let now = Instant::now();
     let settings = Settings::new(now)
-        .open_time(Backoff::linear(SECOND, 5 * SECOND))
+        .open_time(SECOND, 5 * SECOND)
         .probes(7)
         .ramp(2)
         .patience(9 * SECOND)
         .retry_after_cap(70 * SECOND)
         .seed(1);
     let shown = format!("{settings:?}");
-    for part in ["probes: 7", "ramp: 2", "patience: 9s", "retry_after_cap: 70s", "Linear"] {
+    for part in ["probes: 7", "ramp: 2", "patience: 9s", "retry_after_cap: 70s", "longest: 5s"] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
 }
@@ -598,8 +595,8 @@ fn each_opening_lasts_longer_up_to_the_cap() {
 fn jitter_is_decorrelated_seeded_and_capped() {
     let now = Instant::now();
     let waits = |seed| -> Vec<Duration> {
-        let open_time = Backoff::exponential(10 * SECOND, 60 * SECOND);
-        let settings = Arc::new(Settings::new(now).open_time(open_time).probes(1).ramp(1).seed(seed));
+        let settings =
+            Arc::new(Settings::new(now).open_time(10 * SECOND, 60 * SECOND).probes(1).ramp(1).seed(seed));
         let breakers = [(); 2].map(|()| Breaker::with(Consecutive::new(1), Arc::clone(&settings)));
         let mut waits = Vec::new();
         for breaker in breakers {
@@ -896,7 +893,6 @@ const BOUNDS: &[(&str, fn())] = &[
     ("open time that grows", bound_open_time),
     ("open time that is asked for", bound_asked),
     ("calls of a count window", bound_count_window),
-    ("retries that are saved up", bound_budget),
 ];
 
 #[test]
@@ -966,12 +962,4 @@ fn bound_count_window() {
     }
     assert_eq!(breaker.snapshot(now).window.calls, 10);
     assert!(std::panic::catch_unwind(|| CountWindow::new(1_000_000, 50)).is_err());
-}
-
-fn bound_budget() {
-    let now = Instant::now();
-    let budget = RetryBudget::new(100, 20).regained_every(SECOND, now);
-    (0..10_000).for_each(|_| budget.deposit());
-    assert_eq!(budget.balance(), 20);
-    assert_eq!((0..100).filter(|_| budget.withdraw_at(now + 10_000 * SECOND)).count(), 20);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use toolpost_breaker::{
-    Backoff, Breaker, Consecutive, CountWindow, FailurePolicy, Jitter, Permit, Settings, State, TimeWindow,
+    Breaker, Consecutive, CountWindow, FailurePolicy, Permit, Settings, State, TimeWindow,
 };
 
 const BASE: u64 = 100;
@@ -214,7 +214,8 @@ impl Model {
 fn settings(start: Instant) -> Settings {
     let millis = Duration::from_millis;
     Settings::new(start)
-        .open_time(Backoff::exponential(millis(BASE), millis(CAP)).jitter(Jitter::None))
+        .open_time(millis(BASE), millis(CAP))
+        .without_jitter()
         .probes(PROBES as u16)
         .ramp(RAMP as u8)
         .patience(millis(PATIENCE))

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolpost_breaker::{Backoff, Breaker, CountWindow, Settings, State};
+use toolpost_breaker::{Breaker, CountWindow, Settings, State};
 
 const NODES: usize = 5;
 const POISONED: usize = 2;
@@ -21,8 +21,9 @@ fn opened(breakers: usize, seed: u64) -> Vec<bool> {
     let start = Instant::now();
     let breakers: Vec<_> = (0..breakers)
         .map(|n| {
-            let open_time = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(30));
-            let settings = Settings::new(start).open_time(open_time).seed(seed + n as u64);
+            let settings = Settings::new(start)
+                .open_time(Duration::from_secs(1), Duration::from_secs(30))
+                .seed(seed + n as u64);
             // Opens at a fifth: what five nodes share is a fifth poisoned.
             Breaker::with(CountWindow::new(100, 20).min_calls(50), settings)
         })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use toolpost_breaker::{Latency, RetryBudget};
+use toolpost_retry::{LatencyHistogram, RetryBudget};
 use toolpost_tool::{Call, Output, Priority, Tool, ToolError, ToolSpec};
 
 use crate::{clock, warnings};
@@ -38,7 +38,7 @@ pub struct Hedge {
 
 #[derive(Debug, Default)]
 struct Seen {
-    latency: Latency,
+    latency: LatencyHistogram,
     /// What is slow, in nanoseconds, found anew after each `OFTEN` calls; zero before there are enough.
     delay: AtomicU64,
 }

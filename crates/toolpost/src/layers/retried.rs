@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use toolpost_breaker::{Backoff, Breaker, FailurePolicy, Jitter, RetryBudget};
+use toolpost_breaker::{Breaker, FailurePolicy};
+use toolpost_retry::{Backoff, Jitter, RetryBudget};
 use toolpost_tool::{Backoff as Declared, Call, Output, Policy, Tool, ToolError, ToolSpec};
 
 use super::Verdict;

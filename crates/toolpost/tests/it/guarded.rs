@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
-use toolpost::breaker::{Backoff, Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State};
+use toolpost::breaker::{Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State};
 use toolpost::layers::{Guard, Guarded, Verdict};
 use toolpost::tool::{
     BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
@@ -25,7 +25,7 @@ fn call() -> Call {
 /// Open for 10 s; closed again after one good probe.
 fn breaker<P: FailurePolicy>(policy: P) -> Arc<Breaker<P>> {
     let settings =
-        Settings::new(Instant::now().into_std()).open_time(Backoff::fixed(10 * SECOND)).probes(1).ramp(1);
+        Settings::new(Instant::now().into_std()).open_time(10 * SECOND, 10 * SECOND).probes(1).ramp(1);
     Arc::new(Breaker::with(policy, settings))
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use toolpost::ToolExt;
-use toolpost::breaker::{Backoff, Breaker, Consecutive, Jitter, RetryBudget, State};
+use toolpost::breaker::{Breaker, Consecutive, State};
 use toolpost::layers::Retry;
+use toolpost::retry::{Backoff, Jitter, RetryBudget};
 use toolpost::tool::{Call, ErrorKind, Output, Policy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec};
 use toolpost_test::{Script, assert_kind, assert_text, run};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolpost::ToolExt as _;
-use toolpost::breaker::{Backoff, Breaker, Consecutive, Settings, State};
+use toolpost::breaker::{Breaker, Consecutive, Settings, State};
 use toolpost_tool::{AnyTool, CachePolicy, Json, ToolError, tool_fn};
 
 use crate::clock;
@@ -55,8 +55,8 @@ impl Supplier {
     /// `quote`: never fresh, kept for a minute in case of need, behind a breaker that opens for 200 ms.
     pub(super) fn tool(&self) -> AnyTool {
         let (supplier, told) = (Arc::clone(&self.0), Arc::clone(&self.0));
-        let open_time = Backoff::fixed(Duration::from_millis(200));
-        let settings = Settings::new(clock::now()).open_time(open_time).probes(1).ramp(1);
+        let open_time = Duration::from_millis(200);
+        let settings = Settings::new(clock::now()).open_time(open_time, open_time).probes(1).ramp(1);
         let settings = settings.on_transition(move |transition| told.count(transition.to));
         let tool = tool_fn("quote", move |args: Quote, _| {
             let supplier = Arc::clone(&supplier);

@@ -1,19 +1,19 @@
-//! How long calls take lately, as quantiles.
+//! Quantiles of recent latencies.
 
 use std::time::Duration;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// A histogram of how long calls took lately: lock-free to write, and cheap to ask for a quantile.
+/// Estimates quantiles of recent latencies, such as the 95th percentile after which to hedge. Lock-free.
 ///
-/// Buckets are an eighth of a power of two wide, so an answer is at most 12.5 % too long, and never too short. After each
+/// It is a histogram whose buckets are an eighth of a power of two wide, so an answer is at most 12.5 % too long, and never too short. After each
 /// 1024 calls every count is halved: what was long ago fades.
 ///
 /// ```
 /// use std::time::Duration;
-/// use toolpost_breaker::Latency;
+/// use toolpost_retry::LatencyHistogram;
 ///
-/// let latency = Latency::new();
+/// let latency = LatencyHistogram::new();
 /// assert_eq!(latency.quantile(95), None);
 /// for millis in 1..=100 {
 ///     latency.record(Duration::from_millis(millis));
@@ -22,7 +22,7 @@ use crate::sync::{AtomicU32, Ordering};
 /// assert!(Duration::from_millis(95) <= p95 && p95 < Duration::from_millis(107));
 /// ```
 #[derive(Debug)]
-pub struct Latency {
+pub struct LatencyHistogram {
     buckets: Box<[AtomicU32]>,
     recorded: AtomicU32,
 }
@@ -34,14 +34,14 @@ const POWERS: u32 = 37;
 /// Counts are halved after so many calls.
 const MEMORY: u32 = 1_024;
 
-impl Latency {
+impl LatencyHistogram {
     /// An empty histogram, of about a kilobyte.
     #[must_use]
     pub fn new() -> Self {
         Self { buckets: (0..POWERS * FINE).map(|_| AtomicU32::new(0)).collect(), recorded: AtomicU32::new(0) }
     }
 
-    /// Takes note of one call.
+    /// Records how long one call took, at a resolution of a microsecond.
     pub fn record(&self, took: Duration) {
         self.buckets[bucket_of(took)].fetch_add(1, Ordering::Relaxed);
         if self.recorded.fetch_add(1, Ordering::Relaxed) % MEMORY == MEMORY - 1 {
@@ -53,13 +53,13 @@ impl Latency {
         }
     }
 
-    /// How many calls were noted, modulo 2^32.
+    /// Counts the calls recorded, modulo 2^32.
     #[must_use]
     pub fn recorded(&self) -> u32 {
         self.recorded.load(Ordering::Relaxed)
     }
 
-    /// The time within which this percentage of the calls ended; `None` before the first.
+    /// Estimates the time within which this percentage of recent calls ended; `None` before the first call.
     ///
     /// # Panics
     ///
@@ -80,7 +80,7 @@ impl Latency {
     }
 }
 
-impl Default for Latency {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         Self::new()
     }

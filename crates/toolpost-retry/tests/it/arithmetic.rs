@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use toolpost_breaker::{Backoff, Jitter, Latency, RetryBudget};
+use toolpost_retry::{Backoff, Jitter, LatencyHistogram, RetryBudget};
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
-    // Retry 2
     #[test]
     fn waits_stay_within_their_range(
         base in 1..10_000_u64,
@@ -32,7 +31,6 @@ proptest! {
         prop_assert_eq!(wait, decorrelated.delay(attempt, seed));
     }
 
-    // Retry 4
     #[test]
     fn a_budget_is_a_share_of_the_calls(
         percent in 0..=100_u32,
@@ -58,7 +56,7 @@ proptest! {
         mut micros in prop::collection::vec(8..1_000_000_000_u64, 1..500),
         percent in 1..=100_u32,
     ) {
-        let latency = Latency::new();
+        let latency = LatencyHistogram::new();
         for micros in &micros {
             latency.record(Duration::from_micros(*micros));
         }
@@ -88,7 +86,7 @@ fn waits_grow_by_their_rule() {
 
 #[test]
 fn what_was_long_ago_fades() {
-    let latency = Latency::new();
+    let latency = LatencyHistogram::new();
     for _ in 0..10_000 {
         latency.record(Duration::from_secs(1));
     }
@@ -100,7 +98,7 @@ fn what_was_long_ago_fades() {
 
 #[test]
 fn extremes_are_no_trouble() {
-    let latency = Latency::new();
+    let latency = LatencyHistogram::new();
     for took in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
         latency.record(took);
     }
@@ -125,4 +123,27 @@ fn a_quiet_caller_earns_its_retries_by_the_hour() {
     assert!(endless.withdraw_at(now + Duration::MAX.min(1_000_000 * second)));
     let never = RetryBudget::new(0, 0).regained_every(Duration::MAX, now);
     assert!(!never.withdraw_at(now + 3_600 * second));
+}
+
+/// What a caller can fill, as `docs/bounds.md` lists it, with the test that fills it.
+const BOUNDS: &[(&str, fn())] = &[("retries that are saved up", bound_budget)];
+
+#[test]
+fn every_bounded_thing_is_listed_and_filled() {
+    let doc = include_str!("../../../../docs/bounds.md");
+    let section =
+        doc.split("\n## ").find(|section| section.starts_with("toolpost-retry\n")).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let listed: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(listed, BOUNDS.iter().map(|(what, _)| *what).collect::<Vec<_>>());
+    BOUNDS.iter().for_each(|(_, fill)| fill());
+}
+
+fn bound_budget() {
+    let now = std::time::Instant::now();
+    let second = Duration::from_secs(1);
+    let budget = RetryBudget::new(100, 20).regained_every(second, now);
+    (0..10_000).for_each(|_| budget.deposit());
+    assert_eq!(budget.balance(), 20);
+    assert_eq!((0..100).filter(|_| budget.withdraw_at(now + 10_000 * second)).count(), 20);
 }

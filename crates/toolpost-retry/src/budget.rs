@@ -1,19 +1,19 @@
-//! How many retries may be made, as a share of the calls that are.
+//! A bound on retries, as a share of the calls.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Ordering, update};
 
-/// A purse of tokens: every call pays in a fraction of one, every retry takes a whole one.
+/// Limits retries to a share of the calls: each call deposits a fraction of a token, each retry withdraws a whole one.
 ///
-/// So retries add at most that fraction to the load, however much fails, beside a reserve that lets a quiet caller
+/// Retries add at most that fraction to the load, however much fails, beside a reserve that lets a quiet caller
 /// retry at all. The idea is that of Finagle's `RetryBudget`; without a clock, for what is saved is capped.
 ///
-/// A caller that makes a call an hour would take ten hours to earn a retry after an outage. So time may pay in too, if it
-/// is [told to](Self::regained_every).
+/// A caller that makes one call an hour would take ten hours to earn a retry after an outage;
+/// [`regained_every`](Self::regained_every) lets time deposit too.
 ///
 /// ```
-/// use toolpost_breaker::RetryBudget;
+/// use toolpost_retry::RetryBudget;
 ///
 /// let budget = RetryBudget::new(10, 1); // a tenth, and one in reserve
 /// let retries = (0..1_000).filter(|_| { budget.deposit(); budget.withdraw() }).count();
@@ -64,7 +64,7 @@ impl RetryBudget {
     ///
     /// ```
     /// use std::time::{Duration, Instant};
-    /// use toolpost_breaker::RetryBudget;
+    /// use toolpost_retry::RetryBudget;
     ///
     /// let now = Instant::now();
     /// let budget = RetryBudget::new(10, 1).regained_every(Duration::from_secs(1), now);
@@ -78,13 +78,13 @@ impl RetryBudget {
         self
     }
 
-    /// Pays in for one call. Retries are not calls.
+    /// Deposits the share of one call. Retries are not calls.
     #[inline]
     pub fn deposit(&self) {
         let _full_or_paid = update(&self.saved, |saved| Some((saved + self.percent).min(self.most)));
     }
 
-    /// Takes out one retry, after what [time has paid in](Self::regained_every); `false` if there is none.
+    /// Withdraws one retry, after depositing what [time has earned](Self::regained_every); `false` if there is none.
     #[must_use]
     pub fn withdraw_at(&self, now: Instant) -> bool {
         if let Some(tokens) = self.regained.as_ref().and_then(|regained| regained.collect(now)) {
@@ -94,13 +94,13 @@ impl RetryBudget {
         self.withdraw()
     }
 
-    /// Takes out one retry of what is saved, whatever the time; `false` if there is none.
+    /// Withdraws one retry of what is saved, whatever the time; `false` if there is none.
     #[must_use]
     pub fn withdraw(&self) -> bool {
         update(&self.saved, |saved| saved.checked_sub(TOKEN)).is_some()
     }
 
-    /// Whole retries that could be made now.
+    /// Counts the retries that could be withdrawn now.
     #[must_use]
     pub fn balance(&self) -> u32 {
         (self.saved.load(Ordering::Acquire) / TOKEN) as u32

@@ -1,14 +1,14 @@
-//! How long to wait before the next attempt.
+//! The wait before each attempt.
 
 use std::time::Duration;
 
-/// A rule for how long to wait before attempt after attempt.
+/// Computes the wait before each retry: fixed, linear or exponential, up to a cap, and spread by a [`Jitter`].
 ///
-/// It is arithmetic only: the same attempt and seed give the same wait.
+/// The same attempt and seed give the same wait.
 ///
 /// ```
 /// use std::time::Duration;
-/// use toolpost_breaker::{Backoff, Jitter};
+/// use toolpost_retry::{Backoff, Jitter};
 ///
 /// let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(1)).jitter(Jitter::None);
 /// let waits: Vec<_> = (0..5).map(|attempt| backoff.delay(attempt, 7).as_millis()).collect();
@@ -29,28 +29,28 @@ enum Growth {
     Exponential,
 }
 
-/// How waits are spread, so that those who failed together do not come back together.
+/// Spreads waits at random, so that callers who failed together do not retry together.
 ///
 /// The names are those of Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Not at all.
+    /// Leaves the wait as it is.
     None,
-    /// Anything from zero to the wait that the rule gives.
+    /// Draws from zero to the wait that the backoff gives.
     Full,
-    /// Anything from the base to three times the wait before, up to the cap; grows by itself, whatever the rule.
+    /// Draws from the base to three times the wait before, up to the cap. It grows by itself, fixed backoff or not.
     Decorrelated,
 }
 
 impl Backoff {
-    /// Always the same wait.
+    /// Waits as long before each attempt, without jitter.
     #[must_use]
     pub const fn fixed(wait: Duration) -> Self {
         Self { base: wait, cap: wait, growth: Growth::Fixed, jitter: Jitter::None }
     }
 
-    /// Waits that grow by `base` each time, up to `cap`.
+    /// Waits that grow by `base` each time, up to `cap`, without jitter.
     #[must_use]
     pub const fn linear(base: Duration, cap: Duration) -> Self {
         Self { base, cap, growth: Growth::Linear, jitter: Jitter::None }
@@ -81,7 +81,9 @@ impl Backoff {
         self.cap
     }
 
-    /// The wait after this many failures in a row, less one.
+    /// Computes the wait before retry number `attempt`, the first being 0.
+    ///
+    /// `seed` is what jitter is drawn from: a random number for each call, or a fixed one in a test.
     #[must_use]
     pub fn delay(&self, attempt: u32, seed: u64) -> Duration {
         match self.jitter {
@@ -113,12 +115,13 @@ fn between(low: Duration, high: Duration, random: u64) -> Duration {
     low + Duration::from_nanos(((u128::from(width) * u128::from(random)) >> 64) as u64)
 }
 
+/// The `n`-th number of SplitMix64 that begins with `seed`.
 fn nth(seed: u64, n: u32) -> u64 {
     scatter(seed.wrapping_add(u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
 }
 
 /// The output function of SplitMix64 (Steele, Lea and Flood, 2014).
-pub(crate) const fn scatter(seed: u64) -> u64 {
+const fn scatter(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,0 +1,3 @@
+//! What toolpost-retry promises, seen from outside of it.
+
+mod arithmetic;
