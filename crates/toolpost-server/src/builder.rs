@@ -19,7 +19,7 @@ use crate::Authenticate;
 #[cfg(feature = "http")]
 use crate::authenticate::Identify;
 #[cfg(feature = "http")]
-use crate::http::{Gate, Http, HttpLimits, Sessions};
+use crate::http::{HostOriginPolicy, Http, HttpLimits, Sessions};
 use crate::server::Inner;
 use crate::service::Service;
 use crate::service::catalog::ToolList;
@@ -45,7 +45,7 @@ pub struct ServerBuilder {
     connection: ConnectionLimits,
     listen: ListenLimits,
     #[cfg(feature = "http")]
-    gate: Gate,
+    host_origin: HostOriginPolicy,
     #[cfg(feature = "http")]
     path: String,
     #[cfg(feature = "http")]
@@ -79,7 +79,7 @@ impl ServerBuilder {
             connection: ConnectionLimits::default(),
             listen: ListenLimits::default(),
             #[cfg(feature = "http")]
-            gate: Gate::default(),
+            host_origin: HostOriginPolicy::default(),
             #[cfg(feature = "http")]
             path: "/mcp".into(),
             #[cfg(feature = "http")]
@@ -230,7 +230,7 @@ impl ServerBuilder {
     #[cfg(feature = "http")]
     #[must_use]
     pub fn allow_host(mut self, host: impl AsRef<str>) -> Self {
-        self.gate.allow_host(host.as_ref());
+        self.host_origin.allow_host(host.as_ref());
         self
     }
 
@@ -240,7 +240,7 @@ impl ServerBuilder {
     #[cfg(feature = "http")]
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.gate.origins.push(origin.into());
+        self.host_origin.origins.push(origin.into());
         self
     }
 
@@ -293,7 +293,7 @@ impl ServerBuilder {
         #[cfg(feature = "http")]
         let http = Arc::new(Http {
             service: Arc::clone(&service),
-            gate: self.gate,
+            host_origin: self.host_origin,
             limits: self.http,
             message_limit: self.message_limit,
             sessions: Sessions::new(&self.http),

@@ -12,29 +12,29 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod accept;
-mod answering;
 mod body;
 mod collect;
 mod connection;
+mod connection_state;
 mod cors;
 mod detached;
 mod events;
-mod gate;
-mod guarded;
+mod host_origin;
 mod limits;
 mod listen;
+mod pooled;
 mod respond;
-mod seat;
 mod session_id;
 mod sessions;
 mod streams;
+mod timeout_io;
 
 pub use body::Body;
 pub(crate) use connection::serve as serve_connection;
-pub(crate) use gate::Gate;
+pub(crate) use connection_state::ConnectionState;
+pub(crate) use host_origin::HostOriginPolicy;
 pub use limits::HttpLimits;
 pub(crate) use listen::{bind, listen};
-pub(crate) use seat::Seat;
 pub(crate) use sessions::Sessions;
 
 use crate::authenticate::Identify;
@@ -43,7 +43,7 @@ use crate::service::Service;
 /// Everything that the requests of one HTTP server share.
 pub(crate) struct Http {
     pub(crate) service: Arc<Service>,
-    pub(crate) gate: Gate,
+    pub(crate) host_origin: HostOriginPolicy,
     pub(crate) limits: HttpLimits,
     pub(crate) message_limit: usize,
     pub(crate) sessions: Sessions,
@@ -52,7 +52,7 @@ pub(crate) struct Http {
     pub(crate) path: String,
     /// Calls that outlive the connection they came on.
     pub(crate) detached: TaskTracker,
-    pub(crate) spare: Arc<answering::Spare>,
+    pub(crate) spare: Arc<pooled::FuturePool>,
     /// Counts the uses of all connections, so that they can be told which was longest ago.
     pub(crate) uses: AtomicU64,
     /// Bytes kept for all clients together.
@@ -68,7 +68,7 @@ pub(crate) struct Http {
 /// readers, where clients without a name come from) is the application's, or that of
 /// [`Server::serve`](crate::Server::serve).
 #[derive(Clone)]
-pub struct HttpService(pub(crate) Arc<Seat>);
+pub struct HttpService(pub(crate) Arc<ConnectionState>);
 
 impl fmt::Debug for HttpService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +91,7 @@ where
 
     /// Answers one request. Dropping the future cancels the call it carries.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let seat = Arc::clone(&self.0);
-        Box::pin(async move { Ok(Http::respond(seat, request).await) })
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { Ok(Http::respond(state, request).await) })
     }
 }

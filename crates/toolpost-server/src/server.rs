@@ -17,7 +17,7 @@ use toolpost_protocol::Frame;
 use toolpost_tool::Principal;
 
 #[cfg(feature = "http")]
-use crate::http::{Http, HttpService, Seat, bind, listen, serve_connection};
+use crate::http::{ConnectionState, Http, HttpService, bind, listen, serve_connection};
 use crate::service::Service;
 #[cfg(any(feature = "http", feature = "stdio"))]
 use crate::shutdown::terminated;
@@ -173,14 +173,14 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        serve_connection(Seat::new(Arc::clone(&self.0.http), None), io).await;
+        serve_connection(ConnectionState::new(Arc::clone(&self.0.http), None), io).await;
     }
 
     /// The HTTP endpoint, to be mounted in an application.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn into_service(self) -> HttpService {
-        HttpService(Seat::mounted(Arc::clone(&self.0.http)))
+        HttpService(ConnectionState::mounted(Arc::clone(&self.0.http)))
     }
 
     /// Opens a connection whose client is `principal`, for a transport of your own.

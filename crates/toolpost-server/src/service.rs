@@ -58,7 +58,7 @@ pub(crate) type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
 
 /// What answers a request that is no modern call, in a box of its own: so what is rare makes no room for
 /// itself in the future of what is common, which is moved, and held, for every request.
-type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+type ReplyFuture = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// What every transport of one server shares.
 pub(crate) struct Service {
@@ -112,7 +112,7 @@ impl Service {
 
     /// Answers the messages of a batch one after the other, by one array; once that has as many bytes as a reply may
     /// have, what is left is refused.
-    pub(crate) fn batch(self: Arc<Self>, frames: Vec<Frame>, peer: Peer) -> Answering {
+    pub(crate) fn batch(self: Arc<Self>, frames: Vec<Frame>, peer: Peer) -> ReplyFuture {
         Box::pin(async move {
             let mut out = Vec::new();
             for frame in frames {

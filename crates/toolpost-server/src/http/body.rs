@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::connection_state::{HeldBytes, OpenRequest};
 use super::events::EventStream;
-use super::seat::{Held, Turn};
 use super::streams::Progress;
 
 /// The body of an answer: whole, or a stream of events.
@@ -20,7 +20,7 @@ pub struct Body {
     kind: Kind,
     metered: Option<Box<Metered>>,
     /// The request that is answered with this.
-    turn: Option<Turn>,
+    open: Option<OpenRequest>,
 }
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ enum Kind {
 /// A body whose bytes are counted, because they are many or go out as the client lets them.
 #[derive(Debug)]
 pub(crate) struct Metered {
-    pub(crate) held: Held,
+    pub(crate) held: HeldBytes,
     /// Of an HTTP/2 stream.
     pub(crate) progress: Option<Arc<Progress>>,
     /// What is left of the last event.
@@ -59,7 +59,7 @@ impl Body {
     }
 
     const fn of(kind: Kind) -> Self {
-        Self { kind, metered: None, turn: None }
+        Self { kind, metered: None, open: None }
     }
 
     /// How many bytes are known to be sent.
@@ -87,8 +87,8 @@ impl Body {
     }
 
     /// The request goes on until this is dropped.
-    pub(crate) fn finish(&mut self, turn: Turn) {
-        self.turn = Some(turn);
+    pub(crate) fn finish(&mut self, open: OpenRequest) {
+        self.open = Some(open);
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

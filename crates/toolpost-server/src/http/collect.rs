@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 use tokio::time::Sleep;
 
-use super::seat::{Held, Receiving, Seat};
+use super::connection_state::{ConnectionState, HeldBytes, Receiving};
 use crate::clock;
 
 /// A body that comes in one piece is not counted if it is no longer than this.
@@ -32,7 +32,7 @@ pub(crate) enum Uncollected {
 /// A body, and what it counts as.
 pub(crate) struct Collected {
     pub(crate) bytes: Bytes,
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<HeldBytes>,
 }
 
 /// Reads `body` if it has at most `limit` bytes and comes in time. A body that comes in one piece is not
@@ -40,13 +40,13 @@ pub(crate) struct Collected {
 pub(crate) async fn collect<B: Body>(
     body: B,
     limit: usize,
-    seat: &Arc<Seat>,
+    state: &Arc<ConnectionState>,
 ) -> Result<Collected, Uncollected> {
     if (limit as u64) < body.size_hint().lower() {
         return Err(Uncollected::TooLarge);
     }
     let mut body = pin!(body);
-    let mut patience = Patience { seat, received: 0, waits: None };
+    let mut patience = Patience { state, received: 0, waits: None };
     let mut held = None;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -65,7 +65,7 @@ pub(crate) async fn collect<B: Body>(
         if first.is_empty() {
             first = data.copy_to_bytes(size);
             if SMALL < size || !body.is_end_stream() {
-                keep(&mut held, seat, size)?;
+                keep(&mut held, state, size)?;
             }
             continue;
         }
@@ -74,20 +74,20 @@ pub(crate) async fn collect<B: Body>(
             rest.extend_from_slice(&first);
         }
         // Before there are more of them: what is refused is not kept first.
-        keep(&mut held, seat, rest.capacity().max(rest.len() + size))?;
+        keep(&mut held, state, rest.capacity().max(rest.len() + size))?;
         rest.extend_from_slice(&data.copy_to_bytes(size));
     }
     Ok(Collected { bytes: if rest.is_empty() { first } else { rest.freeze() }, held })
 }
 
-fn keep(held: &mut Option<Held>, seat: &Arc<Seat>, bytes: usize) -> Result<(), Uncollected> {
-    let held = held.get_or_insert_with(|| Held::new(seat));
+fn keep(held: &mut Option<HeldBytes>, state: &Arc<ConnectionState>, bytes: usize) -> Result<(), Uncollected> {
+    let held = held.get_or_insert_with(|| HeldBytes::new(state));
     if held.keep(bytes) { Ok(()) } else { Err(Uncollected::Busy) }
 }
 
 /// How long a client may take. Most bodies are there at once, so the timer is made when one is not.
 struct Patience<'a> {
-    seat: &'a Arc<Seat>,
+    state: &'a Arc<ConnectionState>,
     received: usize,
     waits: Option<Waits>,
 }
@@ -100,12 +100,12 @@ struct Waits {
 
 impl Patience<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limits = &self.seat.http.limits;
+        let limits = &self.state.http.limits;
         let allowed = limits.body_timeout.min(limits.body_deadline);
         let waits = self.waits.get_or_insert_with(|| Waits {
             start: clock::now(),
             timer: Box::pin(clock::sleep(allowed)),
-            _receiving: self.seat.receive(),
+            _receiving: self.state.receive(),
         });
         while waits.timer.as_mut().poll(cx).is_ready() {
             let earned = Duration::from_secs((self.received >> 10) as u64);

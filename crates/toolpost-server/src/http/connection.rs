@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::guarded::{Ahead, Guarded};
+use super::connection_state::ConnectionState;
 use super::respond::{empty, refusal};
-use super::seat::Seat;
 use super::streams::Streams;
+use super::timeout_io::{Preface, TimeoutIo};
 use super::{Body, Http};
 
 /// What an HTTP/2 client may send ahead on one stream, and on all of a connection.
@@ -32,29 +32,29 @@ const SEND_BUFFER: usize = 64 << 10;
 ///
 /// A client that closes its half has gone: a closed connection looks the same, and has to cancel its calls.
 /// What can be answered at once still is.
-pub(crate) async fn serve<I>(seat: Arc<Seat>, mut io: I)
+pub(crate) async fn serve<I>(state: Arc<ConnectionState>, mut io: I)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let limits = seat.http.limits;
+    let limits = state.http.limits;
     let begun = tokio::select! {
         begun = timeout(limits.header_timeout, begin(&mut io)) => begun,
-        () = seat.leave.cancelled() => return,
+        () = state.leave.cancelled() => return,
     };
     let Ok(Ok(ahead)) = begun else { return };
     let modern = ahead.is_preface();
-    let io = TokioIo::new(Guarded::new(io, ahead, Arc::clone(&seat), !modern));
+    let io = TokioIo::new(TimeoutIo::new(io, ahead, Arc::clone(&state), !modern));
     let answer = {
-        let seat = Arc::clone(&seat);
+        let state = Arc::clone(&state);
         service_fn(move |request| {
-            let seat = Arc::clone(&seat);
-            async move { Ok::<_, Infallible>(route(seat, request).await) }
+            let state = Arc::clone(&state);
+            async move { Ok::<_, Infallible>(route(state, request).await) }
         })
     };
     // A connection that fails is its client's concern: there is nobody left to tell.
     if modern {
         let streams =
-            Streams { tasks: TaskTracker::new(), patience: limits.write_timeout, leave: seat.leave.clone() };
+            Streams { tasks: TaskTracker::new(), patience: limits.write_timeout, leave: state.leave.clone() };
         let mut builder = http2::Builder::new(streams.clone());
         builder
             .timer(TokioTimer::new())
@@ -67,7 +67,7 @@ where
             .keep_alive_timeout(limits.header_timeout);
         {
             let connection = pin!(builder.serve_connection(io, answer));
-            drive(connection, &seat, |connection| connection.graceful_shutdown()).await;
+            drive(connection, &state, |connection| connection.graceful_shutdown()).await;
         }
         streams.tasks.close();
         streams.tasks.wait().await;
@@ -79,26 +79,30 @@ where
             .header_read_timeout(limits.idle_timeout.max(limits.header_timeout))
             .max_buf_size(limits.header_bytes.max(8 << 10));
         let connection = pin!(builder.serve_connection(io, answer));
-        drive(connection, &seat, |connection| connection.graceful_shutdown()).await;
+        drive(connection, &state, |connection| connection.graceful_shutdown()).await;
     }
 }
 
 /// Runs a connection to its end. Once it is told to leave, a request that is not read whole is waited for
 /// no longer than a moment, and one that is, until it is answered.
-async fn drive<C: Future>(mut connection: Pin<&mut C>, seat: &Seat, end: impl FnOnce(Pin<&mut C>)) {
+async fn drive<C: Future>(
+    mut connection: Pin<&mut C>,
+    state: &ConnectionState,
+    end: impl FnOnce(Pin<&mut C>),
+) {
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = seat.leave.cancelled() => end(connection.as_mut()),
+        () = state.leave.cancelled() => end(connection.as_mut()),
     }
     tokio::select! {
         _ = connection => {}
-        () = seat.quiet() => {}
+        () = state.quiet() => {}
     }
 }
 
 /// Reads until it is clear which version of HTTP the client speaks.
-async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Ahead> {
-    let mut ahead = Ahead::default();
+async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Preface> {
+    let mut ahead = Preface::default();
     while ahead.may_become_preface() {
         let read = io.read(ahead.room()).await?;
         if read == 0 {
@@ -110,10 +114,10 @@ async fn begin<I: AsyncRead + Unpin>(io: &mut I) -> std::io::Result<Ahead> {
 }
 
 /// The paths there are: the endpoint's, and two for whoever watches the process.
-async fn route(seat: Arc<Seat>, request: Request<Incoming>) -> Response<Body> {
-    let (http, path) = (&seat.http, request.uri().path());
+async fn route(state: Arc<ConnectionState>, request: Request<Incoming>) -> Response<Body> {
+    let (http, path) = (&state.http, request.uri().path());
     if path == http.path {
-        return Http::respond(seat, request).await;
+        return Http::respond(state, request).await;
     }
     match (request.method(), path) {
         (&Method::GET | &Method::HEAD, "/livez") => empty(StatusCode::NO_CONTENT),

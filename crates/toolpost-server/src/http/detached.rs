@@ -6,21 +6,21 @@ use std::task::{Context, Poll};
 
 use tokio_util::task::TaskTracker;
 
-use super::answering::Answering;
+use super::pooled::PooledCall;
 use crate::Reply;
 
 /// Runs in its connection's task while there is one, and in a task of its own from then on.
 ///
 /// Nothing is spawned for a call that ends first. The tracker owns and counts what is spawned.
 pub(crate) struct Detached {
-    call: Option<Answering>,
+    call: Option<PooledCall>,
     tracker: TaskTracker,
     most: usize,
 }
 
 impl Detached {
     /// A call that outlives its connection, unless `most` others do so already.
-    pub(crate) const fn new(call: Answering, tracker: TaskTracker, most: usize) -> Self {
+    pub(crate) const fn new(call: PooledCall, tracker: TaskTracker, most: usize) -> Self {
         Self { call: Some(call), tracker, most }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::time::Sleep;
 use toolpost_protocol::{Code, Error, Frame, Id, Limits};
 
-use super::answering::Answering;
+use super::pooled::PooledCall;
 use crate::clock;
 use crate::service::Outbox;
 use crate::{Disposition, Reply};
@@ -25,7 +25,7 @@ pub(crate) struct EventStream {
 }
 
 enum State {
-    Running(Answering),
+    Running(PooledCall),
     Answered(Reply),
     Ended,
 }
@@ -43,7 +43,7 @@ pub(crate) enum First {
 /// # Cancel safety
 ///
 /// Dropping the future drops the call.
-pub(crate) async fn first(mut call: Answering, outbox: Arc<Outbox>, keep_alive: Duration) -> First {
+pub(crate) async fn first(mut call: PooledCall, outbox: Arc<Outbox>, keep_alive: Duration) -> First {
     let mut silence = Box::pin(clock::sleep(keep_alive));
     let state = std::future::poll_fn(|cx| {
         if let Poll::Ready(reply) = Pin::new(&mut call).poll(cx) {
@@ -91,14 +91,14 @@ impl<C: Future<Output = Reply> + Send + Unpin + 'static> Future for Silent<C> {
         ready!(silence.as_mut().poll(cx));
         let Some(call) = self.call.take() else { return Poll::Pending };
         Poll::Ready(First::Events(
-            EventStream::new(Answering::alone(call), Arc::default(), allowed).at_once(),
+            EventStream::new(PooledCall::alone(call), Arc::default(), allowed).at_once(),
         ))
     }
 }
 
 impl EventStream {
     /// A stream of what `call` says, from its start on.
-    pub(crate) fn new(call: Answering, outbox: Arc<Outbox>, keep_alive: Duration) -> Self {
+    pub(crate) fn new(call: PooledCall, outbox: Arc<Outbox>, keep_alive: Duration) -> Self {
         let silence = Box::pin(clock::sleep(keep_alive));
         Self { outbox, state: State::Running(call), keep_alive, silence }
     }
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_is_given_up_ends_with_an_error_of_its_request() {
         let mut stream = EventStream::new(
-            Answering::alone(std::future::pending()),
+            PooledCall::alone(std::future::pending()),
             Arc::default(),
             Duration::from_secs(1),
         );

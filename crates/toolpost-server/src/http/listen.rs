@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
-use super::seat::{Seat, address_of};
+use super::connection_state::{ConnectionState, address_of};
 use super::{Http, HttpLimits, connection};
 use crate::{ServeError, clock, log};
 
@@ -70,23 +70,23 @@ pub(crate) async fn listen(
     listener: TcpListener,
     grace: Duration,
 ) -> Result<(), ServeError> {
-    let mut guests = Guests::default();
+    let mut connections = OpenConnections::default();
     let address = listener.local_addr()?;
     log::serves(address, &http.path);
     loop {
         tokio::select! {
             biased;
             () = http.stop.cancelled() => break,
-            Some(left) = guests.tasks.join_next_with_id() => guests.leave(left),
-            Some(_) = guests.refused.join_next() => {}
+            Some(left) = connections.tasks.join_next_with_id() => connections.leave(left),
+            Some(_) = connections.refused.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => guests.enter(&http, stream, peer.ip()),
+                Ok((stream, peer)) => connections.enter(&http, stream, peer.ip()),
                 Err(error) if is_of_one_connection(&error) => {}
                 // No descriptors left, most likely: some are freed, or else nobody could be let in, nor refused.
                 Err(_) => {
-                    guests.run_out(&http.limits);
-                    if let Ok(Some(left)) = timeout(RUN_OUT_PAUSE, guests.tasks.join_next_with_id()).await {
-                        guests.leave(left);
+                    connections.run_out(&http.limits);
+                    if let Ok(Some(left)) = timeout(RUN_OUT_PAUSE, connections.tasks.join_next_with_id()).await {
+                        connections.leave(left);
                     }
                 }
             }
@@ -95,7 +95,8 @@ pub(crate) async fn listen(
     drop(listener);
     log::stops(address, http.service.dispatcher.running());
     let deadline = clock::now() + grace;
-    let finished = timeout_at(deadline.into(), async { while guests.tasks.join_next().await.is_some() {} });
+    let finished =
+        timeout_at(deadline.into(), async { while connections.tasks.join_next().await.is_some() {} });
     let _elapsed = finished.await;
     let drained = http.service.dispatcher.drain(deadline).await;
     match drained.remaining {
@@ -106,10 +107,10 @@ pub(crate) async fn listen(
 
 /// The connections there are.
 #[derive(Default)]
-struct Guests {
+struct OpenConnections {
     tasks: JoinSet<()>,
     /// Those that were not told to leave.
-    seats: HashMap<Id, Arc<Seat>>,
+    states: HashMap<Id, Arc<ConnectionState>>,
     /// How many of them each address has; those from loopback are counted together.
     counts: HashMap<Option<IpAddr>, usize>,
     /// Those that are told that there is no room.
@@ -118,7 +119,7 @@ struct Guests {
     most: Option<(usize, Instant)>,
 }
 
-impl Guests {
+impl OpenConnections {
     /// Serves a connection, or says that there is no room.
     fn enter(&mut self, http: &Arc<Http>, stream: TcpStream, ip: IpAddr) {
         let address = address_of(ip);
@@ -130,17 +131,21 @@ impl Guests {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        self.seat(http, address, |seat| connection::serve(seat, stream));
+        self.state(http, address, |state| connection::serve(state, stream));
     }
 
-    fn seat<F>(&mut self, http: &Arc<Http>, address: Option<IpAddr>, serve: impl FnOnce(Arc<Seat>) -> F)
-    where
+    fn state<F>(
+        &mut self,
+        http: &Arc<Http>,
+        address: Option<IpAddr>,
+        serve: impl FnOnce(Arc<ConnectionState>) -> F,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         *self.counts.entry(address).or_default() += 1;
-        let seat = Seat::new(Arc::clone(http), address);
-        let task = self.tasks.spawn(serve(Arc::clone(&seat)));
-        self.seats.insert(task.id(), seat);
+        let state = ConnectionState::new(Arc::clone(http), address);
+        let task = self.tasks.spawn(serve(Arc::clone(&state)));
+        self.states.insert(task.id(), state);
     }
 
     /// Whether one more from `address` may enter; another may have to leave for it.
@@ -148,16 +153,16 @@ impl Guests {
         let here = self.counts.get(&address).copied().unwrap_or(0);
         // Whoever comes from loopback may be a proxy for many.
         // Those who were told to leave take a moment to do so.
-        let few_leave = self.tasks.len() - self.seats.len() <= limits.connections / KEPT;
+        let few_leave = self.tasks.len() - self.states.len() <= limits.connections / KEPT;
         if address.is_some() && limits.connections_per_address <= here {
-            return few_leave && self.evict(|seat| seat.address == address);
+            return few_leave && self.evict(|state| state.address == address);
         }
         let most = match self.most {
             Some((most, until)) if clock::now() < until => most,
             _ => limits.connections,
         };
         let kept = if FEW <= here { most / KEPT } else { 0 };
-        if self.seats.len() < most - kept {
+        if self.states.len() < most - kept {
             return true;
         }
         few_leave && self.evict(|_| true)
@@ -177,11 +182,12 @@ impl Guests {
 
     /// Tells one of the connections `among` which no request runs to leave: of the address that has the
     /// most, the one that has been idle for longest. False if there is none.
-    fn evict(&mut self, among: impl Fn(&Seat) -> bool) -> bool {
-        let idle = self.seats.iter().filter(|(_, seat)| among(seat) && !seat.is_busy());
-        let rank = |seat: &Seat| (std::cmp::Reverse(self.counts.get(&seat.address)), seat.used());
-        let Some((&id, _)) = idle.min_by_key(|(_, seat)| rank(seat)) else { return false };
-        self.forget(id).inspect(|seat| seat.leave.cancel()).is_some()
+    fn evict(&mut self, among: impl Fn(&ConnectionState) -> bool) -> bool {
+        let idle = self.states.iter().filter(|(_, state)| among(state) && !state.is_busy());
+        let rank =
+            |state: &ConnectionState| (std::cmp::Reverse(self.counts.get(&state.address)), state.used());
+        let Some((&id, _)) = idle.min_by_key(|(_, state)| rank(state)) else { return false };
+        self.forget(id).inspect(|state| state.leave.cancel()).is_some()
     }
 
     /// A task that has ended, by a panic too, gives its place back.
@@ -189,15 +195,15 @@ impl Guests {
         self.forget(left.map_or_else(|error| error.id(), |(id, ())| id));
     }
 
-    fn forget(&mut self, id: Id) -> Option<Arc<Seat>> {
-        let seat = self.seats.remove(&id)?;
-        if let Some(count) = self.counts.get_mut(&seat.address) {
+    fn forget(&mut self, id: Id) -> Option<Arc<ConnectionState>> {
+        let state = self.states.remove(&id)?;
+        if let Some(count) = self.counts.get_mut(&state.address) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&seat.address);
+                self.counts.remove(&state.address);
             }
         }
-        Some(seat)
+        Some(state)
     }
 
     fn refuse(&mut self, mut stream: TcpStream) {
@@ -233,7 +239,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 mod tests {
     use toolpost_dispatch::{Dispatcher, Registry};
 
-    use super::super::seat::Turn;
+    use super::super::connection_state::OpenRequest;
     use super::*;
     use crate::Server;
 
@@ -244,13 +250,13 @@ mod tests {
     }
 
     /// Whether a connection from `ip` is let in; with a request that runs on it, or without.
-    fn enters(guests: &mut Guests, http: &Arc<Http>, ip: &str, busy: bool) -> bool {
+    fn enters(connections: &mut OpenConnections, http: &Arc<Http>, ip: &str, busy: bool) -> bool {
         let address = address_of(ip.parse().expect("an address"));
-        let room = guests.has_room(&http.limits, address);
+        let room = connections.has_room(&http.limits, address);
         if room {
-            guests.seat(http, address, |seat| async move {
-                let _turn = busy.then(|| Turn::of(Arc::clone(&seat)));
-                seat.leave.cancelled().await;
+            connections.state(http, address, |state| async move {
+                let _turn = busy.then(|| OpenRequest::of(Arc::clone(&state)));
+                state.leave.cancelled().await;
             });
         }
         room
@@ -259,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn one_address_takes_neither_the_places_of_others_nor_the_last_ones() {
         let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 20));
-        let mut guests = Guests::default();
+        let mut connections = OpenConnections::default();
         // Its own idle ones give way to its new ones, in any notation, and in IPv6 within a /64.
         for (ip, open, why) in [
             ("192.0.2.1", 20, "its share"),
@@ -269,87 +275,87 @@ mod tests {
             ("192.0.2.2", 32, "those with few get them, and then whoever has most gives way"),
         ] {
             for _ in 0..50 {
-                assert!(enters(&mut guests, &http, ip, false), "{ip}: {why}");
+                assert!(enters(&mut connections, &http, ip, false), "{ip}: {why}");
                 tokio::task::yield_now().await;
-                while let Some(left) = guests.tasks.try_join_next_with_id() {
-                    guests.leave(left);
+                while let Some(left) = connections.tasks.try_join_next_with_id() {
+                    connections.leave(left);
                 }
             }
-            assert_eq!(guests.seats.len(), open, "{ip}: {why}");
+            assert_eq!(connections.states.len(), open, "{ip}: {why}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_there_are_no_descriptors_for_is_not_let_in_for_a_while() {
         let http = http(|limits| limits.connections = 64);
-        let mut guests = Guests::default();
-        let leave = async |guests: &mut Guests| {
+        let mut connections = OpenConnections::default();
+        let leave = async |connections: &mut OpenConnections| {
             tokio::task::yield_now().await;
-            while let Some(left) = guests.tasks.try_join_next_with_id() {
-                guests.leave(left);
+            while let Some(left) = connections.tasks.try_join_next_with_id() {
+                connections.leave(left);
             }
         };
         for _ in 0..32 {
-            assert!(enters(&mut guests, &http, "127.0.0.1", false));
+            assert!(enters(&mut connections, &http, "127.0.0.1", false));
         }
-        guests.run_out(&http.limits);
-        leave(&mut guests).await;
-        assert_eq!(guests.tasks.len(), 30, "some have left at once");
+        connections.run_out(&http.limits);
+        leave(&mut connections).await;
+        assert_eq!(connections.tasks.len(), 30, "some have left at once");
         for ip in ["127.0.0.1", "192.0.2.1"] {
             for _ in 0..3 {
-                assert!(enters(&mut guests, &http, ip, false), "an idle one gives way to a new one");
-                leave(&mut guests).await;
+                assert!(enters(&mut connections, &http, ip, false), "an idle one gives way to a new one");
+                leave(&mut connections).await;
             }
         }
-        assert_eq!(guests.tasks.len(), 30);
+        assert_eq!(connections.tasks.len(), 30);
         tokio::time::advance(RUN_OUT_MEMORY).await;
         for _ in 0..50 {
-            assert!(enters(&mut guests, &http, "127.0.0.1", false));
-            leave(&mut guests).await;
+            assert!(enters(&mut connections, &http, "127.0.0.1", false));
+            leave(&mut connections).await;
         }
-        assert_eq!(guests.tasks.len(), 60, "as many as before");
+        assert_eq!(connections.tasks.len(), 60, "as many as before");
     }
 
     #[tokio::test]
     async fn busy_connections_stay_and_few_places_are_kept() {
         let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 31));
-        let mut guests = Guests::default();
+        let mut connections = OpenConnections::default();
         let mut let_in = 0;
         for _ in 0..50 {
-            let_in += usize::from(enters(&mut guests, &http, "192.0.2.1", true));
+            let_in += usize::from(enters(&mut connections, &http, "192.0.2.1", true));
             tokio::task::yield_now().await;
         }
         assert_eq!(let_in, 30);
-        assert!(enters(&mut guests, &http, "192.0.2.2", true));
+        assert!(enters(&mut connections, &http, "192.0.2.2", true));
         tokio::task::yield_now().await;
-        assert!(enters(&mut guests, &http, "127.0.0.1", false));
+        assert!(enters(&mut connections, &http, "127.0.0.1", false));
         // Now it is full, and one is idle.
-        assert!(enters(&mut guests, &http, "127.0.0.1", true));
+        assert!(enters(&mut connections, &http, "127.0.0.1", true));
         tokio::task::yield_now().await;
-        assert!(!enters(&mut guests, &http, "127.0.0.1", true), "nobody busy gives way");
-        assert_eq!(guests.seats.len(), 32);
+        assert!(!enters(&mut connections, &http, "127.0.0.1", true), "nobody busy gives way");
+        assert_eq!(connections.states.len(), 32);
     }
 
     #[tokio::test]
     async fn those_who_leave_are_few_at_once() {
         let http = http(|limits| (limits.connections, limits.connections_per_address) = (32, 20));
-        let mut guests = Guests::default();
+        let mut connections = OpenConnections::default();
         // None of them gets to leave in between.
         let mut let_in = 0;
         for _ in 0..50 {
-            let_in += usize::from(enters(&mut guests, &http, "192.0.2.1", false));
+            let_in += usize::from(enters(&mut connections, &http, "192.0.2.1", false));
         }
-        assert_eq!((let_in, guests.seats.len(), guests.tasks.len()), (23, 20, 23));
+        assert_eq!((let_in, connections.states.len(), connections.tasks.len()), (23, 20, 23));
     }
 
     #[tokio::test]
     async fn a_task_that_panics_gives_its_place_back() {
         let http = http(|_| ());
-        let mut guests = Guests::default();
+        let mut connections = OpenConnections::default();
         let address = address_of("192.0.2.1".parse().expect("an address"));
-        guests.seat(&http, address, |_| async { panic!("an authenticator, say") });
-        let left = guests.tasks.join_next_with_id().await.expect("it ends");
-        guests.leave(left);
-        assert_eq!((guests.seats.len(), guests.counts.len()), (0, 0));
+        connections.state(&http, address, |_| async { panic!("an authenticator, say") });
+        let left = connections.tasks.join_next_with_id().await.expect("it ends");
+        connections.leave(left);
+        assert_eq!((connections.states.len(), connections.counts.len()), (0, 0));
     }
 }

@@ -16,12 +16,12 @@ use toolpost_protocol::{Code, Error, Frame};
 use toolpost_tool::Principal;
 
 use super::accept::{Accept, readable};
-use super::answering::Answering;
 use super::body::Metered;
 use super::collect::{Collected, SMALL, Uncollected, collect};
+use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
 use super::detached::Detached;
 use super::events::{EventStream, First, Silent, first, too_much};
-use super::seat::{Held, Seat, Turn};
+use super::pooled::PooledCall;
 use super::session_id::SessionId;
 use super::sessions::InUse;
 use super::streams::Progress;
@@ -46,18 +46,21 @@ pub(super) type Instead = Box<Response<Body>>;
 
 impl Http {
     /// Answers one request.
-    pub(crate) async fn respond<B: http_body::Body>(seat: Arc<Seat>, request: Request<B>) -> Response<Body> {
-        let turn = Turn::of(seat);
+    pub(crate) async fn respond<B: http_body::Body>(
+        state: Arc<ConnectionState>,
+        request: Request<B>,
+    ) -> Response<Body> {
+        let open = OpenRequest::of(state);
         let (parts, body) = request.into_parts();
         let http2 = parts.version == Version::HTTP_2;
         let mut page = None;
-        let admitted = match turn.http.admit(&parts, &mut page) {
-            Ok(()) => match &turn.http.authenticate {
+        let admitted = match open.http.admit(&parts, &mut page) {
+            Ok(()) => match &open.http.authenticate {
                 None => Ok(Principal::anonymous()),
                 Some(authenticate) => {
                     // Until it is known who asks, the connection may give way as one that still sends.
-                    let _receiving = turn.seat().receive();
-                    let limit = turn.http.limits.authenticate_timeout;
+                    let _receiving = open.state().receive();
+                    let limit = open.http.limits.authenticate_timeout;
                     authenticate.identify(&parts, limit).await.map_err(unidentified)
                 }
             },
@@ -65,32 +68,32 @@ impl Http {
         };
         let answered = match admitted {
             Ok(principal) => match parts.method {
-                Verb::POST => turn.http.post(&turn, parts, body, principal).await,
-                Verb::GET => turn.http.tell_session(&parts.headers, &principal),
-                Verb::DELETE => turn.http.delete(&parts.headers, &principal),
+                Verb::POST => open.http.post(&open, parts, body, principal).await,
+                Verb::GET => open.http.tell_session(&parts.headers, &principal),
+                Verb::DELETE => open.http.delete(&parts.headers, &principal),
                 _ => Err(not_served("only POST is served here")),
             },
             Err(instead) => Err(instead),
         };
         let mut response = answered.unwrap_or_else(|instead| {
-            turn.leave_unread();
+            open.leave_unread();
             *instead
         });
         let known = response.body().known();
         if http2 || SMALL <= known || response.body().is_stream() {
-            meter(&mut response, &turn, http2.then(Progress::of_task).flatten());
+            meter(&mut response, &open, http2.then(Progress::of_task).flatten());
         }
         if let Some(page) = page {
             cors::expose(&mut response, *page);
         }
-        response.body_mut().finish(turn);
+        response.body_mut().finish(open);
         response
     }
 
     /// Checks whether the request may be made at all; an answer is one that `page`, if the request comes from one, may
     /// read too.
     fn admit(&self, parts: &Parts, page: &mut Option<Box<HeaderValue>>) -> Result<(), Instead> {
-        let origin = self.gate.admit(parts).map_err(|away| {
+        let origin = self.host_origin.admit(parts).map_err(|away| {
             log::turned_away(&away.why);
             refused(away.status, away.why)
         })?;
@@ -106,7 +109,7 @@ impl Http {
 
     async fn post<B: http_body::Body>(
         &self,
-        turn: &Turn,
+        open: &OpenRequest,
         parts: Parts,
         body: B,
         principal: Principal,
@@ -118,15 +121,15 @@ impl Http {
             return Err(refused(StatusCode::NOT_ACCEPTABLE, "Accept must allow application/json"));
         }
         let Collected { bytes, held } =
-            collect(body, self.message_limit, turn.seat()).await.map_err(|why| self.uncollected(why))?;
+            collect(body, self.message_limit, open.state()).await.map_err(|why| self.uncollected(why))?;
         let session = self.session(&headers, &principal)?;
         // Callers without a name are told apart by where they come from.
-        let connection = match turn.crowd {
+        let connection = match open.crowd {
             _ if !principal.is_anonymous() => 0,
             Some(crowd) => crowd,
             None => self.service.next_connection(),
         };
-        let address = turn.address.and(NonZeroU64::new(connection));
+        let address = open.address.and(NonZeroU64::new(connection));
         let headers = Some(headers);
         let lost = matches!(session, Found::Unknown);
         let mut peer = Peer { connection, principal, address, headers, session: None, lost };
@@ -145,7 +148,7 @@ impl Http {
                 Ok(self.modern(intake, peer, accept, held).await)
             }
             Incoming::Request(intake) => {
-                Box::pin(self.legacy(turn, intake, peer, session, accept, held)).await
+                Box::pin(self.legacy(open, intake, peer, session, accept, held)).await
             }
             Incoming::Cancel(id) => {
                 if peer.session.is_some() {
@@ -155,7 +158,7 @@ impl Http {
             }
             Incoming::Batch(frames) => {
                 let session = peer.session.clone().map(InUse);
-                let batch = Answering::alone(Arc::clone(&self.service).batch(frames, peer));
+                let batch = PooledCall::alone(Arc::clone(&self.service).batch(frames, peer));
                 Ok(whole(self.detached(batch.keeping(held).within(session)).await))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
@@ -167,7 +170,7 @@ impl Http {
         intake: Intake,
         peer: Peer,
         accept: Accept,
-        held: Option<Held>,
+        held: Option<HeldBytes>,
     ) -> impl Future<Output = Response<Body>> + Send {
         if let Some(reply) = self.service.at_once(&intake, &peer) {
             return Either::Left(ready(whole(reply)));
@@ -190,15 +193,15 @@ impl Http {
 
     async fn legacy(
         &self,
-        turn: &Turn,
+        open: &OpenRequest,
         intake: Intake,
         peer: Peer,
         session: Found,
         accept: Accept,
-        held: Option<Held>,
+        held: Option<HeldBytes>,
     ) -> Result<Response<Body>, Instead> {
         match (intake.method.session, session) {
-            (InSession::Opens, _) => return self.initialize(turn, &intake, peer),
+            (InSession::Opens, _) => return self.initialize(open, &intake, peer),
             (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
             (_, Found::None | Found::Unknown) => {
                 let why =
@@ -225,14 +228,19 @@ impl Http {
         Ok(response_of(Silent::new(call, silence).await))
     }
 
-    fn initialize(&self, turn: &Turn, intake: &Intake, mut peer: Peer) -> Result<Response<Body>, Instead> {
+    fn initialize(
+        &self,
+        open: &OpenRequest,
+        intake: &Intake,
+        mut peer: Peer,
+    ) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), peer.principal.clone()));
         peer.session = Some(Arc::clone(&session));
         let reply = self.service.at_once(intake, &peer).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
-        let Some(id) = self.sessions.open(session, turn.address) else {
+        let Some(id) = self.sessions.open(session, open.address) else {
             return Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later"));
         };
         let mut response = whole(reply);
@@ -244,11 +252,11 @@ impl Http {
 
     /// Answers a call whose client wants to hear of it: by one JSON object if it is answered before
     /// it says anything, by a stream of events otherwise.
-    async fn observed(&self, intake: Intake, peer: Peer, held: Option<Held>) -> Response<Body> {
+    async fn observed(&self, intake: Intake, peer: Peer, held: Option<HeldBytes>) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
         let legacy = intake.era == Era::Legacy;
         let call = self.answering(intake, peer, Some(Arc::clone(&outbox))).keeping(held);
-        let call = if legacy { Answering::alone(self.detached(call)) } else { call };
+        let call = if legacy { PooledCall::alone(self.detached(call)) } else { call };
         response_of(first(call, outbox, self.limits.keep_alive).await)
     }
 
@@ -265,16 +273,16 @@ impl Http {
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
         let (told, session) = (Arc::clone(&outbox), InUse(session));
         let telling =
-            Answering::alone(async move { listen::tell_session(&service, &session.0, &told).await });
+            PooledCall::alone(async move { listen::tell_session(&service, &session.0, &told).await });
         Ok(events(EventStream::new(telling, outbox, self.limits.keep_alive)))
     }
 
-    fn answering(&self, intake: Intake, peer: Peer, outbox: Option<Arc<Outbox>>) -> Answering {
+    fn answering(&self, intake: Intake, peer: Peer, outbox: Option<Arc<Outbox>>) -> PooledCall {
         let session = peer.session.clone().map(InUse);
         self.spare.place(self.service.run(intake, peer, outbox)).within(session)
     }
 
-    fn detached(&self, call: Answering) -> Detached {
+    fn detached(&self, call: PooledCall) -> Detached {
         Detached::new(call, self.detached.clone(), self.limits.detached_calls)
     }
 
@@ -408,8 +416,8 @@ fn response_of(first: First) -> Response<Body> {
 
 /// Counts what an answer makes the server keep; one that there is no room for becomes a short one.
 #[cold]
-fn meter(response: &mut Response<Body>, turn: &Turn, progress: Option<Arc<Progress>>) {
-    let mut held = Held::new(turn.seat());
+fn meter(response: &mut Response<Body>, open: &OpenRequest, progress: Option<Arc<Progress>>) {
+    let mut held = HeldBytes::new(open.state());
     if !held.keep(response.body().known()) {
         let head = response.body_mut().take_whole();
         *response = whole(too_much(&head));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use toolpost_dispatch::Dispatcher;
 
-use super::{Answering, Era, Intake, Outbox, Service, listen};
+use super::{Era, Intake, Outbox, ReplyFuture, Service, listen};
 use crate::{Peer, Reply};
 
 pub(super) mod call_tool;
@@ -80,7 +80,7 @@ pub(crate) enum Handler {
     Stream(Waits),
 }
 
-type Waits = fn(Arc<Service>, Intake, Peer, Option<Arc<Outbox>>) -> Answering;
+type Waits = fn(Arc<Service>, Intake, Peer, Option<Arc<Outbox>>) -> ReplyFuture;
 
 const BOTH: &[Era] = &[Era::Modern, Era::Legacy];
 const MODERN: &[Era] = &[Era::Modern];

@@ -19,7 +19,6 @@ async fn send(wire: &mut Wire, message: &Value) {
     wire.request("POST", &[MODERN], message.to_string().as_bytes()).await;
 }
 
-// Dispatch 21
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_over_http_drops_the_call_within_100_ms() {
     let watch = Arc::new(Watch::default());

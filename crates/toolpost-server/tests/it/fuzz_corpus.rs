@@ -35,25 +35,21 @@ fn replay(name: &str, target: fn(&[u8])) {
     assert!(10 <= files, "{files} files");
 }
 
-// Protocol 14
 #[test]
 fn headers_corpus() {
     replay("headers", headers::run);
 }
 
-// Protocol 14
 #[test]
 fn cursor_corpus() {
     replay("cursor", cursor::run);
 }
 
-// Protocol 14
 #[test]
 fn request_state_corpus() {
     replay("request_state", request_state::run);
 }
 
-// Protocol 14
 #[test]
 fn sse_corpus() {
     replay("sse", sse::run);

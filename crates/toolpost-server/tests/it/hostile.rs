@@ -66,7 +66,6 @@ fn check(name: &str, form: usize, answer: &Value) {
     assert!(is_result != code.is_some());
 }
 
-// Protocol 14
 #[tokio::test]
 async fn every_file_of_the_suite_over_http() {
     let wire = &mut Wire::to(serve(&builder(&Arc::new(Watch::default())).build()).await.address).await;

@@ -147,7 +147,7 @@ async fn modern_results_say_that_they_are_complete_and_who_made_them() {
         assert_eq!(result["resultType"], "complete", "{result}");
         assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"], info, "{result}");
         assert_eq!(result["ttlMs"].is_u64() && result["cacheScope"] == "public", n < 2, "{result}");
-        // Protocol 1: a failure of the tool is a result with `isError` and a text block.
+        // A failure of the tool is a result with `isError` and a text block.
         assert_eq!(result["isError"] == true && result["content"][0]["type"] == "text", 3 <= n, "{result}");
     }
     let discovered = wire.ask(&requests[0]).await.json();
@@ -160,7 +160,6 @@ async fn modern_results_say_that_they_are_complete_and_who_made_them() {
     assert_eq!(add["outputSchema"]["required"], json!(["sum"]));
 }
 
-// Protocol 3
 #[tokio::test]
 async fn ids_are_echoed_exactly() {
     let wire = &mut wire();
@@ -181,7 +180,6 @@ async fn ids_are_echoed_exactly() {
     }
 }
 
-// Protocol 5
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let server = builder(&Arc::new(Watch::default())).message_limit(16 << 10).build();
@@ -207,7 +205,6 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read() {
     assert_eq!(wire.answer().await.status, 413);
 }
 
-// Protocol 6
 #[tokio::test]
 async fn a_response_over_the_limit_is_an_error_with_size_limit_and_a_hint() {
     let served = serve(&builder(&Arc::new(Watch::default())).response_limit(10_000).build()).await;
@@ -754,7 +751,6 @@ async fn the_endpoint_mounts_as_a_tower_service() {
     assert_eq!(body["result"]["content"][0]["text"], "mounted");
 }
 
-// Protocol 10
 #[tokio::test]
 async fn tools_are_listed_in_the_order_of_their_names_and_a_reload_shows() {
     let server = builder(&Arc::new(Watch::default())).build();

@@ -203,7 +203,6 @@ async fn a_stop_after_the_end_of_input_is_waited_for_no_longer_than_either_grace
     }
 }
 
-// Dispatch 21
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_on_lines_drops_the_call_within_100_ms() {
     let (watch, mut lines) = lines();
@@ -305,7 +304,6 @@ async fn what_a_call_says_comes_before_its_answer_and_carries_its_token() {
     assert_eq!(seen, BTreeMap::from([("a".into(), vec![0.0, 1.0, 2.0]), ("b".into(), vec![0.0, 1.0, 2.0])]));
 }
 
-// Protocol 9, 12
 #[tokio::test]
 async fn many_calls_at_once_each_get_their_own_answer() {
     let (_, mut lines) = lines();

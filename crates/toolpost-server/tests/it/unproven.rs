@@ -43,7 +43,6 @@ async fn a_deadline_from_the_wire_ends_the_call_and_no_other() {
     assert_eq!((&late["id"], start.elapsed().as_secs()), (&json!(4), 600));
 }
 
-// Protocol 9
 #[tokio::test]
 async fn a_call_is_told_its_trace_its_priority_and_every_foreign_member_of_meta() {
     let seen = tool_fn("seen", |_: NoArgs, call: Call| async move {
@@ -66,7 +65,6 @@ async fn a_call_is_told_its_trace_its_priority_and_every_foreign_member_of_meta(
     assert_eq!(answer["result"]["content"][0]["text"], "- - - false ");
 }
 
-// Protocol 11
 #[tokio::test(start_paused = true)]
 async fn discovery_and_initialization_wait_for_nothing() {
     let lines = &mut Lines::to(&builder(&Arc::new(Watch::default())).build());
@@ -78,7 +76,6 @@ async fn discovery_and_initialization_wait_for_nothing() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-// Protocol 12, 13
 #[tokio::test(start_paused = true)]
 async fn five_calls_at_once_of_each_tool_are_answered_with_what_it_promised() {
     let watch = Arc::new(Watch::default());

@@ -9,7 +9,7 @@ use toolpost_tool::{Form, Output};
 use crate::service::exchange::{Exchange, Named};
 use crate::service::result::failed;
 use crate::service::session::{form, version};
-use crate::service::{Answering, Era, Intake, Outbox, Service};
+use crate::service::{Era, Intake, Outbox, ReplyFuture, Service};
 use crate::{Disposition, Peer, Reply};
 
 /// The answer to a request that stands alone.
@@ -57,7 +57,7 @@ pub(in crate::service) fn legacy(
     intake: Intake,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
-) -> Answering {
+) -> ReplyFuture {
     Box::pin(async move {
         let form = form(version(&peer));
         let named = match Named::read(&intake) {

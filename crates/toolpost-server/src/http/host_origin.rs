@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 /// The names under which the endpoint may be addressed, and the pages that may address it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct HostOriginPolicy {
     /// Lower case, without port. Loopback names are always among them.
     pub(crate) hosts: Vec<String>,
     /// Lower case, whole: scheme, host and port. Loopback origins are always among them.
@@ -34,7 +34,7 @@ fn forbidden(what: &str, value: &str, remedy: &str) -> TurnedAway {
     TurnedAway { status: StatusCode::FORBIDDEN, why: why.into() }
 }
 
-impl Gate {
+impl HostOriginPolicy {
     /// Lets the request in, with the origin of the page it comes from if it does; or says why not.
     pub(crate) fn admit<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, TurnedAway> {
         self.admit_host(&parts.uri, &parts.headers)?;
@@ -133,11 +133,11 @@ mod tests {
     use super::*;
 
     fn admits(host: &[&str], origin: &[&str]) -> Option<u16> {
-        let mut gate = Gate::default();
+        let mut host_origin = HostOriginPolicy::default();
         for host in ["mcp.example.com", "fd00::1", "[fd00::2]", "proxy.example.com:8443"] {
-            gate.allow_host(host);
+            host_origin.allow_host(host);
         }
-        gate.origins.push("https://app.example.com".into());
+        host_origin.origins.push("https://app.example.com".into());
         let mut request = http::Request::builder().uri("/mcp");
         for host in host {
             request = request.header(HOST, *host);
@@ -146,7 +146,7 @@ mod tests {
             request = request.header(ORIGIN, *origin);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        gate.admit(&parts).err().map(|away| away.status.as_u16())
+        host_origin.admit(&parts).err().map(|away| away.status.as_u16())
     }
 
     #[test]

@@ -23,7 +23,7 @@ const LAST_WORDS: u32 = 8;
 const STANDSTILL: u32 = 10;
 
 /// One connection; or all requests of an application that the endpoint is mounted in.
-pub(crate) struct Seat {
+pub(crate) struct ConnectionState {
     pub(crate) http: Arc<Http>,
     /// Where it comes from, if that tells its clients from others.
     pub(crate) address: Option<IpAddr>,
@@ -44,8 +44,8 @@ pub(crate) struct Seat {
     bytes: AtomicUsize,
 }
 
-impl Seat {
-    /// The seat of a connection from `address`.
+impl ConnectionState {
+    /// The state of a connection from `address`.
     pub(crate) fn new(http: Arc<Http>, address: Option<IpAddr>) -> Arc<Self> {
         // Numbers of connections are small; what stands for an address has its highest bit set.
         let crowd = match address {
@@ -56,7 +56,7 @@ impl Seat {
         Self::make(http, address, Some(crowd))
     }
 
-    /// The seat of an application that serves connections of its own.
+    /// The state of an application that serves connections of its own.
     pub(crate) fn mounted(http: Arc<Http>) -> Arc<Self> {
         Self::make(http, None, None)
     }
@@ -143,9 +143,9 @@ impl Seat {
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for ConnectionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("ConnectionState").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -166,28 +166,28 @@ pub(crate) fn address_of(ip: IpAddr) -> Option<IpAddr> {
 
 /// A request between its head and the end of its answer.
 #[derive(Debug)]
-pub(crate) struct Turn(Arc<Seat>);
+pub(crate) struct OpenRequest(Arc<ConnectionState>);
 
-impl Turn {
-    pub(crate) fn of(seat: Arc<Seat>) -> Self {
-        seat.begun.fetch_add(1, Ordering::AcqRel);
-        Self(seat)
+impl OpenRequest {
+    pub(crate) fn of(state: Arc<ConnectionState>) -> Self {
+        state.begun.fetch_add(1, Ordering::AcqRel);
+        Self(state)
     }
 
-    pub(crate) const fn seat(&self) -> &Arc<Seat> {
+    pub(crate) const fn state(&self) -> &Arc<ConnectionState> {
         &self.0
     }
 }
 
-impl Deref for Turn {
-    type Target = Seat;
+impl Deref for OpenRequest {
+    type Target = ConnectionState;
 
-    fn deref(&self) -> &Seat {
+    fn deref(&self) -> &ConnectionState {
         &self.0
     }
 }
 
-impl Drop for Turn {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.used.store(self.http.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         self.ended.fetch_add(1, Ordering::AcqRel);
@@ -196,7 +196,7 @@ impl Drop for Turn {
 
 /// A request whose body is waited for.
 #[derive(Debug)]
-pub(crate) struct Receiving(Arc<Seat>);
+pub(crate) struct Receiving(Arc<ConnectionState>);
 
 impl Drop for Receiving {
     fn drop(&mut self) {
@@ -209,14 +209,14 @@ const LITTLE: usize = 64 << 10;
 
 /// Bytes that are kept for a client, counted until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
-    seat: Arc<Seat>,
+pub(crate) struct HeldBytes {
+    state: Arc<ConnectionState>,
     bytes: usize,
 }
 
-impl Held {
-    pub(crate) fn new(seat: &Arc<Seat>) -> Self {
-        Self { seat: Arc::clone(seat), bytes: 0 }
+impl HeldBytes {
+    pub(crate) fn new(state: &Arc<ConnectionState>) -> Self {
+        Self { state: Arc::clone(state), bytes: 0 }
     }
 
     /// Counts `bytes` from now on; false, and nothing changes, if there is no room for so many.
@@ -227,13 +227,13 @@ impl Held {
             self.give(self.bytes - bytes);
             return true;
         };
-        let limits = &self.seat.http.limits;
-        let share = match self.seat.crowd {
+        let limits = &self.state.http.limits;
+        let share = match self.state.crowd {
             Some(_) => limits.buffered_bytes_per_connection,
             None => limits.buffered_bytes,
         };
-        let here = self.seat.bytes.fetch_add(more, Ordering::Relaxed);
-        let all = self.seat.http.bytes.fetch_add(more, Ordering::Relaxed);
+        let here = self.state.bytes.fetch_add(more, Ordering::Relaxed);
+        let all = self.state.http.bytes.fetch_add(more, Ordering::Relaxed);
         let own = self.bytes;
         self.bytes = bytes;
         let fits = |kept: usize, most: usize| kept == own || kept.saturating_add(more) <= most;
@@ -251,12 +251,12 @@ impl Held {
 
     fn give(&mut self, back: usize) {
         self.bytes -= back;
-        self.seat.bytes.fetch_sub(back, Ordering::Relaxed);
-        self.seat.http.bytes.fetch_sub(back, Ordering::Relaxed);
+        self.state.bytes.fetch_sub(back, Ordering::Relaxed);
+        self.state.http.bytes.fetch_sub(back, Ordering::Relaxed);
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.give(self.bytes);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::seat::Seat;
+use super::connection_state::ConnectionState;
 use crate::clock;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
@@ -18,7 +18,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What was read ahead of a connection to tell one version of HTTP from the other: no more than the
 /// preface of HTTP/2, and held in place, for it is held as long as the connection is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct Preface {
     bytes: [u8; PREFACE.len()],
     /// How many of them were received.
     received: u8,
@@ -26,7 +26,7 @@ pub(crate) struct Ahead {
     passed: u8,
 }
 
-impl Ahead {
+impl Preface {
     /// Where to read what comes next.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         &mut self.bytes[usize::from(self.received)..]
@@ -69,10 +69,10 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection that fails once the client has read nothing for too long, or has taken too long over the
 /// head of a request.
-pub(crate) struct Guarded<I> {
+pub(crate) struct TimeoutIo<I> {
     io: I,
-    ahead: Ahead,
-    seat: Arc<Seat>,
+    ahead: Preface,
+    state: Arc<ConnectionState>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
     /// While a head is being received: how many requests had begun before it.
@@ -92,24 +92,24 @@ enum End {
     Told,
 }
 
-impl<I> Guarded<I> {
+impl<I> TimeoutIo<I> {
     /// `heads`: whether the client sends one head after the other, as HTTP/1 does.
-    pub(crate) fn new(io: I, ahead: Ahead, seat: Arc<Seat>, heads: bool) -> Self {
+    pub(crate) fn new(io: I, ahead: Preface, state: Arc<ConnectionState>, heads: bool) -> Self {
         let head = heads.then_some(0);
-        Self { io, ahead, seat, stalled: None, head, unfinished: None, end: End::Open, lingering: None }
+        Self { io, ahead, state, stalled: None, head, unfinished: None, end: End::Open, lingering: None }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             if self.stalled.take().is_some() {
-                self.seat.stall_or_go_on();
+                self.state.stall_or_go_on();
             }
             return outcome;
         }
-        let patience = self.seat.http.limits.write_timeout;
-        let seat = &self.seat;
+        let patience = self.state.http.limits.write_timeout;
+        let state = &self.state;
         let stalled = self.stalled.get_or_insert_with(|| {
-            seat.stall_or_go_on();
+            state.stall_or_go_on();
             Box::pin(clock::sleep(patience))
         });
         stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -117,7 +117,7 @@ impl<I> Guarded<I> {
 
     /// What follows from having read `read` bytes, none of which is the end; `None` if nothing was there.
     fn received(&mut self, cx: &mut Context<'_>, read: Option<usize>) -> Poll<io::Result<()>> {
-        let idle = !self.seat.is_asked();
+        let idle = !self.state.is_asked();
         match read {
             Some(0) if self.end == End::Open => {
                 // What came before the end may have been a whole request that can be answered at once.
@@ -131,12 +131,12 @@ impl<I> Guarded<I> {
             }
             Some(_) => {
                 if idle && self.head.is_some() {
-                    self.head = Some(self.seat.begun());
+                    self.head = Some(self.state.begun());
                 }
                 Poll::Ready(Ok(()))
             }
-            None if idle && self.head == Some(self.seat.begun()) => {
-                let wait = self.seat.http.limits.header_timeout;
+            None if idle && self.head == Some(self.state.begun()) => {
+                let wait = self.state.http.limits.header_timeout;
                 let unfinished = self.unfinished.get_or_insert_with(|| Box::pin(clock::sleep(wait)));
                 unfinished.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
@@ -148,7 +148,7 @@ impl<I> Guarded<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> Guarded<I> {
+impl<I: AsyncRead + Unpin> TimeoutIo<I> {
     /// Reads what the client still sends, and throws it away; ready when it has closed or time is up.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.lingering.get_or_insert_with(|| Box::pin(clock::sleep(LINGER)));
@@ -169,7 +169,7 @@ impl<I: AsyncRead + Unpin> Guarded<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Guarded<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for TimeoutIo<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -193,7 +193,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guarded<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
         self.judge(cx, outcome)
@@ -208,7 +208,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
         if self.lingering.is_none() {
             let outcome = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.judge(cx, outcome))?;
-            if self.end != End::Open || !self.seat.has_unread() {
+            if self.end != End::Open || !self.state.has_unread() {
                 return Poll::Ready(Ok(()));
             }
         }

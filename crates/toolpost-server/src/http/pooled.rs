@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::seat::Held;
+use super::connection_state::HeldBytes;
 use super::sessions::InUse;
 use crate::Reply;
 
@@ -18,25 +18,25 @@ type Place = ReusableBoxFuture<'static, Reply>;
 
 /// Boxes of calls that have ended, for those that begin.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Mutex<Vec<Place>>);
+pub(crate) struct FuturePool(Mutex<Vec<Place>>);
 
 /// A call being answered. Dropping it drops the call.
 #[derive(Debug)]
-pub(crate) struct Answering {
+pub(crate) struct PooledCall {
     /// None once it is answered.
     call: Option<Place>,
-    spare: Option<Arc<Spare>>,
+    spare: Option<Arc<FuturePool>>,
     /// What is kept as long as the call is, and given back with it: the bytes of its request, its session.
-    held: Option<Held>,
+    held: Option<HeldBytes>,
     session: Option<InUse>,
 }
 
-impl Spare {
+impl FuturePool {
     /// Calls that run at once without waiting share one box; this many may have waited at the same time.
     const MOST: usize = 64;
 
     /// Puts `call`, always of the same type, into a box that was used before, if there is one.
-    pub(crate) fn place(self: &Arc<Self>, call: impl Future<Output = Reply> + Send + 'static) -> Answering {
+    pub(crate) fn place(self: &Arc<Self>, call: impl Future<Output = Reply> + Send + 'static) -> PooledCall {
         let place = self.lock().pop();
         let call = match place {
             Some(mut place) => {
@@ -45,7 +45,7 @@ impl Spare {
             }
             None => Place::new(call),
         };
-        Answering { call: Some(call), spare: Some(Arc::clone(self)), held: None, session: None }
+        PooledCall { call: Some(call), spare: Some(Arc::clone(self)), held: None, session: None }
     }
 
     fn keep(&self, place: Place) {
@@ -60,14 +60,14 @@ impl Spare {
     }
 }
 
-impl Answering {
+impl PooledCall {
     /// A call in a box that ends with it.
     pub(crate) fn alone(call: impl Future<Output = Reply> + Send + 'static) -> Self {
         Self { call: Some(Place::new(call)), spare: None, held: None, session: None }
     }
 
     /// The call of a request that counts as `held`.
-    pub(crate) fn keeping(mut self, held: Option<Held>) -> Self {
+    pub(crate) fn keeping(mut self, held: Option<HeldBytes>) -> Self {
         self.held = held;
         self
     }
@@ -79,7 +79,7 @@ impl Answering {
     }
 }
 
-impl Future for Answering {
+impl Future for PooledCall {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_box_is_used_again_once_its_call_is_answered() {
-        let spare = Arc::new(Spare::default());
+        let spare = Arc::new(FuturePool::default());
         let held = Arc::new(());
         let call = |held: &Arc<()>, ends: bool| {
             let held = Arc::clone(held);
@@ -126,11 +126,11 @@ mod tests {
         drop(waits);
         assert_eq!((spare.lock().len(), Arc::strong_count(&held)), (0, 1), "a call that is dropped is gone");
 
-        let calls: Vec<_> = (0..=Spare::MOST).map(|_| call(&held, true)).collect();
+        let calls: Vec<_> = (0..=FuturePool::MOST).map(|_| call(&held, true)).collect();
         for call in calls {
             assert!(call.now_or_never().is_some());
         }
-        assert_eq!(spare.lock().len(), Spare::MOST);
-        assert!(Answering::alone(ready(Reply::accepted())).now_or_never().is_some());
+        assert_eq!(spare.lock().len(), FuturePool::MOST);
+        assert!(PooledCall::alone(ready(Reply::accepted())).now_or_never().is_some());
     }
 }
