@@ -56,6 +56,7 @@ const STEPS: &[Step] = &[
     ("schema-check", schema_check),
     ("feature pairs", |_| hygiene::features()),
     ("minimal versions", |_| hygiene::minimal_versions()),
+    ("oldest compiler", |_| hygiene::oldest_compiler()),
     // What follows is optimized, or made for its purpose alone, and takes long to build.
     ("selftest", |root| {
         run_in(root, "cargo", &["run", "--release", "-q", "-p", "workbench", "--", "selftest"])

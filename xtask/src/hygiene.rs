@@ -73,6 +73,27 @@ pub(crate) fn package() -> Done {
     run_in(&root, "cargo", &args)
 }
 
+/// The crates compile with the oldest compiler that the workspace promises, `disk` and what asks for it left out.
+pub(crate) fn oldest_compiler() -> Done {
+    let root = root();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).map_err(|error| error.to_string())?;
+    let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let stated = stated.ok_or("Cargo.toml: states no Rust version")?.trim_matches('"');
+    let install = ["toolchain", "install", stated, "--profile", "minimal", "--no-self-update"];
+    if let Err(error) = run_in(&root, "rustup", &install) {
+        println!("skipped: Rust {stated} cannot be had: {error}");
+        return Ok(());
+    }
+    let toolchain = format!("+{stated}");
+    let mut args = vec![&*toolchain, "check", "--quiet", "--lib", "--target-dir", "target/oldest"];
+    let features =
+        "toolpost/server,toolpost/toml,toolpost/anyhow,toolpost/metrics,toolpost/tracing,toolpost/tower";
+    args.extend(["--features", features]);
+    let packages = packages(&root)?;
+    args.extend(packages.iter().map(String::as_str));
+    run_in(&root, "cargo", &args)
+}
+
 /// The crates compile with the oldest versions that their manifests allow.
 pub(crate) fn minimal_versions() -> Done {
     let root = root();

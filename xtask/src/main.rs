@@ -35,6 +35,7 @@ cargo xtask <routine>
   package                  every crate packs; nothing is published
   features                 every pair of features compiles
   minimal-versions         the crates compile with the oldest versions that they allow
+  oldest-compiler          the crates compile with the Rust version that the workspace states
   build-times              how long a clean build of each leaf and of the facade takes
   loom, shuttle            each crate's model-checked tests
   fuzz [--seconds N]       every fuzz target, 10 s each unless told otherwise
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         ["package"] => hygiene::package(),
         ["features"] => hygiene::features(),
         ["minimal-versions"] => hygiene::minimal_versions(),
+        ["oldest-compiler"] => hygiene::oldest_compiler(),
         ["build-times"] => hygiene::build_times(),
         ["loom"] => models::loom(),
         ["shuttle"] => models::shuttle(),
