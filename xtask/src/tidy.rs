@@ -84,6 +84,7 @@ fn faults(root: &Path) -> Vec<String> {
     top(root, &mut faults);
     msrv(root, &mut faults);
     first_screen(root, &mut faults);
+    walk(root, &mut faults);
     faults.sort();
     faults
 }
@@ -245,6 +246,26 @@ fn first_screen(root: &Path, faults: &mut Vec<String>) {
     let shown = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("?");
     if !program.ends_with(shown) {
         faults.push("README.md: its first code differs from examples/hello_tool".into());
+    }
+}
+
+/// What `docs/where.md` says where it is, is there: a row is a question, a link to a file, a line of that file.
+fn walk(root: &Path, faults: &mut Vec<String>) {
+    let page = fs::read_to_string(root.join("docs/where.md")).unwrap_or_default();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| Where "));
+    let mut count = 0;
+    for row in rows {
+        count += 1;
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let file = cells.get(1).and_then(|cell| cell.strip_prefix('[')?.split(']').next()).unwrap_or("?");
+        let line = cells.get(2).map_or("?", |cell| cell.trim_end_matches(" |").trim_matches(['`', ' ']));
+        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+        if !text.contains(line) {
+            faults.push(format!("docs/where.md: `{line}` is not in {file}"));
+        }
+    }
+    if count < 10 {
+        faults.push(format!("docs/where.md: answers {count} questions, and ought to answer ten"));
     }
 }
 
