@@ -104,7 +104,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the server's name for people.
+    /// Sets the name that people are shown.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.implementation.title = Some(title.into());
@@ -139,7 +139,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets what one message may hold; its bytes are [`message_limit`](Self::message_limit)'s matter.
+    /// Bounds the depth, the number of values and the length of numbers of one message; its bytes are [`message_limit`](Self::message_limit)'s
+    /// matter.
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -193,7 +194,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what HTTP clients may cost.
+    /// Changes the bounds on what HTTP clients may cost.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn http_limits(mut self, change: impl FnOnce(&mut HttpLimits)) -> Self {
@@ -203,14 +204,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Changes what the client of one connection may cost: of a stream of lines, or a [`Connection`](crate::Connection).
+    /// Changes the bounds on what the client of one connection may cost: of a stream of lines, or a [`Connection`](crate::Connection).
     #[must_use]
     pub fn connection_limits(mut self, change: impl FnOnce(&mut ConnectionLimits)) -> Self {
         change(&mut self.connection);
         self
     }
 
-    /// Changes what those who listen for changes may cost.
+    /// Changes the bounds on what clients that subscribe to changes may cost.
     #[must_use]
     pub fn listen_limits(mut self, change: impl FnOnce(&mut ListenLimits)) -> Self {
         change(&mut self.listen);
@@ -244,7 +245,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Asks HTTP clients who they are; without it, all are anonymous.
+    /// Authenticates HTTP clients; without it, all are anonymous.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
@@ -252,7 +253,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves anyone on any address: for servers behind something else that asks who they are.
+    /// Serves unauthenticated clients on addresses that are not loopback: for servers behind a proxy that authenticates
+    /// them.
     #[cfg(feature = "http")]
     #[must_use]
     pub const fn allow_unauthenticated_public(mut self) -> Self {
@@ -260,8 +262,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Decides how urgent a principal's request may be, from how urgent it says it is. Where `clamp` panics, the
-    /// request is as little urgent as can be.
+    /// Limits the priority that a principal's requests ask for: `clamp` is given both, and answers with the priority to
+    /// use. Where it panics, the request is [`Background`](Priority::Background).
     #[must_use]
     pub fn clamp_priority(
         mut self,
@@ -271,7 +273,7 @@ impl ServerBuilder {
         self
     }
 
-    /// The server.
+    /// Builds the server.
     #[must_use]
     pub fn build(self) -> Server {
         let stop = CancellationToken::new();

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 mod accept;
+mod answers;
 mod body;
 mod collect;
 mod connection;

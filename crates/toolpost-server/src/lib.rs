@@ -71,7 +71,7 @@ pub use error::ServeError;
 #[cfg(feature = "http")]
 pub use http::{Body, HttpLimits, HttpService};
 pub use server::Server;
-pub use service::listen::ListenLimits;
+pub use service::listen_limits::ListenLimits;
 pub(crate) use service::peer::Peer;
 pub(crate) use service::reply::{Disposition, Reply};
 pub use shutdown::terminated;

@@ -46,13 +46,13 @@ pub(crate) struct Inner {
 }
 
 impl Server {
-    /// A server of the tools that `dispatcher` finds.
+    /// Sets up a server of the tools that `dispatcher` finds.
     #[must_use]
     pub fn builder(dispatcher: Dispatcher) -> ServerBuilder {
         ServerBuilder::new(dispatcher)
     }
 
-    /// The dispatcher it serves.
+    /// Returns the dispatcher whose tools are served.
     #[must_use]
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.0.service.dispatcher
@@ -176,7 +176,7 @@ impl Server {
         serve_connection(ConnectionState::new(Arc::clone(&self.0.http), None), io).await;
     }
 
-    /// The HTTP endpoint, to be mounted in an application.
+    /// Makes the server an HTTP endpoint that an application mounts.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn into_service(self) -> HttpService {
@@ -206,12 +206,12 @@ impl Server {
         self.0.service.keys.rotate(&secret);
     }
 
-    /// Stops every transport: nothing new is taken, and what runs may finish within the grace.
+    /// Stops every transport and connection: nothing new is taken, and what runs may finish within the grace.
     pub fn stop(&self) {
         self.0.stop.cancel();
     }
 
-    /// Whether the server takes requests.
+    /// Says whether the server takes requests: it is not stopped, and its dispatcher does not drain.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.0.stop.is_cancelled() && !self.0.service.dispatcher.is_draining()

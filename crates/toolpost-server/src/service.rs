@@ -26,6 +26,7 @@ pub(crate) mod identity;
 mod intake;
 pub(crate) mod keys;
 pub(crate) mod listen;
+pub(crate) mod listen_limits;
 pub(crate) mod meta;
 pub(crate) mod methods;
 pub(crate) mod outbox;
@@ -49,7 +50,8 @@ use crate::{Disposition, Peer, Reply};
 use catalog::ToolList;
 use identity::Identity;
 use keys::Keys;
-use listen::{ListenLimits, Listeners};
+use listen::Listeners;
+use listen_limits::ListenLimits;
 use meta::Meta;
 use methods::{Handler, call_tool};
 

@@ -3,7 +3,7 @@
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
-use super::respond::{Instead, refused};
+use super::answers::{Instead, refused};
 
 /// Refuses a body that cannot be read as it is. `sized`: whether its length was said, so that no coding of
 /// the transfer can matter.

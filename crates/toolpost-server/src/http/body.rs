@@ -12,7 +12,7 @@ use super::connection_state::{HeldBytes, OpenRequest};
 use super::events::EventStream;
 use super::streams::Progress;
 
-/// The body of an answer: whole, or a stream of events.
+/// The body of an HTTP answer: one JSON message, or a stream of server-sent events.
 ///
 /// Dropping a stream cancels the call that feeds it.
 #[derive(Debug)]

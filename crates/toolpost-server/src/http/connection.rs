@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use super::answers::{empty, refusal};
 use super::connection_state::ConnectionState;
-use super::respond::{empty, refusal};
 use super::streams::Streams;
 use super::timeout_io::{Preface, TimeoutIo};
 use super::{Body, Http};

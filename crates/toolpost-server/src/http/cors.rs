@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Body;
-use super::respond::{Instead, empty};
+use super::answers::{Instead, empty};
 
 /// The headers that clients of MCP send.
 const SENT: &str = "content-type, authorization, accept, last-event-id, mcp-protocol-version, \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Bounds on what HTTP clients may cost.
+/// Bounds on what HTTP clients may cost: connections, bytes, times, sessions.
 ///
 /// An address is one IPv4 address, or one /64 of IPv6. Whoever comes from 127.0.0.1 or ::1 may be a proxy for many,
 /// and has no address in this sense: what is said of one address binds nobody there. The other addresses of

@@ -14,7 +14,7 @@ use toolpost_tool::{CallParts, Client, ErrorKind, Refusal, Sink, Suspended, Tool
 use super::meta::{Meta, text};
 use super::outbox::CallSink;
 use super::result::failed;
-use super::rounds::{self, Carried};
+use super::rounds::{self, Carried, RetryContext};
 use super::seal::Binding;
 use super::session::Asked;
 use super::{Era, Intake, Method, Outbox, Service};
@@ -97,7 +97,7 @@ impl Exchange {
     where
         F: Future<Output = Result<T, ToolError>>,
     {
-        let mut again = Again::default();
+        let mut again = RetryContext::default();
         // Started where it is awaited: what is named first is held twice.
         let result = start(self.begin(frame, &named, &mut again)?, self.call_key()).await;
         let result = match result {
@@ -113,7 +113,7 @@ impl Exchange {
     }
 
     /// What the first run takes; what a second one would take is left in `again`.
-    fn begin(&self, frame: Frame, named: &Named, again: &mut Again) -> Result<CallParts, Reply> {
+    fn begin(&self, frame: Frame, named: &Named, again: &mut RetryContext) -> Result<CallParts, Reply> {
         again.sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
         again.client = self.client(&frame);
         again.deadline = self.meta.deadline(&frame);
@@ -130,7 +130,7 @@ impl Exchange {
     }
 
     #[cold]
-    fn resume(&self, parts: &mut CallParts, named: &Named, again: &mut Again) -> Result<(), Reply> {
+    fn resume(&self, parts: &mut CallParts, named: &Named, again: &mut RetryContext) -> Result<(), Reply> {
         let Some(frame) = parts.frame.take() else { return Ok(()) };
         let binding = self.binding(&frame, named);
         let resumed = rounds::resume(&self.service, parts, &frame, named.carried, binding);
@@ -144,7 +144,7 @@ impl Exchange {
     async fn suspended<T, F>(
         &self,
         named: &Named,
-        again: &mut Again,
+        again: &mut RetryContext,
         mut error: ToolError,
         start: impl Fn(CallParts, Option<CallKey>) -> F,
     ) -> Result<Result<T, ToolError>, Reply>
@@ -184,7 +184,7 @@ impl Exchange {
     }
 
     /// Asks the client within its session, and waits for all the answers.
-    async fn ask(&self, suspended: &Suspended, again: &Again) -> Result<Frame, ToolError> {
+    async fn ask(&self, suspended: &Suspended, again: &RetryContext) -> Result<Frame, ToolError> {
         if let Err(error) = rounds::check_asked(suspended, &again.client) {
             return Err(ToolError::new(error.message().to_owned()));
         }
@@ -245,7 +245,7 @@ impl Exchange {
         .unwrap_or_default()
     }
 
-    fn parts(&self, frame: Frame, named: &Named, again: &Again) -> CallParts {
+    fn parts(&self, frame: Frame, named: &Named, again: &RetryContext) -> CallParts {
         let mut parts = CallParts::default();
         parts.tool = named.name.clone();
         if self.method.is_tool_call() {
@@ -269,18 +269,6 @@ impl Exchange {
         let arguments = named.arguments.map(|at| frame.node(at));
         Binding::new(&self.peer.principal, self.method.name, &named.name, arguments)
     }
-}
-
-/// What a second run takes.
-#[derive(Default)]
-pub(super) struct Again {
-    text: ByteString,
-    pub(super) client: Client,
-    deadline: Option<std::time::Instant>,
-    pub(super) answers: Option<Arc<Frame>>,
-    /// How many rounds in a row have brought no answer to what was asked.
-    pub(super) fruitless: u8,
-    sink: Option<Arc<CallSink>>,
 }
 
 /// The answer to a request other than `tools/call` that failed: a JSON-RPC error.

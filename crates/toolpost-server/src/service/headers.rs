@@ -10,7 +10,7 @@ use toolpost_protocol::{Code, Error, Kind, Node};
 
 use super::Method;
 use super::Service;
-use super::intake::Refusal;
+use super::reply::Refusal;
 use crate::{Disposition, Peer};
 
 /// Looked up with every request: a name that is known to be one is not parsed again.

@@ -7,6 +7,7 @@ use toolpost_protocol::{
 
 use super::meta::Meta;
 use super::methods::{InSession, Method};
+use super::reply::Refusal;
 use super::result::failed;
 use super::session::Agreed;
 use super::{Service, headers};
@@ -166,8 +167,6 @@ fn refusal_of(error: Node<'_>) -> String {
     let shown = message.unwrap_or_else(|| error.member("code").map_or("without a code", Node::raw).into());
     shown.chars().take(200).collect()
 }
-
-pub(super) type Refusal = (Disposition, Error);
 
 /// Chooses the era of a request, or says why it belongs to none.
 fn era(frame: &Frame, meta: &Meta, method: &Method, peer: &Peer) -> Result<Era, Refusal> {

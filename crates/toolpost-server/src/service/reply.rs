@@ -40,6 +40,9 @@ pub(crate) enum Disposition {
     Busy,
 }
 
+/// Why a request is not answered by its method.
+pub(super) type Refusal = (Disposition, Error);
+
 impl Reply {
     /// A reply of `bytes`, which are one JSON-RPC message.
     pub(crate) fn new(disposition: Disposition, mut bytes: Vec<u8>) -> Self {

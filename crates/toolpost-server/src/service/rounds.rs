@@ -1,13 +1,14 @@
 //! Requests of several rounds: what earlier rounds left is opened, what this one asks for is sent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytestring::ByteString;
 use serde_json::json;
 use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId, reply};
 use toolpost_tool::{CallParts, Client, Suspended};
 
-use super::exchange::Again;
+use super::outbox::CallSink;
 use super::result::failed;
 use super::seal::{self, Binding};
 use super::{Era, Service};
@@ -26,6 +27,18 @@ impl Carried {
     pub(crate) const fn is_none(&self) -> bool {
         self.responses.is_none() && self.state.is_none()
     }
+}
+
+/// What a second run takes.
+#[derive(Default)]
+pub(crate) struct RetryContext {
+    pub(super) text: ByteString,
+    pub(super) client: Client,
+    pub(super) deadline: Option<Instant>,
+    pub(super) answers: Option<Arc<Frame>>,
+    /// How many rounds in a row have brought no answer to what was asked.
+    pub(super) fruitless: u8,
+    pub(super) sink: Option<Arc<CallSink>>,
 }
 
 /// Gives `parts` the answers and the state that the request carries. Returned are the answers too, and how many
@@ -132,7 +145,7 @@ pub(crate) fn suspend(
     service: &Service,
     id: &Id,
     suspended: &Suspended,
-    again: &Again,
+    again: &RetryContext,
     binding: Binding,
 ) -> Reply {
     if let Err(error) = check_asked(suspended, &again.client) {

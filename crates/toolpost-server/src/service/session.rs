@@ -12,7 +12,7 @@ use toolpost_protocol::{Id, Version};
 use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
 
 use super::Outbox;
-use super::listen::{ListenLimits, covers};
+use super::listen_limits::{ListenLimits, covers};
 pub(crate) use super::questions::Asked;
 use super::questions::Questions;
 use super::streams::Streams;
