@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 
 #[path = "value.rs"]
 mod value;

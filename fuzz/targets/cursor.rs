@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use toolpost_dispatch::{Dispatcher, Registry};
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 use toolpost_server::Server;
 use toolpost_tool::{NoArgs, Principal, tool_fn};
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use toolpost_protocol::{Error, Frame, Id, Limits, Meant, Message, Outcome, reply};
+use toolpost_json::{Frame, Limits, write};
+use toolpost_protocol::{Error, Id, Meant, Message, Outcome, receive, reply};
 
 /// A type with something of everything that can go wrong.
 #[derive(Deserialize)]
@@ -34,13 +35,12 @@ enum Choice {
 pub(crate) fn run(bytes: &[u8]) {
     let limits = Limits::new().nodes(1000).depth(32);
     let mut out = Vec::new();
-    let id = match Frame::receive(bytes.to_vec().into(), &limits) {
+    let id = match receive(&bytes.to_vec().into(), &limits) {
         Ok(frame) => answer(&frame, &mut out),
         Err(refused) => {
-            let error = refused.violation.into();
             match &refused.meant {
-                Meant::Request(id) => reply::error(&mut out, id, &error),
-                _ => reply::unaddressed(&mut out, &error),
+                Meant::Request(id) => reply::error(&mut out, id, &refused.error),
+                _ => reply::unaddressed(&mut out, &refused.error),
             }
             addressee(refused.meant)
         }
@@ -64,7 +64,7 @@ fn answer(frame: &Frame, out: &mut Vec<u8>) -> Option<Id> {
                     let error = Error::new(toolpost_protocol::Code::INVALID_PARAMS, error.to_string());
                     reply::error(out, &id, &error);
                 }
-                _ => reply::result(out, &id, |out| reply::string(out, &method)),
+                _ => reply::result(out, &id, |out| write::string(out, &method)),
             }
             Some(id)
         }

@@ -2,7 +2,7 @@
 //! it calls a syntax error they refuse.
 
 use serde_json::Value;
-use toolpost_protocol::{Code, Frame, Kind, Limits, Node};
+use toolpost_json::{Frame, Kind, Limits, Node};
 
 pub(crate) fn run(bytes: &[u8]) {
     let theirs = serde_json::from_slice::<Value>(bytes);
@@ -13,12 +13,12 @@ pub(crate) fn run(bytes: &[u8]) {
             let decoded: Value = frame.root().decode().expect("checked text decodes");
             same(frame.root(), &decoded);
         }
-        Err(violation) if violation.code() == Code::PARSE_ERROR => {
+        Err(violation) if violation.is_syntax_error() => {
             assert!(theirs.is_err(), "only the guard refuses it: {violation}");
             assert!(violation.offset() <= bytes.len());
         }
         // Valid JSON beyond a limit, or with duplicate names: stricter by intention.
-        Err(violation) => assert_eq!(violation.code(), Code::INVALID_REQUEST),
+        Err(_) => {}
     }
 }
 

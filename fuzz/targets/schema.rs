@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use toolpost_dispatch::Schema;
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 
 /// The longest description: five faults, each with its place, what came and the names there are.
 const LONGEST: usize = 20_000;

@@ -12,18 +12,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-retry", &[]),
     ("toolpost-scheduler", &[]),
     ("toolpost-workflow", &[]),
-    ("toolpost-protocol", &[]),
-    ("toolpost-tool", &["toolpost-protocol"]),
+    ("toolpost-json", &[]),
+    ("toolpost-protocol", &["toolpost-json"]),
+    ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),
     // The dispatcher and the server for its client in memory alone, behind the feature `client`.
-    ("toolpost-test", &["toolpost-dispatch", "toolpost-protocol", "toolpost-server", "toolpost-tool"]),
-    ("toolpost-dispatch", &["toolpost-protocol", "toolpost-tool"]),
-    ("toolpost-server", &["toolpost-dispatch", "toolpost-protocol", "toolpost-tool"]),
+    (
+        "toolpost-test",
+        &["toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-server", "toolpost-tool"],
+    ),
+    ("toolpost-dispatch", &["toolpost-json", "toolpost-protocol", "toolpost-tool"]),
+    ("toolpost-server", &["toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-tool"]),
     (
         "toolpost",
         &[
             "toolpost-breaker",
             "toolpost-cache",
             "toolpost-dispatch",
+            "toolpost-json",
             "toolpost-protocol",
             "toolpost-retry",
             "toolpost-scheduler",
@@ -32,7 +37,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-workflow",
         ],
     ),
-    ("toolpost-rmcp", &["toolpost", "toolpost-dispatch", "toolpost-protocol", "toolpost-tool"]),
+    (
+        "toolpost-rmcp",
+        &["toolpost", "toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-tool"],
+    ),
 ];
 
 /// The visible names at the top, besides build products.

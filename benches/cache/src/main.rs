@@ -26,7 +26,7 @@ use harness::{Cases, Counting, Goals};
 use toolpost::ToolExt as _;
 use toolpost::cache::{Bounds, Cache, Key, KeyWriter, Look, Memory, Terms};
 use toolpost::layers::ResultCache;
-use toolpost::protocol::{Frame, Limits, NodeId};
+use toolpost::json::{Frame, Limits, NodeId};
 use toolpost::tool::{Call, CallParts, NoArgs, Output, Principal, Tool, tool_fn};
 
 #[global_allocator]

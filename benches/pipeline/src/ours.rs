@@ -7,7 +7,7 @@ use std::time::Duration;
 use toolpost::Runtime;
 use toolpost::dispatch::{Access, Decision, Dispatcher, Event, Registry, Request};
 use toolpost::layers::{Rate, RateLimit};
-use toolpost::protocol::{Frame, Limits, NodeId};
+use toolpost::json::{Frame, Limits, NodeId};
 use toolpost::tool::{
     BreakerPolicy, CachePolicy, Call, CallParts, Output, Principal, RetryPolicy, Tool, ToolError, ToolSpec,
 };

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use harness::{Cases, Goals};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use toolpost_protocol::{Frame, Id, Limits, Message, meta, reply};
+use toolpost_json::{Frame, Limits, write};
+use toolpost_protocol::{Id, Message, meta, reply};
 
 #[global_allocator]
 static ALLOCATOR: harness::Counting = harness::Counting;
@@ -26,7 +27,7 @@ fn guard(body: &Bytes, limits: &Limits) -> Frame {
 }
 
 /// What a server reads of a call before it knows the arguments' type.
-fn envelope(frame: &Frame) -> (Id, toolpost_protocol::Node<'_>) {
+fn envelope(frame: &Frame) -> (Id, toolpost_json::Node<'_>) {
     let Ok(Message::Request { id, method, params: Some(params) }) = Message::read(frame) else { panic!() };
     assert!(method == "tools/call");
     let (mut name, mut arguments, mut version) = (None, None, None);
@@ -85,7 +86,7 @@ fn main() {
         .case("pretty: limit", || serde_json::from_slice::<Envelope<'_, Records>>(&pretty).unwrap().id)
         .case("reply of 1 kB", || {
             out.clear();
-            reply::result(&mut out, &id, |out| reply::string(out, &answer));
+            reply::result(&mut out, &id, |out| write::string(out, &answer));
             out.len()
         })
         .main();

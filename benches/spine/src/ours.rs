@@ -5,7 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use toolpost_dispatch::{Answer, Dispatcher, Registry, Request};
-use toolpost_protocol::{Frame, Limits, Message, reply};
+use toolpost_json::{Frame, Limits};
+use toolpost_protocol::{Message, reply};
 use toolpost_tool::{CallParts, Form, Json, tool_fn};
 
 use crate::messages::{Echo, Echoed, Order, price};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolpost_protocol::{Frame, Limits, Node};
+use toolpost_json::{Frame, Limits, Node};
 use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
 use crate::mirrored::{self, Mirrored};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
-use toolpost_protocol::Node;
+use toolpost_json::Node;
 
 use crate::schema::{InvalidSchema, Reading, Unfit};
 

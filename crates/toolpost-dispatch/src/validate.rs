@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use jsonschema::Validator;
 use serde_json::Value;
-use toolpost_protocol::Node;
+use toolpost_json::Node;
 
 use crate::schema::{InvalidSchema, Reading, Unfit};
 
@@ -36,7 +36,7 @@ use meter::{Meter, Over};
 /// ```
 /// use serde_json::json;
 /// use toolpost_dispatch::Schema;
-/// use toolpost_protocol::Frame;
+/// use toolpost_json::Frame;
 ///
 /// let schema = Schema::compile(&json!({
 ///     "type": "object",
@@ -250,7 +250,7 @@ impl Compiler {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use toolpost_protocol::Frame;
+    use toolpost_json::Frame;
 
     use super::*;
 

@@ -5,8 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-
-use crate::violation::Violation;
+use toolpost_json::Violation;
 
 /// The code of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -84,8 +83,11 @@ impl Error {
 }
 
 impl From<Violation> for Error {
+    /// [`Code::PARSE_ERROR`] for what is not JSON text in UTF-8, [`Code::INVALID_REQUEST`] for JSON that is refused
+    /// (limits, duplicate and reserved names).
     fn from(violation: Violation) -> Self {
-        Self::new(violation.code(), violation.to_string())
+        let code = if violation.is_syntax_error() { Code::PARSE_ERROR } else { Code::INVALID_REQUEST };
+        Self::new(code, violation.to_string())
     }
 }
 

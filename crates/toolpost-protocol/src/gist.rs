@@ -1,10 +1,9 @@
 //! What refused bytes were meant as: found in one pass that trusts none of them.
 
 use bytes::Bytes;
+use toolpost_json::{Frame, Limits};
 
-use crate::frame::Frame;
 use crate::id::Id;
-use crate::limits::Limits;
 
 /// What bytes were meant as that are no message: who has to hear of it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,8 +4,7 @@ use std::fmt;
 
 use bytestring::ByteString;
 
-use crate::index::{INTEGER, Kind};
-use crate::node::Node;
+use toolpost_json::{Kind, Node, Number, write};
 
 /// The id of a request: a string or an integer of any size, echoed exactly as received.
 ///
@@ -21,9 +20,8 @@ impl Id {
     /// Reads an id; `None` if `node` is neither a string nor an integer.
     #[must_use]
     pub fn read(node: Node<'_>) -> Option<Self> {
-        let entry = node.entry();
-        (entry.is(Kind::String) || entry.is(Kind::Number) && entry.has(INTEGER))
-            .then(|| Self(node.frame().text().slice_ref(node.raw())))
+        let is_id = node.kind() == Kind::String || node.as_number().is_some_and(Number::is_integer);
+        is_id.then(|| Self(node.frame().text().slice_ref(node.raw())))
     }
 
     /// The integer that the id is a string of: some clients answer `1` by `"1"`.
@@ -50,7 +48,7 @@ impl From<i64> for Id {
 impl From<&str> for Id {
     fn from(text: &str) -> Self {
         let mut out = Vec::with_capacity(text.len() + 2);
-        crate::reply::string(&mut out, text);
+        write::string(&mut out, text);
         Self(String::from_utf8(out).unwrap_or_default().into())
     }
 }

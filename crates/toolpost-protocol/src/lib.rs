@@ -1,14 +1,14 @@
-//! MCP messages: bytes to types and back, and the guard over untrusted bytes.
+//! MCP messages: JSON-RPC envelopes, answers and the types of every published revision, bytes to types and back.
 //!
-//! The one idea: received bytes are read once. [`Frame::parse`] proves in one pass that they are
-//! one JSON value within [`Limits`], and leaves an index behind; whatever comes after (the
-//! envelope, schema validation, typed decoding) walks that index and checks nothing again.
+//! Received bytes become a [`Frame`] in one pass ([`receive`]), and a [`Message`] is read from the frame without
+//! checking anything again. The frame is [`toolpost_json`]'s, which knows the JSON and no MCP.
 //!
 //! ```
-//! use toolpost_protocol::{Frame, Limits, Message, reply};
+//! use toolpost_json::Limits;
+//! use toolpost_protocol::{Message, receive, reply};
 //!
 //! let body = r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"add","params":{"terms":[1,2]}}"#;
-//! let frame = Frame::parse(body.into(), &Limits::new())?;
+//! let frame = receive(&body.into(), &Limits::new()).map_err(|m| m.error)?;
 //! let Message::Request { id, method, params } = Message::read(&frame).map_err(|m| m.error)? else {
 //!     panic!("not a request");
 //! };
@@ -24,39 +24,19 @@
 //!
 //! It does no I/O, and knows neither tools nor sessions.
 
-mod canonical;
-mod decode;
-mod decode_error;
-mod decode_key;
 mod error;
-mod frame;
 mod gist;
-mod guard;
 mod id;
-mod index;
-mod limits;
 mod message;
 pub mod model;
-mod names;
-mod node;
-mod number;
-mod quick;
 pub mod reply;
-mod room;
-mod scan;
-mod text;
 mod version;
-mod violation;
 
-pub use decode_error::DecodeError;
 pub use error::{Code, Error};
-pub use frame::{Frame, Refused};
 pub use gist::{Gist, Meant};
 pub use id::Id;
-pub use index::Kind;
-pub use limits::Limits;
-pub use message::{Malformed, Message, Outcome};
-pub use node::{Items, Key, Members, Node, NodeId};
-pub use number::Number;
+pub use message::{Malformed, Message, Outcome, receive};
 pub use version::{Version, meta};
-pub use violation::{Violation, ViolationKind};
+
+// What the signatures above name.
+pub use toolpost_json::{Frame, Limits, Node, Violation};

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use toolpost_json::{Frame, Kind, Limits, Node, Violation};
+
 use crate::error::{Code, Error};
-use crate::frame::Frame;
-use crate::gist::Meant;
+use crate::gist::{Gist, Meant};
 use crate::id::Id;
-use crate::index::Kind;
-use crate::node::Node;
 
 /// A JSON-RPC message, borrowed from its frame.
 ///
@@ -52,13 +52,30 @@ pub enum Outcome<'a> {
     Error(Node<'a>),
 }
 
-/// JSON that is no message: what is wrong, and who has to hear of it.
+/// What was received is no message: what is wrong, and who has to hear of it.
 #[derive(Clone, Debug)]
 pub struct Malformed {
     /// What it was meant as.
     pub meant: Meant,
     /// Why.
     pub error: Error,
+    /// What the guard found, where the bytes are not even JSON within the limits.
+    pub violation: Option<Violation>,
+}
+
+/// Takes the bytes of one message, as lenient as [`Frame::parse_lenient`] is, for [`Message::read`].
+///
+/// # Errors
+///
+/// [`Malformed`] with the [`Violation`] found: `bytes` are not JSON within `limits`.
+pub fn receive(bytes: &Bytes, limits: &Limits) -> Result<Frame, Malformed> {
+    Frame::parse_lenient(bytes, limits).map_err(|violation| unreadable(bytes, violation))
+}
+
+#[cold]
+fn unreadable(bytes: &[u8], violation: Violation) -> Malformed {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    Malformed { meant: Gist::of(bytes), error: violation.into(), violation: Some(violation) }
 }
 
 impl<'a> Message<'a> {
@@ -170,5 +187,5 @@ fn malformed(id: Option<Id>, response: bool, why: &'static str) -> Malformed {
         Some(id) => Meant::Request(id),
         None => Meant::Unknown,
     };
-    Malformed { meant, error: Error::new(Code::INVALID_REQUEST, why) }
+    Malformed { meant, error: Error::new(Code::INVALID_REQUEST, why), violation: None }
 }

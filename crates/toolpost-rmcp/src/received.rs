@@ -7,7 +7,8 @@ use rmcp::model::{CallToolRequestParams, ClientCapabilities, JsonObject, NumberO
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde::Serialize;
-use toolpost_protocol::{Frame, Id};
+use toolpost_json::Frame;
+use toolpost_protocol::Id;
 use toolpost_tool::{CallParts, Client, Principal, Priority, TraceContext};
 
 use crate::answer::Era;

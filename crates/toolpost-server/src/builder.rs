@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "http")]
 use tokio_util::task::TaskTracker;
 use toolpost_dispatch::Dispatcher;
-use toolpost_protocol::Limits;
+use toolpost_json::Limits;
 use toolpost_tool::{Principal, Priority};
 
 #[cfg(feature = "http")]

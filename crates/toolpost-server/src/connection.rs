@@ -14,9 +14,10 @@ use bytes::Bytes;
 use futures_util::Stream as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use toolpost_json::Frame;
 #[cfg(feature = "stdio")]
 use toolpost_protocol::Meant;
-use toolpost_protocol::{Code, Error, Frame, Id};
+use toolpost_protocol::{Code, Error, Id, receive};
 use toolpost_tool::Principal;
 
 mod limits;
@@ -214,7 +215,7 @@ impl Connection {
 
     /// Takes one message, however full it is; if `full`, requests are refused.
     pub(crate) fn message(&mut self, message: Bytes, full: bool) {
-        match Frame::receive(message, &self.service.limits) {
+        match receive(&message, &self.service.limits) {
             Ok(frame) => self.frame(frame, full),
             Err(refused) => self.answer(self.service.refused(&refused, &self.peer)),
         }

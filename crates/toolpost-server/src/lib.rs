@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use toolpost_dispatch::{Dispatcher, Registry};
-//! use toolpost_protocol::{Frame, Limits};
+//! use toolpost_json::{Frame, Limits};
 //! use toolpost_server::Server;
 //! use toolpost_tool::{NoArgs, Principal, tool_fn};
 //!

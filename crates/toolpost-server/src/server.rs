@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
-use toolpost_protocol::Frame;
+use toolpost_json::Frame;
 use toolpost_tool::Principal;
 
 #[cfg(feature = "http")]

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::Either;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
-use toolpost_protocol::{Code, Error, Frame, Id, Limits, Meant, Refused, ViolationKind};
+use toolpost_json::{Frame, Limits, ViolationKind};
+use toolpost_protocol::{Code, Error, Id, Malformed, Meant};
 use toolpost_tool::{Output, Principal, Priority};
 
 mod capabilities;
@@ -144,12 +145,12 @@ impl Service {
 
     /// What becomes of bytes that are no frame.
     #[cold]
-    pub(crate) fn refused(&self, refused: &Refused, peer: &Peer) -> Reply {
-        let disposition = match refused.violation.kind() {
-            ViolationKind::TooLarge { .. } => Disposition::TooLarge,
+    pub(crate) fn refused(&self, refused: &Malformed, peer: &Peer) -> Reply {
+        let disposition = match refused.violation.map(|violation| violation.kind()) {
+            Some(ViolationKind::TooLarge { .. }) => Disposition::TooLarge,
             _ => Disposition::Invalid,
         };
-        self.refuse(&refused.meant, disposition, &refused.violation.into(), peer)
+        self.refuse(&refused.meant, disposition, &refused.error, peer)
     }
 
     /// What becomes of a message of more bytes than allowed.

@@ -58,7 +58,7 @@ pub fn assert_promised(tool: &toolpost_tool::ToolSpec, result: &Result<Output, T
     let Some(structured) = structured else {
         panic(&format!("`{}` gave no structured content", tool.name()))
     };
-    match toolpost_protocol::Frame::from_text(structured.clone(), &toolpost_protocol::Limits::new()) {
+    match toolpost_json::Frame::from_text(structured.clone(), &toolpost_json::Limits::new()) {
         Err(violation) => panic(&format!("the result of `{}` is not JSON: {violation}", tool.name())),
         Ok(frame) => {
             if let Err(why) = schema.check(frame.root(), "structuredContent") {

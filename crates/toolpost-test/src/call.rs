@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 use toolpost_tool::{Call, CallParts, LogLevel, Principal, Priority, Sink};
 
 /// A call with these arguments, to be given what else it has.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId};
+use toolpost_json::{Frame, Kind, Node, NodeId};
+use toolpost_protocol::{Code, Error, Id};
 
 use crate::parts::{self, Rare};
 use crate::{

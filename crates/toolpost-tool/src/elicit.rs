@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use toolpost_protocol::Node;
+use toolpost_json::Node;
 
 use crate::{Call, InputRequest, ToolError};
 
@@ -102,7 +102,7 @@ impl Call {
         let text =
             |block: Node<'_>| block.member("text").and_then(Node::as_str).map(|text| text.into_owned());
         let texts: Vec<String> = match content {
-            Some(blocks) if blocks.kind() == toolpost_protocol::Kind::Array => {
+            Some(blocks) if blocks.kind() == toolpost_json::Kind::Array => {
                 blocks.items().filter_map(text).collect()
             }
             one => one.and_then(text).into_iter().collect(),

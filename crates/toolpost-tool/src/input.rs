@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use toolpost_protocol::{Frame, Kind, Limits, Node};
+use toolpost_json::{Frame, Kind, Limits, Node};
 
 use crate::ToolError;
 

@@ -7,8 +7,9 @@ use bytestring::ByteString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use toolpost_json::write;
+use toolpost_protocol::Version;
 use toolpost_protocol::model::ContentBlock;
-use toolpost_protocol::{Version, reply};
 
 use crate::ToolError;
 
@@ -145,7 +146,7 @@ impl Output {
         if !members.is_empty() {
             members.push(b',');
         }
-        reply::string(&mut members, name);
+        write::string(&mut members, name);
         members.push(b':');
         serde_json::to_writer(&mut members, value)?;
         self.rest_mut().meta = Some(String::from_utf8(members)?.into());
@@ -386,7 +387,7 @@ fn write_older_blocks(out: &mut Vec<u8>, blocks: &str, revision: Version) {
 
 fn write_text_block(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(br#"[{"type":"text","text":"#);
-    reply::string(out, text);
+    write::string(out, text);
     out.extend_from_slice(b"}]");
 }
 

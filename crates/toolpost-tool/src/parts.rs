@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use bytestring::ByteString;
 use serde::Serialize;
-use toolpost_protocol::{Frame, Id, Kind, Node, NodeId};
+use toolpost_json::{Frame, Kind, Node, NodeId};
+use toolpost_protocol::Id;
 
 use crate::caller::Caller;
 use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
@@ -18,7 +19,7 @@ use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
 /// What most calls have is a field. What few have is set by a method, and takes an allocation then.
 ///
 /// ```
-/// use toolpost_protocol::{Frame, Limits};
+/// use toolpost_json::{Frame, Limits};
 /// use toolpost_tool::{Call, CallParts, Principal};
 ///
 /// let frame = Frame::parse(r#"{"name":"turn","arguments":{"rpm":900}}"#.into(), &Limits::new()).unwrap();

@@ -43,6 +43,7 @@ pub use settings::{
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
+pub use toolpost_json as json;
 pub use toolpost_protocol as protocol;
 pub use toolpost_retry as retry;
 pub use toolpost_scheduler as scheduler;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use serde::{Deserialize, Deserializer};
 use toolpost_dispatch::nearest;
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 use toolpost_tool::{
     BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RatePolicy, RetryPolicy, ToolSpec,
 };

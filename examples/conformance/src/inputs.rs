@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toolpost::dispatch::RegistryBuilder;
-use toolpost::protocol::Node;
+use toolpost::json::Node;
 use toolpost::tool::{Call, InputRequest, NoArgs, Suspended, ToolError};
 
 use crate::tools::described;

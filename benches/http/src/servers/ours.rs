@@ -3,7 +3,7 @@
 use bench_spine::messages::{Echo, Echoed, Order, price};
 use bytes::Bytes;
 use toolpost::Runtime;
-use toolpost::protocol::{Frame, Limits};
+use toolpost::json::{Frame, Limits};
 use toolpost::server::Server;
 use toolpost::tool::{Json, Principal, Tool, tool_fn};
 

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
-use toolpost_protocol::Node;
+use toolpost_json::Node;
 
 use super::determined::{forms_of, required, resolved};
 use super::indexed::is_meant;
@@ -241,7 +241,7 @@ fn came(at: Option<Node<'_>>) -> String {
 }
 
 fn came_with_type(at: Option<Node<'_>>) -> String {
-    use toolpost_protocol::Kind;
+    use toolpost_json::Kind;
     match at.map(|node| (node.kind(), node)) {
         None => "another".to_owned(),
         Some((Kind::Null, _)) => "null".to_owned(),

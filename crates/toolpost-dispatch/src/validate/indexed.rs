@@ -6,7 +6,7 @@ use std::ptr;
 use jsonschema::json::{Array, Json, JsonNumber, Node as JsonNode, NodeIdentity, Object, cmp, unique};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
-use toolpost_protocol::{Items, Kind, Members, Node, Number};
+use toolpost_json::{Items, Kind, Members, Node, Number};
 
 use super::meter::Meter;
 

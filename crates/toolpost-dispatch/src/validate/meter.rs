@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use toolpost_protocol::Node;
+use toolpost_json::Node;
 
 use crate::clock;
 

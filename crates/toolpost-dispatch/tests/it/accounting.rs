@@ -16,7 +16,8 @@ use serde_json::json;
 use toolpost_dispatch::{
     Access, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request, WeakDispatcher,
 };
-use toolpost_protocol::{Frame, Id};
+use toolpost_json::Frame;
+use toolpost_protocol::Id;
 use toolpost_tool::{AnyTool, BoxFuture, Call, CallParts, NoArgs, Output, Refusal, ToolError, tool_fn};
 
 #[derive(Debug, Default)]

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use toolpost_dispatch::{Catalog, Dispatcher, Registry, Request};
-use toolpost_protocol::{Frame, Limits, Message};
+use toolpost_json::{Frame, Limits};
+use toolpost_protocol::Message;
 use toolpost_tool::{AnyTool, Call, CallParts, NoArgs, Output, Tool, ToolError, ToolSpec, tool_fn};
 
 /// A static layer: it holds something across the inner call, as layers do.

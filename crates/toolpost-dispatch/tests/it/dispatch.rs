@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use toolpost_dispatch::{
     Access, Answer, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request,
 };
-use toolpost_protocol::{Code, Frame, Id};
+use toolpost_json::Frame;
+use toolpost_protocol::{Code, Id};
 use toolpost_tool::{
     AnyTool, Call, CallParts, ErrorKind, Json, NoArgs, Output, Principal, Refusal, Tool, ToolError, ToolSpec,
     blocking_fn, tool_fn,

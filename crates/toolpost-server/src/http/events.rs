@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::time::Sleep;
-use toolpost_protocol::{Code, Error, Frame, Id, Limits};
+use toolpost_json::{Frame, Limits};
+use toolpost_protocol::{Code, Error, Id};
 
 use super::pooled::PooledCall;
 use crate::clock;

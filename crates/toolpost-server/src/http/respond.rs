@@ -10,7 +10,7 @@ use futures_util::future::Either;
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Version};
-use toolpost_protocol::{Code, Error, Frame};
+use toolpost_protocol::{Code, Error, receive};
 use toolpost_tool::Principal;
 
 use super::accept::{Accept, readable};
@@ -127,7 +127,7 @@ impl Http {
             peer.connection = session.number;
             peer.session = Some(Arc::clone(session));
         }
-        let frame = match Frame::receive(bytes, &self.service.limits) {
+        let frame = match receive(&bytes, &self.service.limits) {
             Ok(frame) => frame,
             Err(refused) => return Ok(whole(self.service.refused(&refused, &peer))),
         };

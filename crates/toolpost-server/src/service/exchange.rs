@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use toolpost_dispatch::CallKey;
-use toolpost_protocol::{Code, Error, Frame, Id, Kind, NodeId};
+use toolpost_json::{Frame, Kind, NodeId};
+use toolpost_protocol::{Code, Error, Id};
 use toolpost_tool::{CallParts, Client, ErrorKind, Refusal, Sink, Suspended, ToolError};
 
 use super::meta::{Meta, text};

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AsHeaderName;
 use http::{HeaderMap, HeaderName};
-use toolpost_protocol::{Code, Error, Kind, Node};
+use toolpost_json::{Kind, Node};
+use toolpost_protocol::{Code, Error};
 
 use super::Method;
 use super::Service;

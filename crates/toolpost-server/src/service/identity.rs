@@ -1,7 +1,8 @@
 //! What the server says about itself, encoded once.
 
 use serde::Serialize;
-use toolpost_protocol::{Version, meta, reply};
+use toolpost_json::write;
+use toolpost_protocol::{Version, meta};
 
 /// What the server says about itself.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -32,13 +33,13 @@ impl Identity {
     pub(crate) fn new(implementation: &Implementation, instructions: Option<&str>) -> Self {
         let implementation = serde_json::to_vec(implementation).unwrap_or_else(|_| b"{}".to_vec());
         let mut member = Vec::new();
-        reply::string(&mut member, meta::SERVER_INFO);
+        write::string(&mut member, meta::SERVER_INFO);
         member.push(b':');
         member.extend_from_slice(&implementation);
         let mut written = Vec::new();
         if let Some(instructions) = instructions {
             written.extend_from_slice(br#","instructions":"#);
-            reply::string(&mut written, instructions);
+            write::string(&mut written, instructions);
         }
         Self { implementation, member, instructions: written }
     }
@@ -48,7 +49,7 @@ impl Identity {
 pub(crate) fn supported_versions(out: &mut Vec<u8>) {
     for (n, version) in Version::ALL.iter().rev().enumerate() {
         out.push(if n == 0 { b'[' } else { b',' });
-        reply::string(out, version.as_str());
+        write::string(out, version.as_str());
     }
     out.push(b']');
 }

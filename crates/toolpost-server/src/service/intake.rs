@@ -1,9 +1,8 @@
 //! Reads the envelope and chooses the era: per request, from the request itself.
 
 use http::{HeaderMap, HeaderName};
-use toolpost_protocol::{
-    Code, Error, Frame, Id, Kind, Malformed, Message, Node, NodeId, Outcome, Version, meta as keys,
-};
+use toolpost_json::{Frame, Kind, Node, NodeId};
+use toolpost_protocol::{Code, Error, Id, Malformed, Message, Outcome, Version, meta as keys};
 
 use super::meta::Meta;
 use super::methods::{InSession, Method};
@@ -84,7 +83,7 @@ impl Service {
     pub(crate) fn read(&self, frame: Frame, peer: &Peer) -> Incoming {
         let message = match Message::read(&frame) {
             Ok(message) => message,
-            Err(Malformed { meant, error }) => {
+            Err(Malformed { meant, error, .. }) => {
                 return Incoming::Done(self.refuse(&meant, Disposition::Invalid, &error, peer));
             }
         };

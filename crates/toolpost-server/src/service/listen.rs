@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::{CallKey, Change};
-use toolpost_protocol::{Code, Error, Id, Kind, Node, meta, reply};
+use toolpost_json::{Kind, Node, write};
+use toolpost_protocol::{Code, Error, Id, meta, reply};
 use toolpost_tool::Principal;
 
 use super::listen_limits::{ListenLimits, covers};
@@ -184,7 +185,7 @@ impl Wanted {
         if let Some(uris) = &self.uris {
             out.extend_from_slice(br#""resourceSubscriptions":"#);
             // Text, so it encodes.
-            let _encodes = reply::value(out, uris);
+            let _encodes = write::value(out, uris);
             out.push(b',');
         }
         if start < out.len() {
@@ -279,7 +280,7 @@ impl<'a> Listener<'a> {
             News::Resource(uri) if self.service.dispatcher.may_read(self.principal, uri) => {
                 self.push("notifications/resources/updated", |out| {
                     out.extend_from_slice(br#","uri":"#);
-                    reply::string(out, uri);
+                    write::string(out, uri);
                 });
             }
             News::Resource(_) => {}
@@ -333,7 +334,7 @@ impl<'a> Listener<'a> {
 }
 
 fn tag(out: &mut Vec<u8>, id: &Id) {
-    reply::string(out, meta::SUBSCRIPTION_ID);
+    write::string(out, meta::SUBSCRIPTION_ID);
     out.push(b':');
     out.extend_from_slice(id.raw().as_bytes());
 }

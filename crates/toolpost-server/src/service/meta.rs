@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use toolpost_protocol::{Frame, Id, Kind, Node, NodeId, meta};
+use toolpost_json::{Frame, Kind, Node, NodeId};
+use toolpost_protocol::{Id, meta};
 use toolpost_tool::{LogLevel, Priority, TraceContext};
 
 use crate::clock;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use tokio::sync::Notify;
+use toolpost_json::write;
 use toolpost_protocol::reply;
 use toolpost_tool::{LogLevel, Sink};
 
@@ -177,7 +178,7 @@ impl CallSink {
                 }
                 if let Some(message) = &report.message {
                     out.extend_from_slice(br#","message":"#);
-                    reply::string(out, message);
+                    write::string(out, message);
                 }
                 out.push(b'}');
             });
@@ -222,7 +223,7 @@ impl Sink for CallSink {
                 out.push(b'"');
                 if let Some(logger) = logger {
                     out.extend_from_slice(br#","logger":"#);
-                    reply::string(out, logger);
+                    write::string(out, logger);
                 }
                 out.extend_from_slice(br#","data":"#);
                 out.extend_from_slice(data.as_bytes());
@@ -250,7 +251,7 @@ fn number(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() < 9e15 {
         out.extend_from_slice((value as i64).to_string().as_bytes());
     } else {
-        let _finite = reply::value(out, &value);
+        let _finite = write::value(out, &value);
     }
 }
 

@@ -1,7 +1,8 @@
 //! One page of a list: which items, and what the client may do with them.
 
 use bytes::Bytes;
-use toolpost_protocol::{Code, Error, reply};
+use toolpost_json::write;
+use toolpost_protocol::{Code, Error};
 
 use super::{Era, Intake, Service, cursor};
 use crate::{Disposition, Reply};
@@ -52,7 +53,7 @@ impl<'a> Page<'a> {
             out.push(b']');
             if let Some(next) = next {
                 out.extend_from_slice(br#","nextCursor":"#);
-                reply::string(out, &next);
+                write::string(out, &next);
             }
             self.hints(out);
         })

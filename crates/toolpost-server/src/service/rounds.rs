@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use bytestring::ByteString;
 use serde_json::json;
-use toolpost_protocol::{Code, Error, Frame, Id, Kind, Node, NodeId, reply};
+use toolpost_json::{Frame, Kind, Node, NodeId, write};
+use toolpost_protocol::{Code, Error, Id};
 use toolpost_tool::{CallParts, Client, Suspended};
 
 use super::outbox::CallSink;
@@ -101,7 +102,7 @@ pub(crate) fn merge<'a>(
         if 0 < n {
             out.push(b',');
         }
-        reply::string(&mut out, &key);
+        write::string(&mut out, &key);
         out.push(b':');
         out.extend_from_slice(answer.as_bytes());
     }
@@ -169,9 +170,9 @@ pub(crate) fn suspend(
             if 0 < n {
                 out.push(b',');
             }
-            reply::string(out, key);
+            write::string(out, key);
             out.extend_from_slice(br#":{"method":"#);
-            reply::string(out, request.method());
+            write::string(out, request.method());
             if let Some(params) = request.params() {
                 out.extend_from_slice(br#","params":"#);
                 out.extend_from_slice(params.as_bytes());
@@ -181,7 +182,7 @@ pub(crate) fn suspend(
         out.extend_from_slice(b"},");
         if let Some(sealed) = sealed.flatten() {
             out.extend_from_slice(br#""requestState":"#);
-            reply::string(out, &sealed);
+            write::string(out, &sealed);
             out.push(b',');
         }
         service.close(out, |_| false);

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use toolpost_protocol::{Kind, Node};
+use toolpost_json::{Kind, Node};
 use toolpost_tool::Principal;
 
 use super::keys::Keys;

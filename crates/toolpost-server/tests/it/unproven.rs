@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Lines, Watch, builder, call, modern};
 use serde_json::{Value, json};
 use toolpost_dispatch::{Dispatcher, Registry, Schema};
-use toolpost_protocol::Frame;
+use toolpost_json::Frame;
 use toolpost_server::Server;
 use toolpost_tool::{Call, NoArgs, Priority, tool_fn};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost_dispatch::{Dispatcher, PromptSet, Registry, ResourceSet, Schema};
-use toolpost_protocol::Frame;
+use toolpost_json::Frame;
 use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptMessage, Role};
 use toolpost_test::{Version, assert_promised, client, poll_once, run};
 use toolpost_tool::{Call, Elicited, Json, NoArgs, Output, Tool, ToolError, tool_fn};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toolpost_protocol::Frame;
+use toolpost_json::Frame;
 use toolpost_tool::{
     Call, CallParts, Client, Elicited, ErrorKind, Json, NoArgs, Output, Refusal, StdError, Tool, ToolError,
     fallible_fn, tool_fn, tool_with,

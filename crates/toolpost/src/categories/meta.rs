@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use toolpost_protocol::{Code, Node};
+use toolpost_json::Node;
+use toolpost_protocol::Code;
 use toolpost_tool::{AnyTool, Call, NoArgs, Output, Principal, ToolError, tool_fn};
 
 use super::Categories;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use toolpost_cache::{Codec, Disk};
-use toolpost_protocol::{Frame, Limits, Node};
+use toolpost_json::{Frame, Limits, Node};
 use toolpost_tool::{Output, ToolError};
 
 /// Results of tools in a file, to lie below a cache in memory.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, advance, sleep};
 use toolpost::ToolExt;
 use toolpost::breaker::{Breaker, Consecutive, Settings};
 use toolpost::cache::Bounds;
+use toolpost::json::{Frame, NodeId};
 use toolpost::layers::{Cached, Caching, ResultCache};
-use toolpost::protocol::{Frame, NodeId};
 use toolpost::tool::{
     CachePolicy, Call, CallParts, Client, ErrorKind, InputRequest, Mark, NoArgs, Output, Principal, Refusal,
     Tool, ToolError, ToolSpec, tool_fn,

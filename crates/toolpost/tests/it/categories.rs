@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost::dispatch::{Access, Decision, Event, Request, Target};
-use toolpost::protocol::{Frame, Limits};
+use toolpost::json::{Frame, Limits};
 use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _,
     ToolError, TraceContext, tool_fn,

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use toolpost::Runtime;
 use toolpost::dispatch::{Event, Request};
+use toolpost::json::{Frame, Limits};
 use toolpost::layers::{Rate, RateLimit};
-use toolpost::protocol::{Frame, Limits};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Bounds, Fair, Limit};
 use toolpost::tool::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost::cache::{Bounds, Cache, Memory, Tiered};
+use toolpost::json::{Frame, NodeId};
 use toolpost::layers::ResultCache;
-use toolpost::protocol::{Frame, NodeId};
 use toolpost::tool::{
     AnyTool, CachePolicy, Call, CallParts, Mark, NoArgs, Output, Principal, Tool, ToolError, tool_fn,
 };

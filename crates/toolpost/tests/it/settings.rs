@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost::dispatch::Schema;
+use toolpost::json::Frame;
 use toolpost::layers::{Hedge, Retry};
-use toolpost::protocol::Frame;
 use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RatePolicy, RetryPolicy, ToolSpec};
 use toolpost::{Runtime, Settings, ToolExt};
 use toolpost_test::Script;

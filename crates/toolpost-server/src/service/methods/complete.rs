@@ -1,8 +1,9 @@
 //! `completion/complete`.
 
 use toolpost_dispatch::Completing;
+use toolpost_json::write;
 use toolpost_protocol::model::CompleteRequestParams;
-use toolpost_protocol::{Code, Error, reply};
+use toolpost_protocol::{Code, Error};
 
 use crate::service::exchange::not_done;
 use crate::service::result::failed;
@@ -29,7 +30,7 @@ pub(super) async fn answer(service: &Service, intake: &Intake, peer: &Peer) -> R
     service.complete(era, id, |out| {
         out.extend_from_slice(br#""completion":{"values":"#);
         // Text, so it encodes.
-        let _encodes = reply::value(out, &values[..values.len().min(MOST)]);
+        let _encodes = write::value(out, &values[..values.len().min(MOST)]);
         out.extend_from_slice(br#","total":"#);
         out.extend_from_slice(values.len().to_string().as_bytes());
         out.extend_from_slice(br#","hasMore":"#);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toolpost_dispatch::PromptArguments;
-use toolpost_protocol::{Code, Error, Frame, reply};
+use toolpost_json::{Frame, write};
+use toolpost_protocol::{Code, Error};
 
 use crate::service::exchange::{Exchange, Named, not_done};
 use crate::service::result::failed;
@@ -46,12 +47,12 @@ pub(super) async fn answer(
         Ok(Ok(prompt)) => service.within(era, &id, |out| {
             if let Some(description) = &prompt.description {
                 out.extend_from_slice(br#""description":"#);
-                reply::string(out, description);
+                write::string(out, description);
                 out.push(b',');
             }
             out.extend_from_slice(br#""messages":"#);
             // Of plain types, so it encodes.
-            let _encodes = reply::value(out, &prompt.messages);
+            let _encodes = write::value(out, &prompt.messages);
         }),
         Ok(Err(error)) => not_done(era, &id, &error),
         Err(reply) => reply,

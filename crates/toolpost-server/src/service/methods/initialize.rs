@@ -2,7 +2,8 @@
 //!
 //! Over HTTP each opens a session of its own, whatever session the request names.
 
-use toolpost_protocol::{Code, Error, Version, reply};
+use toolpost_json::write;
+use toolpost_protocol::{Code, Error, Version};
 use toolpost_tool::Client;
 
 use crate::service::result::failed;
@@ -27,7 +28,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
     }
     Reply::result(&intake.id, |out| {
         out.extend_from_slice(br#"{"protocolVersion":"#);
-        reply::string(out, version.as_str());
+        write::string(out, version.as_str());
         out.extend_from_slice(br#","capabilities":"#);
         service.capabilities(out);
         out.extend_from_slice(br#","serverInfo":"#);

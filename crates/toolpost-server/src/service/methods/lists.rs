@@ -1,7 +1,7 @@
 //! The lists: tools, resources, templates of resources, prompts.
 
 use serde::Serialize;
-use toolpost_protocol::reply;
+use toolpost_json::write;
 
 use crate::service::catalog::Dialect;
 use crate::service::page::Page;
@@ -50,5 +50,5 @@ pub(super) fn prompts(service: &Service, intake: &Intake, peer: &Peer) -> Reply 
 
 fn encode(out: &mut Vec<u8>, item: &impl Serialize) {
     // Of plain types, so it encodes.
-    let _encodes = reply::value(out, item);
+    let _encodes = write::value(out, item);
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use toolpost_protocol::{Code, Error, reply};
+use toolpost_json::write;
+use toolpost_protocol::{Code, Error};
 use toolpost_tool::ToolError;
 
 use crate::service::exchange::{Exchange, Named, not_done};
@@ -31,7 +32,7 @@ pub(super) async fn answer(
         Ok(Ok(contents)) => service.within(era, &id, |out| {
             out.extend_from_slice(br#""contents":"#);
             // Of plain types, so it encodes.
-            let _encodes = reply::value(out, &contents);
+            let _encodes = write::value(out, &contents);
             if era == Era::Modern {
                 // What is read may depend on who reads, and nobody says for how long it holds.
                 caching(out, 0, false);

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use toolpost_dispatch::{Changes, Completing, Dispatcher, PromptSet, Registry, ResourceSet};
+use toolpost_json::{Frame, Limits};
 use toolpost_protocol::model::{
     ContentBlock, GetPromptResult, Prompt, PromptMessage, Resource, ResourceTemplate, Role,
 };
-use toolpost_protocol::{Frame, Limits};
 use toolpost_server::{Server, ServerBuilder};
 use toolpost_tool::{Call, Elicited, InputRequest, NoArgs, Principal, Suspended, ToolError, tool_fn};
 

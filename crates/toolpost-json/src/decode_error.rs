@@ -11,7 +11,7 @@ const SHOWN: usize = 64;
 ///
 /// ```
 /// use serde::Deserialize;
-/// use toolpost_protocol::{Frame, Limits};
+/// use toolpost_json::{Frame, Limits};
 ///
 /// #[derive(Debug, Deserialize)]
 /// struct Query { filters: Vec<Filter> }

@@ -1,6 +1,6 @@
 //! The canonical text of values that were spelled in several ways.
 
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 
 fn canonical(text: &str) -> String {
     let frame = Frame::from_text(text, &Limits::new()).unwrap_or_else(|error| panic!("{error}: {text}"));

@@ -9,7 +9,7 @@ const DEEPEST: u16 = 128;
 /// # Examples
 ///
 /// ```
-/// use toolpost_protocol::{Frame, Limits, ViolationKind};
+/// use toolpost_json::{Frame, Limits, ViolationKind};
 ///
 /// let limits = Limits::new().depth(1);
 /// let refused = Frame::parse("[[]]".into(), &limits).unwrap_err();

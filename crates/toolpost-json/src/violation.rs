@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::error::Code;
-
 /// A refusal of received bytes: what is wrong, and at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -75,26 +73,20 @@ impl Violation {
         self.offset as usize
     }
 
-    /// The JSON-RPC code to answer with: [`Code::PARSE_ERROR`] for what is not JSON text in UTF-8,
-    /// [`Code::INVALID_REQUEST`] for JSON that is refused (limits, duplicate and reserved names).
+    /// Whether the bytes are not JSON text in UTF-8 at all; otherwise they are JSON that is refused (limits, duplicate
+    /// and reserved names).
     #[must_use]
-    pub const fn code(&self) -> Code {
-        match self.kind {
+    pub const fn is_syntax_error(&self) -> bool {
+        matches!(
+            self.kind,
             ViolationKind::Utf8
-            | ViolationKind::ByteOrderMark
-            | ViolationKind::UnexpectedEnd
-            | ViolationKind::Expected(_)
-            | ViolationKind::ControlCharacter
-            | ViolationKind::LoneSurrogate
-            | ViolationKind::TrailingText => Code::PARSE_ERROR,
-            ViolationKind::TooLarge { .. }
-            | ViolationKind::TooDeep { .. }
-            | ViolationKind::TooManyNodes { .. }
-            | ViolationKind::NumberTooLong { .. }
-            | ViolationKind::NumberNotFinite
-            | ViolationKind::DuplicateName
-            | ViolationKind::ReservedName => Code::INVALID_REQUEST,
-        }
+                | ViolationKind::ByteOrderMark
+                | ViolationKind::UnexpectedEnd
+                | ViolationKind::Expected(_)
+                | ViolationKind::ControlCharacter
+                | ViolationKind::LoneSurrogate
+                | ViolationKind::TrailingText
+        )
     }
 }
 

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use toolpost_protocol::{Code, Frame, Kind, Limits, Node, NodeId, Violation, ViolationKind, reply};
+use toolpost_json::{Frame, Kind, Limits, Node, NodeId, Violation, ViolationKind, write};
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("TOOLPOST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
@@ -87,7 +87,7 @@ fn agrees(bytes: &[u8]) {
             let raw: &RawValue = frame.root().decode().unwrap();
             assert_eq!(raw.get(), std::str::from_utf8(bytes).unwrap().trim_matches([' ', '\t', '\r', '\n']));
         }
-        Err(violation) if violation.code() == Code::PARSE_ERROR => {
+        Err(violation) if violation.is_syntax_error() => {
             assert!(theirs.is_err(), "only we refuse {:?}: {violation}", String::from_utf8_lossy(bytes));
         }
         // Stricter by intention.
@@ -161,7 +161,6 @@ proptest! {
         agrees(text.as_bytes());
     }
 
-    // Protocol 14
     #[test]
     fn damaged_json_is_refused_alike(text in json(), damage in damage()) {
         let mut bytes = text.into_bytes();
@@ -176,7 +175,6 @@ proptest! {
         agrees(&bytes);
     }
 
-    // Protocol 14
     #[test]
     fn any_bytes_are_read_alike(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         agrees(&bytes);
@@ -185,7 +183,7 @@ proptest! {
     #[test]
     fn strings_are_escaped_alike(text in any::<String>()) {
         let mut out = Vec::new();
-        reply::string(&mut out, &text);
+        write::string(&mut out, &text);
         prop_assert_eq!(&out, &serde_json::to_vec(&text).unwrap());
         let frame = Frame::parse(out.into(), &Limits::new()).unwrap();
         prop_assert_eq!(&*frame.root().as_str().unwrap(), &*text);
@@ -206,7 +204,7 @@ proptest! {
         let frame = Frame::from_serialize(&sample).unwrap();
         prop_assert_eq!(&frame.root().decode::<Sample>().unwrap(), &sample);
         let mut out = Vec::new();
-        reply::value(&mut out, &frame.root().decode::<Sample>().unwrap()).unwrap();
+        write::value(&mut out, &frame.root().decode::<Sample>().unwrap()).unwrap();
         prop_assert_eq!(&out[..], frame.text().as_bytes());
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use toolpost_protocol::{Frame, Limits};
+use toolpost_json::{Frame, Limits};
 
 fn frame(text: &str) -> Frame {
     Frame::from_text(text, &Limits::new()).expect(text)

@@ -13,7 +13,7 @@ pub(crate) use decimal::PLAIN;
 
 use crate::index::{Entry, Kind};
 use crate::node::Node;
-use crate::{reply, text};
+use crate::{text, write};
 
 impl Node<'_> {
     /// Appends the canonical text of this value: the same for all ways to write it, and for no other value.
@@ -28,9 +28,9 @@ impl Node<'_> {
     /// Allocates nothing beyond `out`, but for a string with an escape and for an object of more than 32 members.
     ///
     /// ```
-    /// use toolpost_protocol::{Frame, Limits};
+    /// use toolpost_json::{Frame, Limits};
     ///
-    /// let canonical = |text: &'static str| -> Result<Vec<u8>, toolpost_protocol::Violation> {
+    /// let canonical = |text: &'static str| -> Result<Vec<u8>, toolpost_json::Violation> {
     ///     let mut out = Vec::new();
     ///     Frame::from_text(text, &Limits::new())?.root().write_canonical(&mut out);
     ///     Ok(out)
@@ -38,7 +38,7 @@ impl Node<'_> {
     /// let one = canonical(r#"{"to": [1.50, 2], "from": "\u0041"}"#)?;
     /// assert_eq!(one, canonical(r#"{"from":"A","to":[15e-1,2]}"#)?);
     /// assert_ne!(one, canonical(r#"{"from":"A","to":[15e-1,2.0]}"#)?);
-    /// # Ok::<(), toolpost_protocol::Violation>(())
+    /// # Ok::<(), toolpost_json::Violation>(())
     /// ```
     pub fn write_canonical(self, out: &mut Vec<u8>) {
         let (text, slots) = (self.frame().text().as_bytes(), self.frame().slots());
@@ -191,7 +191,7 @@ impl Writer<'_> {
         }
         // Behind the room, and then to its place: what is there is not cleared again.
         let room = self.out.len();
-        reply::string(self.out, &unescaped(self.text, entry));
+        write::string(self.out, &unescaped(self.text, entry));
         let len = self.out.len() - room;
         self.out.copy_within(room.., self.at);
         self.at += len;

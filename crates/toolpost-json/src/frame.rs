@@ -7,7 +7,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
-use crate::gist::{Gist, Meant};
 use crate::guard;
 use crate::index::{Entry, Index};
 use crate::limits::Limits;
@@ -16,15 +15,6 @@ use crate::text;
 use crate::violation::{Violation, ViolationKind};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// Received bytes that are no frame.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// What is wrong with them.
-    pub violation: Violation,
-    /// What they were meant as: who has to hear of it.
-    pub meant: Meant,
-}
 
 /// Text proven to be one well-formed JSON value within [`Limits`], and the index that the proof
 /// left behind.
@@ -35,7 +25,7 @@ pub struct Refused {
 /// # Examples
 ///
 /// ```
-/// use toolpost_protocol::{Frame, Limits};
+/// use toolpost_json::{Frame, Limits};
 ///
 /// let frame = Frame::parse(r#"{"name": "lathe", "jaws": [3, 4]}"#.into(), &Limits::new())?;
 /// let jaws = frame.root().member("jaws").unwrap();
@@ -82,33 +72,33 @@ impl Frame {
         Ok(Self { text, index })
     }
 
-    /// Takes received bytes as [`parse`](Self::parse) does, and is lenient where that harms nobody: a byte order
-    /// mark before the text is skipped (RFC 8259, 8.1), and half a surrogate pair in a string reads as U+FFFD (8.2
-    /// leaves open what it means; models cut emoji in half). The frame's text is what it was taken for.
+    /// Checks `bytes` as [`parse`](Self::parse) does, and is lenient where that harms nobody: a byte order mark before
+    /// the text is skipped (RFC 8259, 8.1), and half a surrogate pair in a string reads as U+FFFD (8.2 leaves open
+    /// what it means; models cut emoji in half). The frame's text is what it was taken for.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: the first [`Violation`] found, and what the bytes were meant as.
-    pub fn receive(mut bytes: Bytes, limits: &Limits) -> Result<Self, Refused> {
-        if bytes.starts_with(BYTE_ORDER_MARK) {
-            bytes = bytes.slice(BYTE_ORDER_MARK.len()..);
-        }
-        match Self::parse(bytes.clone(), limits) {
-            Err(violation) => Self::receive_mended(&bytes, violation, limits),
+    /// The first [`Violation`] found.
+    pub fn parse_lenient(bytes: &Bytes, limits: &Limits) -> Result<Self, Violation> {
+        let text = match bytes.starts_with(BYTE_ORDER_MARK) {
+            true => bytes.slice(BYTE_ORDER_MARK.len()..),
+            false => bytes.clone(),
+        };
+        match Self::parse(text, limits) {
+            Err(violation) => Self::parse_mended(bytes, violation, limits),
             Ok(frame) => Ok(frame),
         }
     }
 
     #[cold]
-    fn receive_mended(bytes: &Bytes, violation: Violation, limits: &Limits) -> Result<Self, Refused> {
-        let violation = match violation.kind() {
-            ViolationKind::LoneSurrogate => match Self::parse(text::whole_surrogates(bytes).into(), limits) {
-                Ok(frame) => return Ok(frame),
-                Err(violation) => violation,
-            },
-            _ => violation,
-        };
-        Err(Refused { violation, meant: Gist::of(bytes) })
+    fn parse_mended(bytes: &Bytes, violation: Violation, limits: &Limits) -> Result<Self, Violation> {
+        match violation.kind() {
+            ViolationKind::LoneSurrogate => {
+                let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+                Self::parse(text::whole_surrogates(text).into(), limits)
+            }
+            _ => Err(violation),
+        }
     }
 
     /// Encodes `value` and indexes the result, within the default limits.
