@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use tokio::runtime::{Builder, Runtime};
 use toolpost_workflow::rt::{Durability, FileJournal};
-use toolpost_workflow::{Entry, Journal};
+use toolpost_workflow::{Journal, JournalEntry};
 
 const MAGIC: &[u8] = b"toolpwj1";
 
@@ -32,8 +32,8 @@ static BENCH: LazyLock<Bench> = LazyLock::new(|| {
 });
 
 /// The end of a step, with its number as its value.
-fn value(step: u8) -> Entry {
-    Entry::decode(&[4, step, 0, 0, 0, step]).expect("an entry")
+fn value(step: u8) -> JournalEntry {
+    JournalEntry::decode(&[4, step, 0, 0, 0, step]).expect("an entry")
 }
 
 /// The bytes as a file; then, the first byte saying where, the rest written over a sound file.
@@ -78,7 +78,7 @@ fn read_back(bytes: &[u8]) {
 
 /// The entries of a run in the whole frames at the start of a file, by a reader of its own; `None` if
 /// a whole frame holds no entry.
-fn expected(file: &[u8], run: &str) -> Option<Vec<Entry>> {
+fn expected(file: &[u8], run: &str) -> Option<Vec<JournalEntry>> {
     let mut entries = Vec::new();
     let mut rest = file.get(MAGIC.len()..).unwrap_or_default();
     while let Some((payload, after)) = frame(rest) {
@@ -86,7 +86,7 @@ fn expected(file: &[u8], run: &str) -> Option<Vec<Entry>> {
         let named = [&(run.len() as u16).to_le_bytes(), run.as_bytes()].concat();
         match payload.strip_prefix(&*named) {
             Some([255]) => entries.clear(),
-            Some(entry) => entries.push(Entry::decode(entry)),
+            Some(entry) => entries.push(JournalEntry::decode(entry)),
             None => {}
         }
     }

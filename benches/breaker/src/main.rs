@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Cases, Counting, Figures, Goals};
 use toolpost_breaker::{
-    Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State, TimeWindow,
+    Breaker, Consecutive, CountWindow, FailurePolicy, BreakerSettings, BreakerState, TimeWindow,
 };
 
 #[global_allocator]
@@ -81,7 +81,7 @@ fn main() {
     let slow = healthy(CountWindow::new(100, 50).slow(Duration::from_secs(1), 80), now);
     let one_percent = healthy(CountWindow::new(100, 50), now);
     let mut nth = 0_u32;
-    let open = Breaker::with(Consecutive::new(1), Settings::new(now).open_time(HOUR, HOUR));
+    let open = Breaker::with(Consecutive::new(1), BreakerSettings::new(now).open_time(HOUR, HOUR));
     call(&open, true, now);
     let later = now + Duration::from_millis(1_234);
 
@@ -203,12 +203,12 @@ fn behaves(goals: &mut Goals, now: Instant) {
     (0..1_000_000).for_each(|_| call(&breaker, false, now));
     let failures = (1..).find(|_| {
         call(&breaker, true, now);
-        breaker.state() == State::Open
+        breaker.state() == BreakerState::Open
     });
     goals.holds("after a million successes it opens after exactly 50 failures", failures == Some(50));
     println!("        (tower-resilience: after {})", peers::failures_until_open(1_000_000));
 
-    let settings = Settings::new(now).open_time(HOUR, HOUR).probes(5);
+    let settings = BreakerSettings::new(now).open_time(HOUR, HOUR).probes(5);
     let breaker = Breaker::with(Consecutive::new(1), settings);
     call(&breaker, true, now);
     let admitted = (0..200).filter(|_| breaker.admit(now + HOUR).map(std::mem::forget).is_ok()).count();

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use harness::Goals;
-use toolpost_breaker::{Breaker, Breakers, CountWindow, Settings};
+use toolpost_breaker::{Breaker, Breakers, CountWindow, BreakerSettings};
 
 const MILLION: usize = 1_000_000;
 
 /// Measures by the resident set, so that what the allocator adds is counted too.
 pub fn measure(goals: &mut Goals, now: Instant) {
-    let settings = Arc::new(Settings::new(now));
+    let settings = Arc::new(BreakerSettings::new(now));
     let live = |n: usize| {
         let breaker = Breaker::with(CountWindow::new(100, 50), Arc::clone(&settings));
         // Every ring written, so that every page is there.

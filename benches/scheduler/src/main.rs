@@ -1,4 +1,4 @@
-//! What a seat costs, taken at once and after queueing, and what scheduling is worth: beside `tokio`'s semaphore,
+//! What a permit costs, taken at once and after queueing, and what scheduling is worth: beside `tokio`'s semaphore,
 //! `tower`'s `ConcurrencyLimit`, `firq` and `cronoq`.
 //!
 //! The experiments run on the simulator of the crate's own tests, in virtual time. A `ConcurrencyLimit` is a semaphore
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use harness::{Cases, Counting, Goals};
 use simulator::goals::{SEATS, fair, flood, mean, overload, semaphore};
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{Bounds, Fair, Limit, Next, Request, Scheduler, Tenant};
+use toolpost_scheduler::{QueueLimits, Fair, Limit, Next, JobRequest, Scheduler, Tenant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -28,27 +28,27 @@ fn main() -> std::process::ExitCode {
     let gate = Gate::new(Limit::fixed(100));
     let tokio = tokio::sync::Semaphore::new(100);
     let mut tower = peers::Tower::new(100);
-    let request = Request::new(Tenant::new(1));
+    let request = JobRequest::new(Tenant::new(1));
 
-    let mut ours = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(TENANTS as usize * 2));
+    let mut ours = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(TENANTS as usize * 2));
     for tenant in 0..TENANTS {
-        ours.submit(Request::new(Tenant::new(tenant)), tenant, zero).expect("there is room");
+        ours.submit(JobRequest::new(Tenant::new(tenant)), tenant, zero).expect("there is room");
     }
     let mut now = zero;
     let mut cycle = || {
-        let Some(Next::Start { job, seat, .. }) = ours.next(now) else { panic!("ten thousand wait") };
+        let Some(Next::Start { job, permit, .. }) = ours.next(now) else { panic!("ten thousand wait") };
         now += Duration::from_micros(1);
-        ours.settle(seat, now, Duration::from_micros(1));
-        ours.submit(Request::new(Tenant::new(job)), job, now).expect("there is room")
+        ours.settle(permit, now, Duration::from_micros(1));
+        ours.submit(JobRequest::new(Tenant::new(job)), job, now).expect("there is room")
     };
     let mut firq = peers::Firq::filled(TENANTS);
     let mut cronoq = peers::Cronoq::filled(TENANTS);
 
     let figures = Cases::new()
-        .case("free seat: toolpost try_seat", || drop(black_box(gate.try_seat())))
-        .case("free seat: toolpost seat (a future)", || peers::ready(gate.seat(request)))
-        .case("free seat: tokio Semaphore try_acquire", || drop(black_box(tokio.try_acquire())))
-        .case("free seat: tower ConcurrencyLimit", || tower.call())
+        .case("free permit: toolpost try_acquire", || drop(black_box(gate.try_acquire())))
+        .case("free permit: toolpost permit (a future)", || peers::ready(gate.acquire(request)))
+        .case("free permit: tokio Semaphore try_acquire", || drop(black_box(tokio.try_acquire())))
+        .case("free permit: tower ConcurrencyLimit", || tower.call())
         .case("10,000 tenants wait: toolpost", &mut cycle)
         .case("10,000 tenants wait: firq", || firq.cycle())
         .case("10,000 tenants wait: cronoq", || cronoq.cycle())
@@ -62,14 +62,14 @@ fn main() -> std::process::ExitCode {
     );
 
     let mut goals = Goals::new();
-    let seat = ns("free seat: toolpost try_seat") / ns("free seat: tokio Semaphore try_acquire");
-    goals.at_most("free seat, by tokio's try_acquire", seat, 1.0);
+    let permit = ns("free permit: toolpost try_acquire") / ns("free permit: tokio Semaphore try_acquire");
+    goals.at_most("free permit, by tokio's try_acquire", permit, 1.0);
     let queued = ns("10,000 tenants wait: toolpost");
     let firq = (ns("10,000 tenants wait: firq") - clock * f64::from(peers::Firq::CLOCK_READS)) / queued;
     goals.at_least("queued path, firq by ours", firq, 3.0);
     goals.at_least("queued path, cronoq by ours", ns("10,000 tenants wait: cronoq") / queued, 3.0);
 
-    println!("\nflood: one tenant a thousandfold, 999 others offer 70 % of {SEATS} seats, {SEEDS} seeds");
+    println!("\nflood: one tenant a thousandfold, 999 others offer 70 % of {SEATS} permits, {SEEDS} seeds");
     println!("{:24} {:>12} {:>18} {:>10}", "", "Jain index", "p99 (mean times)", "p99 alone");
     let mut of_ours = None;
     for (name, policy) in [
@@ -90,14 +90,14 @@ fn main() -> std::process::ExitCode {
     goals.at_least("flood: Jain's index of the others, the worst seed", jain, 0.99);
     goals.at_most("flood: a victim's p99 by its p99 without, the worst seed", p99, 1.2);
 
-    println!("\noverload: 150 % of {SEATS} seats, deadlines of 5 to 20 mean service times, {SEEDS} seeds");
+    println!("\noverload: 150 % of {SEATS} permits, deadlines of 5 to 20 mean service times, {SEEDS} seeds");
     let goodput = |policy| mean(0..SEEDS, |seed| overload(policy, 1.5, LENGTH, seed).goodput);
     let useful = |policy| mean(0..SEEDS, |seed| overload(policy, 1.5, LENGTH, seed).useful);
-    println!("{:24} {:>12} {:>18}", "", "jobs in time", "useful seat time");
+    println!("{:24} {:>12} {:>18}", "", "jobs in time", "useful permit time");
     println!("{:24} {:>12.4} {:>18.4}", "semaphore", goodput(semaphore), useful(semaphore));
     println!("{:24} {:>12.4} {:>18.4}", "toolpost", goodput(fair), useful(fair));
     goals.at_least("overload: part of capacity that ends in time, by jobs", goodput(fair), 0.95);
-    goals.at_least("overload: part of capacity that ends in time, by seat time", useful(fair), 0.95);
+    goals.at_least("overload: part of capacity that ends in time, by permit time", useful(fair), 0.95);
 
     if goals.finish() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }

@@ -1,6 +1,6 @@
 //! The graphs of the bench: per step, which earlier steps it waits for.
 
-use toolpost_workflow::{Handle, Plan, Policy, Workflow, all};
+use toolpost_workflow::{StepHandle, Plan, StepPolicy, Workflow, all};
 
 /// Per step, the earlier steps it depends on.
 pub type Edges = Vec<Vec<usize>>;
@@ -48,7 +48,7 @@ pub fn depth(edges: &Edges) -> usize {
 /// A plan of ready async steps, each of which adds one to the sum of what it depends on.
 pub fn plan(edges: &Edges) -> Plan<u64, u64> {
     let mut w = Workflow::<u64>::new("bench");
-    let mut handles: Vec<Handle<u64>> = Vec::with_capacity(edges.len());
+    let mut handles: Vec<StepHandle<u64>> = Vec::with_capacity(edges.len());
     for (i, from) in edges.iter().enumerate() {
         let step = w.step(&format!("step-{i}"));
         let handle = match from[..] {
@@ -67,9 +67,9 @@ pub fn plan(edges: &Edges) -> Plan<u64, u64> {
 /// The same graph, each step of which waits a millisecond.
 pub fn waiting(edges: &Edges) -> Plan<u64, u64> {
     let mut w = Workflow::<u64>::new("bench");
-    let mut handles: Vec<Handle<u64>> = Vec::with_capacity(edges.len());
+    let mut handles: Vec<StepHandle<u64>> = Vec::with_capacity(edges.len());
     for (i, from) in edges.iter().enumerate() {
-        let step = w.step(&format!("step-{i}")).policy(Policy::new());
+        let step = w.step(&format!("step-{i}")).policy(StepPolicy::new());
         handles.push(step.run(all(from.iter().map(|&i| handles[i])), |_| async {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             Ok(1_u64)

@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::permit::{OwnedPermit, Permit, Ticket};
-use crate::policy::{FailurePolicy, Outcome, Report, Tally};
-use crate::refusal::{Cause, Rejected};
-use crate::settings::Settings;
+use crate::policy::{CallOutcome, CallReport, FailurePolicy, Tally};
+use crate::refusal::{Rejected, RejectionCause};
+use crate::settings::BreakerSettings;
 use crate::sync::{AtomicU64, Ordering};
-use crate::transition::{Counts, Snapshot, State, Tallies, Transition};
+use crate::transition::{BreakerCounts, BreakerState, Snapshot, Tallies, Transition};
 use crate::word::{self, Phase, Probes, Word};
 
 /// A circuit breaker: admits calls while its policy is content, and refuses them for a while when it is not.
@@ -22,7 +22,7 @@ pub struct Breaker<P> {
     /// The millisecond in which the last probe was admitted. Written before the probe is, so it is never too old.
     last_probe: AtomicU64,
     seed: u64,
-    settings: Arc<Settings>,
+    settings: Arc<BreakerSettings>,
     /// Made when it first leaves closed, or is given a name: most breakers never do, and there may be a million.
     rare: OnceLock<Box<Rare>>,
     policy: P,
@@ -42,13 +42,13 @@ enum Step {
 }
 
 impl<P: FailurePolicy> Breaker<P> {
-    /// A closed breaker with the default [`Settings`].
+    /// A closed breaker with the default [`BreakerSettings`].
     pub fn new(policy: P, now: Instant) -> Self {
-        Self::with(policy, Settings::new(now))
+        Self::with(policy, BreakerSettings::new(now))
     }
 
     /// A closed breaker with these settings, which many breakers may share.
-    pub fn with(policy: P, settings: impl Into<Arc<Settings>>) -> Self {
+    pub fn with(policy: P, settings: impl Into<Arc<BreakerSettings>>) -> Self {
         let settings = settings.into();
         Self {
             word: AtomicU64::new(Word::NEW.pack()),
@@ -183,14 +183,14 @@ impl<P: FailurePolicy> Breaker<P> {
 
     /// The state. An open breaker whose time has come stays so until the next call makes it half-open.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         Word::unpack(self.word.load(Ordering::Acquire)).phase.into()
     }
 
     /// What it did since it was made.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.rare.get().map_or_else(Counts::default, |rare| rare.counted.read())
+    pub fn counts(&self) -> BreakerCounts {
+        self.rare.get().map_or_else(BreakerCounts::default, |rare| rare.counted.read())
     }
 
     /// The breaker at this moment.
@@ -315,7 +315,7 @@ impl<P: FailurePolicy> Breaker<P> {
                     }
                 }
             }
-            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.longest, Cause::Forced)),
+            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.longest, RejectionCause::Forced)),
         }
     }
 
@@ -330,11 +330,11 @@ impl<P: FailurePolicy> Breaker<P> {
     }
 
     #[inline(always)]
-    pub(crate) fn settle(&self, ticket: Ticket, outcome: Outcome, now: Instant, retry_after: Duration) {
+    pub(crate) fn settle(&self, ticket: Ticket, outcome: CallOutcome, now: Instant, retry_after: Duration) {
         let generation = word::generation(ticket.bits);
         if word::is_closed(ticket.bits) {
             let (settings, word) = (&*self.settings, &self.word);
-            let report = Report { outcome, generation, admitted: ticket.admitted, now, settings, word };
+            let report = CallReport { outcome, generation, admitted: ticket.admitted, now, settings, word };
             if self.policy.record(&report) {
                 self.open(generation, now, retry_after);
             }
@@ -360,13 +360,13 @@ impl<P: FailurePolicy> Breaker<P> {
 
     #[cold]
     #[inline(never)]
-    fn settle_probe(&self, ticket: Ticket, outcome: Outcome, now: Instant, retry_after: Duration) {
+    fn settle_probe(&self, ticket: Ticket, outcome: CallOutcome, now: Instant, retry_after: Duration) {
         let slow = self.policy.is_slow(now.saturating_duration_since(ticket.admitted));
         let won = match outcome {
-            Outcome::Success => !slow,
-            Outcome::Failure => false,
-            Outcome::Abandoned if slow => false,
-            Outcome::Abandoned => return self.give_back(ticket.bits),
+            CallOutcome::Success => !slow,
+            CallOutcome::Failure => false,
+            CallOutcome::Abandoned if slow => false,
+            CallOutcome::Abandoned => return self.give_back(ticket.bits),
         };
         self.change_probes(ticket.bits, |seen, mut probes| {
             probes.won += u16::from(won);
@@ -449,7 +449,7 @@ impl<P: FailurePolicy> Breaker<P> {
 
     fn probing(&self, patience_left: u64) -> Rejected {
         let guess = self.settings.open_time.first.min(Duration::from_secs(1));
-        Rejected::new(guess.min(Duration::from_millis(patience_left)), Cause::Probing)
+        Rejected::new(guess.min(Duration::from_millis(patience_left)), RejectionCause::Probing)
     }
 
     fn rare(&self) -> &Rare {

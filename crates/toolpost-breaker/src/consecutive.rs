@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::policy::{FailurePolicy, Outcome, Report, Tally};
+use crate::policy::{CallOutcome, CallReport, FailurePolicy, Tally};
 use crate::sync::{AtomicU64, Ordering, update};
 
 /// Opens after this many failures with no success between them.
@@ -38,7 +38,7 @@ impl Consecutive {
     }
 
     #[cold]
-    fn change(&self, report: &Report<'_>, count: impl Fn(u32) -> u32) -> u32 {
+    fn change(&self, report: &CallReport<'_>, count: impl Fn(u32) -> u32) -> u32 {
         let changed = update(&self.streak, |streak| {
             let (generation, so_far) = split(streak);
             if generation == report.generation {
@@ -55,16 +55,16 @@ impl Consecutive {
 
 impl FailurePolicy for Consecutive {
     #[inline(always)]
-    fn record(&self, report: &Report<'_>) -> bool {
+    fn record(&self, report: &CallReport<'_>) -> bool {
         match report.outcome {
             // Of an older generation or not: no failures are no failures.
-            Outcome::Success if split(self.streak.load(Ordering::Acquire)).1 == 0 => false,
-            Outcome::Success => {
+            CallOutcome::Success if split(self.streak.load(Ordering::Acquire)).1 == 0 => false,
+            CallOutcome::Success => {
                 self.change(report, |_| 0);
                 false
             }
-            Outcome::Failure => self.failures <= self.change(report, |so_far| so_far.saturating_add(1)),
-            Outcome::Abandoned => false,
+            CallOutcome::Failure => self.failures <= self.change(report, |so_far| so_far.saturating_add(1)),
+            CallOutcome::Abandoned => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::policy::{FailurePolicy, Limits, Outcome, Report, Tally, assert_percent};
+use crate::policy::{CallOutcome, CallReport, FailurePolicy, Limits, Tally, assert_percent};
 use crate::sync::{AtomicU64, Ordering, update};
 
 /// Opens when too many of the last calls failed, or were slow.
@@ -93,7 +93,7 @@ impl CountWindow {
 
     /// Out of line, and with a copy of the report, so that the usual case stays small and writes no report at all.
     #[inline(never)]
-    fn weigh_and_push(&self, report: Report<'_>) -> bool {
+    fn weigh_and_push(&self, report: CallReport<'_>) -> bool {
         match self.limits.weigh(report.outcome, || report.took()) {
             None => false,
             Some((false, false)) if self.is_full_of_successes(report.generation) => false,
@@ -102,7 +102,7 @@ impl CountWindow {
     }
 
     /// Puts one outcome into the ring and returns whether to open.
-    fn push(&self, report: &Report<'_>, failed: bool, slow: bool) -> bool {
+    fn push(&self, report: &CallReport<'_>, failed: bool, slow: bool) -> bool {
         let Some((slot, counts)) = self.claim(report) else { return false };
         let outcome = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
         let Some(before) = self.put(slot, report, outcome) else { return false };
@@ -121,7 +121,7 @@ impl CountWindow {
     }
 
     /// Takes the next slot of this generation; `None` if it is over.
-    fn claim(&self, report: &Report<'_>) -> Option<(u32, Counts)> {
+    fn claim(&self, report: &CallReport<'_>) -> Option<(u32, Counts)> {
         let (before, after) = update(&self.counts, |seen| {
             let counts = Counts(seen);
             if counts.generation() == report.generation {
@@ -144,7 +144,7 @@ impl CountWindow {
     }
 
     /// Writes a slot and returns what it held; `None` if the generation is over.
-    fn put(&self, slot: u32, report: &Report<'_>, outcome: u64) -> Option<u64> {
+    fn put(&self, slot: u32, report: &CallReport<'_>, outcome: u64) -> Option<u64> {
         let shift = slot % SLOTS * SLOT_BITS;
         let word = &self.ring[(slot / SLOTS) as usize];
         let (before, _) =
@@ -155,9 +155,9 @@ impl CountWindow {
 
 impl FailurePolicy for CountWindow {
     #[inline(always)]
-    fn record(&self, report: &Report<'_>) -> bool {
+    fn record(&self, report: &CallReport<'_>) -> bool {
         // The usual case, before anything else is computed.
-        let unchanged = report.outcome == Outcome::Success
+        let unchanged = report.outcome == CallOutcome::Success
             && self.limits.slow.is_none()
             && self.is_full_of_successes(report.generation);
         !unchanged && self.weigh_and_push(*report)
@@ -178,7 +178,7 @@ impl FailurePolicy for CountWindow {
 }
 
 /// A word of the ring as a report sees it: empty if it is of a generation before, `None` if that of the report is over.
-fn renewed(word: u64, report: &Report<'_>) -> Option<u64> {
+fn renewed(word: u64, report: &CallReport<'_>) -> Option<u64> {
     if (word >> TAG) as u32 == report.generation {
         Some(word)
     } else if report.is_current() {

@@ -10,14 +10,14 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_breaker::{Breaker, Consecutive, Settings, State};
+//! use toolpost_breaker::{Breaker, Consecutive, BreakerSettings, BreakerState};
 //!
 //! fn divide(by: i32) -> Result<i32, &'static str> {
 //!     10_i32.checked_div(by).ok_or("division by zero")
 //! }
 //!
 //! let start = Instant::now();
-//! let settings = Settings::new(start).open_time(Duration::from_secs(30), Duration::from_secs(300)).without_jitter().probes(1).ramp(1);
+//! let settings = BreakerSettings::new(start).open_time(Duration::from_secs(30), Duration::from_secs(300)).without_jitter().probes(1).ramp(1);
 //! let breaker = Breaker::with(Consecutive::new(2), settings);
 //!
 //! for _ in 0..2 {
@@ -35,7 +35,7 @@
 //! assert!(breaker.admit(later).is_err(), "and no second one");
 //! assert_eq!(divide(5), Ok(2));
 //! probe.success(later);
-//! assert_eq!(breaker.state(), State::Closed);
+//! assert_eq!(breaker.state(), BreakerState::Closed);
 //! ```
 //!
 //! The policies shipped are lock-free: [`Consecutive`], [`CountWindow`] and [`TimeWindow`] (failure rate and
@@ -63,12 +63,12 @@ pub use breaker::Breaker;
 pub use consecutive::Consecutive;
 pub use count_window::CountWindow;
 pub use permit::{OwnedPermit, Permit};
-pub use policy::{FailurePolicy, Outcome, Report, Tally};
-pub use refusal::{Cause, Rejected};
+pub use policy::{CallOutcome, CallReport, FailurePolicy, Tally};
+pub use refusal::{Rejected, RejectionCause};
 pub use registry::{Breakers, Full};
-pub use settings::Settings;
+pub use settings::BreakerSettings;
 pub use time_window::TimeWindow;
-pub use transition::{Counts, Snapshot, State, Transition};
+pub use transition::{BreakerCounts, BreakerState, Snapshot, Transition};
 
 /// The examples of the crate's README compile and run.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::breaker::Breaker;
-use crate::policy::{FailurePolicy, Outcome};
+use crate::policy::{CallOutcome, FailurePolicy};
 use crate::word;
 
 /// The permission to make one call. Tell it how the call went.
@@ -60,7 +60,7 @@ impl<'a, P: FailurePolicy> Permit<'a, P> {
     /// Reports that the call went well.
     #[inline(always)]
     pub fn success(self, now: Instant) {
-        self.settle(Outcome::Success, now, Duration::ZERO);
+        self.settle(CallOutcome::Success, now, Duration::ZERO);
     }
 
     /// Reports that the call went well, and asks for the time only if it matters; see [`Breaker::admit_with`].
@@ -73,15 +73,15 @@ impl<'a, P: FailurePolicy> Permit<'a, P> {
     /// Reports that the call failed, and that the fault is not the caller's.
     #[inline(always)]
     pub fn failure(self, now: Instant) {
-        self.settle(Outcome::Failure, now, Duration::ZERO);
+        self.settle(CallOutcome::Failure, now, Duration::ZERO);
     }
 
     /// Reports a failure that came with the wish to be left alone for a while.
     ///
     /// If this failure opens the breaker, it stays open at least that long, as far as
-    /// [`Settings::retry_after_cap`](crate::Settings::retry_after_cap) allows.
+    /// [`BreakerSettings::retry_after_cap`](crate::BreakerSettings::retry_after_cap) allows.
     pub fn failure_retry_after(self, now: Instant, retry_after: Duration) {
-        self.settle(Outcome::Failure, now, retry_after);
+        self.settle(CallOutcome::Failure, now, retry_after);
     }
 
     /// Reports that the outcome says nothing about what was called, such as a fault of the caller's own.
@@ -91,11 +91,11 @@ impl<'a, P: FailurePolicy> Permit<'a, P> {
 
     /// Reports that the caller gave up. Counts as slow if the call had become slow by then, and not otherwise.
     pub fn abandon(self, now: Instant) {
-        self.settle(Outcome::Abandoned, now, Duration::ZERO);
+        self.settle(CallOutcome::Abandoned, now, Duration::ZERO);
     }
 
     #[inline(always)]
-    fn settle(self, outcome: Outcome, now: Instant, retry_after: Duration) {
+    fn settle(self, outcome: CallOutcome, now: Instant, retry_after: Duration) {
         let (breaker, ticket) = (self.breaker, self.ticket);
         // There is nothing left to give back.
         std::mem::forget(self);

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use crate::settings::Settings;
+use crate::settings::BreakerSettings;
 use crate::sync::{AtomicU64, Ordering};
 use crate::word::generation;
 
@@ -12,21 +12,21 @@ use crate::word::generation;
 /// A policy is shared by every caller, so it takes `&self`; the shipped ones are lock-free, and one of your own may
 /// well be a `Mutex` around a few counters.
 ///
-/// A policy has no `reset`. Each report carries the [`generation`](Report::generation) in which its call was admitted,
+/// A policy has no `reset`. Each report carries the [`generation`](CallReport::generation) in which its call was admitted,
 /// and a generation ends with every transition. A report of another generation than the policy holds either starts an
-/// empty window, if it [is current](Report::is_current), or comes too late and counts for nothing. So a late report
+/// empty window, if it [is current](CallReport::is_current), or comes too late and counts for nothing. So a late report
 /// cannot spoil a new window, however the threads interleave.
 ///
 /// ```
 /// use std::sync::Mutex;
-/// use toolpost_breaker::{FailurePolicy, Outcome, Report};
+/// use toolpost_breaker::{FailurePolicy, CallOutcome, CallReport};
 ///
 /// /// Opens on the tenth failure, whatever lies between.
 /// #[derive(Debug, Default)]
 /// struct Tenth(Mutex<(u32, u32)>);
 ///
 /// impl FailurePolicy for Tenth {
-///     fn record(&self, report: &Report<'_>) -> bool {
+///     fn record(&self, report: &CallReport<'_>) -> bool {
 ///         let mut seen = self.0.lock().unwrap();
 ///         if report.generation() != seen.0 {
 ///             if !report.is_current() {
@@ -34,7 +34,7 @@ use crate::word::generation;
 ///             }
 ///             *seen = (report.generation(), 0);
 ///         }
-///         if report.outcome() == Outcome::Failure {
+///         if report.outcome() == CallOutcome::Failure {
 ///             seen.1 += 1;
 ///         }
 ///         seen.1 >= 10
@@ -45,7 +45,7 @@ pub trait FailurePolicy: Debug + Send + Sync + 'static {
     /// Takes note of one call and returns whether the breaker should open now.
     ///
     /// The breaker opens only if the report's generation is still the current one.
-    fn record(&self, report: &Report<'_>) -> bool;
+    fn record(&self, report: &CallReport<'_>) -> bool;
 
     /// Whether a success can matter to it by when it came or how long it took; if not, whoever reports one need not read
     /// a clock. By default it can.
@@ -69,7 +69,7 @@ pub trait FailurePolicy: Debug + Send + Sync + 'static {
 }
 
 impl<P: FailurePolicy + ?Sized> FailurePolicy for Box<P> {
-    fn record(&self, report: &Report<'_>) -> bool {
+    fn record(&self, report: &CallReport<'_>) -> bool {
         (**self).record(report)
     }
 
@@ -89,7 +89,7 @@ impl<P: FailurePolicy + ?Sized> FailurePolicy for Box<P> {
 /// Opens when either would. The tally is that of the one which holds more calls.
 impl<A: FailurePolicy, B: FailurePolicy> FailurePolicy for (A, B) {
     #[inline(always)]
-    fn record(&self, report: &Report<'_>) -> bool {
+    fn record(&self, report: &CallReport<'_>) -> bool {
         // Both must see every report.
         self.0.record(report) | self.1.record(report)
     }
@@ -110,7 +110,7 @@ impl<A: FailurePolicy, B: FailurePolicy> FailurePolicy for (A, B) {
 
 /// How a call ended, as far as the thing called is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// It answered.
     Success,
     /// It failed, and the fault is its own.
@@ -121,19 +121,19 @@ pub enum Outcome {
 
 /// One call, as reported to a [`FailurePolicy`].
 #[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    pub(crate) outcome: Outcome,
+pub struct CallReport<'a> {
+    pub(crate) outcome: CallOutcome,
     pub(crate) generation: u32,
     pub(crate) admitted: Instant,
     pub(crate) now: Instant,
-    pub(crate) settings: &'a Settings,
+    pub(crate) settings: &'a BreakerSettings,
     pub(crate) word: &'a AtomicU64,
 }
 
-impl Report<'_> {
+impl CallReport<'_> {
     /// How the call ended.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> CallOutcome {
         self.outcome
     }
 
@@ -189,12 +189,16 @@ pub(crate) struct Limits {
 impl Limits {
     /// What a report adds to a window: `(failed, slow)`, or `None` for nothing at all.
     #[inline]
-    pub(crate) fn weigh(&self, outcome: Outcome, took: impl FnOnce() -> Duration) -> Option<(bool, bool)> {
+    pub(crate) fn weigh(
+        &self,
+        outcome: CallOutcome,
+        took: impl FnOnce() -> Duration,
+    ) -> Option<(bool, bool)> {
         let slow = self.slow.is_some_and(|(after, _)| after <= took());
         match outcome {
-            Outcome::Success => Some((false, slow)),
-            Outcome::Failure => Some((true, slow)),
-            Outcome::Abandoned => slow.then_some((false, true)),
+            CallOutcome::Success => Some((false, slow)),
+            CallOutcome::Failure => Some((true, slow)),
+            CallOutcome::Abandoned => slow.then_some((false, true)),
         }
     }
 

@@ -16,10 +16,10 @@ const MOST_MILLIS: u64 = u64::MAX >> 2;
 impl Rejected {
     #[inline]
     pub(crate) const fn open(retry_after_millis: u64) -> Self {
-        Self { bits: retry_after_millis << 2 | Cause::Open as u64 }
+        Self { bits: retry_after_millis << 2 | RejectionCause::Open as u64 }
     }
 
-    pub(crate) fn new(retry_after: Duration, cause: Cause) -> Self {
+    pub(crate) fn new(retry_after: Duration, cause: RejectionCause) -> Self {
         let millis = retry_after.as_millis().clamp(1, u128::from(MOST_MILLIS)) as u64;
         Self { bits: millis << 2 | cause as u64 }
     }
@@ -32,11 +32,11 @@ impl Rejected {
 
     /// Why the call was refused.
     #[must_use]
-    pub const fn cause(&self) -> Cause {
+    pub const fn cause(&self) -> RejectionCause {
         match self.bits & 0b11 {
-            0 => Cause::Open,
-            1 => Cause::Probing,
-            _ => Cause::Forced,
+            0 => RejectionCause::Open,
+            1 => RejectionCause::Probing,
+            _ => RejectionCause::Forced,
         }
     }
 }
@@ -53,9 +53,9 @@ impl fmt::Debug for Rejected {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = match self.cause() {
-            Cause::Open => "the breaker is open",
-            Cause::Probing => "the breaker is half-open and its probes are under way",
-            Cause::Forced => "the breaker is held open",
+            RejectionCause::Open => "the breaker is open",
+            RejectionCause::Probing => "the breaker is half-open and its probes are under way",
+            RejectionCause::Forced => "the breaker is held open",
         };
         write!(f, "{cause}, retry after {} ms", self.retry_after().as_millis())
     }
@@ -66,7 +66,7 @@ impl Error for Rejected {}
 /// Why a call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum RejectionCause {
     /// Too much went wrong lately.
     Open,
     /// As many calls as may are finding out whether it works again. How long they take is not known: the time to

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::breaker::Breaker;
 use crate::policy::FailurePolicy;
-use crate::settings::Settings;
+use crate::settings::BreakerSettings;
 use crate::sync::{AtomicU64, Ordering};
-use crate::transition::State;
+use crate::transition::BreakerState;
 
-/// A bounded set of breakers by key, which share their [`Settings`].
+/// A bounded set of breakers by key, which share their [`BreakerSettings`].
 ///
 /// Two methods, for two kinds of keys. [`get`](Self::get) creates nothing: it is for keys that strangers send.
 /// [`ensure`](Self::ensure) is for keys that you know to exist. When the set is full, breakers that nobody else holds make
@@ -25,10 +25,10 @@ use crate::transition::State;
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Instant;
-/// use toolpost_breaker::{Breakers, Consecutive, Settings};
+/// use toolpost_breaker::{Breakers, Consecutive, BreakerSettings};
 ///
 /// let now = Instant::now();
-/// let breakers = Breakers::new(1_000, Settings::new(now), || Consecutive::new(5));
+/// let breakers = Breakers::new(1_000, BreakerSettings::new(now), || Consecutive::new(5));
 /// let search = breakers.ensure(&"search", now)?;
 /// assert!(Arc::ptr_eq(&search, &breakers.get(&"search", now).unwrap()));
 /// assert!(breakers.get(&"what a stranger sent", now).is_none());
@@ -38,7 +38,7 @@ pub struct Breakers<K, P> {
     /// Nothing awaits, and no listener is called, while this is held.
     by_key: RwLock<HashMap<K, Entry<P>>>,
     most: usize,
-    settings: Arc<Settings>,
+    settings: Arc<BreakerSettings>,
     policy: Box<dyn Fn() -> P + Send + Sync>,
     name: Option<NameOf<K>>,
 }
@@ -59,7 +59,7 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
     /// If `most` is zero.
     pub fn new(
         most: usize,
-        settings: impl Into<Arc<Settings>>,
+        settings: impl Into<Arc<BreakerSettings>>,
         policy: impl Fn() -> P + Send + Sync + 'static,
     ) -> Self {
         assert!(0 < most, "room for at least one breaker");
@@ -76,9 +76,9 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
     ///
     /// ```
     /// # use std::time::Instant;
-    /// # use toolpost_breaker::{Breakers, Consecutive, Settings};
+    /// # use toolpost_breaker::{Breakers, Consecutive, BreakerSettings};
     /// # let now = Instant::now();
-    /// let hosts = Breakers::new(100, Settings::new(now), || Consecutive::new(5)).naming(|host: &String| host.as_str().into());
+    /// let hosts = Breakers::new(100, BreakerSettings::new(now), || Consecutive::new(5)).naming(|host: &String| host.as_str().into());
     /// assert_eq!(hosts.ensure("example.org", now)?.name(), Some("example.org"));
     /// # Ok::<_, toolpost_breaker::Full>(())
     /// ```
@@ -145,7 +145,7 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
 
     /// Forgets every breaker for which `keep` says no.
     ///
-    /// `keep` is also told when the breaker was last asked for: as a time since the start of the [`Settings`], to the
+    /// `keep` is also told when the breaker was last asked for: as a time since the start of the [`BreakerSettings`], to the
     /// millisecond. It must not ask this set for anything. If it panics, nothing is forgotten.
     pub fn retain(&self, mut keep: impl FnMut(&K, &Breaker<P>, Duration) -> bool) {
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
@@ -202,10 +202,10 @@ fn make_room<K: Clone + Eq + Hash, P: FailurePolicy>(by_key: &mut HashMap<K, Ent
             continue;
         }
         let idle = match entry.breaker.state() {
-            State::Closed => &mut closed,
-            State::HalfOpen => &mut over,
-            State::Open if entry.breaker.snapshot(now).retry_after.is_none() => &mut over,
-            State::Open | State::ForcedOpen | State::ForcedClosed => continue,
+            BreakerState::Closed => &mut closed,
+            BreakerState::HalfOpen => &mut over,
+            BreakerState::Open if entry.breaker.snapshot(now).retry_after.is_none() => &mut over,
+            BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => continue,
         };
         idle.push((entry.used.load(Ordering::Relaxed), key.clone()));
     }

@@ -13,7 +13,7 @@ use crate::word::{LONGEST, MOST_PROBES, MOST_STAGES};
 ///
 /// Many breakers may share one, behind an `Arc`. Unless told otherwise: open for 10 seconds, growing to 5 minutes,
 /// with decorrelated jitter; 3 probes, then 6, then 12; probes that do not report are given up after a minute.
-pub struct Settings {
+pub struct BreakerSettings {
     pub(crate) start: Instant,
     pub(crate) open_time: OpenTime,
     pub(crate) probes: u16,
@@ -28,7 +28,7 @@ pub struct Settings {
 
 type Listener = Box<dyn Fn(&Transition) + Send + Sync>;
 
-impl Settings {
+impl BreakerSettings {
     /// The defaults, for breakers that begin now.
     ///
     /// Times are kept as distances from this one, in a word that has no room for a sign: whatever lies before it is taken
@@ -186,9 +186,9 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for BreakerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("BreakerSettings")
             .field("open_time", &self.open_time)
             .field("probes", &self.probes)
             .field("ramp", &self.ramp)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::policy::{FailurePolicy, Limits, Report, Tally, assert_percent};
+use crate::policy::{CallReport, FailurePolicy, Limits, Tally, assert_percent};
 use crate::sync::{AtomicU64, Ordering, update};
 
 /// Opens when too many of the calls of the last while failed, or were slow.
@@ -97,7 +97,7 @@ impl TimeWindow {
 
     /// Takes note of what went wrong in a call already counted, and returns whether to open.
     #[inline(never)]
-    fn judge(&self, tick: Tick, failed: bool, slow: bool, report: &Report<'_>) -> bool {
+    fn judge(&self, tick: Tick, failed: bool, slow: bool, report: &CallReport<'_>) -> bool {
         let bucket = self.bucket(tick.number);
         if failed {
             count(&bucket.failures, tick.tag(), report);
@@ -128,7 +128,7 @@ impl TimeWindow {
 
 impl FailurePolicy for TimeWindow {
     #[inline]
-    fn record(&self, report: &Report<'_>) -> bool {
+    fn record(&self, report: &CallReport<'_>) -> bool {
         let Some((failed, slow)) = self.limits.weigh(report.outcome, || report.took()) else { return false };
         let tick = self.tick(report.generation, report.at());
         count(&self.bucket(tick.number).calls, tick.tag(), report)
@@ -154,7 +154,7 @@ impl Bucket {
 /// Adds one to a count of this tag, up to what it can hold; `false` if the count is already of a newer one, or the report
 /// of a generation that is over.
 #[inline]
-fn count(count: &AtomicU64, tag: u64, report: &Report<'_>) -> bool {
+fn count(count: &AtomicU64, tag: u64, report: &CallReport<'_>) -> bool {
     update(count, |seen| {
         if seen & !COUNT == tag {
             Some(if seen & COUNT == COUNT { seen } else { seen + 1 })

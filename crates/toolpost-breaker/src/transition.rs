@@ -11,7 +11,7 @@ use crate::word::{Phase, Word};
 /// What a breaker does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum State {
+pub enum BreakerState {
     /// Admits every call.
     Closed,
     /// Refuses every call until its time has come; the first call after that makes it half-open.
@@ -25,7 +25,7 @@ pub enum State {
 }
 
 /// In lower case, as a log has it: `closed`, `open`, `half-open`, `forced open`, `forced closed`.
-impl fmt::Display for State {
+impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Closed => "closed",
@@ -37,7 +37,7 @@ impl fmt::Display for State {
     }
 }
 
-impl From<Phase> for State {
+impl From<Phase> for BreakerState {
     fn from(phase: Phase) -> Self {
         match phase {
             Phase::Closed => Self::Closed,
@@ -49,16 +49,16 @@ impl From<Phase> for State {
     }
 }
 
-/// A change of state, as told to [`Settings::on_transition`](crate::Settings::on_transition).
+/// A change of state, as told to [`BreakerSettings::on_transition`](crate::BreakerSettings::on_transition).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
     /// The name of the breaker, if it has one; see [`Breaker::named`](crate::Breaker::named).
     pub name: Option<Arc<str>>,
     /// The state before.
-    pub from: State,
+    pub from: BreakerState,
     /// The state after.
-    pub to: State,
+    pub to: BreakerState,
     /// The generation that begins; it tells the order of events that two threads tell at once.
     pub generation: u32,
     /// When.
@@ -84,7 +84,7 @@ impl Transition {
 #[non_exhaustive]
 pub struct Snapshot {
     /// The state.
-    pub state: State,
+    pub state: BreakerState,
     /// How many transitions there were, modulo 2^20.
     pub generation: u32,
     /// What the window holds; empty unless closed.
@@ -102,7 +102,7 @@ pub struct Snapshot {
 /// Calls that are admitted while closed are not counted: that would be a write for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct BreakerCounts {
     /// Answers of `admit` and `peek` that said no.
     pub refused: u64,
     /// Times it opened by itself.
@@ -113,7 +113,7 @@ pub struct Counts {
     pub given_up: u64,
 }
 
-/// [`Counts`] as they grow.
+/// [`BreakerCounts`] as they grow.
 #[derive(Debug)]
 pub(crate) struct Tallies {
     refused: AtomicU64,
@@ -146,8 +146,8 @@ impl Tallies {
         }
     }
 
-    pub(crate) fn read(&self) -> Counts {
-        Counts {
+    pub(crate) fn read(&self) -> BreakerCounts {
+        BreakerCounts {
             refused: self.refused.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
             probes: self.probes.load(Ordering::Relaxed),

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
-use toolpost_breaker::{Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State, TimeWindow};
+use toolpost_breaker::{
+    Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy, TimeWindow,
+};
 
 const OPEN: Duration = Duration::from_secs(10);
 
-fn settings(now: Instant) -> Settings {
-    Settings::new(now).open_time(OPEN, OPEN).probes(1).ramp(1).seed(1)
+fn settings(now: Instant) -> BreakerSettings {
+    BreakerSettings::new(now).open_time(OPEN, OPEN).probes(1).ramp(1).seed(1)
 }
 
 /// At most so many preemptions, which `LOOM_MAX_PREEMPTIONS` overrides: each more multiplies the time by about thirty.
@@ -46,7 +48,7 @@ fn counts_are_the_sum_of_the_ring() {
                 thread.join().unwrap();
             }
             assert!(breaker.policy().is_consistent());
-            if breaker.state() == State::Closed {
+            if breaker.state() == BreakerState::Closed {
                 assert_eq!(breaker.snapshot(now).window.calls, size);
             }
         });
@@ -102,7 +104,7 @@ fn one_probe_gets_through_and_its_place_is_never_lost() {
         assert!(0 < admitted.filter(|admitted| *admitted).count());
         assert_eq!(breaker.snapshot(later).probes, 0);
         breaker.admit(later).unwrap().success(later);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     });
 }
 
@@ -146,7 +148,7 @@ fn a_probe_that_ends_as_it_is_given_up_is_heard_and_leaves_no_place_taken() {
         assert!(mine | other);
         let last = later + 3 * OPEN;
         breaker.admit(last).expect("patience is over").success(last);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     });
 }
 

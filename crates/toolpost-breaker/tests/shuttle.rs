@@ -9,7 +9,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
-use toolpost_breaker::{Breaker, CountWindow, Settings, State};
+use toolpost_breaker::{Breaker, BreakerSettings, BreakerState, CountWindow};
 
 const OPEN: Duration = Duration::from_secs(10);
 const PROBES: usize = 2;
@@ -23,7 +23,7 @@ fn nothing_leaks_and_nothing_wedges() {
     shuttle::check_random(
         || {
             let start = Instant::now();
-            let settings = Settings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
+            let settings = BreakerSettings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
             let breaker = Arc::new(Breaker::with(CountWindow::new(4, 50).min_calls(2), settings.seed(1)));
             let threads: Vec<_> = (0..4)
                 .map(|_| {
@@ -54,7 +54,7 @@ fn nothing_leaks_and_nothing_wedges() {
             for _ in 0..PROBES {
                 breaker.admit(later).expect("not wedged").success(later);
             }
-            assert_eq!(breaker.state(), State::Closed);
+            assert_eq!(breaker.state(), BreakerState::Closed);
         },
         schedules(),
     );
@@ -65,7 +65,7 @@ fn never_more_probes_than_allowed() {
     shuttle::check_random(
         || {
             let start = Instant::now();
-            let settings = Settings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
+            let settings = BreakerSettings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
             let breaker = Arc::new(Breaker::with(CountWindow::new(4, 50).min_calls(1), settings.seed(1)));
             breaker.admit(start).expect("closed").failure(start);
             let (now, out) = (start + OPEN, Arc::new(AtomicUsize::new(0)));
@@ -86,7 +86,7 @@ fn never_more_probes_than_allowed() {
             for thread in threads {
                 thread.join().unwrap();
             }
-            assert_eq!((breaker.state(), breaker.snapshot(now).probes), (State::HalfOpen, 0));
+            assert_eq!((breaker.state(), breaker.snapshot(now).probes), (BreakerState::HalfOpen, 0));
         },
         schedules(),
     );

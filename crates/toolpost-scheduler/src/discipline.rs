@@ -8,11 +8,11 @@ use crate::request::Tenant;
 
 /// Decides who is served next among those that wait.
 ///
-/// A discipline holds every waiting [`Entry`] exactly once, between its `push` and its `pop` or `remove`, and orders
-/// them totally: [`Entry::arrival`] is unique and breaks every tie. Each call costs O(log n) or less, but for `list`.
+/// A discipline holds every waiting [`QueuedJob`] exactly once, between its `push` and its `pop` or `remove`, and orders
+/// them totally: [`QueuedJob::arrival`] is unique and breaks every tie. Each call costs O(log n) or less, but for `list`.
 pub trait Discipline: Debug + Send {
     /// Takes in an entry whose slot it does not hold.
-    fn push(&mut self, entry: Entry);
+    fn push(&mut self, entry: QueuedJob);
 
     /// Takes out the entry that is served next, with what its service is charged to.
     fn pop(&mut self) -> Option<(Slot, Charge)>;
@@ -24,10 +24,10 @@ pub trait Discipline: Debug + Send {
     fn remove(&mut self, slot: Slot);
 
     /// Gives an entry that it holds another priority or deadline; the arrival stays.
-    fn update(&mut self, entry: Entry);
+    fn update(&mut self, entry: QueuedJob);
 
     /// Estimates how many of those waiting would be served before `entry`, were it pushed now.
-    fn ahead(&self, entry: &Entry) -> usize;
+    fn ahead(&self, entry: &QueuedJob) -> usize;
 
     /// Up to `limit` waiting entries, the most urgent first, taking none out.
     fn list(&self, limit: usize) -> Vec<Slot>;
@@ -38,14 +38,14 @@ pub trait Discipline: Debug + Send {
     }
 
     /// Says whether `entry` may have one of `free` places left in the queue.
-    fn allows(&self, entry: &Entry, free: usize) -> bool {
+    fn allows(&self, entry: &QueuedJob, free: usize) -> bool {
         let _ = entry;
         0 < free
     }
 }
 
 impl<D: Discipline + ?Sized> Discipline for Box<D> {
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: QueuedJob) {
         (**self).push(entry);
     }
 
@@ -61,11 +61,11 @@ impl<D: Discipline + ?Sized> Discipline for Box<D> {
         (**self).remove(slot);
     }
 
-    fn update(&mut self, entry: Entry) {
+    fn update(&mut self, entry: QueuedJob) {
         (**self).update(entry);
     }
 
-    fn ahead(&self, entry: &Entry) -> usize {
+    fn ahead(&self, entry: &QueuedJob) -> usize {
         (**self).ahead(entry)
     }
 
@@ -77,7 +77,7 @@ impl<D: Discipline + ?Sized> Discipline for Box<D> {
         (**self).settle(charge, cost);
     }
 
-    fn allows(&self, entry: &Entry, free: usize) -> bool {
+    fn allows(&self, entry: &QueuedJob, free: usize) -> bool {
         (**self).allows(entry, free)
     }
 }
@@ -97,7 +97,7 @@ impl Slot {
 /// What a discipline knows of a waiting job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct QueuedJob {
     /// Where it sits.
     pub slot: Slot,
     /// Its number in order of submission: unique, growing.

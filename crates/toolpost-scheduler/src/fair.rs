@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delay::nanos;
-use crate::discipline::{Charge, Discipline, Entry, Slot};
+use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
 use crate::flows::{Flows, Weights};
 use crate::jobs::{BY_CLASS, Jobs, List};
 use crate::priority::Priority;
@@ -105,7 +105,7 @@ impl Fair {
         }
     }
 
-    /// Gives tenants unequal shares: one of weight 3 gets three times the seat time of one of weight 1, while both wait.
+    /// Gives tenants unequal shares: one of weight 3 gets three times the permit time of one of weight 1, while both wait.
     ///
     /// `weight` is asked when a tenant comes that has no queue of its own yet, and must not panic; zero counts as one.
     /// Another answer holds for tenants that come later, and for one that was gone long enough to be forgotten. Tenants
@@ -129,7 +129,7 @@ impl Fair {
 
     /// Lets at most so many jobs of one tenant wait in each class, however much of the queue is free; zero counts as one.
     ///
-    /// A cap on how many of its jobs *run* is not the queue's to give: seats that are free are given without asking whose
+    /// A cap on how many of its jobs *run* is not the queue's to give: permits that are free are given without asking whose
     /// job it is.
     #[must_use]
     pub fn cap(mut self, jobs: usize) -> Self {
@@ -141,8 +141,8 @@ impl Fair {
     ///
     /// `(period + 3) * 32 * (older + 1)`, where `period` is `100 / share` rounded up: a class that waits is owed its
     /// next start after `period` starts, at most the three other classes are owed one before it, and every 32nd
-    /// start of the class goes to its oldest job. Since a seat that frees is given away at once while anybody waits,
-    /// with `n` seats and no job longer than `t` that many starts take at most that many times `t`, divided by `n`.
+    /// start of the class goes to its oldest job. Since a permit that frees is given away at once while anybody waits,
+    /// with `n` permits and no job longer than `t` that many starts take at most that many times `t`, divided by `n`.
     #[must_use]
     pub const fn bound(shares: Shares, priority: Priority, older: u64) -> u64 {
         (shares.period(priority) + CLASSES as u64 - 1) * Self::AGED * (older + 1)
@@ -197,7 +197,7 @@ impl Class {
 }
 
 impl Discipline for Fair {
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: QueuedJob) {
         let (slot, index) = (entry.slot.0, entry.priority.index());
         let class = &mut self.classes[index];
         if class.arrivals.is_empty() {
@@ -243,7 +243,7 @@ impl Discipline for Fair {
         self.left(index, self.due[index]);
     }
 
-    fn update(&mut self, entry: Entry) {
+    fn update(&mut self, entry: QueuedJob) {
         let (index, flow) = parts(self.jobs.account(entry.slot.0));
         if index == entry.priority.index() {
             self.classes[index].flows.change(&mut self.jobs, flow, &entry);
@@ -253,7 +253,7 @@ impl Discipline for Fair {
         }
     }
 
-    fn ahead(&self, entry: &Entry) -> usize {
+    fn ahead(&self, entry: &QueuedJob) -> usize {
         let class = &self.classes[entry.priority.index()];
         let inside = class.flows.ahead(entry);
         let above: usize =
@@ -272,7 +272,7 @@ impl Discipline for Fair {
         self.classes[class].flows.settle(flow, charge.advance, cost.map(nanos));
     }
 
-    fn allows(&self, entry: &Entry, free: usize) -> bool {
+    fn allows(&self, entry: &QueuedJob, free: usize) -> bool {
         let Class { flows, arrivals, .. } = &self.classes[entry.priority.index()];
         let most = free.saturating_mul(Self::GREED).min(self.most);
         // A class with fewer jobs than that has no tenant with more, and the tenant need not be looked up.

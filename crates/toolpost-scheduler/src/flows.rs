@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use crate::discipline::Entry;
+use crate::discipline::QueuedJob;
 use crate::heap::{Heap, pair};
 use crate::jobs::{BY_TENANT, Jobs, List};
 use crate::request::Tenant;
@@ -104,7 +104,7 @@ impl Flows {
 
     /// Puts a job into its tenant's flow, and says which that is.
     #[inline]
-    pub(crate) fn push(&mut self, jobs: &mut Jobs, entry: &Entry) -> u32 {
+    pub(crate) fn push(&mut self, jobs: &mut Jobs, entry: &QueuedJob) -> u32 {
         let id = self.flow_of(entry.tenant);
         let flow = &mut self.flows[id as usize];
         let was_idle = flow.is_idle();
@@ -148,7 +148,7 @@ impl Flows {
         }
     }
 
-    pub(crate) fn change(&mut self, jobs: &mut Jobs, id: u32, entry: &Entry) {
+    pub(crate) fn change(&mut self, jobs: &mut Jobs, id: u32, entry: &QueuedJob) {
         let flow = &mut self.flows[id as usize];
         flow.remove(jobs, entry.slot.0);
         flow.push(jobs, entry);
@@ -172,7 +172,7 @@ impl Flows {
     }
 
     /// Every other flow that waits is served once before each of the tenant's jobs, and once before this one.
-    pub(crate) fn ahead(&self, entry: &Entry) -> usize {
+    pub(crate) fn ahead(&self, entry: &QueuedJob) -> usize {
         let own = self.find(entry.tenant).map(|id| &self.flows[id as usize]);
         let own_ahead = own.map_or(0, |flow| flow.ahead(entry));
         let others = self.active.len() - usize::from(own.is_some_and(|flow| !flow.is_idle()));
@@ -288,7 +288,7 @@ impl Flow {
 
     /// Jobs without a deadline need no heap as long as they come in order; one that lost its deadline may not.
     #[inline]
-    fn push(&mut self, jobs: &mut Jobs, entry: &Entry) {
+    fn push(&mut self, jobs: &mut Jobs, entry: &QueuedJob) {
         let in_order = || self.plain.last().is_none_or(|last| jobs.arrival(last) < entry.arrival);
         if entry.deadline == NO_DEADLINE && in_order() {
             self.plain.push(jobs, entry.slot.0);
@@ -298,7 +298,7 @@ impl Flow {
     }
 
     #[inline(never)]
-    fn push_timed(&mut self, jobs: &mut Jobs, entry: &Entry) {
+    fn push_timed(&mut self, jobs: &mut Jobs, entry: &QueuedJob) {
         let timed = self.timed.get_or_insert_default();
         timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), entry.slot.0));
     }
@@ -328,7 +328,7 @@ impl Flow {
     }
 
     /// How many of its jobs are served before one that comes now.
-    fn ahead(&self, entry: &Entry) -> usize {
+    fn ahead(&self, entry: &QueuedJob) -> usize {
         let plain = if entry.deadline == NO_DEADLINE { self.plain.len() } else { 0 };
         let key = (pair(entry.deadline, entry.arrival), entry.slot.0);
         plain + self.timed.as_ref().map_or(0, |timed| timed.before(key))

@@ -1,6 +1,6 @@
 //! Jobs in the order they came, in their class and in their tenant's queue, through one table: O(1) for everything.
 
-use crate::discipline::Entry;
+use crate::discipline::QueuedJob;
 use crate::heap::Positions;
 
 const NONE: u32 = u32::MAX;
@@ -37,7 +37,7 @@ pub(crate) struct List<const LIST: usize> {
 
 impl Jobs {
     /// Takes a job in, which is in no list yet.
-    pub(crate) fn enter(&mut self, entry: &Entry) {
+    pub(crate) fn enter(&mut self, entry: &QueuedJob) {
         if self.records.len() <= entry.slot.index() {
             let fresh = Record { arrival: 0, account: 0, links: [(NONE, NONE); 2] };
             self.records.resize(entry.slot.index() + 1, fresh);

@@ -1,31 +1,31 @@
 //! Decides who runs next, and who is refused.
 //!
-//! The one idea: **schedule admission, not polling.** An executor has no priorities, so a job asks for a seat before it
-//! is first polled; who gets the next free seat, and who is told early that none will come in time, is decided here.
-//! Urgent work goes first, every tenant gets its fair part, nobody waits for ever, and no seat is spent on a result
+//! The one idea: **schedule admission, not polling.** An executor has no priorities, so a job asks for a permit before it
+//! is first polled; who gets the next free permit, and who is told early that none will come in time, is decided here.
+//! Urgent work goes first, every tenant gets its fair part, nobody waits for ever, and no permit is spent on a result
 //! that would come too late.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_scheduler::{Limit, Next, Priority, Request, Scheduler, Tenant};
+//! use toolpost_scheduler::{Limit, Next, Priority, JobRequest, Scheduler, Tenant};
 //!
 //! # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
 //! let now = Instant::now();
 //! let mut scheduler = Scheduler::new(Limit::fixed(1));
-//! let alice = Request::new(Tenant::named("alice"));
+//! let alice = JobRequest::new(Tenant::named("alice"));
 //! scheduler.submit(alice.priority(Priority::Background), "index", now).unwrap();
 //! scheduler.submit(alice.priority(Priority::Urgent), "answer", now).unwrap();
 //!
-//! let Some(Next::Start { job: "answer", seat, .. }) = scheduler.next(now) else { panic!("urgent work goes first") };
-//! assert!(scheduler.next(now).is_none(), "one seat, one job");
+//! let Some(Next::Start { job: "answer", permit, .. }) = scheduler.next(now) else { panic!("urgent work goes first") };
+//! assert!(scheduler.next(now).is_none(), "one permit, one job");
 //!
 //! let later = now + Duration::from_millis(20);
-//! scheduler.settle(seat, later, Duration::from_millis(20));
+//! scheduler.settle(permit, later, Duration::from_millis(20));
 //! assert!(matches!(scheduler.next(later), Some(Next::Start { job: "index", .. })));
 //! ```
 //!
 //! [`Scheduler`] is the whole of it without input or output: it performs nothing, and is told the time. The feature
-//! `tokio` adds `rt`: a gate that hands out seats as guards, a worker pool and a blocking pool, on tokio's clock.
+//! `tokio` adds `rt`: a gate that hands out permits as guards, a worker pool and a blocking pool, on tokio's clock.
 //! The order of service is a [`Discipline`]: [`Fair`] unless told otherwise, or [`Fifo`], [`StrictPriority`],
 //! [`EarliestDeadline`], [`PriorityThenDeadline`], or one's own.
 //!
@@ -57,7 +57,7 @@ mod slots;
 mod stats;
 mod turns;
 
-pub use self::discipline::{Charge, Discipline, Entry, Slot};
+pub use self::discipline::{Charge, Discipline, QueuedJob, Slot};
 pub use self::fair::{Fair, Shares};
 pub use self::inherit::Inheritance;
 pub use self::limit::Limit;
@@ -66,12 +66,12 @@ pub use self::ordered::{
     PriorityThenDeadline, StrictPriority,
 };
 pub use self::priority::{Priority, Urgency};
-pub use self::queue::{Bounds, Queue, Taken};
-pub use self::refusal::{Refusal, Refused};
-pub use self::request::{Request, Tenant};
-pub use self::scheduler::{Next, Scheduler, SeatToken};
+pub use self::queue::{Queue, QueueLimits, Taken};
+pub use self::refusal::{QueueError, SubmitError};
+pub use self::request::{JobRequest, Tenant};
+pub use self::scheduler::{Next, PermitToken, Scheduler};
 pub use self::slots::JobId;
-pub use self::stats::Stats;
+pub use self::stats::QueueStats;
 
 /// The examples of the crate's README compile and run.
 #[cfg(doctest)]

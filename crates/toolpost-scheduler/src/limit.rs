@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How many jobs run at once.
 ///
 /// The adaptive limits follow Netflix' concurrency-limits. Both stay within the given bounds, whatever they measure, and
-/// grow only while the seats there are in use.
+/// grow only while the permits there are in use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
     rule: Rule,
@@ -14,7 +14,7 @@ pub struct Limit {
     most: usize,
     now: f64,
     /// The whole part of `now`.
-    seats: usize,
+    permits: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,41 +35,41 @@ impl Limit {
     /// The greatest limit there is.
     pub const MAX: usize = (1 << 31) - 1;
 
-    /// Always `seats`.
+    /// Always `permits`.
     ///
     /// # Panics
     ///
-    /// When `seats` is zero, or above [`Limit::MAX`].
+    /// When `permits` is zero, or above [`Limit::MAX`].
     #[must_use]
-    pub const fn fixed(seats: usize) -> Self {
-        assert!(0 < seats && seats <= Self::MAX, "a limit is between one and two billion");
-        Self { rule: Rule::Fixed, least: seats, most: seats, now: seats as f64, seats }
+    pub const fn fixed(permits: usize) -> Self {
+        assert!(0 < permits && permits <= Self::MAX, "a limit is between one and two billion");
+        Self { rule: Rule::Fixed, least: permits, most: permits, now: permits as f64, permits }
     }
 
-    /// Follows the ratio of the long-run mean time to the latest time (Gradient2), within `seats`.
+    /// Follows the ratio of the long-run mean time to the latest time (Gradient2), within `permits`.
     ///
     /// # Panics
     ///
     /// When the range is empty, begins with zero, or ends above [`Limit::MAX`].
     #[must_use]
-    pub fn gradient(seats: RangeInclusive<usize>) -> Self {
-        Self::adaptive(Rule::Gradient { long: None }, &seats)
+    pub fn gradient(permits: RangeInclusive<usize>) -> Self {
+        Self::adaptive(Rule::Gradient { long: None }, &permits)
     }
 
-    /// Follows the queue that the excess over the least time ever seen tells of (Vegas), within `seats`.
+    /// Follows the queue that the excess over the least time ever seen tells of (Vegas), within `permits`.
     ///
     /// # Panics
     ///
     /// When the range is empty, begins with zero, or ends above [`Limit::MAX`].
     #[must_use]
-    pub fn vegas(seats: RangeInclusive<usize>) -> Self {
-        Self::adaptive(Rule::Vegas { least: None, seen: 0 }, &seats)
+    pub fn vegas(permits: RangeInclusive<usize>) -> Self {
+        Self::adaptive(Rule::Vegas { least: None, seen: 0 }, &permits)
     }
 
     /// How many jobs may run at once now.
     #[must_use]
-    pub const fn seats(&self) -> usize {
-        self.seats
+    pub const fn permits(&self) -> usize {
+        self.permits
     }
 
     /// Whether it follows measured times.
@@ -78,7 +78,7 @@ impl Limit {
         !matches!(self.rule, Rule::Fixed)
     }
 
-    /// Learns the time that one job held its seat, with so many in flight while it did.
+    /// Learns the time that one job held its permit, with so many in flight while it did.
     pub fn learn(&mut self, time: Duration, in_flight: usize) {
         let time = time.as_secs_f64().max(1e-9);
         let wanted = match &mut self.rule {
@@ -114,14 +114,14 @@ impl Limit {
         };
         if wanted < self.now || self.now < 2.0 * in_flight as f64 {
             self.now = wanted.clamp(self.least as f64, self.most as f64);
-            self.seats = self.now as usize;
+            self.permits = self.now as usize;
         }
     }
 
-    fn adaptive(rule: Rule, seats: &RangeInclusive<usize>) -> Self {
-        let (least, most) = (*seats.start(), *seats.end());
+    fn adaptive(rule: Rule, permits: &RangeInclusive<usize>) -> Self {
+        let (least, most) = (*permits.start(), *permits.end());
         assert!(0 < least && least <= most && most <= Self::MAX, "a limit is between one and two billion");
         let now = (least as f64 * 2.0).clamp(20.0, 100.0).clamp(least as f64, most as f64);
-        Self { rule, least, most, now, seats: now as usize }
+        Self { rule, least, most, now, permits: now as usize }
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt::Debug;
 
-use crate::discipline::{Charge, Discipline, Entry, Slot};
+use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
 use crate::heap::{Heap, Positions};
 use crate::priority::Priority;
 
@@ -24,8 +24,8 @@ pub trait Order: Debug + Default + Send {
     /// What entries are compared by; the smallest is served first.
     type Key: Ord + Copy + Debug + Send;
 
-    /// The key of an entry; it must contain [`Entry::arrival`], which alone is unique.
-    fn key(entry: &Entry) -> Self::Key;
+    /// The key of an entry; it must contain [`QueuedJob::arrival`], which alone is unique.
+    fn key(entry: &QueuedJob) -> Self::Key;
 }
 
 /// The order of [`Fifo`].
@@ -47,7 +47,7 @@ pub struct ByPriorityThenDeadline;
 impl Order for ByArrival {
     type Key = u64;
 
-    fn key(entry: &Entry) -> u64 {
+    fn key(entry: &QueuedJob) -> u64 {
         entry.arrival
     }
 }
@@ -55,7 +55,7 @@ impl Order for ByArrival {
 impl Order for ByPriority {
     type Key = (Reverse<Priority>, u64);
 
-    fn key(entry: &Entry) -> Self::Key {
+    fn key(entry: &QueuedJob) -> Self::Key {
         (Reverse(entry.priority), entry.arrival)
     }
 }
@@ -63,7 +63,7 @@ impl Order for ByPriority {
 impl Order for ByDeadline {
     type Key = (u64, u64);
 
-    fn key(entry: &Entry) -> Self::Key {
+    fn key(entry: &QueuedJob) -> Self::Key {
         (entry.deadline, entry.arrival)
     }
 }
@@ -71,7 +71,7 @@ impl Order for ByDeadline {
 impl Order for ByPriorityThenDeadline {
     type Key = (Reverse<Priority>, u64, u64);
 
-    fn key(entry: &Entry) -> Self::Key {
+    fn key(entry: &QueuedJob) -> Self::Key {
         (Reverse(entry.priority), entry.deadline, entry.arrival)
     }
 }
@@ -98,7 +98,7 @@ impl<O: Order> Default for Ordered<O> {
 }
 
 impl<O: Order> Discipline for Ordered<O> {
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: QueuedJob) {
         self.waiting.push(&mut self.positions, (O::key(&entry), entry.slot.0));
     }
 
@@ -115,11 +115,11 @@ impl<O: Order> Discipline for Ordered<O> {
         self.waiting.remove(&mut self.positions, slot.0);
     }
 
-    fn update(&mut self, entry: Entry) {
+    fn update(&mut self, entry: QueuedJob) {
         self.waiting.change(&mut self.positions, (O::key(&entry), entry.slot.0));
     }
 
-    fn ahead(&self, entry: &Entry) -> usize {
+    fn ahead(&self, entry: &QueuedJob) -> usize {
         self.waiting.before((O::key(entry), entry.slot.0))
     }
 

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::delay::{Delay, DelayBound, nanos};
-use crate::discipline::{Charge, Discipline, Entry, Slot};
+use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
 use crate::fair::Fair;
 use crate::heap::{Heap, Positions};
 use crate::priority::{Priority, Urgency};
-use crate::refusal::{Refusal, Refused};
-use crate::request::Request;
+use crate::refusal::{QueueError, SubmitError};
+use crate::request::JobRequest;
 use crate::service::ServiceTime;
 use crate::slots::{JobId, Slots};
-use crate::stats::Stats;
+use crate::stats::QueueStats;
 
 const NO_DEADLINE: u64 = u64::MAX;
 
@@ -21,12 +21,12 @@ const SOON: u64 = 1_000_000;
 /// Bounds of a [`Queue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Bounds {
+pub struct QueueLimits {
     capacity: usize,
     delay: Option<DelayBound>,
 }
 
-impl Bounds {
+impl QueueLimits {
     /// At most `capacity` jobs wait; nothing is shed.
     ///
     /// A discipline may grant one tenant a part of that: under [`Fair`] a tenant may queue, in each class, at most four
@@ -48,40 +48,40 @@ impl Bounds {
     }
 }
 
-impl Default for Bounds {
+impl Default for QueueLimits {
     /// 1,024 jobs.
     fn default() -> Self {
         Self::new(1_024)
     }
 }
 
-/// A bounded queue in the order of a discipline; it knows nothing of seats but how many to reckon with.
+/// A bounded queue in the order of a discipline; it knows nothing of permits but how many to reckon with.
 ///
-/// [`Scheduler`](crate::Scheduler) adds the seats. Every job that is let in leaves exactly once: by `take`, `cancel`,
+/// [`Scheduler`](crate::Scheduler) adds the permits. Every job that is let in leaves exactly once: by `take`, `cancel`,
 /// `expire` or `clear`. Its time begins with the first call that names one; deadlines before that count as equal.
 #[derive(Debug)]
 pub struct Queue<T, D = Fair> {
     jobs: Slots<Waiting<T>>,
     discipline: D,
     deadlines: Deadlines,
-    bounds: Bounds,
+    bounds: QueueLimits,
     /// By account of the discipline: the watch on its delay.
     delays: Vec<Delay>,
     service: ServiceTime,
-    seats: usize,
+    permits: usize,
     arrivals: u64,
-    stats: Stats,
+    stats: QueueStats,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
     job: T,
-    entry: Entry,
+    entry: QueuedJob,
     since: u64,
     needs: Needs,
 }
 
-/// How long a job will hold its seat, as far as it says: nanoseconds, or with the highest bit set, ordinary jobs.
+/// How long a job will hold its permit, as far as it says: nanoseconds, or with the highest bit set, ordinary jobs.
 #[derive(Clone, Copy, Debug)]
 struct Needs(u64);
 
@@ -115,13 +115,13 @@ pub enum Taken<T> {
         /// What was submitted.
         job: T,
         /// Why.
-        refusal: Refusal,
+        refusal: QueueError,
     },
 }
 
 impl<T, D: Discipline> Queue<T, D> {
-    /// An empty queue in the order of `discipline`, in front of one seat.
-    pub fn new(discipline: D, bounds: Bounds) -> Self {
+    /// An empty queue in the order of `discipline`, in front of one permit.
+    pub fn new(discipline: D, bounds: QueueLimits) -> Self {
         Self {
             jobs: Slots::default(),
             discipline,
@@ -129,15 +129,15 @@ impl<T, D: Discipline> Queue<T, D> {
             bounds,
             delays: Vec::new(),
             service: ServiceTime::default(),
-            seats: 1,
+            permits: 1,
             arrivals: 0,
-            stats: Stats::default(),
+            stats: QueueStats::default(),
         }
     }
 
-    /// Says how many seats the queue is worked off by, which the estimates of waiting reckon with.
-    pub fn set_seats(&mut self, seats: usize) {
-        self.seats = seats.max(1);
+    /// Says how many permits the queue is worked off by, which the estimates of waiting reckon with.
+    pub fn set_permits(&mut self, permits: usize) {
+        self.permits = permits.max(1);
     }
 
     /// Lets a job in, and issues the handle that names it from now on.
@@ -145,23 +145,23 @@ impl<T, D: Discipline> Queue<T, D> {
     /// # Errors
     ///
     /// Hands the job back when the queue is full, or its deadline has passed or cannot be met.
-    pub fn submit(&mut self, request: Request, job: T, now: Instant) -> Result<JobId, Refused<T>> {
+    pub fn submit(&mut self, request: JobRequest, job: T, now: Instant) -> Result<JobId, SubmitError<T>> {
         self.enter(request, job, now, 0)
     }
 
     /// Lets a job in as [`submit`](Self::submit) does, with so many places free at the least.
     pub(crate) fn enter(
         &mut self,
-        request: Request,
+        request: JobRequest,
         job: T,
         now: Instant,
         least: usize,
-    ) -> Result<JobId, Refused<T>> {
+    ) -> Result<JobId, SubmitError<T>> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
         let needs = Needs::of(&request);
         self.deadlines.begin(now);
-        let mut entry = Entry {
+        let mut entry = QueuedJob {
             slot: Slot(0),
             arrival: self.arrivals,
             tenant: request.of(),
@@ -172,7 +172,7 @@ impl<T, D: Discipline> Queue<T, D> {
         let free = self.bounds.capacity.saturating_sub(self.len()).max(least);
         if let Some(refusal) = self.refusal(&entry, needs, time, free) {
             self.stats.refuse(refusal);
-            return Err(Refused { refusal, job });
+            return Err(SubmitError { refusal, job });
         }
         self.arrivals += 1;
         let id = self.jobs.insert(|slot| {
@@ -204,7 +204,7 @@ impl<T, D: Discipline> Queue<T, D> {
         }
     }
 
-    /// Learns what a job that was taken has cost: the time it held its seat.
+    /// Learns what a job that was taken has cost: the time it held its permit.
     pub fn settle(&mut self, charge: Charge, cost: Duration) {
         self.service.learn(cost);
         self.discipline.settle(charge, Some(cost));
@@ -228,7 +228,7 @@ impl<T, D: Discipline> Queue<T, D> {
     /// Takes a waiting job out; none when it is not waiting (any more).
     pub fn cancel(&mut self, id: JobId) -> Option<T> {
         let job = self.leave(id)?;
-        self.stats.refuse(Refusal::Canceled);
+        self.stats.refuse(QueueError::Canceled);
         Some(job)
     }
 
@@ -238,7 +238,7 @@ impl<T, D: Discipline> Queue<T, D> {
         let (_, slot) = self.deadlines.heap.first().filter(|(deadline, _)| *deadline <= time)?;
         let id = self.jobs.handle(slot)?;
         let job = self.leave(id)?;
-        self.stats.refuse(Refusal::Expired);
+        self.stats.refuse(QueueError::Expired);
         Some((id, job))
     }
 
@@ -267,13 +267,13 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// Serves a waiting job as if it were this urgent, until told otherwise; false when it is not waiting (any more).
     ///
-    /// For urgency on loan ([`Inheritance`](crate::Inheritance)): unlike [`reprioritize`](Queue::reprioritize) it leaves
+    /// For urgency on donation ([`Inheritance`](crate::Inheritance)): unlike [`reprioritize`](Queue::reprioritize) it leaves
     /// the job its own deadline to expire by, since the result is worth something to others than the one who lends.
-    pub fn lift(&mut self, id: JobId, urgency: Urgency) -> bool {
+    pub fn raise(&mut self, id: JobId, urgency: Urgency) -> bool {
         let deadline = self.deadlines.of(urgency);
         let Some(waiting) = self.jobs.value_mut(id) else { return false };
         waiting.entry.priority = urgency.priority;
-        self.discipline.update(Entry { deadline, ..waiting.entry });
+        self.discipline.update(QueuedJob { deadline, ..waiting.entry });
         true
     }
 
@@ -287,7 +287,7 @@ impl<T, D: Discipline> Queue<T, D> {
     /// is that of the call.
     #[must_use]
     pub fn urgency(&self, id: JobId) -> Option<Urgency> {
-        let Entry { priority, deadline, .. } = self.jobs.value(id)?.entry;
+        let QueuedJob { priority, deadline, .. } = self.jobs.value(id)?.entry;
         let deadline = (deadline != NO_DEADLINE).then(|| self.deadlines.at(deadline)).flatten();
         Some(Urgency { priority, deadline })
     }
@@ -319,11 +319,11 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// How long a job would wait if it were submitted now, as far as measured times tell.
     #[must_use]
-    pub fn estimate(&self, request: Request) -> Duration {
+    pub fn estimate(&self, request: JobRequest) -> Duration {
         let urgency = request.how_urgent();
         let deadline = self.deadlines.of(urgency);
         let (tenant, priority) = (request.of(), urgency.priority);
-        let entry = Entry { slot: Slot(0), arrival: self.arrivals, tenant, priority, deadline };
+        let entry = QueuedJob { slot: Slot(0), arrival: self.arrivals, tenant, priority, deadline };
         Duration::from_nanos(self.wait(self.discipline.ahead(&entry)))
     }
 
@@ -341,8 +341,8 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// What has become of every job so far.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats { waiting: self.len() as u64, ..self.stats }
+    pub fn stats(&self) -> QueueStats {
+        QueueStats { waiting: self.len() as u64, ..self.stats }
     }
 
     fn leave(&mut self, id: JobId) -> Option<T> {
@@ -354,7 +354,7 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// The time on the queue's own clock; zero for an entry that has no deadline in a queue that bounds no delay.
     #[inline]
-    fn time(&mut self, entry: &Entry, now: Instant) -> u64 {
+    fn time(&mut self, entry: &QueuedJob, now: Instant) -> u64 {
         if entry.deadline == NO_DEADLINE && self.bounds.delay.is_none() {
             0
         } else {
@@ -363,35 +363,35 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Why an entry is not let in.
-    fn refusal(&self, entry: &Entry, needs: Needs, now: u64, free: usize) -> Option<Refusal> {
+    fn refusal(&self, entry: &QueuedJob, needs: Needs, now: u64, free: usize) -> Option<QueueError> {
         if entry.deadline <= now {
-            return Some(Refusal::Expired);
+            return Some(QueueError::Expired);
         }
         if !self.discipline.allows(entry, free) {
-            return Some(Refusal::Full { retry_after: soon(self.wait(1)) });
+            return Some(QueueError::Full { retry_after: soon(self.wait(1)) });
         }
-        // A seat that nobody else wants is not refused for a guess at how long it will be needed.
+        // A permit that nobody else wants is not refused for a guess at how long it will be needed.
         if entry.deadline != NO_DEADLINE && !self.is_empty() {
             let wait = self.wait(self.discipline.ahead(entry) + 1);
             let needed = wait.saturating_add(needs.time(&self.service));
             let allowed = entry.deadline - now;
             if allowed < needed {
-                return Some(Refusal::Late { retry_after: soon(needed - allowed) });
+                return Some(QueueError::Late { retry_after: soon(needed - allowed) });
             }
         }
         None
     }
 
     /// Why a job whose turn it is does not run.
-    fn shed(&mut self, waiting: &Waiting<T>, charge: &Charge, now: u64) -> Option<Refusal> {
+    fn shed(&mut self, waiting: &Waiting<T>, charge: &Charge, now: u64) -> Option<QueueError> {
         let deadline = waiting.entry.deadline;
         if deadline <= now {
-            return Some(Refusal::Expired);
+            return Some(QueueError::Expired);
         }
         if deadline != NO_DEADLINE && !self.is_empty() {
             let (needed, allowed) = (waiting.needs.time(&self.service), deadline - now);
             if allowed < needed {
-                return Some(Refusal::Late { retry_after: soon(needed - allowed) });
+                return Some(QueueError::Late { retry_after: soon(needed - allowed) });
             }
         }
         let bound = self.bounds.delay.as_ref()?;
@@ -402,19 +402,19 @@ impl<T, D: Discipline> Queue<T, D> {
         let is_last = self.is_empty();
         let sheds = self.delays[account].sheds(bound, waiting.since, now, is_last);
         let retry_after = soon(self.wait(self.len()));
-        (sheds && waiting.entry.priority < Priority::System).then_some(Refusal::Overloaded { retry_after })
+        (sheds && waiting.entry.priority < Priority::System).then_some(QueueError::Overloaded { retry_after })
     }
 
-    /// The time in which that many jobs get a seat, while all seats are taken.
+    /// The time in which that many jobs get a permit, while all permits are taken.
     fn wait(&self, jobs: usize) -> u64 {
-        (self.service.mean() as f64 * jobs as f64 / self.seats as f64) as u64
+        (self.service.mean() as f64 * jobs as f64 / self.permits as f64) as u64
     }
 }
 
 impl Needs {
     const IN_JOBS: u64 = 1 << 63;
 
-    fn of(request: &Request) -> Self {
+    fn of(request: &JobRequest) -> Self {
         match request.expected_time() {
             Some(time) => Self(nanos(time).min(Self::IN_JOBS - 1)),
             None => Self(request.cost_in_jobs() | Self::IN_JOBS),
@@ -460,14 +460,14 @@ impl Deadlines {
     }
 
     #[inline]
-    fn watch(&mut self, entry: &Entry) {
+    fn watch(&mut self, entry: &QueuedJob) {
         if entry.deadline != NO_DEADLINE {
             self.heap.push(&mut self.positions, (entry.deadline, entry.slot.0));
         }
     }
 
     #[inline]
-    fn forget(&mut self, entry: &Entry) {
+    fn forget(&mut self, entry: &QueuedJob) {
         if entry.deadline != NO_DEADLINE {
             self.heap.remove(&mut self.positions, entry.slot.0);
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Why a job was not let in, or left the queue without running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
-    /// The queue is full, or the part of it that this tenant or class may take: see [`Bounds::new`](crate::Bounds::new).
+pub enum QueueError {
+    /// The queue is full, or the part of it that this tenant or class may take: see [`QueueLimits::new`](crate::QueueLimits::new).
     Full {
         /// When a place is expected to be free.
         retry_after: Duration,
@@ -31,7 +31,7 @@ pub enum Refusal {
     Closed,
 }
 
-impl Refusal {
+impl QueueError {
     /// When asking again makes sense; none when it does not.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
@@ -44,7 +44,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full { .. } => "the queue is full",
@@ -61,24 +61,24 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Error for Refusal {}
+impl Error for QueueError {}
 
 /// A job that was not let in, handed back with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused<T> {
+pub struct SubmitError<T> {
     /// Why.
-    pub refusal: Refusal,
+    pub refusal: QueueError,
     /// What was submitted.
     pub job: T,
 }
 
-impl<T> fmt::Display for Refused<T> {
+impl<T> fmt::Display for SubmitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.refusal.fmt(f)
     }
 }
 
-impl<T: fmt::Debug> Error for Refused<T> {
+impl<T: fmt::Debug> Error for SubmitError<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.refusal)
     }

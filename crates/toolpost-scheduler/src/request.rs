@@ -34,7 +34,7 @@ impl Tenant {
 /// What a job says about itself: whose it is, how urgent, by when, and how long it may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Request {
+pub struct JobRequest {
     tenant: Tenant,
     urgency: Urgency,
     expected: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct Request {
     extra: u32,
 }
 
-impl Request {
+impl JobRequest {
     /// A request of [`Priority::Normal`] without a deadline.
     pub const fn new(tenant: Tenant) -> Self {
         Self { tenant, urgency: Urgency::new(Priority::Normal), expected: None, extra: 0 }
@@ -66,14 +66,14 @@ impl Request {
         self
     }
 
-    /// Sets how long the job is expected to hold its seat; without it the measured times of all jobs are used.
+    /// Sets how long the job is expected to hold its permit; without it the measured times of all jobs are used.
     pub const fn expected(mut self, time: Duration) -> Self {
         self.expected = Some(time);
         self
     }
 
     /// Sets how many ordinary jobs it costs, for a first estimate: without an [expected](Self::expected) time it is
-    /// taken to hold its seat for so many times the measured one. Zero counts as one.
+    /// taken to hold its permit for so many times the measured one. Zero counts as one.
     pub const fn cost(mut self, jobs: u32) -> Self {
         self.extra = jobs.saturating_sub(1);
         self

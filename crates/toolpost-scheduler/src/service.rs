@@ -1,4 +1,4 @@
-//! How long jobs hold their seats: a moving mean and deviation, after Jacobson's estimator of round trips (1988).
+//! How long jobs hold their permits: a moving mean and deviation, after Jacobson's estimator of round trips (1988).
 
 use std::time::Duration;
 

@@ -1,16 +1,16 @@
 //! What has become of the jobs.
 
-use crate::refusal::Refusal;
+use crate::refusal::QueueError;
 
 /// What has become of every job so far: `submitted` is the sum of all the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct QueueStats {
     /// Asked to be let in.
     pub submitted: u64,
     /// Waiting now.
     pub waiting: u64,
-    /// Given a seat.
+    /// Given a permit.
     pub started: u64,
     /// Refused at the door or later, because the queue was full.
     pub full: u64,
@@ -24,14 +24,14 @@ pub struct Stats {
     pub canceled: u64,
 }
 
-impl Stats {
-    pub(crate) const fn refuse(&mut self, refusal: Refusal) {
+impl QueueStats {
+    pub(crate) const fn refuse(&mut self, refusal: QueueError) {
         match refusal {
-            Refusal::Full { .. } => self.full += 1,
-            Refusal::Late { .. } => self.late += 1,
-            Refusal::Overloaded { .. } => self.shed += 1,
-            Refusal::Expired => self.expired += 1,
-            Refusal::Canceled | Refusal::Closed => self.canceled += 1,
+            QueueError::Full { .. } => self.full += 1,
+            QueueError::Late { .. } => self.late += 1,
+            QueueError::Overloaded { .. } => self.shed += 1,
+            QueueError::Expired => self.expired += 1,
+            QueueError::Canceled | QueueError::Closed => self.canceled += 1,
         }
     }
 }

@@ -13,7 +13,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{Bounds, Fifo, Limit, Request, Tenant};
+use toolpost_scheduler::{Fifo, JobRequest, Limit, QueueLimits, Tenant};
 
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -21,12 +21,12 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-fn gate(seats: usize) -> Gate {
-    Gate::with(Limit::fixed(seats), Fifo::new(), Bounds::new(4))
+fn gate(permits: usize) -> Gate {
+    Gate::with(Limit::fixed(permits), Fifo::new(), QueueLimits::new(4))
 }
 
-fn anyone() -> Request {
-    Request::new(Tenant::new(1))
+fn anyone() -> JobRequest {
+    JobRequest::new(Tenant::new(1))
 }
 
 #[test]
@@ -35,10 +35,10 @@ fn a_seat_given_back_wakes_whoever_waits() {
         let gate = gate(1);
         let inside = Arc::new(AtomicUsize::new(0));
         let visit = |gate: &Gate, inside: &AtomicUsize| {
-            let seat = block_on(gate.seat(anyone())).expect("there is room");
-            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "one seat, one inside");
+            let permit = block_on(gate.acquire(anyone())).expect("there is room");
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "one permit, one inside");
             inside.fetch_sub(1, Ordering::SeqCst);
-            drop(seat);
+            drop(permit);
         };
         let other = {
             let (gate, inside) = (gate.clone(), inside.clone());
@@ -47,7 +47,7 @@ fn a_seat_given_back_wakes_whoever_waits() {
         visit(&gate, &inside);
         other.join().expect("no thread panics");
         assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
-        assert!(gate.try_seat().is_some());
+        assert!(gate.try_acquire().is_some());
     });
 }
 
@@ -55,18 +55,18 @@ fn a_seat_given_back_wakes_whoever_waits() {
 fn whoever_leaves_while_a_seat_is_given_leaves_nothing_behind() {
     model(|| {
         let gate = gate(1);
-        let seat = gate.seat_owned(anyone());
+        let permit = gate.acquire_owned(anyone());
         let leaver = {
             let gate = gate.clone();
             thread::spawn(move || {
-                let mut waiting = pin!(gate.seat(anyone()));
+                let mut waiting = pin!(gate.acquire(anyone()));
                 let _looked = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             })
         };
-        drop(seat);
+        drop(permit);
         leaver.join().expect("no thread panics");
         assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
-        assert!(gate.try_seat().is_some());
+        assert!(gate.try_acquire().is_some());
     });
 }
 
@@ -76,9 +76,9 @@ fn free_seats_are_taken_without_a_lock_and_never_twice() {
         let gate = gate(1);
         let other = {
             let gate = gate.clone();
-            thread::spawn(move || gate.try_seat().is_some())
+            thread::spawn(move || gate.try_acquire().is_some())
         };
-        let mine = gate.try_seat();
+        let mine = gate.try_acquire();
         let theirs_came_back = other.join().expect("no thread panics");
         assert!(mine.is_some() || theirs_came_back);
         drop(mine);
@@ -86,21 +86,21 @@ fn free_seats_are_taken_without_a_lock_and_never_twice() {
     });
 }
 
-/// The limit changes while seats are taken and waited for: nobody gets one too many, and nobody is forgotten.
+/// The limit changes while permits are taken and waited for: nobody gets one too many, and nobody is forgotten.
 #[test]
 fn a_limit_that_changes_gives_every_seat_once() {
     model(|| {
         let gate = Gate::new(Limit::fixed(1));
-        let held = gate.try_seat().unwrap();
+        let held = gate.try_acquire().unwrap();
         let other = {
             let gate = gate.clone();
             thread::spawn(move || gate.set_limit(Limit::fixed(2)))
         };
-        let taken = gate.try_seat();
+        let taken = gate.try_acquire();
         assert!(gate.in_flight() <= 2);
         other.join().unwrap();
-        let third = gate.try_seat();
-        assert!(taken.is_some() != third.is_some(), "one seat more");
+        let third = gate.try_acquire();
+        assert!(taken.is_some() != third.is_some(), "one permit more");
         drop((held, taken, third));
         assert_eq!(gate.in_flight(), 0);
     });

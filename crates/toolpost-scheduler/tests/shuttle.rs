@@ -1,4 +1,4 @@
-//! The gate under a random scheduler of threads: no lost wake-up (it would hang), no leaked seat, never beyond the limit.
+//! The gate under a random scheduler of threads: no lost wake-up (it would hang), no leaked permit, never beyond the limit.
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p toolpost-scheduler --features tokio --test shuttle --release`;
 //! `TOOLPOST_SCHEDULES` raises the number of schedules.
@@ -13,8 +13,8 @@ use shuttle::future::block_on;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
-use toolpost_scheduler::rt::{Gate, Lifts};
-use toolpost_scheduler::{Bounds, Fair, Limit, Priority, Request, Tenant, Urgency};
+use toolpost_scheduler::rt::{Gate, PriorityGraph};
+use toolpost_scheduler::{Fair, JobRequest, Limit, Priority, QueueLimits, Tenant, Urgency};
 
 fn schedules() -> usize {
     std::env::var("TOOLPOST_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000)
@@ -25,8 +25,8 @@ fn check(test: impl Fn() + Send + Sync + 'static + Clone) {
     shuttle::check_pct(test, schedules(), 3);
 }
 
-fn request(n: usize) -> Request {
-    Request::new(Tenant::new(n as u64 % 2)).priority(Priority::ALL[n % 4])
+fn request(n: usize) -> JobRequest {
+    JobRequest::new(Tenant::new(n as u64 % 2)).priority(Priority::ALL[n % 4])
 }
 
 /// Who is inside, checked against the limit at every entry.
@@ -34,40 +34,40 @@ struct Inside(AtomicUsize, usize);
 
 impl Inside {
     fn visit(&self) {
-        assert!(self.0.fetch_add(1, Ordering::SeqCst) < self.1, "more inside than seats");
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) < self.1, "more inside than permits");
         thread::yield_now();
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn contend(seats: usize, threads: usize) {
-    let gate = Gate::with(Limit::fixed(seats), Fair::default(), Bounds::new(16));
-    let inside = Arc::new(Inside(AtomicUsize::new(0), seats));
+fn contend(permits: usize, threads: usize) {
+    let gate = Gate::with(Limit::fixed(permits), Fair::default(), QueueLimits::new(16));
+    let inside = Arc::new(Inside(AtomicUsize::new(0), permits));
     let threads: Vec<_> = (0..threads)
         .map(|n| {
             let (gate, inside) = (gate.clone(), inside.clone());
             thread::spawn(move || match n % 4 {
                 // Takes one only if it is free.
                 3 => {
-                    if let Some(seat) = gate.try_seat() {
+                    if let Some(permit) = gate.try_acquire() {
                         inside.visit();
-                        drop(seat);
+                        drop(permit);
                     }
                 }
-                // Leaves after one look, with or without a seat.
+                // Leaves after one look, with or without a permit.
                 2 => {
-                    let mut waiting = pin!(gate.seat(request(n)));
-                    if let Poll::Ready(Ok(seat)) =
+                    let mut waiting = pin!(gate.acquire(request(n)));
+                    if let Poll::Ready(Ok(permit)) =
                         waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()))
                     {
                         inside.visit();
-                        seat.settle();
+                        permit.settle();
                     }
                 }
                 _ => {
-                    let seat = block_on(gate.seat(request(n))).expect("there is room");
+                    let permit = block_on(gate.acquire(request(n))).expect("there is room");
                     inside.visit();
-                    seat.settle();
+                    permit.settle();
                 }
             })
         })
@@ -75,8 +75,8 @@ fn contend(seats: usize, threads: usize) {
     for thread in threads {
         thread.join().expect("no thread panics");
     }
-    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "every seat is back");
-    assert!(gate.try_seat().is_some(), "and can be had without waiting");
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "every permit is back");
+    assert!(gate.try_acquire().is_some(), "and can be had without waiting");
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn two_seats_for_six() {
 }
 
 #[test]
-fn draining_hears_of_the_last_seat() {
+fn draining_hears_of_the_last_permit() {
     check(|| {
         let gate = Gate::new(Limit::fixed(1));
         let users: Vec<_> = (0..2)
             .map(|n| {
                 let gate = gate.clone();
-                thread::spawn(move || block_on(gate.seat(request(n))).expect("there is room").settle())
+                thread::spawn(move || block_on(gate.acquire(request(n))).expect("there is room").settle())
             })
             .collect();
         // One that gives up waiting takes nobody's place.
@@ -113,23 +113,23 @@ fn draining_hears_of_the_last_seat() {
             user.join().expect("no thread panics");
         }
         block_on(gate.drained());
-        assert!(gate.try_seat().is_some());
+        assert!(gate.try_acquire().is_some());
     });
 }
 
 #[test]
-fn loans_come_and_go_beside_seats() {
+fn loans_come_and_go_beside_permits() {
     check(|| {
         let gate = Gate::new(Limit::fixed(1));
-        let lifts = Lifts::new();
-        let seat = gate.seat_owned(request(1));
-        let flight = lifts.lift(Urgency::new(Priority::Background));
-        let place = gate.seat_owned(request(0)).lifted_by(&flight);
+        let priorities = PriorityGraph::new();
+        let permit = gate.acquire_owned(request(1));
+        let flight = priorities.handle(Urgency::new(Priority::Background));
+        let place = gate.acquire_owned(request(0)).raised_by(&flight);
         let lender = {
-            let lifts = lifts.clone();
-            thread::spawn(move || drop(lifts.lift(Urgency::new(Priority::Urgent)).lend(&flight)))
+            let priorities = priorities.clone();
+            thread::spawn(move || drop(priorities.handle(Urgency::new(Priority::Urgent)).donate(&flight)))
         };
-        let holder = thread::spawn(move || drop(block_on(seat)));
+        let holder = thread::spawn(move || drop(block_on(permit)));
         block_on(place).expect("there is room").settle();
         lender.join().expect("no thread panics");
         holder.join().expect("no thread panics");
@@ -141,20 +141,22 @@ fn loans_come_and_go_beside_seats() {
 fn clearing_and_closing_leave_no_waiter_behind() {
     check(|| {
         let gate = Gate::new(Limit::fixed(1));
-        let seat = gate.seat_owned(request(0));
+        let permit = gate.acquire_owned(request(0));
         let waiters: Vec<_> = (1..3)
             .map(|n| {
                 let gate = gate.clone();
-                thread::spawn(move || block_on(gate.seat(request(n))).map(|seat| seat.settle()).is_ok())
+                thread::spawn(move || {
+                    block_on(gate.acquire(request(n))).map(|permit| permit.settle()).is_ok()
+                })
             })
             .collect();
         gate.close();
         gate.clear();
-        drop(seat);
+        drop(permit);
         for waiter in waiters {
             let _served_or_refused = waiter.join().expect("no thread panics");
         }
         gate.reopen();
-        assert!(gate.try_seat().is_some());
+        assert!(gate.try_acquire().is_some());
     });
 }

@@ -1,4 +1,4 @@
-//! Turns names and edges into a [`Shape`], or into the list of everything wrong with them.
+//! Turns names and edges into a [`CompiledGraph`], or into the list of everything wrong with them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::Fault;
 use crate::memory::Spare;
-use crate::policy::Policy;
-use crate::shape::{Cell, Link, Need, Rows, Shape};
-use crate::state::State;
+use crate::policy::StepPolicy;
+use crate::shape::{Cell, CompiledGraph, Link, Need, Rows};
+use crate::state::StepState;
 
 /// A step before it is compiled.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) name: Arc<str>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: StepPolicy,
 }
 
 /// `to` waits for `from`.
@@ -56,7 +56,7 @@ pub(crate) fn compile(
     mut edges: Vec<Edge>,
     ids: HashMap<Arc<str>, u32>,
     mut faults: Vec<Fault>,
-) -> Result<Shape, Vec<Fault>> {
+) -> Result<CompiledGraph, Vec<Fault>> {
     let count = nodes.len();
     if u32::MAX as usize / 2 <= count || u32::MAX as usize / 2 <= edges.len() {
         faults.push(Fault::TooLarge);
@@ -95,7 +95,7 @@ pub(crate) fn compile(
     let version = version(&name, revision, &nodes, &edges);
     let is_timed = nodes.iter().any(|n| n.policy.limit().is_some() || n.policy.retries().is_some());
     let (names, policies): (Vec<_>, Vec<_>) = nodes.into_iter().map(|n| (n.name, n.policy)).unzip();
-    Ok(Shape {
+    Ok(CompiledGraph {
         name,
         names: names.into(),
         policies: policies.into(),
@@ -236,7 +236,7 @@ fn initial(dependencies: &[Link]) -> Cell {
         dependencies.iter().filter(|link| link.need == Need::AnySuccess).map(|link| link.group).max();
     let single = dependencies.iter().filter(|link| link.need != Need::AnySuccess).count() as u32;
     let waiting = single + groups.map_or(0, |last| u32::from(last) + 1);
-    Cell { waiting, any, attempts: 0, state: State::Waiting, armed: false }
+    Cell { waiting, any, attempts: 0, state: StepState::Waiting, armed: false }
 }
 
 /// FNV-1a over 64-bit words in 128 bits of state. It tells plans apart; it does not resist forgery.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use crate::run::Run;
-use crate::shape::{Need, Shape, StepId};
-use crate::state::State;
+use crate::shape::{CompiledGraph, Need, StepId};
+use crate::state::StepState;
 
-impl Shape {
+impl CompiledGraph {
     /// The plan as a Mermaid flowchart.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-fn mermaid(shape: &Shape, run: Option<&Run>) -> String {
+fn mermaid(shape: &CompiledGraph, run: Option<&Run>) -> String {
     let mut out = String::from("flowchart LR\n");
     for step in shape.steps() {
         let label = label(shape, run, step).iter().map(|line| html(line)).collect::<Vec<_>>().join("<br/>");
@@ -57,7 +57,7 @@ fn mermaid(shape: &Shape, run: Option<&Run>) -> String {
     out
 }
 
-fn dot(shape: &Shape, run: Option<&Run>) -> String {
+fn dot(shape: &CompiledGraph, run: Option<&Run>) -> String {
     let mut out = format!(
         "digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box, style=filled];\n",
         quoted(shape.name())
@@ -82,7 +82,7 @@ fn dot(shape: &Shape, run: Option<&Run>) -> String {
 }
 
 /// The name, and in a run a line of state, time and attempts.
-fn label(shape: &Shape, run: Option<&Run>, step: StepId) -> Vec<String> {
+fn label(shape: &CompiledGraph, run: Option<&Run>, step: StepId) -> Vec<String> {
     let mut lines = vec![shape.step_name(step).to_owned()];
     if let Some(run) = run {
         let mut line = run.state(step).to_string();
@@ -98,8 +98,8 @@ fn label(shape: &Shape, run: Option<&Run>, step: StepId) -> Vec<String> {
     lines
 }
 
-fn states(shape: &Shape, run: Option<&Run>) -> Vec<State> {
-    let mut states: Vec<State> = Vec::new();
+fn states(shape: &CompiledGraph, run: Option<&Run>) -> Vec<StepState> {
+    let mut states: Vec<StepState> = Vec::new();
     for state in run.into_iter().flat_map(|run| shape.steps().map(|step| run.state(step))) {
         if !states.contains(&state) {
             states.push(state);
@@ -108,15 +108,15 @@ fn states(shape: &Shape, run: Option<&Run>) -> Vec<State> {
     states
 }
 
-pub(crate) const fn color(state: State) -> &'static str {
+pub(crate) const fn color(state: StepState) -> &'static str {
     match state {
-        State::Waiting | State::Ready => "#eeeeee",
-        State::Running | State::Delayed => "#9ec9ff",
-        State::Succeeded => "#a8dfa8",
-        State::Failed => "#f3a1a1",
-        State::Skipped => "#dddddd",
-        State::Cancelled => "#f5cf9f",
-        State::Unknown => "#d7b5f0",
+        StepState::Waiting | StepState::Ready => "#eeeeee",
+        StepState::Running | StepState::Delayed => "#9ec9ff",
+        StepState::Succeeded => "#a8dfa8",
+        StepState::Failed => "#f3a1a1",
+        StepState::Skipped => "#dddddd",
+        StepState::Cancelled => "#f5cf9f",
+        StepState::Unknown => "#d7b5f0",
     }
 }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::error::StepError;
-use crate::pool::{Begun, Pool};
+use crate::pool::{Pool, Started};
 
 /// Items started or finished in one poll before the others get their turn.
 const BUDGET: usize = 256;
 
 /// How a list is worked through.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Each {
+pub struct MapOptions {
     concurrency: usize,
     tolerance: Tolerance,
 }
@@ -26,7 +26,7 @@ enum Tolerance {
     Share(f64),
 }
 
-impl Each {
+impl MapOptions {
     /// At most so many items at once, and not one failure. All of them take the one seat of their step.
     ///
     /// # Panics
@@ -107,7 +107,7 @@ impl Error for ItemsFailed {
 }
 
 pub(crate) fn each<T, U, F, Fut>(
-    rule: Each,
+    rule: MapOptions,
     items: Arc<Vec<T>>,
     function: F,
 ) -> impl Future<Output = Result<Vec<Result<U, StepError>>, StepError>>
@@ -133,7 +133,7 @@ where
 }
 
 struct Map<T, U, F> {
-    rule: Each,
+    rule: MapOptions,
     tolerated: usize,
     items: Arc<Vec<T>>,
     function: F,
@@ -194,7 +194,7 @@ where
         let item = self.next;
         self.next += 1;
         let (function, items) = (&self.function, &self.items);
-        match self.pool.start(item, |context| Begun::polled(function(item, items[item].clone()), context)) {
+        match self.pool.start(item, |context| Started::polled(function(item, items[item].clone()), context)) {
             Ok(result) => Some((item, result)),
             Err(_) => {
                 self.running += 1;

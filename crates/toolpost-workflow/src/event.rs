@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::shape::StepId;
-use crate::state::{Cause, Outcome, Progress, State};
+use crate::state::{Cause, RunOutcome, RunProgress, StepState};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct RunEvent {
     /// When.
     pub at: Instant,
     /// How far the run is.
-    pub progress: Progress,
+    pub progress: RunProgress,
     /// What.
     pub kind: EventKind,
 }
@@ -48,12 +48,12 @@ pub enum EventKind {
         /// Its name.
         name: Arc<str>,
         /// The end.
-        state: State,
+        state: StepState,
         /// Why, if it ended without a value.
         cause: Option<Cause>,
         /// How long its last attempt took, if there was one in this life of the run.
         took: Option<Duration>,
     },
     /// The run is over; nothing follows.
-    Finished(Outcome),
+    Finished(RunOutcome),
 }

@@ -10,10 +10,10 @@ use std::task::Context;
 use crate::compile::{Edge, Node, compile, number};
 use crate::error::{Fault, InvalidPlan, StepError};
 use crate::plan::{Inner, Plan, Work};
-use crate::policy::Policy;
+use crate::policy::StepPolicy;
 use crate::record::Record;
 use crate::shape::Need;
-use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, StepContext, Values};
+use crate::value::{Body, Codec, Condition, Frame, INPUT, Started, StepContext, StepStart, Values};
 use crate::workflow::later;
 
 /// A workflow of named steps whose values are all of type `V`: for graphs that come from outside.
@@ -44,8 +44,8 @@ struct Named<I, V> {
     begin: GraphBody<I, V>,
 }
 
-type GraphBody<I, V> = Box<dyn Fn(Inputs<I, V>, Option<&mut Context<'_>>) -> Begun + Send + Sync>;
-type GraphCondition<I, V> = Box<dyn Fn(&Inputs<I, V>) -> bool + Send + Sync>;
+type GraphBody<I, V> = Box<dyn Fn(StepInputs<I, V>, Option<&mut Context<'_>>) -> Started + Send + Sync>;
+type GraphCondition<I, V> = Box<dyn Fn(&StepInputs<I, V>) -> bool + Send + Sync>;
 /// The dependencies of a step: the name and the number of each.
 type Names = Arc<[(Arc<str>, u32)]>;
 
@@ -75,7 +75,7 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> Graph<I, V> {
         GraphStep {
             graph: self,
             name: name.into(),
-            policy: Policy::new(),
+            policy: StepPolicy::new(),
             needs: Vec::new(),
             groups: 0,
             condition: None,
@@ -146,7 +146,7 @@ impl<I, V> fmt::Debug for Graph<I, V> {
 pub struct GraphStep<'g, I, V> {
     graph: &'g mut Graph<I, V>,
     name: Arc<str>,
-    policy: Policy,
+    policy: StepPolicy,
     needs: Vec<(String, Need, u8)>,
     groups: usize,
     condition: Option<GraphCondition<I, V>>,
@@ -154,7 +154,7 @@ pub struct GraphStep<'g, I, V> {
 
 impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
     /// How the step may run.
-    pub fn policy(mut self, policy: Policy) -> Self {
+    pub fn policy(mut self, policy: StepPolicy) -> Self {
         self.policy = policy;
         self
     }
@@ -177,7 +177,7 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
     }
 
     /// Skips the step unless `condition` says yes.
-    pub fn when(mut self, condition: impl Fn(&Inputs<I, V>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn when(mut self, condition: impl Fn(&StepInputs<I, V>) -> bool + Send + Sync + 'static) -> Self {
         self.condition = Some(Box::new(condition));
         self
     }
@@ -185,16 +185,16 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
     /// Runs an async function.
     pub fn run<F, Fut>(self, function: F)
     where
-        F: Fn(Inputs<I, V>) -> Fut + Send + Sync + 'static,
+        F: Fn(StepInputs<I, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<V, StepError>> + Send + 'static,
     {
         self.add(Box::new(move |inputs, context| later(function(inputs), context)));
     }
 
     /// Computes a value at once and without failing. Safe to repeat.
-    pub fn compute(mut self, function: impl Fn(Inputs<I, V>) -> V + Send + Sync + 'static) {
+    pub fn compute(mut self, function: impl Fn(StepInputs<I, V>) -> V + Send + Sync + 'static) {
         self.policy = self.policy.repeatable();
-        self.add(Box::new(move |inputs, _| Begun::Done(Ok(Arc::new(function(inputs))))));
+        self.add(Box::new(move |inputs, _| Started::Done(Ok(Arc::new(function(inputs))))));
     }
 
     fn link<S: Into<String>>(mut self, steps: impl IntoIterator<Item = S>, need: Need) -> Self {
@@ -224,7 +224,7 @@ impl<I, V> fmt::Debug for GraphStep<'_, I, V> {
 
 /// What a step of a [`Graph`] is given.
 #[derive(Debug)]
-pub struct Inputs<I, V> {
+pub struct StepInputs<I, V> {
     /// The run's input.
     pub input: Arc<I>,
     /// Which attempt this is.
@@ -233,7 +233,7 @@ pub struct Inputs<I, V> {
     values: Box<[Option<Arc<V>>]>,
 }
 
-impl<I, V> Inputs<I, V> {
+impl<I, V> StepInputs<I, V> {
     /// The value of a dependency; `None` when it has none, or is no dependency of this step.
     #[must_use]
     pub fn get(&self, step: &str) -> Option<&Arc<V>> {
@@ -288,12 +288,12 @@ fn resolve(
     names.into()
 }
 
-fn inputs<I, V>(names: &Names, values: &Values<'_>, context: StepContext) -> Option<Inputs<I, V>>
+fn inputs<I, V>(names: &Names, values: &Values<'_>, context: StepContext) -> Option<StepInputs<I, V>>
 where
     I: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    Some(Inputs {
+    Some(StepInputs {
         input: values.fetch(INPUT)?,
         context,
         names: Arc::clone(names),
@@ -304,7 +304,7 @@ where
 fn body<I: Send + Sync + 'static, V: Send + Sync + 'static>(names: Names, begin: GraphBody<I, V>) -> Body {
     Arc::new(move |beginning, context| match inputs(&names, &beginning.values(), beginning.context()) {
         Some(inputs) => begin(inputs, context),
-        None => Begun::Done(Err(StepError::message("the run's input is of another type").permanent())),
+        None => Started::Done(Err(StepError::message("the run's input is of another type").permanent())),
     })
 }
 
@@ -312,7 +312,7 @@ fn checked<I: Send + Sync + 'static, V: Send + Sync + 'static>(
     names: Names,
     condition: GraphCondition<I, V>,
 ) -> Condition {
-    Arc::new(move |beginning: &Beginning<'_>| {
+    Arc::new(move |beginning: &StepStart<'_>| {
         inputs(&names, &beginning.values(), beginning.context()).is_some_and(|inputs| condition(&inputs))
     })
 }

@@ -5,17 +5,17 @@ use std::io;
 use async_trait::async_trait;
 
 use crate::shape::StepId;
-use crate::state::Outcome;
+use crate::state::RunOutcome;
 
 /// Keeps the entries of runs. One journal may serve many runs at once.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Appends entries to a run's record. When it returns, they survive whatever the journal promises
     /// to survive; entries of one run keep their order.
-    async fn append(&self, run: &str, entries: &[Entry]) -> io::Result<()>;
+    async fn append(&self, run: &str, entries: &[JournalEntry]) -> io::Result<()>;
 
     /// Everything ever appended for this run, in order; empty for a run nobody heard of.
-    async fn load(&self, run: &str) -> io::Result<Vec<Entry>>;
+    async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>>;
 
     /// Tells journals apart within this process: one name runs once at a time in each. Two values that
     /// stand for one journal must say the same; a journal that is shared by reference alone need not
@@ -28,10 +28,10 @@ pub trait Journal: Send + Sync {
 /// One line of a run's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Entry {
+pub enum JournalEntry {
     /// The run began, with a plan of this version.
     Opened {
-        /// [`Shape::version`](crate::Shape::version).
+        /// [`CompiledGraph::version`](crate::CompiledGraph::version).
         version: u128,
         /// The plan in words: its name, revision and number of steps.
         plan: String,
@@ -75,13 +75,13 @@ pub enum Entry {
     /// Every step has ended for good: nothing is left to do.
     Ended {
         /// How the run ended.
-        outcome: Outcome,
+        outcome: RunOutcome,
     },
 }
 
 /// The first byte of an entry.
 pub(crate) mod tag {
-    use crate::state::Outcome;
+    use crate::state::RunOutcome;
 
     /// Without more than a version.
     pub(super) const OPENED_BARE: u8 = 0;
@@ -102,27 +102,27 @@ pub(crate) mod tag {
         tag <= ENDED || tag == REMOVED
     }
 
-    pub(super) const fn of(outcome: Outcome) -> u8 {
+    pub(super) const fn of(outcome: RunOutcome) -> u8 {
         match outcome {
-            Outcome::Succeeded => 0,
-            Outcome::Failed => 1,
-            Outcome::Cancelled => 2,
-            Outcome::Unknown => 3,
+            RunOutcome::Succeeded => 0,
+            RunOutcome::Failed => 1,
+            RunOutcome::Cancelled => 2,
+            RunOutcome::Unknown => 3,
         }
     }
 
-    pub(crate) const fn outcome(byte: u8) -> Option<Outcome> {
+    pub(crate) const fn outcome(byte: u8) -> Option<RunOutcome> {
         match byte {
-            0 => Some(Outcome::Succeeded),
-            1 => Some(Outcome::Failed),
-            2 => Some(Outcome::Cancelled),
-            3 => Some(Outcome::Unknown),
+            0 => Some(RunOutcome::Succeeded),
+            1 => Some(RunOutcome::Failed),
+            2 => Some(RunOutcome::Cancelled),
+            3 => Some(RunOutcome::Unknown),
             _ => None,
         }
     }
 }
 
-impl Entry {
+impl JournalEntry {
     /// Appends the entry as bytes: a tag, the step as four bytes if it is about one, then the rest;
     /// little-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {

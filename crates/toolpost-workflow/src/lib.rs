@@ -10,7 +10,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use toolpost_workflow::{Policy, StepError, Workflow};
+//! use toolpost_workflow::{StepPolicy, StepError, Workflow};
 //!
 //! async fn fetch_price(item: Arc<u64>) -> Result<u64, StepError> {
 //!     Ok(*item * 10)
@@ -21,7 +21,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut w = Workflow::<u64>::new("quote");
 //! let item = w.input();
-//! let price = w.step("price").policy(Policy::new().time_limit(Duration::from_secs(1))).run(item, fetch_price);
+//! let price = w.step("price").policy(StepPolicy::new().time_limit(Duration::from_secs(1))).run(item, fetch_price);
 //! let stock = w.step("stock").run(item, |_| async { Ok(3) });
 //! let quote = w.step("quote").compute((price, stock), |(price, stock)| format!("{stock} at {price}"));
 //! let plan = w.finish(quote)?;
@@ -35,7 +35,7 @@
 //! ```
 //!
 //! A step ends exactly once: with a value, failed, skipped, cancelled, or unknown after a crash. A
-//! failure blocks what depends on it and nothing else, unless a [`Policy`] says otherwise. Dropping a
+//! failure blocks what depends on it and nothing else, unless a [`StepPolicy`] says otherwise. Dropping a
 //! run cancels it. With a [`Journal`], a run that was dropped or killed goes on where it stopped.
 //!
 //! It knows nothing of tools, of messages, or of where values come from.
@@ -67,19 +67,19 @@ mod workflow;
 #[cfg(feature = "tokio")]
 pub mod rt;
 
-pub use each::{Each, ItemsFailed};
+pub use each::{ItemsFailed, MapOptions};
 pub use error::{Fault, InvalidPlan, StepError};
-pub use event::{Event, EventKind};
-pub use graph::{Graph, GraphStep, Inputs};
-pub use journal::{Entry, Journal};
-pub use needs::{All, Any, Handle, Needs, Optional, all, any};
+pub use event::{EventKind, RunEvent};
+pub use graph::{Graph, GraphStep, StepInputs};
+pub use journal::{Journal, JournalEntry};
+pub use needs::{All, Any, Needs, Optional, StepHandle, all, any};
 pub use plan::Plan;
-pub use policy::{OnFailure, OnUnknown, Policy, Retry};
+pub use policy::{OnFailure, OnUnknown, StepPolicy, StepRetry};
 pub use record::Record;
-pub use rules::Rules;
-pub use run::{Due, Run, Verdict};
-pub use shape::{Need, Shape, StepId};
-pub use state::{Cause, Failure, Outcome, Past, Progress, Span, State};
+pub use rules::RunOptions;
+pub use run::{AfterFailure, Run, TimedOut};
+pub use shape::{CompiledGraph, Need, StepId};
+pub use state::{Cause, Failure, RecordedOutcome, RunOutcome, RunProgress, Span, StepState};
 pub use timeline::Timeline;
 pub use value::StepContext;
 pub use workflow::{Step, Workflow};

@@ -8,13 +8,13 @@ use crate::shape::Need;
 use crate::value::INPUT;
 
 /// Stands for the value of an earlier step, or for the run's input.
-pub struct Handle<T> {
+pub struct StepHandle<T> {
     pub(crate) slot: u32,
     pub(crate) owner: u32,
     types: PhantomData<fn() -> T>,
 }
 
-impl<T> Handle<T> {
+impl<T> StepHandle<T> {
     pub(crate) const fn new(slot: u32, owner: u32) -> Self {
         Self { slot, owner, types: PhantomData }
     }
@@ -26,26 +26,26 @@ impl<T> Handle<T> {
     }
 }
 
-impl<T> Clone for Handle<T> {
+impl<T> Clone for StepHandle<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Handle<T> {}
+impl<T> Copy for StepHandle<T> {}
 
-impl<T> fmt::Debug for Handle<T> {
+impl<T> fmt::Debug for StepHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.slot {
-            INPUT => f.write_str("Handle(input)"),
-            slot => f.debug_tuple("Handle").field(&slot).finish(),
+            INPUT => f.write_str("StepHandle(input)"),
+            slot => f.debug_tuple("StepHandle").field(&slot).finish(),
         }
     }
 }
 
-/// The value of a step, if it succeeds; see [`Handle::optional`].
+/// The value of a step, if it succeeds; see [`StepHandle::optional`].
 #[derive(Debug)]
-pub struct Optional<T>(Handle<T>);
+pub struct Optional<T>(StepHandle<T>);
 
 impl<T> Clone for Optional<T> {
     fn clone(&self) -> Self {
@@ -57,23 +57,23 @@ impl<T> Copy for Optional<T> {}
 
 /// The values of several steps of one type; see [`all`].
 #[derive(Clone, Debug)]
-pub struct All<T>(Vec<Handle<T>>);
+pub struct All<T>(Vec<StepHandle<T>>);
 
 /// Takes the values of several steps of one type, in this order.
-pub fn all<T>(handles: impl IntoIterator<Item = Handle<T>>) -> All<T> {
+pub fn all<T>(handles: impl IntoIterator<Item = StepHandle<T>>) -> All<T> {
     All(handles.into_iter().collect())
 }
 
 /// The value of one of several steps; see [`any`].
 #[derive(Clone, Debug)]
-pub struct Any<T>(Vec<Handle<T>>);
+pub struct Any<T>(Vec<StepHandle<T>>);
 
 /// Takes the value of whichever step succeeds first; of several that have, the first in this order.
-pub fn any<T>(handles: impl IntoIterator<Item = Handle<T>>) -> Any<T> {
+pub fn any<T>(handles: impl IntoIterator<Item = StepHandle<T>>) -> Any<T> {
     Any(handles.into_iter().collect())
 }
 
-/// What a step may take: a handle, [`Handle::optional`], [`all`], [`any`], a tuple of up to eight
+/// What a step may take: a handle, [`StepHandle::optional`], [`all`], [`any`], a tuple of up to eight
 /// of these, or `()`. Values come as `Arc`s.
 pub trait Needs: sealed::Take {}
 
@@ -82,7 +82,7 @@ impl<N: sealed::Take> Needs for N {}
 pub(crate) mod sealed {
     //! What [`Needs`](super::Needs) does, closed to other crates.
 
-    use super::{All, Any, Arc, Handle, INPUT, Need, Optional};
+    use super::{All, Any, Arc, INPUT, Need, Optional, StepHandle};
     use crate::value::Values;
 
     /// The dependencies of a step under construction.
@@ -135,7 +135,7 @@ pub(crate) mod sealed {
     /// What may stand in a tuple.
     pub trait Member: Take {}
 
-    impl<T: Send + Sync + 'static> Take for Handle<T> {
+    impl<T: Send + Sync + 'static> Take for StepHandle<T> {
         type Item = Arc<T>;
 
         fn edges(&self, edges: &mut Edges) {
@@ -147,7 +147,7 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<T: Send + Sync + 'static> Member for Handle<T> {}
+    impl<T: Send + Sync + 'static> Member for StepHandle<T> {}
 
     impl<T: Send + Sync + 'static> Take for Optional<T> {
         type Item = Option<Arc<T>>;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::shape::Shape;
+use crate::shape::CompiledGraph;
 use crate::value::{Body, Codec, Condition, Frame};
 
 /// An immutable workflow from `I` to `O`: built once, run any number of times at once.
@@ -16,7 +16,7 @@ pub struct Plan<I, O> {
 }
 
 pub(crate) struct Inner {
-    pub(crate) shape: Arc<Shape>,
+    pub(crate) shape: Arc<CompiledGraph>,
     pub(crate) works: Box<[Work]>,
     pub(crate) frames: Box<[Frame]>,
     pub(crate) output: u32,
@@ -43,7 +43,7 @@ impl Inner {
 impl<I, O> Plan<I, O> {
     /// The structure: names, edges, version, drawings.
     #[must_use]
-    pub fn shape(&self) -> &Arc<Shape> {
+    pub fn shape(&self) -> &Arc<CompiledGraph> {
         &self.inner.shape
     }
 }

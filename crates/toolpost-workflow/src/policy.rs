@@ -5,8 +5,8 @@ use std::time::Duration;
 /// How one step may run. The default: one attempt, no time limit, not safe to repeat, and a failure
 /// that blocks only what depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Policy {
-    retry: Option<Retry>,
+pub struct StepPolicy {
+    retry: Option<StepRetry>,
     time_limit: Option<Duration>,
     on_failure: Option<OnFailure>,
     on_unknown: OnUnknown,
@@ -15,7 +15,7 @@ pub struct Policy {
     spawned: bool,
 }
 
-impl Policy {
+impl StepPolicy {
     /// The default policy.
     #[must_use]
     pub const fn new() -> Self {
@@ -33,7 +33,7 @@ impl Policy {
     /// Tries again after an error that the step returned itself. After an overrun or a panic, whose
     /// effect nobody knows, it tries again only if the step is [`repeatable`](Self::repeatable).
     #[must_use]
-    pub const fn retry(mut self, retry: Retry) -> Self {
+    pub const fn retry(mut self, retry: StepRetry) -> Self {
         self.retry = Some(retry);
         self
     }
@@ -83,7 +83,7 @@ impl Policy {
         self
     }
 
-    pub(crate) const fn retries(&self) -> Option<&Retry> {
+    pub(crate) const fn retries(&self) -> Option<&StepRetry> {
         self.retry.as_ref()
     }
 
@@ -114,14 +114,14 @@ impl Policy {
 
 /// How often an attempt is made, and how long to wait in between: doubling from `base` to `cap`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
+pub struct StepRetry {
     attempts: u32,
     base: Duration,
     cap: Duration,
     jitter: bool,
 }
 
-impl Retry {
+impl StepRetry {
     /// At most `attempts` attempts, the first included, and `base` before the second.
     ///
     /// # Panics

@@ -18,12 +18,12 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 type Pending<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
 /// What beginning something came to.
-pub(crate) enum Begun<R> {
+pub(crate) enum Started<R> {
     Done(R),
     Later(Pending<R>),
 }
 
-impl<R> Begun<R> {
+impl<R> Started<R> {
     /// Polls a future once. Here its type is known: of one that never waits, the compiler sees that it
     /// needs no place on the heap.
     pub(crate) fn polled(
@@ -113,7 +113,7 @@ impl<K: Copy, R> Pool<K, R> {
     pub(crate) fn start(
         &mut self,
         key: K,
-        begin: impl FnOnce(&mut Context<'_>) -> Begun<R>,
+        begin: impl FnOnce(&mut Context<'_>) -> Started<R>,
     ) -> Result<std::thread::Result<R>, u32> {
         let at = match self.free.last() {
             Some(at) => *at,
@@ -121,8 +121,8 @@ impl<K: Copy, R> Pool<K, R> {
         };
         let place = &mut self.places[at as usize];
         match place.call(begin) {
-            Ok(Begun::Done(result)) => Ok(Ok(result)),
-            Ok(Begun::Later(future)) => {
+            Ok(Started::Done(result)) => Ok(Ok(result)),
+            Ok(Started::Later(future)) => {
                 place.tenant = Some((key, future));
                 self.free.pop();
                 Err(at)

@@ -7,7 +7,7 @@ use crate::policy::OnFailure;
 
 /// What a run keeps to. The default: no limit, no deadline, failures isolated.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub struct RunOptions {
     /// How many steps may run at once.
     pub limit: Option<NonZeroUsize>,
     /// When the run ends, done or not.

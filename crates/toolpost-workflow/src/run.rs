@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crate::memory::Memory;
 use crate::policy::OnFailure;
 use crate::ready::Ready;
-use crate::rules::Rules;
-use crate::shape::{Cell, Link, Need, Shape, StepId};
-use crate::state::{Cause, Failure, Past, Span, State};
+use crate::rules::RunOptions;
+use crate::shape::{Cell, CompiledGraph, Link, Need, StepId};
+use crate::state::{Cause, Failure, RecordedOutcome, Span, StepState};
 use crate::value::Value;
 
 /// The state of one run.
@@ -23,8 +23,8 @@ use crate::value::Value;
 /// Ready steps start longest remaining path first, then in order of declaration; the same calls at
 /// the same times give the same run.
 pub struct Run {
-    shape: Arc<Shape>,
-    rules: Rules,
+    shape: Arc<CompiledGraph>,
+    rules: RunOptions,
     memory: Memory,
     ready: Ready,
     running: usize,
@@ -44,7 +44,7 @@ pub struct Run {
 /// What a failed attempt led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum AfterFailure {
     /// The step will be ready again at this time.
     Retry(Instant),
     /// The step has failed.
@@ -56,9 +56,9 @@ pub enum Verdict {
 /// What time has brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Due {
+pub enum TimedOut {
     /// The attempt of this step ran too long: drop it.
-    Overrun(StepId, Verdict),
+    Overrun(StepId, AfterFailure),
     /// The run's deadline passed: drop every attempt under way.
     Deadline,
 }
@@ -82,14 +82,14 @@ struct Tally {
 impl Run {
     /// A run that has not started any step.
     #[must_use]
-    pub fn new(shape: Arc<Shape>, rules: Rules) -> Self {
+    pub fn new(shape: Arc<CompiledGraph>, rules: RunOptions) -> Self {
         let mut ready = Ready::new(shape.len());
         let mut memory = shape.spare.take();
         memory.cells.clear();
         memory.cells.extend_from_slice(&shape.initial);
         for (cell, &place) in memory.cells.iter_mut().zip(&shape.place) {
             if cell.waiting == 0 {
-                cell.state = State::Ready;
+                cell.state = StepState::Ready;
                 ready.insert(place);
             }
         }
@@ -119,7 +119,7 @@ impl Run {
         let place = self.ready.pop()?;
         let step = self.shape.order[place as usize];
         let cell = &mut self.memory.cells[step as usize];
-        cell.state = State::Running;
+        cell.state = StepState::Running;
         cell.attempts += 1;
         self.running += 1;
         if self.rules.timed {
@@ -132,7 +132,7 @@ impl Run {
     pub fn suspend(&mut self, step: StepId, now: Instant) {
         if let Some(limit) = self.shape.policy(step.0).limit()
             && let Some(at) = now.checked_add(limit)
-            && self.state(step) == State::Running
+            && self.state(step) == StepState::Running
         {
             self.memory.cells[step.index()].armed = true;
             self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
@@ -150,13 +150,13 @@ impl Run {
             if !self.causes.is_empty() {
                 self.causes.remove(&step.0);
             }
-            self.end(step.0, State::Succeeded, now);
+            self.end(step.0, StepState::Succeeded, now);
             self.release(step.0, now);
         }
     }
 
     /// Ends an attempt of a running step without a value: the step waits for its next attempt, or fails.
-    pub fn fail(&mut self, step: StepId, failure: Failure, now: Instant) -> Verdict {
+    pub fn fail(&mut self, step: StepId, failure: Failure, now: Instant) -> AfterFailure {
         let retriable = match &failure {
             Failure::Error(error) => !error.is_permanent(),
             Failure::Panicked(_) => self.shape.policy(step.0).is_repeatable(),
@@ -172,7 +172,7 @@ impl Run {
     pub fn skip(&mut self, step: StepId, now: Instant) {
         if self.leave(step) {
             self.causes.insert(step.0, Cause::Condition);
-            self.end(step.0, State::Skipped, now);
+            self.end(step.0, StepState::Skipped, now);
             self.release(step.0, now);
         }
     }
@@ -182,7 +182,7 @@ impl Run {
         for step in 0..self.memory.cells.len() as u32 {
             if !self.memory.cells[step as usize].state.is_end() {
                 self.causes.insert(step, cause.clone());
-                self.end(step, State::Cancelled, now);
+                self.end(step, StepState::Cancelled, now);
             }
         }
         self.ready = Ready::new(0);
@@ -191,10 +191,10 @@ impl Run {
     }
 
     /// What `now` has brought about: call until `None`. Steps whose wait is over become ready.
-    pub fn due(&mut self, now: Instant) -> Option<Due> {
+    pub fn due(&mut self, now: Instant) -> Option<TimedOut> {
         if self.rules.deadline.is_some_and(|deadline| deadline <= now) && !self.is_finished() {
             self.cancel(&Cause::Deadline, now);
-            return Some(Due::Deadline);
+            return Some(TimedOut::Deadline);
         }
         while let Some(Reverse(timer)) = self.timers.peek().copied() {
             let current = self.is_current(timer);
@@ -205,12 +205,12 @@ impl Run {
             let step = StepId(timer.step);
             match self.state(step) {
                 _ if !current => {}
-                State::Delayed => self.make_ready(timer.step),
+                StepState::Delayed => self.make_ready(timer.step),
                 _ => {
                     let policy = self.shape.policy(timer.step);
                     let repeatable = policy.is_repeatable();
                     let cause = Cause::Overran(policy.limit().unwrap_or_default());
-                    return Some(Due::Overrun(step, self.fail_by(step, cause, repeatable, now)));
+                    return Some(TimedOut::Overrun(step, self.fail_by(step, cause, repeatable, now)));
                 }
             }
         }
@@ -244,27 +244,27 @@ impl Run {
 
     /// Ends a step as it ended in an earlier life of this run, after `failed` failed attempts; to be
     /// called before anything starts. A step that already ended is left alone, and `false` returned.
-    pub fn restore(&mut self, step: StepId, past: Past, failed: u32, now: Instant) -> bool {
+    pub fn restore(&mut self, step: StepId, past: RecordedOutcome, failed: u32, now: Instant) -> bool {
         let cell = &mut self.memory.cells[step.index()];
-        if !matches!(cell.state, State::Ready | State::Waiting) {
+        if !matches!(cell.state, StepState::Ready | StepState::Waiting) {
             return false;
         }
         cell.attempts = failed;
         let (state, cause) = match past {
-            Past::Missing => return true,
-            Past::Succeeded => (State::Succeeded, None),
-            Past::Failed(error) => (State::Failed, Some(Cause::Error(error))),
-            Past::Skipped => (State::Skipped, Some(Cause::Condition)),
-            Past::Unknown => (State::Unknown, Some(Cause::OutcomeUnknown)),
-            Past::GivenUp => (State::Failed, Some(Cause::OutcomeUnknown)),
+            RecordedOutcome::Missing => return true,
+            RecordedOutcome::Succeeded => (StepState::Succeeded, None),
+            RecordedOutcome::Failed(error) => (StepState::Failed, Some(Cause::Error(error))),
+            RecordedOutcome::Skipped => (StepState::Skipped, Some(Cause::Condition)),
+            RecordedOutcome::Unknown => (StepState::Unknown, Some(Cause::OutcomeUnknown)),
+            RecordedOutcome::GivenUp => (StepState::Failed, Some(Cause::OutcomeUnknown)),
         };
-        cell.attempts += u32::from(state != State::Skipped);
+        cell.attempts += u32::from(state != StepState::Skipped);
         self.ready.remove(self.shape.place[step.index()]);
         if let Some(cause) = cause {
             self.causes.insert(step.0, cause);
         }
         match state {
-            State::Failed => {
+            StepState::Failed => {
                 self.end_failed(step, now);
             }
             _ => {
@@ -291,28 +291,28 @@ impl Run {
 
     fn is_current(&self, timer: Timer) -> bool {
         let cell = &self.memory.cells[timer.step as usize];
-        let armed = cell.armed && cell.state == State::Running;
-        cell.attempts == timer.attempt && (armed || cell.state == State::Delayed)
+        let armed = cell.armed && cell.state == StepState::Running;
+        cell.attempts == timer.attempt && (armed || cell.state == StepState::Delayed)
     }
 
     /// Takes a step out of `Running`; `false` when it was not there.
     fn leave(&mut self, step: StepId) -> bool {
         let cell = &mut self.memory.cells[step.index()];
-        let was = cell.state == State::Running;
+        let was = cell.state == StepState::Running;
         cell.armed = false;
         self.running -= usize::from(was);
         was
     }
 
     fn make_ready(&mut self, step: u32) {
-        self.memory.cells[step as usize].state = State::Ready;
+        self.memory.cells[step as usize].state = StepState::Ready;
         self.ready.insert(self.shape.place[step as usize]);
     }
 
-    fn fail_by(&mut self, step: StepId, cause: Cause, retriable: bool, now: Instant) -> Verdict {
+    fn fail_by(&mut self, step: StepId, cause: Cause, retriable: bool, now: Instant) -> AfterFailure {
         self.late = false;
         if !self.leave(step) {
-            return Verdict::Failed;
+            return AfterFailure::Failed;
         }
         let asked = match &cause {
             Cause::Error(error) => error.retry_after().unwrap_or_default(),
@@ -325,9 +325,9 @@ impl Run {
             && !self.late
         {
             self.causes.insert(step.0, cause);
-            self.memory.cells[step.index()].state = State::Delayed;
+            self.memory.cells[step.index()].state = StepState::Delayed;
             self.timers.push(Reverse(Timer { at, step: step.0, attempt: self.attempts(step) }));
-            return Verdict::Retry(at);
+            return AfterFailure::Retry(at);
         }
         self.causes.insert(step.0, cause);
         self.end_failed(step, now)
@@ -339,24 +339,24 @@ impl Run {
         self.shape.policy(step.0).retries().filter(|_| retriable)?.delay(made, entropy)
     }
 
-    fn end_failed(&mut self, step: StepId, now: Instant) -> Verdict {
+    fn end_failed(&mut self, step: StepId, now: Instant) -> AfterFailure {
         let rule = self.failure_rule(step);
         self.tally.failed += usize::from(rule != OnFailure::Allow);
-        self.end(step.0, State::Failed, now);
+        self.end(step.0, StepState::Failed, now);
         self.release(step.0, now);
         if rule != OnFailure::FailFast {
-            return Verdict::Failed;
+            return AfterFailure::Failed;
         }
         self.cancel(&Cause::FailFast(step, Arc::clone(&self.shape.names[step.index()])), now);
-        Verdict::Stopped
+        AfterFailure::Stopped
     }
 
-    fn end(&mut self, step: u32, state: State, now: Instant) {
+    fn end(&mut self, step: u32, state: StepState, now: Instant) {
         self.memory.cells[step as usize].state = state;
         self.ended.push(StepId(step));
         match state {
-            State::Cancelled => self.tally.cancelled += 1,
-            State::Unknown => self.tally.unknown += 1,
+            StepState::Cancelled => self.tally.cancelled += 1,
+            StepState::Unknown => self.tally.unknown += 1,
             _ => {}
         }
         if self.rules.timed {
@@ -370,7 +370,7 @@ impl Run {
         let mut told = self.ended.len();
         let mut from = ended;
         loop {
-            let succeeded = self.memory.cells[from as usize].state == State::Succeeded;
+            let succeeded = self.memory.cells[from as usize].state == StepState::Succeeded;
             for at in self.shape.successors.range(from) {
                 let link = self.shape.successors.link(at);
                 self.tell(link, succeeded, from, now);
@@ -387,7 +387,7 @@ impl Run {
     fn tell(&mut self, link: Link, succeeded: bool, from: u32, now: Instant) {
         let Link { step, need, group } = link;
         let cell = &mut self.memory.cells[step as usize];
-        if cell.state != State::Waiting {
+        if cell.state != StepState::Waiting {
             return;
         }
         let doomed = match need {
@@ -417,12 +417,12 @@ impl Run {
         if doomed {
             let name = Arc::clone(&self.shape.names[from as usize]);
             self.causes.insert(step, Cause::Dependency(StepId(from), name));
-            self.end(step, State::Skipped, now);
+            self.end(step, StepState::Skipped, now);
             return;
         }
         cell.waiting -= 1;
         if cell.waiting == 0 {
-            cell.state = State::Ready;
+            cell.state = StepState::Ready;
             self.ready.insert(self.shape.place[step as usize]);
         }
     }

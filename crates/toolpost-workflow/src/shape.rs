@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::memory::Spare;
-use crate::policy::Policy;
+use crate::policy::StepPolicy;
 
 /// The number of a step in its plan, in the order of declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,10 +46,10 @@ pub(crate) struct Link {
 ///
 /// Successors and dependencies lie in compressed sparse rows, and each step has a fixed place in the
 /// order in which ready steps start: longest remaining path first, then order of declaration.
-pub struct Shape {
+pub struct CompiledGraph {
     pub(crate) name: Arc<str>,
     pub(crate) names: Box<[Arc<str>]>,
-    pub(crate) policies: Box<[Policy]>,
+    pub(crate) policies: Box<[StepPolicy]>,
     pub(crate) successors: Rows,
     pub(crate) dependencies: Rows,
     /// By place: the step. The inverse of `place`.
@@ -68,7 +68,7 @@ pub struct Shape {
     pub(crate) spare: Spare,
 }
 
-impl Shape {
+impl CompiledGraph {
     /// The plan's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -137,20 +137,20 @@ impl Shape {
         self.successors.of(step.0).iter().map(|link| (StepId(link.step), link.need))
     }
 
-    /// The longest path through the plan, in nanoseconds of [`expected`](Policy::expected) time.
+    /// The longest path through the plan, in nanoseconds of [`expected`](StepPolicy::expected) time.
     #[must_use]
     pub const fn critical_path(&self) -> u64 {
         self.critical_path
     }
 
-    pub(crate) fn policy(&self, step: u32) -> &Policy {
+    pub(crate) fn policy(&self, step: u32) -> &StepPolicy {
         &self.policies[step as usize]
     }
 }
 
-impl fmt::Debug for Shape {
+impl fmt::Debug for CompiledGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shape")
+        f.debug_struct("CompiledGraph")
             .field("name", &self.name)
             .field("steps", &self.names.len())
             .field("version", &format_args!("{:032x}", self.version))
@@ -199,7 +199,7 @@ impl Rows {
     }
 }
 
-/// What a run keeps of one step; a run starts as a copy of [`Shape::initial`].
+/// What a run keeps of one step; a run starts as a copy of [`CompiledGraph::initial`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     /// Dependencies still awaited; each group of `AnySuccess` ones counts as one.
@@ -207,7 +207,7 @@ pub(crate) struct Cell {
     /// `AnySuccess` dependencies of the first group that may still succeed; [`Cell::SATISFIED`] once one has.
     pub(crate) any: u32,
     pub(crate) attempts: u32,
-    pub(crate) state: crate::state::State,
+    pub(crate) state: crate::state::StepState,
     /// Whether the attempt under way has a time limit that counts.
     pub(crate) armed: bool,
 }

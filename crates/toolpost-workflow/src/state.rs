@@ -10,7 +10,7 @@ use crate::shape::StepId;
 /// Where a step stands. The last five are ends: a step reaches exactly one of them, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum State {
+pub enum StepState {
     /// Something it depends on has not ended.
     Waiting,
     /// It may start as soon as a seat is free.
@@ -31,7 +31,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl StepState {
     /// Whether this is an end.
     #[must_use]
     pub const fn is_end(self) -> bool {
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for StepState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -124,7 +124,7 @@ pub enum Failure {
 /// How a whole run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Every step succeeded, was skipped by a condition, or failed where that was allowed.
     Succeeded,
     /// A step failed.
@@ -137,7 +137,7 @@ pub enum Outcome {
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RunProgress {
     /// Steps that have ended.
     pub completed: usize,
     /// All steps.
@@ -156,7 +156,7 @@ pub struct Span {
 /// How a step ended in an earlier life of the run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Past {
+pub enum RecordedOutcome {
     /// It did not end, and may run.
     Missing,
     /// With a value.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::draw::{color, html};
 use crate::run::Run;
-use crate::state::State;
+use crate::state::StepState;
 
 /// The times of a run's steps, in order of their start. Steps that never started are not in it.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Timeline {
 #[derive(Clone, Debug)]
 struct Bar {
     name: String,
-    state: State,
+    state: StepState,
     attempts: u32,
     from: Duration,
     to: Duration,

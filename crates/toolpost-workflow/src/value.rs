@@ -19,13 +19,13 @@ pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Value, StepError>> + Send>>;
 
 /// What beginning a step came to.
-pub(crate) type Begun = pool::Begun<Result<Value, StepError>>;
+pub(crate) type Started = pool::Started<Result<Value, StepError>>;
 
 /// Begins one attempt of a step, and polls it once if there is something to poll it with.
-pub(crate) type Body = Arc<dyn Fn(&Beginning<'_>, Option<&mut Context<'_>>) -> Begun + Send + Sync>;
+pub(crate) type Body = Arc<dyn Fn(&StepStart<'_>, Option<&mut Context<'_>>) -> Started + Send + Sync>;
 
 /// Decides whether a step runs at all.
-pub(crate) type Condition = Arc<dyn Fn(&Beginning<'_>) -> bool + Send + Sync>;
+pub(crate) type Condition = Arc<dyn Fn(&StepStart<'_>) -> bool + Send + Sync>;
 
 type Encode = dyn Fn(&Value, &mut Vec<u8>) + Send + Sync;
 type Decode = dyn Fn(&[u8]) -> Option<Value> + Send + Sync;
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Values<'_> {
 }
 
 /// What an attempt begins with.
-pub(crate) struct Beginning<'a> {
+pub(crate) struct StepStart<'a> {
     pub(crate) run: &'a Run,
     pub(crate) input: &'a Value,
     pub(crate) frame: Frame,
@@ -107,7 +107,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) now: Instant,
 }
 
-impl Beginning<'_> {
+impl StepStart<'_> {
     pub(crate) fn values(&self) -> Values<'_> {
         Values { slots: self.run.values(), input: self.input, frame: self.frame }
     }

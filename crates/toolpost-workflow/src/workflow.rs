@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Context;
 
 use crate::compile::{Edge, Node, compile, number};
-use crate::each::{Each, each};
+use crate::each::{MapOptions, each};
 use crate::error::{Fault, InvalidPlan, StepError};
 use crate::needs::sealed::{Dependency, Edges};
-use crate::needs::{Handle, Needs};
+use crate::needs::{Needs, StepHandle};
 use crate::plan::{Inner, Plan, Work};
-use crate::policy::Policy;
+use crate::policy::StepPolicy;
 use crate::record::Record;
 use crate::shape::Need;
-use crate::value::{Beginning, Begun, Body, Codec, Condition, Frame, INPUT, StepContext, Value};
+use crate::value::{Body, Codec, Condition, Frame, INPUT, Started, StepContext, StepStart, Value};
 
 /// A workflow under construction, from an input of type `I`.
 ///
@@ -87,8 +87,8 @@ impl<I: Send + Sync + 'static> Workflow<I> {
 
     /// The run's input.
     #[must_use]
-    pub const fn input(&self) -> Handle<I> {
-        Handle::new(INPUT, self.owner)
+    pub const fn input(&self) -> StepHandle<I> {
+        StepHandle::new(INPUT, self.owner)
     }
 
     /// Begins to declare a step; the last call of the chain says what it does and gives its handle.
@@ -96,14 +96,14 @@ impl<I: Send + Sync + 'static> Workflow<I> {
         Step {
             workflow: self,
             name: name.into(),
-            policy: Policy::new(),
+            policy: StepPolicy::new(),
             condition: None,
             edges: Edges::default(),
         }
     }
 
     /// Keeps the values of this step in the journal of a run that has one.
-    pub fn record<T: Record>(&mut self, step: Handle<T>) {
+    pub fn record<T: Record>(&mut self, step: StepHandle<T>) {
         self.record_with(step, T::encode, T::decode);
     }
 
@@ -111,7 +111,7 @@ impl<I: Send + Sync + 'static> Workflow<I> {
     /// one of `decode` refuses to resume the run.
     pub fn record_with<T: Send + Sync + 'static>(
         &mut self,
-        step: Handle<T>,
+        step: StepHandle<T>,
         encode: impl Fn(&T, &mut Vec<u8>) + Send + Sync + 'static,
         decode: impl Fn(&[u8]) -> Option<T> + Send + Sync + 'static,
     ) {
@@ -126,9 +126,9 @@ impl<I: Send + Sync + 'static> Workflow<I> {
     pub fn embed<T: Send + Sync + 'static, O>(
         &mut self,
         name: &str,
-        input: Handle<T>,
+        input: StepHandle<T>,
         plan: &Plan<T, O>,
-    ) -> Handle<O> {
+    ) -> StepHandle<O> {
         if input.owner != self.owner {
             self.faults.push(Fault::Foreign { step: name.to_owned() });
         }
@@ -158,8 +158,8 @@ impl<I: Send + Sync + 'static> Workflow<I> {
             self.works.push(Work { frame: work.frame + first_frame, ..work.clone() });
         }
         match plan.inner.output {
-            INPUT => Handle::new(outer.input, self.owner),
-            slot => Handle::new(slot + outer.offset, self.owner),
+            INPUT => StepHandle::new(outer.input, self.owner),
+            slot => StepHandle::new(slot + outer.offset, self.owner),
         }
     }
 
@@ -168,7 +168,7 @@ impl<I: Send + Sync + 'static> Workflow<I> {
     /// # Errors
     ///
     /// Names every step that is declared twice or uses a handle of another workflow.
-    pub fn finish<O>(self, output: Handle<O>) -> Result<Plan<I, O>, InvalidPlan> {
+    pub fn finish<O>(self, output: StepHandle<O>) -> Result<Plan<I, O>, InvalidPlan> {
         let mut faults = self.faults;
         if output.owner != self.owner {
             faults.push(Fault::ForeignOutput);
@@ -201,14 +201,14 @@ impl<I> fmt::Debug for Workflow<I> {
 pub struct Step<'w, I> {
     workflow: &'w mut Workflow<I>,
     name: Arc<str>,
-    policy: Policy,
+    policy: StepPolicy,
     condition: Option<Condition>,
     edges: Edges,
 }
 
 impl<I: Send + Sync + 'static> Step<'_, I> {
     /// How the step may run.
-    pub fn policy(mut self, policy: Policy) -> Self {
+    pub fn policy(mut self, policy: StepPolicy) -> Self {
         self.policy = policy;
         self
     }
@@ -221,12 +221,12 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     ) -> Self {
         needs.edges(&mut self.edges);
         self.condition =
-            Some(Arc::new(move |at: &Beginning<'_>| needs.take(&at.values()).is_some_and(&condition)));
+            Some(Arc::new(move |at: &StepStart<'_>| needs.take(&at.values()).is_some_and(&condition)));
         self
     }
 
     /// Runs an async function of these values.
-    pub fn run<N, T, F, Fut>(self, needs: N, function: F) -> Handle<T>
+    pub fn run<N, T, F, Fut>(self, needs: N, function: F) -> StepHandle<T>
     where
         N: Needs,
         T: Send + Sync + 'static,
@@ -238,7 +238,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
 
     /// Runs an async function of these values, which is also given the run's input, and told which
     /// attempt it is and until when.
-    pub fn run_with<N, T, F, Fut>(self, needs: N, function: F) -> Handle<T>
+    pub fn run_with<N, T, F, Fut>(self, needs: N, function: F) -> StepHandle<T>
     where
         N: Needs,
         T: Send + Sync + 'static,
@@ -252,14 +252,14 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     }
 
     /// Computes a value from these values, at once and without failing. Safe to repeat.
-    pub fn compute<N, T, F>(mut self, needs: N, function: F) -> Handle<T>
+    pub fn compute<N, T, F>(mut self, needs: N, function: F) -> StepHandle<T>
     where
         N: Needs,
         T: Send + Sync + 'static,
         F: Fn(N::Item) -> T + Send + Sync + 'static,
     {
         self.policy = self.policy.repeatable();
-        self.add(needs, move |_, item, _| Begun::Done(Ok(Arc::new(function(item)))))
+        self.add(needs, move |_, item, _| Started::Done(Ok(Arc::new(function(item)))))
     }
 
     /// Runs an async function for every item of a list, whose length only the run knows. The value
@@ -269,28 +269,28 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     /// The list is one step: a journal holds its value or nothing, and after a crash in the middle all of
     /// its items run again, or none. Where items must not, have each ask by its
     /// [key](StepContext::idempotency_key) whether it is done.
-    pub fn each<T, U, F, Fut>(
+    pub fn map<T, U, F, Fut>(
         self,
-        rule: Each,
-        items: Handle<Vec<T>>,
+        rule: MapOptions,
+        items: StepHandle<Vec<T>>,
         function: F,
-    ) -> Handle<Vec<Result<U, StepError>>>
+    ) -> StepHandle<Vec<Result<U, StepError>>>
     where
         T: Clone + Send + Sync + 'static,
         U: Send + Sync + 'static,
         F: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<U, StepError>> + Send + 'static,
     {
-        self.each_with(rule, items, move |_, _, item| function(item))
+        self.map_with(rule, items, move |_, _, item| function(item))
     }
 
     /// Like [`each`](Self::each), with what [`run_with`](Self::run_with) gives; the context tells the item.
-    pub fn each_with<T, U, F, Fut>(
+    pub fn map_with<T, U, F, Fut>(
         self,
-        rule: Each,
-        items: Handle<Vec<T>>,
+        rule: MapOptions,
+        items: StepHandle<Vec<T>>,
         function: F,
-    ) -> Handle<Vec<Result<U, StepError>>>
+    ) -> StepHandle<Vec<Result<U, StepError>>>
     where
         T: Clone + Send + Sync + 'static,
         U: Send + Sync + 'static,
@@ -307,8 +307,8 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     fn add<N, T>(
         mut self,
         needs: N,
-        begin: impl Fn(&Beginning<'_>, N::Item, Option<&mut Context<'_>>) -> Begun + Send + Sync + 'static,
-    ) -> Handle<T>
+        begin: impl Fn(&StepStart<'_>, N::Item, Option<&mut Context<'_>>) -> Started + Send + Sync + 'static,
+    ) -> StepHandle<T>
     where
         N: Needs,
     {
@@ -332,7 +332,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         let spawned = self.policy.is_spawned();
         workflow.nodes.push(Node { name: self.name, policy: self.policy });
         workflow.works.push(Work { body, condition: self.condition, codec: None, frame: 0, spawned });
-        Handle::new(step, workflow.owner)
+        StepHandle::new(step, workflow.owner)
     }
 }
 
@@ -343,18 +343,18 @@ impl<I> fmt::Debug for Step<'_, I> {
 }
 
 /// Not to be reached by a plan that was built: what a step takes is there, and of its type.
-fn missing() -> Begun {
-    Begun::Done(Err(StepError::message("a value it depends on is missing").permanent()))
+fn missing() -> Started {
+    Started::Done(Err(StepError::message("a value it depends on is missing").permanent()))
 }
 
 /// An attempt whose value is erased once it is there.
 pub(crate) fn later<T: Send + Sync + 'static>(
     attempt: impl Future<Output = Result<T, StepError>> + Send + 'static,
     context: Option<&mut Context<'_>>,
-) -> Begun {
+) -> Started {
     let attempt = async move { attempt.await.map(|value| Arc::new(value) as Value) };
     match context {
-        Some(context) => Begun::polled(attempt, context),
-        None => Begun::Later(Box::pin(attempt)),
+        Some(context) => Started::polled(attempt, context),
+        None => Started::Later(Box::pin(attempt)),
     }
 }

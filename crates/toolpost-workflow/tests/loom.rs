@@ -15,7 +15,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use pool::{Begun, Pool};
+use pool::{Pool, Started};
 
 /// At most two preemptions, which `LOOM_MAX_PREEMPTIONS` overrides.
 fn model(test: impl Fn() + Sync + Send + 'static) {
@@ -37,7 +37,7 @@ fn awaiting(pool: &mut Pool<u32, ()>, key: u32, wanted: usize) -> (Arc<AtomicUsi
         *slot.lock().unwrap() = Some(context.waker().clone());
         Poll::Pending
     });
-    assert!(pool.start(key, |context| Begun::polled(future, context)).is_err());
+    assert!(pool.start(key, |context| Started::polled(future, context)).is_err());
     let waker = waker.lock().unwrap().take().expect("it was polled");
     (came, waker)
 }

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use toolpost_scheduler::Urgency;
-use toolpost_scheduler::rt::{Lift, Lifts, Loan};
+use toolpost_scheduler::rt::{Donation, PriorityGraph, PriorityHandle};
 use toolpost_tool::{Call, Priority};
 
 use crate::layers::{class, urgency};
 
 /// One for the process, since a flight of one tool may wait for that of another.
-static LIFTS: LazyLock<Lifts> = LazyLock::new(Lifts::new);
+static LIFTS: LazyLock<PriorityGraph> = LazyLock::new(PriorityGraph::new);
 
 thread_local! {
     /// The shared work that what is polled now is part of.
@@ -22,7 +22,7 @@ thread_local! {
 }
 
 enum Work {
-    Lifted(Arc<Lift>),
+    Lifted(Arc<PriorityHandle>),
     Flight(Flight),
 }
 
@@ -32,23 +32,23 @@ enum Work {
 /// urgency of the call that waits. A seat that the work queues for (see [`Seats`](crate::layers::Seats)) moves forward
 /// at once, and back when the one who lent leaves. Work that waits for other such work passes on what it was lent.
 #[derive(Clone, Debug)]
-pub struct Lifted(Arc<Lift>);
+pub struct Lifted(Arc<PriorityHandle>);
 
 /// What one caller lends to the work it waits for; taken back when dropped.
 #[derive(Debug)]
 #[must_use = "a loan that is dropped is taken back"]
 pub struct Lent {
-    _loan: Loan,
-    _own: Lift,
+    _loan: Donation,
+    _own: PriorityHandle,
     /// What the work that the caller is part of lends to the caller.
-    _through: Option<Loan>,
+    _through: Option<Donation>,
 }
 
 impl Lifted {
     /// Work that is as urgent as `call`, for a start.
     #[must_use]
     pub fn new(call: &Call) -> Self {
-        Self(Arc::new(LIFTS.lift(urgency(call))))
+        Self(Arc::new(LIFTS.handle(urgency(call))))
     }
 
     /// Gives the work another priority of its own, for those that lend by other means than [`lend`](Self::lend).
@@ -67,9 +67,9 @@ impl Lifted {
 
     /// Lends the urgency of `call`, which waits for this work, for as long as the result is kept.
     pub fn lend(&self, call: &Call) -> Lent {
-        let own = LIFTS.lift(urgency(call));
-        let through = current().map(|waiter| waiter.lend(&own));
-        Lent { _loan: own.lend(&self.0), _own: own, _through: through }
+        let own = LIFTS.handle(urgency(call));
+        let through = current().map(|waiter| waiter.donate(&own));
+        Lent { _loan: own.donate(&self.0), _own: own, _through: through }
     }
 }
 
@@ -77,7 +77,7 @@ impl Lifted {
 pub(crate) struct Flight {
     waiters: toolpost_cache::Lift<Priority>,
     own: Priority,
-    lift: OnceLock<Arc<Lift>>,
+    lift: OnceLock<Arc<PriorityHandle>>,
 }
 
 impl Flight {
@@ -91,9 +91,9 @@ impl Flight {
         Part { future: work, of: Some(Work::Flight(self)) }
     }
 
-    fn lift(&self) -> Arc<Lift> {
+    fn lift(&self) -> Arc<PriorityHandle> {
         let lift = self.lift.get_or_init(|| {
-            let lift = Arc::new(LIFTS.lift(Urgency::new(class(self.own))));
+            let lift = Arc::new(LIFTS.handle(Urgency::new(class(self.own))));
             let rising = Arc::clone(&lift);
             self.waiters.on_rise(move |priority| rising.set(Urgency::new(class(*priority))));
             lift
@@ -144,7 +144,7 @@ fn exchange(work: &mut Option<Work>) {
 }
 
 /// The shared work that what runs now is part of, if it is.
-pub(crate) fn current() -> Option<Arc<Lift>> {
+pub(crate) fn current() -> Option<Arc<PriorityHandle>> {
     let lift = |work: &Work| match work {
         Work::Lifted(lift) => Arc::clone(lift),
         Work::Flight(flight) => flight.lift(),

@@ -130,7 +130,7 @@ impl Pipeline {
         let Stages { own_seats, spec, .. } = &*self.0;
         if let (Some(seats), Some(concurrency)) = (own_seats, spec.policy().concurrency) {
             let limit = limit(concurrency);
-            if seats.gate().limit() != limit.seats() {
+            if seats.gate().limit() != limit.permits() {
                 seats.gate().set_limit(limit);
             }
         }

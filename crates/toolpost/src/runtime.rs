@@ -15,7 +15,7 @@ use toolpost_dispatch::{
     Prompts, Registry, Request, Resources, Target,
 };
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{Bounds as Waiting, Fair, Limit};
+use toolpost_scheduler::{Fair, Limit, QueueLimits};
 use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, Tool, ToolError, ToolSpec};
 
 use crate::categories::{Categories, Loader, meta_tools};
@@ -397,7 +397,8 @@ impl RuntimeBuilder {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
         let Self { time_limit, per_principal, offers, .. } = self;
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
-        let gate = gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), Waiting::new(512)));
+        let gate =
+            gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), QueueLimits::new(512)));
         let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
         let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
         let (lazy, twice) = by_name(lazy);

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toolpost_tool::{Call, ErrorKind, IntoOutput, Output, Tool, ToolError, ToolSpec};
-use toolpost_workflow::rt::{Report, RunError};
+use toolpost_workflow::rt::{RunError, RunReport};
 use toolpost_workflow::{
-    Cause, Each, EventKind, Handle, ItemsFailed, Needs, OnFailure, Plan, State, Step, StepContext, StepError,
+    Cause, EventKind, ItemsFailed, MapOptions, Needs, OnFailure, Plan, Step, StepContext, StepError,
+    StepHandle, StepState,
 };
 
 /// A workflow as a tool: it can be cached, guarded and scheduled like any other.
@@ -28,15 +29,15 @@ use toolpost_workflow::{
 ///
 /// ```
 /// use toolpost::tool::{Call, Json, NoArgs, ToolSpec, tool_fn};
-/// use toolpost::workflow::{Handle, Workflow};
+/// use toolpost::workflow::{StepHandle, Workflow};
 /// use toolpost::{CallStep as _, Runtime, WorkflowTool};
 ///
 /// let count = tool_fn("count", |_: NoArgs, _| async { Ok(Json(40_u64)) });
 /// let extra = tool_fn("extra", |_: NoArgs, _| async { Ok(Json(2_u64)) });
 ///
 /// let mut w = Workflow::<Call>::new("total");
-/// let a: Handle<u64> = w.step("count").call_for(count, (), |()| NoArgs {});
-/// let b: Handle<u64> = w.step("extra").call_for(extra, (), |()| NoArgs {});
+/// let a: StepHandle<u64> = w.step("count").call_for(count, (), |()| NoArgs {});
+/// let b: StepHandle<u64> = w.step("extra").call_for(extra, (), |()| NoArgs {});
 /// let sum = w.step("sum").compute((a, b), |(a, b)| Json(*a + *b));
 /// let total = WorkflowTool::new(ToolSpec::new("total").unwrap(), w.finish(sum).unwrap());
 ///
@@ -135,7 +136,7 @@ impl<O> fmt::Debug for WorkflowTool<O> {
 /// Ends a step of a workflow over calls by what it does: calling a tool, or decoding arguments.
 pub trait CallStep: Sized {
     /// Decodes the arguments of the workflow's own call.
-    fn arguments<A: DeserializeOwned + Send + Sync + 'static>(self) -> Handle<A>;
+    fn arguments<A: DeserializeOwned + Send + Sync + 'static>(self) -> StepHandle<A>;
 
     /// Calls `tool` with arguments made of these values. Its result as it stands is the value.
     fn call<T, N, A>(
@@ -143,7 +144,7 @@ pub trait CallStep: Sized {
         tool: T,
         needs: N,
         arguments: impl Fn(N::Item) -> A + Send + Sync + 'static,
-    ) -> Handle<Output>
+    ) -> StepHandle<Output>
     where
         T: Tool,
         N: Needs,
@@ -155,7 +156,7 @@ pub trait CallStep: Sized {
         tool: T,
         needs: N,
         arguments: impl Fn(N::Item) -> A + Send + Sync + 'static,
-    ) -> Handle<R>
+    ) -> StepHandle<R>
     where
         R: DeserializeOwned + Send + Sync + 'static,
         T: Tool,
@@ -165,11 +166,11 @@ pub trait CallStep: Sized {
     /// Calls `tool` once for every item of a list; see [`Step::each`].
     fn call_for_each<R, T, I, A>(
         self,
-        rule: Each,
+        rule: MapOptions,
         tool: T,
-        items: Handle<Vec<I>>,
+        items: StepHandle<Vec<I>>,
         arguments: impl Fn(&I) -> A + Send + Sync + 'static,
-    ) -> Handle<Vec<Result<R, StepError>>>
+    ) -> StepHandle<Vec<Result<R, StepError>>>
     where
         R: DeserializeOwned + Send + Sync + 'static,
         T: Tool,
@@ -178,7 +179,7 @@ pub trait CallStep: Sized {
 }
 
 impl CallStep for Step<'_, Call> {
-    fn arguments<A: DeserializeOwned + Send + Sync + 'static>(self) -> Handle<A> {
+    fn arguments<A: DeserializeOwned + Send + Sync + 'static>(self) -> StepHandle<A> {
         self.run_with((), |_, call: Arc<Call>, ()| {
             std::future::ready(call.args::<A>().map_err(|error| Failed { error, own: true }.into()))
         })
@@ -189,7 +190,7 @@ impl CallStep for Step<'_, Call> {
         tool: T,
         needs: N,
         arguments: impl Fn(N::Item) -> A + Send + Sync + 'static,
-    ) -> Handle<Output>
+    ) -> StepHandle<Output>
     where
         T: Tool,
         N: Needs,
@@ -208,7 +209,7 @@ impl CallStep for Step<'_, Call> {
         tool: T,
         needs: N,
         arguments: impl Fn(N::Item) -> A + Send + Sync + 'static,
-    ) -> Handle<R>
+    ) -> StepHandle<R>
     where
         R: DeserializeOwned + Send + Sync + 'static,
         T: Tool,
@@ -225,11 +226,11 @@ impl CallStep for Step<'_, Call> {
 
     fn call_for_each<R, T, I, A>(
         self,
-        rule: Each,
+        rule: MapOptions,
         tool: T,
-        items: Handle<Vec<I>>,
+        items: StepHandle<Vec<I>>,
         arguments: impl Fn(&I) -> A + Send + Sync + 'static,
-    ) -> Handle<Vec<Result<R, StepError>>>
+    ) -> StepHandle<Vec<Result<R, StepError>>>
     where
         R: DeserializeOwned + Send + Sync + 'static,
         T: Tool,
@@ -237,7 +238,7 @@ impl CallStep for Step<'_, Call> {
         A: Serialize,
     {
         let tool = Arc::new(tool);
-        self.each_with(rule, items, move |step, call: Arc<Call>, item| {
+        self.map_with(rule, items, move |step, call: Arc<Call>, item| {
             let inner = child(&call, &step, tool.spec(), &arguments(&item));
             let tool = Arc::clone(&tool);
             async move { decoded(&checked(tool.call(inner?).await)?) }
@@ -313,9 +314,9 @@ impl std::error::Error for Failed {
     }
 }
 
-fn end<O: IntoOutput + Clone + Sync + 'static>(report: Report<O>) -> Result<Output, ToolError> {
+fn end<O: IntoOutput + Clone + Sync + 'static>(report: RunReport<O>) -> Result<Output, ToolError> {
     let run = report.run();
-    let done = run.ended().iter().filter(|&&step| run.state(step) == State::Succeeded).count();
+    let done = run.ended().iter().filter(|&&step| run.state(step) == StepState::Succeeded).count();
     let tally = format!("{done} of {} steps succeeded", run.progress().total);
     match report.into_result() {
         Ok(output) => O::clone(&output).into_output(),

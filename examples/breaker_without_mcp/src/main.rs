@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolpost_breaker::{Breaker, CountWindow, FailurePolicy, Settings, State};
+use toolpost_breaker::{Breaker, BreakerSettings, BreakerState, CountWindow, FailurePolicy};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ fn ask<P: FailurePolicy>(breaker: &Breaker<P>, start: Instant, now: Instant) -> 
 fn main() {
     let start = Instant::now();
     let settings =
-        Settings::new(start).open_time(30 * SECOND, 300 * SECOND).probes(2).on_transition(move |it| {
+        BreakerSettings::new(start).open_time(30 * SECOND, 300 * SECOND).probes(2).on_transition(move |it| {
             let minute = (it.at - start).as_secs_f64() / 60.0;
             let wait = it.open_for.map_or(String::new(), |wait| format!(" for {:.0} s", wait.as_secs_f64()));
             println!("minute {minute:>5.2}: {:?} -> {:?}{wait}", it.from, it.to);
@@ -63,5 +63,5 @@ fn main() {
     }
     println!("{fresh} answers (the last: {last:.1} degrees), {failed} failures, {refused} refused at once");
     println!("without a breaker: 1800 callers would have waited for a failure");
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde_json::json;
-use toolpost::breaker::{Breaker, FailurePolicy, Outcome, Report};
+use toolpost::breaker::{Breaker, CallOutcome, CallReport, FailurePolicy};
 use toolpost::tool::{Call, NoArgs, ToolError, tool_fn};
 use toolpost::{Runtime, ToolExt};
 
@@ -19,8 +19,8 @@ use toolpost::{Runtime, ToolExt};
 struct Third(AtomicU64);
 
 impl FailurePolicy for Third {
-    fn record(&self, report: &Report<'_>) -> bool {
-        if report.outcome() != Outcome::Failure || !report.is_current() {
+    fn record(&self, report: &CallReport<'_>) -> bool {
+        if report.outcome() != CallOutcome::Failure || !report.is_current() {
             return false;
         }
         let generation = u64::from(report.generation()) << 32;

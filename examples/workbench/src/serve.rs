@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::value_parser;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit};
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::server::{Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
@@ -116,8 +116,11 @@ impl fmt::Display for Address {
 
 impl Capacity {
     fn set_up(self, builder: RuntimeBuilder, stdin_is_free: bool) -> RuntimeBuilder {
-        let gate =
-            Gate::with(Limit::fixed(self.seats as usize), Fair::default(), Bounds::new(self.queue as usize));
+        let gate = Gate::with(
+            Limit::fixed(self.seats as usize),
+            Fair::default(),
+            QueueLimits::new(self.queue as usize),
+        );
         let extra = if self.with_sleep { tools::wait::all(stdin_is_free, self.seats) } else { Vec::new() };
         extra.into_iter().fold(builder.seats(&gate), RuntimeBuilder::any)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use toolpost::workflow::{Each, Handle, OnFailure, Policy, StepError, Workflow};
+use toolpost::workflow::{MapOptions, OnFailure, StepError, StepHandle, StepPolicy, Workflow};
 use toolpost::{CallStep as _, Peers, WorkflowTool};
 use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolSpec};
 
@@ -131,37 +131,37 @@ struct Commit {
 /// If a name in it is no tool name, or the workflow no workflow.
 pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
     // What a directory need not have: the survey goes on without it.
-    let extra = Policy::new().on_failure(OnFailure::Allow);
+    let extra = StepPolicy::new().on_failure(OnFailure::Allow);
 
     let mut w = Workflow::<Call>::new("survey");
     let args = w.step("arguments").arguments::<SurveyArgs>();
-    let listed: Handle<Listed> = w.step("list").call_for(
+    let listed: StepHandle<Listed> = w.step("list").call_for(
         peers.tool("list_files")?,
         args,
         |args| json!({ "path": args.path, "limit": 5_000 }),
     );
-    let counted: Handle<Counted> =
+    let counted: StepHandle<Counted> =
         w.step("count").call_for(peers.tool("count_lines")?, args, |args| json!({ "path": args.path }));
-    let todos: Handle<Found> = w.step("todos").call_for(
+    let todos: StepHandle<Found> = w.step("todos").call_for(
         peers.tool("search_text")?,
         args,
         |args| json!({ "path": args.path, "pattern": TODOS, "limit": TODOS_MAX }),
     );
-    let readme: Handle<Read> =
+    let readme: StepHandle<Read> =
         w.step("readme").policy(extra.clone()).when(listed, |listed| listed.readme().is_some()).call_for(
             peers.tool("read_file")?,
             listed,
             |listed| json!({ "path": listed.readme(), "start_line": 1, "end_line": README_LINES }),
         );
-    let recent: Handle<Log> = w.step("recent").policy(extra).call_for(
+    let recent: StepHandle<Log> = w.step("recent").policy(extra).call_for(
         peers.tool("git_log")?,
         args,
         |args| json!({ "path": args.path, "limit": 5 }),
     );
     let large = w.step("large").compute(listed, |listed| listed.large());
     // Where one file has no history, the others may have.
-    let each = Each::new(AT_ONCE).tolerate(FILES_HOT);
-    let logs: Handle<Vec<Result<Log, StepError>>> = w
+    let each = MapOptions::new(AT_ONCE).tolerate(FILES_HOT);
+    let logs: StepHandle<Vec<Result<Log, StepError>>> = w
         .step("history")
         .when(recent.optional(), |recent| recent.is_some())
         .call_for_each(each, peers.tool("git_log")?, large, |path| json!({ "path": path, "limit": 200 }));

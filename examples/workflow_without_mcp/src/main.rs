@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 use toolpost_workflow::rt::FileJournal;
-use toolpost_workflow::{Each, InvalidPlan, OnFailure, OnUnknown, Plan, Policy, Retry, StepError, Workflow};
+use toolpost_workflow::{
+    InvalidPlan, MapOptions, OnFailure, OnUnknown, Plan, StepError, StepPolicy, StepRetry, Workflow,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -48,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
-    let reads = Policy::new().repeatable().time_limit(Duration::from_secs(1));
+    let reads = StepPolicy::new().repeatable().time_limit(Duration::from_secs(1));
 
     let mut w = Workflow::<u64>::new("order");
     let order = w.input();
@@ -61,8 +63,8 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
         Ok(vec![3_u64, 5, 8, 13, 21])
     });
     // One failure in five is tolerated: four prices are better than none.
-    let prices = w.step("prices").policy(reads.clone()).each(
-        Each::new(4).tolerate_share(0.2),
+    let prices = w.step("prices").policy(reads.clone()).map(
+        MapOptions::new(4).tolerate_share(0.2),
         items,
         |item| async move {
             sleep(Duration::from_millis(10)).await;
@@ -71,7 +73,7 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     );
     let total = w.step("total").compute(prices, |prices| prices.iter().flatten().sum::<u64>());
     // Not declared repeatable: its start is on disk before it begins, and nobody repeats it unasked.
-    let retry = Policy::new().retry(Retry::new(3, Duration::from_millis(10)).jitter());
+    let retry = StepPolicy::new().retry(StepRetry::new(3, Duration::from_millis(10)).jitter());
     let charged = w.step("charge").policy(retry).when(total, |total| 0 < *total).run_with(
         total,
         |step, _, total| async move {

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use toolpost_breaker::{
-    Breaker, Breakers, Cause, Consecutive, CountWindow, FailurePolicy, Settings, State, TimeWindow,
-    Transition,
+    Breaker, BreakerSettings, BreakerState, Breakers, Consecutive, CountWindow, FailurePolicy,
+    RejectionCause, TimeWindow, Transition,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
 /// Open for 10 s, then 20, then 40, at most 60; closed again after one good probe.
-fn settings(now: Instant) -> Settings {
-    Settings::new(now).open_time(10 * SECOND, 60 * SECOND).without_jitter().probes(1).ramp(1)
+fn settings(now: Instant) -> BreakerSettings {
+    BreakerSettings::new(now).open_time(10 * SECOND, 60 * SECOND).without_jitter().probes(1).ramp(1)
 }
 
 fn breaker<P: FailurePolicy>(policy: P) -> (Breaker<P>, Instant) {
@@ -34,29 +34,27 @@ fn succeed<P: FailurePolicy>(breaker: &Breaker<P>, times: u32, now: Instant) {
     }
 }
 
-// Breaker 1
 #[test]
 fn a_new_breaker_is_closed_and_its_snapshot_tells_all() {
     let now = Instant::now();
     let breaker = Breaker::new(CountWindow::new(100, 50), now);
     let snapshot = breaker.snapshot(now);
-    assert_eq!((snapshot.state, snapshot.generation, snapshot.openings), (State::Closed, 0, 0));
+    assert_eq!((snapshot.state, snapshot.generation, snapshot.openings), (BreakerState::Closed, 0, 0));
     succeed(&breaker, 3, now);
     fail(&breaker, 2, now);
     let window = breaker.snapshot(now).window;
     assert_eq!((window.calls, window.failures, window.slow), (5, 2, 0));
     fail(&breaker, 5, now);
     let snapshot = breaker.snapshot(now);
-    assert_eq!((snapshot.state, snapshot.openings, snapshot.window.calls), (State::Open, 1, 0));
+    assert_eq!((snapshot.state, snapshot.openings, snapshot.window.calls), (BreakerState::Open, 1, 0));
     let left = snapshot.retry_after.expect("it is open");
     assert!(10 * SECOND <= left && left <= 30 * SECOND, "the default, with decorrelated jitter: {left:?}");
 }
 
-// Breaker 1
 #[test]
 fn everything_about_a_breaker_can_be_chosen() {
     let now = Instant::now();
-    let settings = Settings::new(now)
+    let settings = BreakerSettings::new(now)
         .open_time(SECOND, 5 * SECOND)
         .probes(7)
         .ramp(2)
@@ -69,38 +67,34 @@ fn everything_about_a_breaker_can_be_chosen() {
     }
 }
 
-// Breaker 2
 #[test]
 fn it_opens_at_the_threshold_and_not_before() {
     let (breaker, now) = breaker(Consecutive::new(5));
     fail(&breaker, 4, now);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     fail(&breaker, 1, now);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
 }
 
-// Breaker 2
 #[test]
 fn a_success_ends_the_row() {
     let (breaker, now) = breaker(Consecutive::new(5));
     fail(&breaker, 4, now);
     succeed(&breaker, 1, now);
     fail(&breaker, 4, now);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
-// Breaker 2
 #[test]
 fn a_long_healthy_past_buys_nothing() {
     let (breaker, now) = breaker(CountWindow::new(100, 50));
     succeed(&breaker, 1_000_000, now);
     fail(&breaker, 49, now);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     fail(&breaker, 1, now);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
 }
 
-// Breaker 3
 #[test]
 fn while_open_nothing_is_called() {
     let (breaker, now) = breaker(Consecutive::new(1));
@@ -113,7 +107,7 @@ fn while_open_nothing_is_called() {
                 permit.success(now + SECOND);
             }
             Err(refused) => {
-                assert_eq!((refused.retry_after(), refused.cause()), (9 * SECOND, Cause::Open));
+                assert_eq!((refused.retry_after(), refused.cause()), (9 * SECOND, RejectionCause::Open));
                 assert_eq!(refused.to_string(), "the breaker is open, retry after 9000 ms");
             }
         }
@@ -121,7 +115,6 @@ fn while_open_nothing_is_called() {
     assert_eq!(called, 0);
 }
 
-// Breaker 3
 #[test]
 fn the_time_to_come_back_is_never_zero_and_always_enough() {
     for nanos in [0, 1, 999_999, 1_000_000, 1_000_001, 7_777_777] {
@@ -136,31 +129,28 @@ fn the_time_to_come_back_is_never_zero_and_always_enough() {
     }
 }
 
-// Breaker 4
 #[test]
 fn after_its_time_it_is_half_open_and_a_success_closes_it() {
     let (breaker, now) = breaker(Consecutive::new(1));
     fail(&breaker, 1, now);
     assert!(breaker.admit(now + 10 * SECOND - Duration::from_millis(1)).is_err());
     let probe = breaker.admit(now + 10 * SECOND).expect("its time has come");
-    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
     probe.success(now + 10 * SECOND);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
-// Breaker 4
 #[test]
 fn a_failed_probe_opens_it_again_and_restarts_the_time() {
     let (breaker, now) = breaker(Consecutive::new(3));
     fail(&breaker, 3, now);
     let later = now + 12 * SECOND;
     breaker.admit(later).expect("a probe").failure(later + SECOND);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
     let refused = breaker.admit(later + SECOND).expect_err("open");
     assert_eq!(refused.retry_after(), 20 * SECOND);
 }
 
-// Breaker 5
 #[test]
 fn a_whole_life_is_told_as_it_happens() {
     let now = Instant::now();
@@ -183,58 +173,61 @@ fn a_whole_life_is_told_as_it_happens() {
     assert_eq!(
         states,
         [
-            (State::Closed, State::Open, Some(10 * SECOND)),
-            (State::Open, State::HalfOpen, None),
-            (State::HalfOpen, State::Open, Some(20 * SECOND)),
-            (State::Open, State::HalfOpen, None),
-            (State::HalfOpen, State::Closed, None),
-            (State::Closed, State::ForcedOpen, None),
-            (State::ForcedOpen, State::ForcedClosed, None),
-            (State::ForcedClosed, State::Closed, None),
+            (BreakerState::Closed, BreakerState::Open, Some(10 * SECOND)),
+            (BreakerState::Open, BreakerState::HalfOpen, None),
+            (BreakerState::HalfOpen, BreakerState::Open, Some(20 * SECOND)),
+            (BreakerState::Open, BreakerState::HalfOpen, None),
+            (BreakerState::HalfOpen, BreakerState::Closed, None),
+            (BreakerState::Closed, BreakerState::ForcedOpen, None),
+            (BreakerState::ForcedOpen, BreakerState::ForcedClosed, None),
+            (BreakerState::ForcedClosed, BreakerState::Closed, None),
         ]
     );
     assert!(told.iter().map(|it| it.generation).eq(1..=8));
     assert_eq!((told[0].at, told[4].at), (now, third));
 }
 
-// Breaker 6
 #[test]
 fn reset_closes_from_any_state() {
-    for state in [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen, State::ForcedClosed] {
+    for state in [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+    ] {
         let (breaker, now) = breaker(Consecutive::new(2));
         match state {
-            State::Open => fail(&breaker, 2, now),
-            State::HalfOpen => {
+            BreakerState::Open => fail(&breaker, 2, now),
+            BreakerState::HalfOpen => {
                 fail(&breaker, 2, now);
                 std::mem::forget(breaker.admit(now + 10 * SECOND));
             }
-            State::ForcedOpen => breaker.force_open(now),
-            State::ForcedClosed => breaker.force_closed(now),
+            BreakerState::ForcedOpen => breaker.force_open(now),
+            BreakerState::ForcedClosed => breaker.force_closed(now),
             _ => {}
         }
         assert_eq!(breaker.state(), state);
         breaker.reset(now);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1, now);
-        assert_eq!(breaker.state(), State::Closed, "and with an empty window");
+        assert_eq!(breaker.state(), BreakerState::Closed, "and with an empty window");
         fail(&breaker, 1, now);
         assert_eq!(breaker.snapshot(now).retry_after, Some(10 * SECOND), "and with no memory of openings");
     }
 }
 
-// Breaker 6
 #[test]
 fn forced_states_hold_until_reset() {
     let (breaker, now) = breaker(Consecutive::new(1));
     breaker.force_closed(now);
     fail(&breaker, 100, now);
-    assert_eq!(breaker.state(), State::ForcedClosed);
+    assert_eq!(breaker.state(), BreakerState::ForcedClosed);
     breaker.force_open(now);
     let refused = breaker.admit(now + 1_000 * SECOND).expect_err("held open");
-    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Forced, 60 * SECOND));
+    assert_eq!((refused.cause(), refused.retry_after()), (RejectionCause::Forced, 60 * SECOND));
 }
 
-// Breaker 7
 #[test]
 fn fifty_callers_at_once_get_exactly_the_probes_through() {
     for probes in [1, 3, 10] {
@@ -251,7 +244,6 @@ fn fifty_callers_at_once_get_exactly_the_probes_through() {
     }
 }
 
-// Breaker 7
 #[test]
 fn two_hundred_callers_at_the_half_open_instant() {
     let now = Instant::now();
@@ -260,29 +252,27 @@ fn two_hundred_callers_at_the_half_open_instant() {
     let later = now + 10 * SECOND;
     let answers: Vec<_> = (0..200).map(|_| breaker.admit(later)).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5);
-    assert!(answers.iter().flat_map(|it| it.as_ref().err()).all(|it| it.cause() == Cause::Probing));
+    assert!(answers.iter().flat_map(|it| it.as_ref().err()).all(|it| it.cause() == RejectionCause::Probing));
 }
 
-// Breaker 8
 #[test]
 fn a_late_success_does_not_close_and_a_late_failure_does_not_reopen() {
     let (breaker, now) = breaker(Consecutive::new(2));
     let [early_success, early_failure, other] = [(); 3].map(|()| breaker.admit(now).expect("closed"));
     fail(&breaker, 2, now);
     early_success.success(now);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
     let later = now + 10 * SECOND;
     let probe = breaker.admit(later).expect("a probe");
     early_failure.failure(later);
-    assert_eq!(breaker.state(), State::HalfOpen, "the failure is older than the probe");
+    assert_eq!(breaker.state(), BreakerState::HalfOpen, "the failure is older than the probe");
     probe.success(later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     other.failure(later);
     fail(&breaker, 1, later);
-    assert_eq!(breaker.state(), State::Closed, "the window counts one failure, not two");
+    assert_eq!(breaker.state(), BreakerState::Closed, "the window counts one failure, not two");
 }
 
-// Breaker 8
 #[test]
 fn a_late_probe_counts_for_nothing() {
     let now = Instant::now();
@@ -294,30 +284,28 @@ fn a_late_probe_counts_for_nothing() {
     let second = first + 20 * SECOND;
     let [current, other] = [(); 2].map(|()| breaker.admit(second).expect("a probe"));
     late.failure(second);
-    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert_eq!(breaker.snapshot(second).probes, 2);
     current.success(second);
     other.success(second);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
-// Breaker 9
 #[test]
 fn a_probe_that_is_cancelled_or_ignored_leaves_its_place() {
     let (breaker, now) = breaker(Consecutive::new(1));
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     drop(breaker.admit(later).expect("a probe"));
-    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (BreakerState::HalfOpen, 0));
     breaker.admit(later).expect("the place is free").ignore();
-    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (BreakerState::HalfOpen, 0));
     breaker.admit(later).expect("the place is free").abandon(later + 100 * SECOND);
-    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (State::HalfOpen, 0));
+    assert_eq!((breaker.state(), breaker.snapshot(later).probes), (BreakerState::HalfOpen, 0));
     breaker.admit(later).expect("the place is free").success(later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
-// Breaker 9
 #[test]
 fn an_owned_permit_behaves_like_a_borrowed_one() {
     let (breaker, now) = breaker(Consecutive::new(1));
@@ -330,11 +318,10 @@ fn an_owned_permit_behaves_like_a_borrowed_one() {
     breaker.admit_owned(later).expect("the place is free").ignore();
     breaker.admit_owned(later).expect("the place is free").abandon(later);
     breaker.admit_owned(later).expect("the place is free").success(later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     assert_eq!(Arc::strong_count(&breaker), 1);
 }
 
-// Breaker 9
 #[test]
 fn probes_that_never_report_do_not_wedge_it() {
     let now = Instant::now();
@@ -343,17 +330,17 @@ fn probes_that_never_report_do_not_wedge_it() {
     let later = now + 10 * SECOND;
     let lost = breaker.admit(later).expect("a probe");
     let refused = breaker.admit(later + 29_900 * MILLI).expect_err("it is out");
-    assert_eq!((refused.cause(), refused.retry_after()), (Cause::Probing, 100 * MILLI));
-    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!((refused.cause(), refused.retry_after()), (RejectionCause::Probing, 100 * MILLI));
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
     let again = later + 30 * SECOND;
     assert!(breaker.peek(again).is_ok(), "whoever looks first is told the same");
     let probe = breaker.admit(again).expect("in the place of the one that was given up");
     assert!(breaker.peek(again).is_err() && breaker.admit(again).is_err(), "one, and no second");
     assert_eq!((breaker.snapshot(again).probes, breaker.counts().given_up), (1, 1));
     probe.success(again);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
     lost.failure(again);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -367,7 +354,7 @@ fn who_looks_before_asking_is_let_through_once_patience_is_over() {
         if breaker.peek(now).is_ok() {
             breaker.admit(now).expect("as it said").success(now);
         }
-        breaker.state() == State::Closed
+        breaker.state() == BreakerState::Closed
     });
     assert_eq!(closed, Some(70), "after the default patience of a minute");
 }
@@ -375,7 +362,9 @@ fn who_looks_before_asking_is_let_through_once_patience_is_over() {
 // One call a second, each of which works and takes longer than patience.
 #[test]
 fn a_thing_that_is_slower_than_patience_recovers() {
-    for (took, settings) in [(90, Settings::new(Instant::now())), (7_200, settings(Instant::now()).ramp(3))] {
+    for (took, settings) in
+        [(90, BreakerSettings::new(Instant::now())), (7_200, settings(Instant::now()).ramp(3))]
+    {
         let start = Instant::now();
         let breaker = Breaker::with(Consecutive::new(5), settings);
         fail(&breaker, 5, start);
@@ -386,7 +375,7 @@ fn a_thing_that_is_slower_than_patience_recovers() {
                 let (_, permit): (_, toolpost_breaker::Permit<'_, _>) = under_way.pop_front().expect("seen");
                 permit.success(now);
             }
-            if breaker.state() == State::Closed {
+            if breaker.state() == BreakerState::Closed {
                 return true;
             }
             if let Ok(permit) = breaker.admit(now) {
@@ -407,9 +396,9 @@ fn a_probe_that_was_given_up_is_heard_when_it_fails() {
     let slow = breaker.admit(now + 10 * SECOND).expect("a probe");
     let other = breaker.admit(now + 40 * SECOND).expect("in its place");
     slow.failure(now + 50 * SECOND);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
     other.success(now + 50 * SECOND);
-    assert_eq!(breaker.state(), State::Open, "that was before it opened");
+    assert_eq!(breaker.state(), BreakerState::Open, "that was before it opened");
 }
 
 #[test]
@@ -429,7 +418,7 @@ fn a_probe_that_was_given_up_frees_no_place_of_another() {
 fn a_listener_that_panics_leaves_no_place_taken() {
     let now = Instant::now();
     let settings =
-        settings(now).on_transition(|it| assert!(it.to != State::HalfOpen, "a bug of the listener"));
+        settings(now).on_transition(|it| assert!(it.to != BreakerState::HalfOpen, "a bug of the listener"));
     let breaker = Breaker::with(Consecutive::new(1), settings);
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
@@ -437,7 +426,7 @@ fn a_listener_that_panics_leaves_no_place_taken() {
     assert!(panicked.is_err());
     assert_eq!(breaker.snapshot(later).probes, 0);
     breaker.admit(later).expect("the place is free").success(later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -485,9 +474,9 @@ fn a_call_is_settled_by_its_answer() {
         breaker.call(clock, || -> Result<(), ()> { panic!("a bug") })
     }));
     assert!(panicked.is_err());
-    assert_eq!(breaker.state(), State::Open, "a panic is a failure too");
+    assert_eq!(breaker.state(), BreakerState::Open, "a panic is a failure too");
     let refused = breaker.call(clock, || -> Result<(), ()> { unreachable!("it is open") });
-    assert_eq!(refused.expect_err("open").cause(), Cause::Open);
+    assert_eq!(refused.expect_err("open").cause(), RejectionCause::Open);
 }
 
 #[test]
@@ -500,7 +489,6 @@ fn a_breaker_that_nobody_asked_for_three_years_lets_a_probe_through() {
     }
 }
 
-// Breaker 10
 #[test]
 fn after_recovery_the_window_is_empty() {
     let policies: [Box<dyn FailurePolicy>; 3] = [
@@ -513,15 +501,14 @@ fn after_recovery_the_window_is_empty() {
         fail(&breaker, 10, now);
         let later = now + 10 * SECOND;
         succeed(&breaker, 1, later);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 9, later);
-        assert_eq!(breaker.state(), State::Closed, "{:?}", breaker.policy());
+        assert_eq!(breaker.state(), BreakerState::Closed, "{:?}", breaker.policy());
         fail(&breaker, 1, later);
-        assert_eq!(breaker.state(), State::Open, "{:?}", breaker.policy());
+        assert_eq!(breaker.state(), BreakerState::Open, "{:?}", breaker.policy());
     }
 }
 
-// Breaker 11
 #[test]
 fn a_rate_needs_a_minimum_of_calls() {
     let policies: [Box<dyn FailurePolicy>; 2] = [
@@ -531,13 +518,12 @@ fn a_rate_needs_a_minimum_of_calls() {
     for policy in policies {
         let (breaker, now) = breaker(policy);
         fail(&breaker, 19, now);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1, now);
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 }
 
-// Breaker 12
 #[test]
 fn slow_calls_open_it_although_they_succeed() {
     let policies: [Box<dyn FailurePolicy>; 2] = [
@@ -550,15 +536,15 @@ fn slow_calls_open_it_although_they_succeed() {
         for _ in 0..7 {
             breaker.admit(now).expect("closed").success(now + 2 * SECOND);
         }
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         breaker.admit(now).expect("closed").abandon(now + 2 * SECOND);
-        assert_eq!(breaker.state(), State::Open, "and one whose caller gave up counts as well");
+        assert_eq!(breaker.state(), BreakerState::Open, "and one whose caller gave up counts as well");
         let later = now + 12 * SECOND;
         breaker.admit(later).expect("a probe").success(later + 2 * SECOND);
-        assert_eq!(breaker.state(), State::Open, "a slow probe is a failed one");
+        assert_eq!(breaker.state(), BreakerState::Open, "a slow probe is a failed one");
         let again = later + 22 * SECOND;
         breaker.admit(again).expect("a probe").abandon(again + 2 * SECOND);
-        assert_eq!(breaker.state(), State::Open, "also when its caller gave up");
+        assert_eq!(breaker.state(), BreakerState::Open, "also when its caller gave up");
     }
 }
 
@@ -572,7 +558,6 @@ fn a_quick_cancellation_counts_neither_way() {
     assert_eq!(breaker.snapshot(now).window.calls, 0);
 }
 
-// Breaker 13
 #[test]
 fn each_opening_lasts_longer_up_to_the_cap() {
     let (breaker, start) = breaker(Consecutive::new(1));
@@ -590,13 +575,13 @@ fn each_opening_lasts_longer_up_to_the_cap() {
     assert_eq!(breaker.admit(now).expect_err("open").retry_after(), 10 * SECOND, "closing forgives");
 }
 
-// Breaker 13
 #[test]
 fn jitter_is_decorrelated_seeded_and_capped() {
     let now = Instant::now();
     let waits = |seed| -> Vec<Duration> {
-        let settings =
-            Arc::new(Settings::new(now).open_time(10 * SECOND, 60 * SECOND).probes(1).ramp(1).seed(seed));
+        let settings = Arc::new(
+            BreakerSettings::new(now).open_time(10 * SECOND, 60 * SECOND).probes(1).ramp(1).seed(seed),
+        );
         let breakers = [(); 2].map(|()| Breaker::with(Consecutive::new(1), Arc::clone(&settings)));
         let mut waits = Vec::new();
         for breaker in breakers {
@@ -616,7 +601,6 @@ fn jitter_is_decorrelated_seeded_and_capped() {
     assert!(waits(1).iter().all(|wait| (10 * SECOND..=60 * SECOND + SECOND).contains(wait)));
 }
 
-// Breaker 13
 #[test]
 fn what_the_other_side_asks_for_is_honored_within_bounds() {
     let now = Instant::now();
@@ -631,7 +615,6 @@ fn what_the_other_side_asks_for_is_honored_within_bounds() {
     assert_eq!(wait_after(Duration::MAX), 100 * SECOND);
 }
 
-// Breaker 15
 #[test]
 fn each_probe_counts_once() {
     let now = Instant::now();
@@ -641,10 +624,10 @@ fn each_probe_counts_once() {
     let [first, second, third] = [(); 3].map(|()| breaker.admit(later).expect("a probe"));
     first.success(later);
     second.success(later);
-    assert_eq!(breaker.state(), State::HalfOpen);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert!(breaker.admit(later).is_err(), "a probe that succeeded does not make room for another one");
     third.success(later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -663,13 +646,13 @@ fn recovery_is_a_ramp() {
             if n < tolerated { probe.failure(later) } else { probe.success(later) }
         }
     }
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 
     breaker.reset(now);
     fail(&breaker, 1, now);
     stage().into_iter().for_each(|probe| probe.success(later));
     stage().into_iter().take(3).for_each(|probe| probe.failure(later));
-    assert_eq!(breaker.state(), State::Open, "three of eight is too much");
+    assert_eq!(breaker.state(), BreakerState::Open, "three of eight is too much");
 }
 
 #[test]
@@ -678,10 +661,9 @@ fn one_failure_among_the_first_probes_is_one_too_many() {
     let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(100).ramp(3));
     fail(&breaker, 1, now);
     breaker.admit(now + 10 * SECOND).expect("a probe").failure(now + 10 * SECOND);
-    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.state(), BreakerState::Open);
 }
 
-// Breaker 16
 #[test]
 fn a_set_of_breakers_is_bounded_and_strangers_create_nothing() {
     let now = Instant::now();
@@ -697,7 +679,6 @@ fn a_set_of_breakers_is_bounded_and_strangers_create_nothing() {
     assert!(breakers.get(&999, now).is_some() && breakers.get(&0, now).is_none(), "the oldest went first");
 }
 
-// Breaker 16
 #[test]
 fn a_breaker_that_is_open_or_in_use_is_kept() {
     let now = Instant::now();
@@ -710,9 +691,9 @@ fn a_breaker_that_is_open_or_in_use_is_kept() {
     drop(used);
     assert!(breakers.ensure(&"third", now).is_ok(), "what is idle makes room");
     let open = breakers.get(&"open", now).expect("kept");
-    assert_eq!(open.state(), State::Open);
+    assert_eq!(open.state(), BreakerState::Open);
     breakers.reset(now);
-    assert_eq!(open.state(), State::Closed);
+    assert_eq!(open.state(), BreakerState::Closed);
     assert_eq!(breakers.all().len(), 2);
 }
 
@@ -749,13 +730,12 @@ fn a_breaker_can_be_removed_and_found_by_a_borrowed_key() {
     assert!(Arc::ptr_eq(&held, &breakers.remove("a").expect("there")));
     assert!(breakers.get("a", now).is_none() && breakers.remove("a").is_none());
     assert_ne!(breakers.ensure("a", now).expect("room").state(), held.state(), "a new one");
-    breakers.retain(|_, breaker, used| breaker.state() == State::Closed || 2 * SECOND <= used);
+    breakers.retain(|_, breaker, used| breaker.state() == BreakerState::Closed || 2 * SECOND <= used);
     let mut left: Vec<_> = breakers.all().into_iter().map(|(key, _)| key).collect();
     left.sort_unstable();
     assert_eq!(left, ["a", "c"]);
 }
 
-// Breaker 18
 #[test]
 fn a_healthy_call_leaves_no_trace() {
     let (breaker, now) = breaker((Consecutive::new(5), CountWindow::new(100, 50)));
@@ -800,7 +780,7 @@ fn the_time_is_asked_for_only_if_it_matters() {
     breaker.admit_with(|| now).expect("closed").failure(now);
     let later = now + 10 * SECOND;
     breaker.admit_with(|| later).expect("a probe").success_with(|| later);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -808,13 +788,13 @@ fn a_pair_of_policies_opens_when_either_would() {
     let policy = || (Consecutive::new(3), CountWindow::new(10, 50));
     let (row, now) = breaker(policy());
     fail(&row, 3, now);
-    assert_eq!(row.state(), State::Open);
+    assert_eq!(row.state(), BreakerState::Open);
     let (rate, now) = breaker(policy());
     for _ in 0..5 {
         succeed(&rate, 1, now);
         fail(&rate, 1, now);
     }
-    assert_eq!(rate.state(), State::Open);
+    assert_eq!(rate.state(), BreakerState::Open);
 }
 
 #[test]
@@ -824,7 +804,7 @@ fn a_time_window_forgets() {
     assert_eq!(breaker.snapshot(now + 9 * SECOND).window.failures, 9);
     assert_eq!(breaker.snapshot(now + 10 * SECOND).window.failures, 0);
     fail(&breaker, 9, now + 10 * SECOND);
-    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -836,7 +816,7 @@ fn a_time_window_remembers_nothing_after_any_idle_time() {
         let later = now + Duration::from_millis(idle);
         fail(&breaker, 9, later);
         assert_eq!(breaker.snapshot(later).window.failures, 9, "after {idle} ms");
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 }
 
@@ -865,9 +845,9 @@ fn no_number_of_resets_deadens_it() {
             fail(&breaker, 3, now);
             (0..resets).for_each(|_| breaker.reset(now));
             fail(&breaker, 9, now);
-            assert_eq!(breaker.state(), State::Closed, "{resets} resets, {:?}", breaker.policy());
+            assert_eq!(breaker.state(), BreakerState::Closed, "{resets} resets, {:?}", breaker.policy());
             fail(&breaker, 1, now);
-            assert_eq!(breaker.state(), State::Open, "{resets} resets, {:?}", breaker.policy());
+            assert_eq!(breaker.state(), BreakerState::Open, "{resets} resets, {:?}", breaker.policy());
             breaker.reset(now);
         }
     }
@@ -920,7 +900,7 @@ fn bound_breakers() {
 
 fn bound_probes() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), Settings::new(now).probes(3));
+    let breaker = Breaker::with(Consecutive::new(1), BreakerSettings::new(now).probes(3));
     fail(&breaker, 1, now);
     let later = now + 60 * SECOND;
     let probes: Vec<_> = (0..1_000).filter_map(|_| breaker.admit(later).ok()).collect();

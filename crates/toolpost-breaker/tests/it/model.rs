@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use toolpost_breaker::{
-    Breaker, Consecutive, CountWindow, FailurePolicy, Permit, Settings, State, TimeWindow,
+    Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy, Permit, TimeWindow,
 };
 
 const BASE: u64 = 100;
@@ -200,20 +200,20 @@ impl Model {
         }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> BreakerState {
         match self.phase {
-            Phase::Closed(_) => State::Closed,
-            Phase::Open { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
-            Phase::ForcedOpen => State::ForcedOpen,
-            Phase::ForcedClosed => State::ForcedClosed,
+            Phase::Closed(_) => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::ForcedOpen => BreakerState::ForcedOpen,
+            Phase::ForcedClosed => BreakerState::ForcedClosed,
         }
     }
 }
 
-fn settings(start: Instant) -> Settings {
+fn settings(start: Instant) -> BreakerSettings {
     let millis = Duration::from_millis;
-    Settings::new(start)
+    BreakerSettings::new(start)
         .open_time(millis(BASE), millis(CAP))
         .without_jitter()
         .probes(PROBES as u16)
@@ -326,7 +326,7 @@ fn recovers<P: FailurePolicy>(policy: P, steps: &[Step], took: u64, gap: u64, lo
     let mut under_way = VecDeque::new();
     // The longest open time that may be left, and for each stage: patience, calls one after the other, and their end.
     let most = 600 + RAMP * (PATIENCE + took + 2 * gap * (PROBES << RAMP));
-    while breaker.state() != State::Closed {
+    while breaker.state() != BreakerState::Closed {
         assert!(elapsed - began <= most, "{:?} after {} ms", breaker.snapshot(start), elapsed - began);
         let now = start + Duration::from_millis(elapsed);
         while under_way.front().is_some_and(|(end, _)| *end <= elapsed) {
@@ -373,7 +373,6 @@ fn drive<P: FailurePolicy>(policy: P, start: Instant, steps: &[Step]) -> (Breake
     (breaker, elapsed)
 }
 
-// Breaker 17
 proptest! {
     #![proptest_config(config())]
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolpost_breaker::{Breaker, CountWindow, Settings, State};
+use toolpost_breaker::{Breaker, BreakerSettings, BreakerState, CountWindow};
 
 const NODES: usize = 5;
 const POISONED: usize = 2;
@@ -21,7 +21,7 @@ fn opened(breakers: usize, seed: u64) -> Vec<bool> {
     let start = Instant::now();
     let breakers: Vec<_> = (0..breakers)
         .map(|n| {
-            let settings = Settings::new(start)
+            let settings = BreakerSettings::new(start)
                 .open_time(Duration::from_secs(1), Duration::from_secs(30))
                 .seed(seed + n as u64);
             // Opens at a fifth: what five nodes share is a fifth poisoned.
@@ -41,7 +41,7 @@ fn opened(breakers: usize, seed: u64) -> Vec<bool> {
         } else {
             permit.success(now)
         }
-        opened[node % breakers.len()] |= breaker.state() != State::Closed;
+        opened[node % breakers.len()] |= breaker.state() != BreakerState::Closed;
     }
     opened
 }

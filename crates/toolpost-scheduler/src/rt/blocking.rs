@@ -1,30 +1,30 @@
-//! Blocking calls, each under a seat of its own.
+//! Blocking calls, each under a permit of its own.
 
 use super::gate::Gate;
-use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::refusal::QueueError;
+use crate::request::JobRequest;
 
-/// Runs blocking calls on tokio's blocking threads, under the seats of a gate.
+/// Runs blocking calls on tokio's blocking threads, under the permits of a gate.
 ///
-/// A call that has started cannot be stopped. When its caller leaves it runs on, detached, and its seat goes with it: the
+/// A call that has started cannot be stopped. When its caller leaves it runs on, detached, and its permit goes with it: the
 /// gate's limit counts threads that are busy, not callers that wait.
 #[derive(Clone, Debug)]
-pub struct Blocking {
+pub struct BlockingPool {
     gate: Gate,
 }
 
-impl Blocking {
-    /// Runs calls under the seats of `gate`.
+impl BlockingPool {
+    /// Runs calls under the permits of `gate`.
     #[must_use]
     pub const fn new(gate: Gate) -> Self {
         Self { gate }
     }
 
-    /// Waits for a seat, then runs `work` on a thread that may block.
+    /// Waits for a permit, then runs `work` on a thread that may block.
     ///
     /// # Errors
     ///
-    /// When the seat is refused; [`Refusal::Canceled`] when tokio's runtime shuts down before the work starts.
+    /// When the permit is refused; [`QueueError::Canceled`] when tokio's runtime shuts down before the work starts.
     ///
     /// # Panics
     ///
@@ -33,28 +33,28 @@ impl Blocking {
     /// # Cancel safety
     ///
     /// Dropping the future before the work starts leaves nothing behind. Afterwards the work runs on by itself and keeps
-    /// its seat until it ends; [`Gate::drained`] waits for it.
+    /// its permit until it ends; [`Gate::drained`] waits for it.
     pub async fn run<R: Send + 'static>(
         &self,
-        request: Request,
+        request: JobRequest,
         work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, Refusal> {
-        let seat = self.gate.seat_owned(request).await?;
+    ) -> Result<R, QueueError> {
+        let permit = self.gate.acquire_owned(request).await?;
         let started = tokio::task::spawn_blocking(move || {
             let result = work();
-            seat.settle();
+            permit.settle();
             result
         });
         match AbortUnstarted(started).result().await {
             Ok(result) => Ok(result),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_canceled) => Err(Refusal::Canceled),
+                Err(_canceled) => Err(QueueError::Canceled),
             },
         }
     }
 
-    /// The gate whose seats are used.
+    /// The gate whose permits are used.
     #[must_use]
     pub const fn gate(&self) -> &Gate {
         &self.gate

@@ -1,4 +1,4 @@
-//! The gate: whoever wants to run asks here for a seat.
+//! The gate: whoever wants to run asks here for a permit.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::clock;
 use super::line::{Grant, Line, Shared};
-use super::seat::{Hold, Seat};
+use super::permit::{Hold, Permit};
 use super::sync::{Arc, Mutex, lock};
 #[cfg(not(any(loom, shuttle)))]
 use super::sync::{AtomicU64, Ordering};
@@ -20,37 +20,37 @@ use super::word::Word;
 use crate::discipline::Discipline;
 use crate::fair::Fair;
 use crate::limit::Limit;
-use crate::queue::{Bounds, Queue};
+use crate::queue::{Queue, QueueLimits};
 #[cfg(not(any(loom, shuttle)))]
-use crate::refusal::Refusal;
-use crate::request::Request;
-use crate::stats::Stats;
+use crate::refusal::QueueError;
+use crate::request::JobRequest;
+use crate::stats::QueueStats;
 
-/// Hands out seats, in the order of a discipline, never more than its limit.
+/// Hands out permits, in the order of a discipline, never more than its limit.
 ///
-/// While a seat is free and nobody waits, taking one is a single atomic exchange. Otherwise the request queues, behind
+/// While a permit is free and nobody waits, taking one is a single atomic exchange. Otherwise the request queues, behind
 /// one short lock. Cloning it is cheap, and yields another handle of the same gate.
 ///
-/// Time under a seat that was free is charged to nobody: where there is no contention there is nothing to share out.
+/// Time under a permit that was free is charged to nobody: where there is no contention there is nothing to share out.
 #[derive(Clone, Debug)]
 pub struct Gate {
     shared: Arc<Shared>,
 }
 
 impl Gate {
-    /// A gate of `limit` seats, with the default discipline and bounds.
+    /// A gate of `limit` permits, with the default discipline and bounds.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
-        Self::with(limit, Fair::default(), Bounds::default())
+        Self::with(limit, Fair::default(), QueueLimits::default())
     }
 
-    /// A gate of `limit` seats, with a discipline and bounds of the caller's choice.
+    /// A gate of `limit` permits, with a discipline and bounds of the caller's choice.
     #[must_use]
-    pub fn with(limit: Limit, discipline: impl Discipline + 'static, bounds: Bounds) -> Self {
+    pub fn with(limit: Limit, discipline: impl Discipline + 'static, bounds: QueueLimits) -> Self {
         let mut queue = Queue::new(Box::new(discipline) as Box<dyn Discipline>, bounds);
-        queue.set_seats(limit.seats());
+        queue.set_permits(limit.permits());
         let shared = Shared {
-            word: Word::new(limit.seats()),
+            word: Word::new(limit.permits()),
             timed: AtomicBool::new(limit.is_adaptive()),
             line: Mutex::new(Line { queue, limit, closed: false, drained: Vec::new(), listeners: 0 }),
             #[cfg(not(any(loom, shuttle)))]
@@ -61,54 +61,54 @@ impl Gate {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes a seat if one is free and nobody waits.
+    /// Takes a permit if one is free and nobody waits.
     #[must_use]
     #[inline]
-    pub fn try_seat(&self) -> Option<Seat<'_>> {
+    pub fn try_acquire(&self) -> Option<Permit<'_>> {
         if !self.shared.word.try_take() {
             return None;
         }
         let grant = self.shared.is_timed().then(|| Grant { charge: None, since: clock::now() });
-        Some(Seat::new(Hold::Borrowed(&self.shared), grant))
+        Some(Permit::new(Hold::Borrowed(&self.shared), grant))
     }
 
-    /// Asks for a seat; the place in the queue is taken by this call, not by the first poll.
+    /// Asks for a permit; the place in the queue is taken by this call, not by the first poll.
     ///
     /// A refusal is decided in this call too, but for those that can only come later: the deadline passed, the queue
     /// was cleared, or the job was shed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
-    pub fn seat(&self, request: Request) -> Waiting<'_> {
+    /// Dropping the future gives up the place, or the permit, and leaves nothing behind.
+    pub fn acquire(&self, request: JobRequest) -> Waiting<'_> {
         Waiting::enter(Hold::Borrowed(&self.shared), request)
     }
 
-    /// Like [`seat`](Gate::seat), holding the gate alive by itself.
+    /// Like [`permit`](Gate::acquire), holding the gate alive by itself.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
-    pub fn seat_owned(&self, request: Request) -> Waiting<'static> {
+    /// Dropping the future gives up the place, or the permit, and leaves nothing behind.
+    pub fn acquire_owned(&self, request: JobRequest) -> Waiting<'static> {
         Waiting::enter(Hold::Owned(self.shared.clone()), request)
     }
 
-    /// Like [`seat`](Gate::seat), but when the queue is full waits for a place in it instead of being refused.
+    /// Like [`permit`](Gate::acquire), but when the queue is full waits for a place in it instead of being refused.
     ///
     /// Those that wait for a place have no order among themselves but first come, first tried, and no bound on their
     /// number: bound it where they come from. A place that one of them may not have (its tenant has its part of the queue)
     /// is offered to the next, so that each tries once for a place at the most. A deadline is watched only once in the queue. In a queue of no places
-    /// ([`Bounds::new`] of zero) none ever becomes free.
+    /// ([`QueueLimits::new`] of zero) none ever becomes free.
     ///
     /// # Errors
     ///
-    /// Every refusal other than [`Refusal::Full`].
+    /// Every refusal other than [`QueueError::Full`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place, or the seat, and leaves nothing behind.
+    /// Dropping the future gives up the place, or the permit, and leaves nothing behind.
     #[cfg(not(any(loom, shuttle)))]
-    pub async fn seat_patiently(&self, request: Request) -> Result<Seat<'_>, Refusal> {
+    pub async fn acquire_patiently(&self, request: JobRequest) -> Result<Permit<'_>, QueueError> {
         let mut told = false;
         // As many places as had become free when it last tried: for those it is not to be offered one again.
         let mut tried = None;
@@ -129,10 +129,10 @@ impl Gate {
                 continue;
             }
             tried = Some(freed);
-            let waiting = self.seat(request);
+            let waiting = self.acquire(request);
             let queued = waiting.is_queued();
             match waiting.await {
-                Err(Refusal::Full { .. }) => {
+                Err(QueueError::Full { .. }) => {
                     // Told of a place that it may not have: perhaps the next may.
                     if told {
                         passed = Some(freed);
@@ -154,7 +154,7 @@ impl Gate {
 
     /// Replaces the limit while it runs: as an operator does who sees that the machine bears more, or less.
     ///
-    /// Seats that are taken stay so; where more are taken than there are now, none is given until they are fewer. Those
+    /// Permits that are taken stay so; where more are taken than there are now, none is given until they are fewer. Those
     /// that wait get what there is more at once. What an adaptive limit has learnt is forgotten.
     ///
     /// ```
@@ -162,10 +162,10 @@ impl Gate {
     /// use toolpost_scheduler::rt::Gate;
     ///
     /// let gate = Gate::new(Limit::fixed(1));
-    /// let _one = gate.try_seat().expect("free");
-    /// assert!(gate.try_seat().is_none());
+    /// let _one = gate.try_acquire().expect("free");
+    /// assert!(gate.try_acquire().is_none());
     /// gate.set_limit(Limit::fixed(2));
-    /// assert!(gate.try_seat().is_some());
+    /// assert!(gate.try_acquire().is_some());
     /// ```
     pub fn set_limit(&self, limit: Limit) {
         self.shared.set_limit(limit);
@@ -173,20 +173,20 @@ impl Gate {
 
     /// How long a request would wait if it came now, as far as measured times tell.
     #[must_use]
-    pub fn estimate(&self, request: Request) -> Duration {
+    pub fn estimate(&self, request: JobRequest) -> Duration {
         if self.shared.word.taken() < self.shared.word.limit() {
             return Duration::ZERO;
         }
         lock(&self.shared.line).queue.estimate(request)
     }
 
-    /// How many seats are taken.
+    /// How many permits are taken.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.shared.word.taken()
     }
 
-    /// How many seats there are now.
+    /// How many permits there are now.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.shared.word.limit()
@@ -198,9 +198,9 @@ impl Gate {
         lock(&self.shared.line).queue.len()
     }
 
-    /// What has become of those that queued; a seat that was free is not counted here.
+    /// What has become of those that queued; a permit that was free is not counted here.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> QueueStats {
         lock(&self.shared.line).queue.stats()
     }
 
@@ -213,7 +213,7 @@ impl Gate {
         self.shared.clear()
     }
 
-    /// Takes no more requests; those that wait still get their seats.
+    /// Takes no more requests; those that wait still get their permits.
     pub fn close(&self) {
         let mut line = lock(&self.shared.line);
         line.closed = true;
@@ -233,7 +233,7 @@ impl Gate {
         self.shared.attend();
     }
 
-    /// Resolves when no seat is taken and nobody waits. It closes nothing.
+    /// Resolves when no permit is taken and nobody waits. It closes nothing.
     ///
     /// # Cancel safety
     ///
@@ -243,7 +243,7 @@ impl Gate {
     }
 }
 
-/// Resolves when no seat is taken and nobody waits; see [`Gate::drained`].
+/// Resolves when no permit is taken and nobody waits; see [`Gate::drained`].
 #[derive(Debug)]
 #[must_use = "a future does nothing unless polled"]
 pub struct Drained<'g> {
@@ -260,7 +260,7 @@ impl Future for Drained<'_> {
         // A waker is somebody else's code: cloned and dropped with no lock held.
         let waker = cx.waker().clone();
         let mut line = lock(&shared.line);
-        // Watched first: a seat given back from now on comes by here.
+        // Watched first: a permit given back from now on comes by here.
         shared.word.watch();
         if shared.word.taken() == 0 && line.queue.is_empty() {
             let left = listener.take().and_then(|number| line.unlisten(number));

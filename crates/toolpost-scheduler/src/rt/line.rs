@@ -1,4 +1,4 @@
-//! Those that wait at a gate, and how seats get to them.
+//! Those that wait at a gate, and how permits get to them.
 
 use std::mem;
 use std::sync::atomic::AtomicBool;
@@ -16,8 +16,8 @@ use super::word::Word;
 use crate::discipline::{Charge, Discipline};
 use crate::limit::Limit;
 use crate::queue::{Queue, Taken};
-use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::refusal::QueueError;
+use crate::request::JobRequest;
 use crate::slots::JobId;
 
 /// What all handles of a gate share.
@@ -25,7 +25,7 @@ use crate::slots::JobId;
 pub(crate) struct Shared {
     pub(crate) word: Word,
     pub(crate) line: Mutex<Line>,
-    /// Whether seats are timed even when nobody waits. It decides what is measured, and nothing that must be in step.
+    /// Whether permits are timed even when nobody waits. It decides what is measured, and nothing that must be in step.
     pub(crate) timed: AtomicBool,
     /// Tells those that wait for a place in the queue that one has become free.
     #[cfg(not(any(loom, shuttle)))]
@@ -78,19 +78,19 @@ pub(crate) struct Waiter(pub(crate) Mutex<Turn>);
 pub(crate) enum Turn {
     Waiting(Option<Waker>),
     Seated(Grant),
-    Refused(Refusal),
+    Refused(QueueError),
     /// The future has what it waited for.
     Over,
 }
 
-/// A seat that was waited for, or is timed: since when, and at whose expense.
+/// A permit that was waited for, or is timed: since when, and at whose expense.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) charge: Option<Charge>,
     pub(crate) since: Instant,
 }
 
-/// How a seat was used.
+/// How a permit was used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Use {
     Settled,
@@ -111,12 +111,12 @@ impl Wakes {
 
 impl Shared {
     /// Joins the queue: the waiter, and the handle by which it leaves.
-    pub(crate) fn join(&self, request: Request) -> Result<(Arc<Waiter>, JobId), Refusal> {
+    pub(crate) fn join(&self, request: JobRequest) -> Result<(Arc<Waiter>, JobId), QueueError> {
         let now = clock::now();
         let waiter = Arc::new(Waiter(Mutex::new(Turn::Waiting(None))));
         let mut line = lock(&self.line);
         if line.closed {
-            return Err(Refusal::Closed);
+            return Err(QueueError::Closed);
         }
         self.word.watch();
         let joined = line.queue.submit(request, waiter.clone(), now);
@@ -145,7 +145,7 @@ impl Shared {
         let mut freed = 0;
         while let Some((_, waiter)) = line.queue.expire(now) {
             freed += 1;
-            waiter.turn(Turn::Refused(Refusal::Expired), &mut wakes);
+            waiter.turn(Turn::Refused(QueueError::Expired), &mut wakes);
         }
         wakes.0.extend(self.serve(&mut line, now).0);
         drop(line);
@@ -159,7 +159,7 @@ impl Shared {
         let mut wakes = Wakes::default();
         let cleared = line.queue.clear();
         for waiter in &cleared {
-            waiter.turn(Turn::Refused(Refusal::Canceled), &mut wakes);
+            waiter.turn(Turn::Refused(QueueError::Canceled), &mut wakes);
         }
         wakes.0.extend(self.serve(&mut line, clock::now()).0);
         drop(line);
@@ -168,7 +168,7 @@ impl Shared {
         cleared.len()
     }
 
-    /// Takes a seat back.
+    /// Takes a permit back.
     #[inline]
     pub(crate) fn release(&self, grant: Option<Grant>, how: Use) {
         match grant {
@@ -184,10 +184,10 @@ impl Shared {
         let mut line = lock(&self.line);
         if let Use::Settled = how {
             line.limit.learn(cost, self.word.taken());
-            let seats = line.limit.seats();
-            line.queue.set_seats(seats);
-            if seats != self.word.limit() {
-                self.word.set_limit(seats);
+            let permits = line.limit.permits();
+            line.queue.set_permits(permits);
+            if permits != self.word.limit() {
+                self.word.set_limit(permits);
             }
         }
         match (charge, how) {
@@ -203,25 +203,25 @@ impl Shared {
         wakes.wake();
     }
 
-    /// Whether seats are timed even when nobody waits.
+    /// Whether permits are timed even when nobody waits.
     #[inline]
     pub(crate) fn is_timed(&self) -> bool {
         self.timed.load(Ordering::Relaxed)
     }
 
-    /// Replaces the limit, and gives the seats that there are now.
+    /// Replaces the limit, and gives the permits that there are now.
     pub(crate) fn set_limit(&self, limit: Limit) {
         let mut line = lock(&self.line);
         self.timed.store(limit.is_adaptive(), Ordering::Relaxed);
-        line.queue.set_seats(limit.seats());
-        self.word.set_limit(limit.seats());
+        line.queue.set_permits(limit.permits());
+        self.word.set_limit(limit.permits());
         line.limit = limit;
         let wakes = self.serve(&mut line, clock::now());
         drop(line);
         wakes.wake();
     }
 
-    /// Gives free seats to those that wait.
+    /// Gives free permits to those that wait.
     pub(crate) fn attend(&self) {
         let mut line = lock(&self.line);
         let wakes = self.serve(&mut line, clock::now());
@@ -229,7 +229,7 @@ impl Shared {
         wakes.wake();
     }
 
-    /// Gives free seats to those whose turn it is; stops watching when there is nothing to watch for.
+    /// Gives free permits to those whose turn it is; stops watching when there is nothing to watch for.
     fn serve(&self, line: &mut Line, now: Instant) -> Wakes {
         let mut wakes = Wakes::default();
         let mut freed = 0;

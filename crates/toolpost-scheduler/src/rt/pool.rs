@@ -13,13 +13,13 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use super::gate::Gate;
 use super::waiting::Waiting;
-use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::refusal::QueueError;
+use crate::request::JobRequest;
 
-/// Runs submitted futures, as many at once as its gate has seats.
+/// Runs submitted futures, as many at once as its gate has permits.
 ///
-/// Every task ends exactly once: completed, failed, panicked, canceled, expired or refused ([`Counts`]). A task that panics
-/// takes nobody with it. Dropping a [`Handle`] cancels its task; the pool itself can be dropped, and its tasks run on.
+/// Every task ends exactly once: completed, failed, panicked, canceled, expired or refused ([`PoolCounts`]). A task that panics
+/// takes nobody with it. Dropping a [`JobHandle`] cancels its task; the pool itself can be dropped, and its tasks run on.
 #[derive(Clone, Debug)]
 pub struct Pool {
     gate: Gate,
@@ -30,7 +30,7 @@ pub struct Pool {
 
 #[derive(Debug, Default)]
 struct Book {
-    counts: Counts,
+    counts: PoolCounts,
     next: u64,
     tasks: std::collections::HashMap<u64, AbortHandle>,
 }
@@ -38,7 +38,7 @@ struct Book {
 /// How tasks have ended; `submitted` is the sum of all the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct PoolCounts {
     /// Handed in.
     pub submitted: u64,
     /// Neither ended nor refused so far.
@@ -66,18 +66,18 @@ pub enum Ended<E> {
     /// It panicked, with this message; empty if it was no text.
     Panicked(String),
     /// It never ran, or was stopped: canceled, expired or refused.
-    Refused(Refusal),
+    Refused(QueueError),
 }
 
 /// The result of a task, to be awaited. Dropping it cancels the task.
 #[must_use = "dropping a handle cancels its task"]
-pub struct Handle<T, E> {
+pub struct JobHandle<T, E> {
     task: JoinHandle<Result<T, Ended<E>>>,
     detached: bool,
 }
 
 impl Pool {
-    /// A pool whose workers are the seats of `gate`.
+    /// A pool whose workers are the permits of `gate`.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
         Self { gate, book: Arc::default(), ended: Arc::default() }
@@ -88,13 +88,13 @@ impl Pool {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub fn submit<T, E, F>(&self, request: Request, future: F) -> Handle<T, E>
+    pub fn submit<T, E, F>(&self, request: JobRequest, future: F) -> JobHandle<T, E>
     where
         T: Send + 'static,
         E: Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let waiting = self.gate.seat_owned(request);
+        let waiting = self.gate.acquire_owned(request);
         let mut book = self.book();
         let id = book.next;
         book.next += 1;
@@ -105,7 +105,7 @@ impl Pool {
         let task = tokio::spawn(run(waiting, future, entry));
         // Under the lock, which the task takes to remove itself: it cannot end before it is listed.
         book.tasks.insert(id, task.abort_handle());
-        Handle { task, detached: false }
+        JobHandle { task, detached: false }
     }
 
     /// Resolves when every task has ended. It keeps nobody from handing in more: close the gate for that.
@@ -122,7 +122,7 @@ impl Pool {
             }
             ended.await;
         }
-        // A task is off the book before its seat is back.
+        // A task is off the book before its permit is back.
         self.gate.drained().await;
     }
 
@@ -153,11 +153,11 @@ impl Pool {
 
     /// How tasks have ended so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> PoolCounts {
         self.book().counts
     }
 
-    /// The gate whose seats are the workers.
+    /// The gate whose permits are the workers.
     #[must_use]
     pub const fn gate(&self) -> &Gate {
         &self.gate
@@ -174,35 +174,35 @@ async fn run<T, E>(
     future: impl Future<Output = Result<T, E>>,
     mut entry: Accounted,
 ) -> Result<T, Ended<E>> {
-    let seat = match waiting.await {
-        Ok(seat) => seat,
+    let permit = match waiting.await {
+        Ok(permit) => permit,
         Err(refusal) => {
             entry.end = End::of(refusal);
             return Err(Ended::Refused(refusal));
         }
     };
-    // Dropped in reverse order: off the book first, then the seat.
+    // Dropped in reverse order: off the book first, then the permit.
     let mut entry = entry;
     let result = future.await;
     entry.end = if result.is_ok() { End::Completed } else { End::Failed };
     drop(entry);
-    seat.settle();
+    permit.settle();
     result.map_err(Ended::Failed)
 }
 
-impl<T, E> Handle<T, E> {
+impl<T, E> JobHandle<T, E> {
     /// Lets the task run on when the handle is dropped.
     pub fn detach(mut self) {
         self.detached = true;
     }
 
-    /// Cancels the task; the handle resolves to [`Refusal::Canceled`] unless it has ended before.
+    /// Cancels the task; the handle resolves to [`QueueError::Canceled`] unless it has ended before.
     pub fn cancel(&self) {
         self.task.abort();
     }
 }
 
-impl<T, E> Future for Handle<T, E> {
+impl<T, E> Future for JobHandle<T, E> {
     type Output = Result<T, Ended<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -210,13 +210,13 @@ impl<T, E> Future for Handle<T, E> {
             Ok(result) => result,
             Err(error) => Err(match error.try_into_panic() {
                 Ok(panic) => Ended::Panicked(message(&*panic)),
-                Err(_canceled) => Ended::Refused(Refusal::Canceled),
+                Err(_canceled) => Ended::Refused(QueueError::Canceled),
             }),
         })
     }
 }
 
-impl<T, E> Drop for Handle<T, E> {
+impl<T, E> Drop for JobHandle<T, E> {
     fn drop(&mut self) {
         if !self.detached {
             self.task.abort();
@@ -224,9 +224,9 @@ impl<T, E> Drop for Handle<T, E> {
     }
 }
 
-impl<T, E> fmt::Debug for Handle<T, E> {
+impl<T, E> fmt::Debug for JobHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("task", &self.task.id()).finish_non_exhaustive()
+        f.debug_struct("JobHandle").field("task", &self.task.id()).finish_non_exhaustive()
     }
 }
 
@@ -274,10 +274,10 @@ enum End {
 }
 
 impl End {
-    const fn of(refusal: Refusal) -> Self {
+    const fn of(refusal: QueueError) -> Self {
         match refusal {
-            Refusal::Expired => Self::Expired,
-            Refusal::Canceled => Self::Canceled,
+            QueueError::Expired => Self::Expired,
+            QueueError::Canceled => Self::Canceled,
             _ => Self::Refused,
         }
     }

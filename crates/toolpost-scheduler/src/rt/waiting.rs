@@ -1,4 +1,4 @@
-//! The future of a seat.
+//! The future of a permit.
 
 use std::fmt;
 use std::future::Future;
@@ -7,23 +7,23 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::clock;
-use super::lift::{Follow, Lift};
 use super::line::{Grant, Turn, Use, Waiter};
-use super::seat::{Hold, Seat};
+use super::permit::{Hold, Permit};
+use super::priority_handle::{Follow, PriorityHandle};
 use super::sync::{Arc, lock};
 use crate::priority::Urgency;
-use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::refusal::QueueError;
+use crate::request::JobRequest;
 use crate::slots::JobId;
 
-/// A place in the queue, which becomes a seat.
+/// A place in the queue, which becomes a permit.
 ///
-/// The place was taken when the future was made, not when it is first polled. Resolves to the reason when the seat is
+/// The place was taken when the future was made, not when it is first polled. Resolves to the reason when the permit is
 /// refused.
 ///
 /// # Cancel safety
 ///
-/// Dropping it gives up the place, or the seat, and leaves nothing behind.
+/// Dropping it gives up the place, or the permit, and leaves nothing behind.
 #[must_use = "a place in the queue that is dropped is given up"]
 pub struct Waiting<'g> {
     gate: Hold<'g>,
@@ -33,21 +33,21 @@ pub struct Waiting<'g> {
 
 enum State {
     Free(Option<Grant>),
-    Refused(Refusal),
+    Refused(QueueError),
     Queued { waiter: Arc<Waiter>, id: JobId, timer: Timer },
     Done,
 }
 
 impl<'g> Waiting<'g> {
-    pub(crate) fn enter(gate: Hold<'g>, request: Request) -> Self {
+    pub(crate) fn enter(gate: Hold<'g>, request: JobRequest) -> Self {
         let state = Self::begin(&gate, request);
         Self { gate, state, follow: None }
     }
 
-    fn begin(gate: &Hold<'g>, request: Request) -> State {
+    fn begin(gate: &Hold<'g>, request: JobRequest) -> State {
         let deadline = request.how_urgent().deadline;
         if deadline.is_some_and(|deadline| deadline <= clock::now()) {
-            return State::Refused(Refusal::Expired);
+            return State::Refused(QueueError::Expired);
         }
         if gate.word.try_take() {
             return State::Free(gate.is_timed().then(|| Grant { charge: None, since: clock::now() }));
@@ -58,7 +58,7 @@ impl<'g> Waiting<'g> {
         }
     }
 
-    /// Whether the seat has to be waited for.
+    /// Whether the permit has to be waited for.
     #[must_use]
     pub const fn is_queued(&self) -> bool {
         matches!(self.state, State::Queued { .. })
@@ -72,19 +72,19 @@ impl<'g> Waiting<'g> {
     }
 
     /// Lets the place be as urgent as `lift`, whenever that changes. It still ends at the deadline of its own request.
-    pub fn lifted_by(mut self, lift: &Lift) -> Self {
+    pub fn raised_by(mut self, lift: &PriorityHandle) -> Self {
         if let State::Queued { id, .. } = self.state {
             self.follow = Some(lift.follow(self.gate.shared(), id));
         }
         self
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Grant>, Refusal>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Grant>, QueueError>> {
         let State::Queued { waiter, .. } = &self.state else {
             return Poll::Ready(match std::mem::replace(&mut self.state, State::Done) {
                 State::Free(grant) => Ok(grant),
                 State::Refused(refusal) => Err(refusal),
-                State::Queued { .. } | State::Done => Err(Refusal::Canceled),
+                State::Queued { .. } | State::Done => Err(QueueError::Canceled),
             });
         };
         let mut turn = lock(&waiter.0);
@@ -95,7 +95,7 @@ impl<'g> Waiting<'g> {
             }
             Turn::Seated(grant) => (Poll::Ready(Ok(Some(grant))), None),
             Turn::Refused(refusal) => (Poll::Ready(Err(refusal)), None),
-            Turn::Over => (Poll::Ready(Err(Refusal::Canceled)), None),
+            Turn::Over => (Poll::Ready(Err(QueueError::Canceled)), None),
         };
         drop(turn);
         // Dropped here because it may run code of the executor's, which must not find the lock taken.
@@ -108,14 +108,14 @@ impl<'g> Waiting<'g> {
 }
 
 impl<'g> Future for Waiting<'g> {
-    type Output = Result<Seat<'g>, Refusal>;
+    type Output = Result<Permit<'g>, QueueError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         loop {
             if let Poll::Ready(turn) = this.poll_turn(cx) {
                 this.follow = None;
-                return Poll::Ready(turn.map(|grant| Seat::new(this.gate.clone(), grant)));
+                return Poll::Ready(turn.map(|grant| Permit::new(this.gate.clone(), grant)));
             }
             let State::Queued { timer, .. } = &mut this.state else { return Poll::Pending };
             if timer.poll(cx).is_pending() {

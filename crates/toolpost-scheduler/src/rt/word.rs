@@ -1,16 +1,16 @@
-//! Seats in one atomic word: how many are taken, how many there are, and whether to look further.
+//! Permits in one atomic word: how many are taken, how many there are, and whether to look further.
 
 use super::sync::{AtomicU64, Ordering};
 
-/// Set while somebody waits, or wants to know of the next seat that is given back.
+/// Set while somebody waits, or wants to know of the next permit that is given back.
 const WATCHED: u64 = 1 << 63;
 const LIMIT: u32 = 32;
 const TAKEN: u64 = (1 << LIMIT) - 1;
 
 /// `taken` never grows to more than `limit`: both are in the word that the one exchange compares.
 ///
-/// Watching is switched, and seats are taken while it is on, under the gate's lock alone. So while it is on, `taken`
-/// only falls but for whoever holds the lock, and whoever gives a seat back is told to look at those that wait.
+/// Watching is switched, and permits are taken while it is on, under the gate's lock alone. So while it is on, `taken`
+/// only falls but for whoever holds the lock, and whoever gives a permit back is told to look at those that wait.
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);
 
@@ -19,17 +19,17 @@ impl Word {
         Self(AtomicU64::new((limit as u64) << LIMIT))
     }
 
-    /// Takes a seat if one is free and nobody waits.
+    /// Takes a permit if one is free and nobody waits.
     pub(crate) fn try_take(&self) -> bool {
         self.change(|word| (word & WATCHED == 0 && is_free(word)).then(|| word + 1))
     }
 
-    /// Takes a seat if one is free, for one of those that wait. Under the lock, watched.
+    /// Takes a permit if one is free, for one of those that wait. Under the lock, watched.
     pub(crate) fn try_take_watched(&self) -> bool {
         self.change(|word| is_free(word).then(|| word + 1))
     }
 
-    /// Gives a seat back, and says whether to look at those that wait.
+    /// Gives a permit back, and says whether to look at those that wait.
     pub(crate) fn give_back(&self) -> bool {
         self.0.fetch_sub(1, Ordering::AcqRel) & WATCHED != 0
     }

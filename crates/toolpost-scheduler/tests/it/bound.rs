@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use simulator::Random;
-use toolpost_scheduler::{Bounds, Fair, Limit, Next, Priority, Request, Scheduler, Shares, Tenant};
+use toolpost_scheduler::{Fair, JobRequest, Limit, Next, Priority, QueueLimits, Scheduler, Shares, Tenant};
 
 fn schedules() -> u64 {
     let default = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
@@ -33,7 +33,7 @@ fn one(seed: u64, seen: &mut Seen) {
     let mut random = Random(seed);
     let zero = Instant::now();
     let shares = Shares::new(2 + random.below(49) as u8, 10, 10, 10);
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::new(shares), Bounds::new(64));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::new(shares), QueueLimits::new(64));
     let mut now = zero;
     let mut starts = 0;
     let mut waiting: HashMap<u64, Waiting> = HashMap::new();
@@ -42,12 +42,12 @@ fn one(seed: u64, seen: &mut Seen) {
     for step in 0.. {
         // Urgent work is endless: two come for each that is served.
         for _ in 0..2 {
-            let urgent = Request::new(Tenant::new(random.below(tenants))).priority(Priority::Urgent);
+            let urgent = JobRequest::new(Tenant::new(random.below(tenants))).priority(Priority::Urgent);
             let _full = scheduler.submit(urgent, u64::MAX, now);
         }
         if random.below(100) < busy {
             let priority = Priority::ALL[random.below(4) as usize];
-            let mut request = Request::new(Tenant::new(random.below(tenants))).priority(priority);
+            let mut request = JobRequest::new(Tenant::new(random.below(tenants))).priority(priority);
             if random.below(2) == 0 {
                 request = request.deadline(now + Duration::from_secs(1_000_000 - random.below(100_000)));
             }
@@ -56,7 +56,7 @@ fn one(seed: u64, seen: &mut Seen) {
                 waiting.insert(step, Waiting { came: starts, older });
             }
         }
-        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else {
+        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else {
             panic!("urgent work is endless")
         };
         starts += 1;
@@ -72,14 +72,13 @@ fn one(seed: u64, seen: &mut Seen) {
         }
         let cost = Duration::from_nanos(1 << random.below(30));
         now += cost;
-        scheduler.settle(seat, now, cost);
+        scheduler.settle(permit, now, cost);
         if 300 + 2_000 * u64::from(seed.is_multiple_of(64)) <= step {
             return;
         }
     }
 }
 
-// Scheduler 12
 #[test]
 fn every_background_job_starts_within_the_bound_under_endless_urgent_load() {
     let mut seen = Seen::default();
@@ -100,20 +99,22 @@ fn the_bound_is_the_one_written_down() {
 #[test]
 fn deadlines_do_not_starve_those_without() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(64));
-    let background = Request::new(Tenant::new(1)).priority(Priority::Background);
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(64));
+    let background = JobRequest::new(Tenant::new(1)).priority(Priority::Background);
     scheduler.submit(background, "patient", now).unwrap();
     let mut starts = 0;
     loop {
         for priority in [Priority::Background, Priority::Urgent] {
             let deadline = now + Duration::from_secs(60);
-            let pressing =
-                Request::new(Tenant::new(1)).priority(priority).deadline(deadline).expected(Duration::ZERO);
+            let pressing = JobRequest::new(Tenant::new(1))
+                .priority(priority)
+                .deadline(deadline)
+                .expected(Duration::ZERO);
             let _full = scheduler.submit(pressing, "pressing", now);
         }
-        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else { panic!("work is endless") };
+        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else { panic!("work is endless") };
         starts += 1;
-        scheduler.settle(seat, now, Duration::from_millis(1));
+        scheduler.settle(permit, now, Duration::from_millis(1));
         if job == "patient" {
             break;
         }

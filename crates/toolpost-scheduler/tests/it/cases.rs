@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use toolpost_scheduler::{
-    Bounds, Discipline, EarliestDeadline, Fair, Fifo, Inheritance, JobId, Limit, Next, Priority,
-    PriorityThenDeadline, Queue, Refusal, Request, Scheduler, Shares, StrictPriority, Taken, Tenant, Urgency,
+    Discipline, EarliestDeadline, Fair, Fifo, Inheritance, JobId, JobRequest, Limit, Next, Priority,
+    PriorityThenDeadline, Queue, QueueError, QueueLimits, Scheduler, Shares, StrictPriority, Taken, Tenant,
+    Urgency,
 };
 
 use Priority::{Background, Normal, System, Urgent};
@@ -17,14 +18,14 @@ const SECOND: Duration = Duration::from_secs(1);
 #[track_caller]
 fn check<D: Discipline>(discipline: D, jobs: &str, expected: &str) {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(100), discipline, Bounds::default());
+    let mut scheduler = Scheduler::with(Limit::fixed(100), discipline, QueueLimits::default());
     for job in jobs.split_whitespace() {
         scheduler.submit(request(job, now), job, now).expect("there is room");
     }
     assert_eq!(served(&mut scheduler, now).join(" "), expected);
 }
 
-fn request(job: &str, now: Instant) -> Request {
+fn request(job: &str, now: Instant) -> JobRequest {
     let mut parts = job.split(':').skip(1);
     let priority = match parts.next() {
         Some("b") => Background,
@@ -32,7 +33,7 @@ fn request(job: &str, now: Instant) -> Request {
         Some("s") => System,
         _ => Normal,
     };
-    let request = Request::new(Tenant::new(1)).priority(priority).expected(Duration::ZERO);
+    let request = JobRequest::new(Tenant::new(1)).priority(priority).expected(Duration::ZERO);
     match parts.next().and_then(|seconds| seconds.parse().ok()) {
         Some(seconds) => request.deadline(now + Duration::from_secs(seconds)),
         None => request,
@@ -41,8 +42,8 @@ fn request(job: &str, now: Instant) -> Request {
 
 fn served<'j, D: Discipline>(scheduler: &mut Scheduler<&'j str, D>, now: Instant) -> Vec<&'j str> {
     let mut order = Vec::new();
-    while let Some(Next::Start { job, seat, .. }) = scheduler.next(now) {
-        scheduler.settle(seat, now, Duration::from_millis(1));
+    while let Some(Next::Start { job, permit, .. }) = scheduler.next(now) {
+        scheduler.settle(permit, now, Duration::from_millis(1));
         order.push(&job[..1]);
     }
     order
@@ -55,18 +56,17 @@ fn start<T, D: Discipline>(scheduler: &mut Scheduler<T, D>, now: Instant) -> Opt
     }
 }
 
-fn ids(scheduler: &mut Scheduler<usize>, requests: &[Request], now: Instant) -> Vec<JobId> {
-    let submit = |(number, request): (usize, &Request)| {
+fn ids(scheduler: &mut Scheduler<usize>, requests: &[JobRequest], now: Instant) -> Vec<JobId> {
+    let submit = |(number, request): (usize, &JobRequest)| {
         scheduler.submit(*request, number, now).expect("there is room")
     };
     requests.iter().enumerate().map(submit).collect()
 }
 
-fn of(tenant: u64) -> Request {
-    Request::new(Tenant::new(tenant))
+fn of(tenant: u64) -> JobRequest {
+    JobRequest::new(Tenant::new(tenant))
 }
 
-// Scheduler 1
 #[test]
 fn each_discipline_serves_in_its_order_and_equals_by_arrival() {
     check(StrictPriority::new(), "a:b b:u c:n d:u e:s f:b", "e b d c a f");
@@ -76,7 +76,6 @@ fn each_discipline_serves_in_its_order_and_equals_by_arrival() {
     check(Fair::default(), "a:n b:n c:u d:b", "c a b d");
 }
 
-// Scheduler 2
 #[test]
 fn no_deadline_sorts_after_every_deadline() {
     check(EarliestDeadline::new(), "a:n b:n:900 c:n d:n:5", "d b a c");
@@ -84,7 +83,6 @@ fn no_deadline_sorts_after_every_deadline() {
     check(Fair::default(), "a:n b:n:900 c:n d:n:5", "d b a c");
 }
 
-// Scheduler 2
 #[test]
 fn a_closer_deadline_never_lowers_urgency() {
     let now = Instant::now();
@@ -98,16 +96,15 @@ fn a_closer_deadline_never_lowers_urgency() {
     assert_eq!(own.or(Urgency::new(Background).by(now)), Urgency::new(Urgent).by(now));
 }
 
-// Scheduler 3
 #[test]
 fn a_full_queue_refuses_and_says_when_to_ask_again() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::new(2));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(2));
     scheduler.submit(of(1), 'a', now).unwrap();
     scheduler.submit(of(1), 'b', now).unwrap();
     let refused = scheduler.submit(of(1), 'c', now).unwrap_err();
     assert_eq!(refused.job, 'c');
-    assert!(matches!(refused.refusal, Refusal::Full { retry_after } if Duration::ZERO < retry_after));
+    assert!(matches!(refused.refusal, QueueError::Full { retry_after } if Duration::ZERO < retry_after));
     assert_eq!(start(&mut scheduler, now), Some('a'));
     assert!(scheduler.submit(of(1), 'd', now).is_ok());
 }
@@ -115,7 +112,7 @@ fn a_full_queue_refuses_and_says_when_to_ask_again() {
 #[test]
 fn a_flood_cannot_fill_the_queue_against_others() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(100));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(100));
     let let_in = (0..1_000).filter(|n| scheduler.submit(of(1), *n, now).is_ok()).count();
     assert_eq!(let_in, 80, "a tenant may queue four times the places still free");
     assert!((2..10).all(|tenant| scheduler.submit(of(tenant), 0, now).is_ok()));
@@ -125,7 +122,7 @@ fn a_flood_cannot_fill_the_queue_against_others() {
 fn no_class_fills_the_queue_against_another_and_nobody_is_put_out() {
     let now = Instant::now();
     for filling in Priority::ALL {
-        let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(320));
+        let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(320));
         // A tenant for each job, so that only the class is at its bound.
         let mut submit =
             |priority, tenant| scheduler.submit(of(tenant).priority(priority), priority, now).is_ok();
@@ -137,8 +134,8 @@ fn no_class_fills_the_queue_against_another_and_nobody_is_put_out() {
         }
         assert!(!submit(System, 5_000), "full is full, whatever the priority");
         let served = std::iter::from_fn(|| match scheduler.next(now)? {
-            Next::Start { job, seat, .. } => {
-                scheduler.settle(seat, now, Duration::from_millis(1));
+            Next::Start { job, permit, .. } => {
+                scheduler.settle(permit, now, Duration::from_millis(1));
                 Some(job)
             }
             next => panic!("{next:?}"),
@@ -150,7 +147,7 @@ fn no_class_fills_the_queue_against_another_and_nobody_is_put_out() {
 #[test]
 fn a_class_has_its_own_places_after_jobs_were_moved_out_of_it() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(320));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(320));
     let mut tenants = 0..;
     let mut request = |priority| of(tenants.next().unwrap_or(0)).priority(priority);
     (0..290).for_each(|_| assert!(scheduler.submit(request(Normal), 0, now).is_ok()));
@@ -162,7 +159,6 @@ fn a_class_has_its_own_places_after_jobs_were_moved_out_of_it() {
     (0..10).for_each(|_| assert!(scheduler.submit(request(System), 0, now).is_ok()));
 }
 
-// Scheduler 4
 #[test]
 fn looking_takes_nothing_out() {
     let now = Instant::now();
@@ -176,7 +172,6 @@ fn looking_takes_nothing_out() {
     assert_eq!(queue.len(), 3);
 }
 
-// Scheduler 5
 #[test]
 fn another_priority_moves_a_job() {
     let now = Instant::now();
@@ -188,12 +183,12 @@ fn another_priority_moves_a_job() {
     assert!(!scheduler.reprioritize(ids[1], Urgency::new(Urgent)), "it waits no more");
 }
 
-// Scheduler 5: a hundred thousand wait, a hundred thousand are moved; anything linear would take minutes.
+// A hundred thousand wait, a hundred thousand are moved; anything linear would take minutes.
 #[test]
 fn a_hundred_thousand_are_moved_in_no_time() {
     let now = Instant::now();
     let many = 100_000;
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(many * 2));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(many * 2));
     let ids: Vec<_> = (0..many).map(|n| scheduler.submit(of(n as u64 % 100), n, now).unwrap()).collect();
     for (n, id) in ids.iter().enumerate() {
         let urgency = Urgency::new(Priority::ALL[n % 4]).by(now + SECOND * (n as u32 % 97 + 1));
@@ -203,7 +198,6 @@ fn a_hundred_thousand_are_moved_in_no_time() {
     assert!(scheduler.queue().is_empty());
 }
 
-// Scheduler 6
 #[test]
 fn urgency_is_lent_through_a_chain_and_taken_back() {
     let mut waits = Inheritance::new();
@@ -225,10 +219,9 @@ fn urgency_is_lent_through_a_chain_and_taken_back() {
     waits.leave(&"other", &"step");
     assert_eq!(urgency(&waits, "step"), Some(Background));
     waits.wait("step", "caller");
-    assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a loan never lowers");
+    assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a donation never lowers");
 }
 
-// Scheduler 6
 #[test]
 fn a_cycle_of_waiters_holds_nothing_up() {
     let mut waits = Inheritance::new();
@@ -248,11 +241,10 @@ fn a_cycle_of_waiters_holds_nothing_up() {
     );
 }
 
-// Scheduler 7
 #[test]
 fn statistics_add_up_and_overdue_jobs_are_counted() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::new(4));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(4));
     for seconds in [1, 2, 30] {
         let request = of(1).deadline(now + SECOND * seconds).expected(Duration::ZERO);
         scheduler.submit(request, seconds, now).unwrap();
@@ -270,7 +262,6 @@ fn statistics_add_up_and_overdue_jobs_are_counted() {
     assert_eq!((stats.full, stats.expired, stats.canceled), (1, 1, 1));
 }
 
-// Scheduler 8
 #[test]
 fn clearing_hands_back_everything_that_waits() {
     let now = Instant::now();
@@ -281,7 +272,7 @@ fn clearing_hands_back_everything_that_waits() {
     assert_eq!(scheduler.queue().stats().canceled, 3);
 }
 
-// Scheduler 13: handles are issued, so that no two jobs can have one; that of a job that has left is not honored.
+// Handles are issued, so that no two jobs can have one; that of a job that has left is not honored.
 #[test]
 fn a_handle_is_never_valid_twice() {
     let now = Instant::now();
@@ -296,7 +287,6 @@ fn a_handle_is_never_valid_twice() {
     assert_eq!(scheduler.cancel(second), Some(2));
 }
 
-// Scheduler 15
 #[test]
 fn an_expired_job_never_starts_and_is_reported() {
     let now = Instant::now();
@@ -304,28 +294,28 @@ fn an_expired_job_never_starts_and_is_reported() {
     let id = scheduler.submit(of(1).deadline(now + SECOND), "late", now).unwrap();
     let next = scheduler.next(now + SECOND);
     assert!(
-        matches!(next, Some(Next::Refuse { id: reported, job: "late", refusal: Refusal::Expired }) if reported == id)
+        matches!(next, Some(Next::Refuse { id: reported, job: "late", refusal: QueueError::Expired }) if reported == id)
     );
     assert_eq!((scheduler.in_flight(), scheduler.queue().stats().expired), (0, 1));
     let refused = scheduler.submit(of(1).deadline(now), "late", now + SECOND).unwrap_err();
-    assert_eq!(refused.refusal, Refusal::Expired);
+    assert_eq!(refused.refusal, QueueError::Expired);
 }
 
 #[test]
 fn a_deadline_that_cannot_be_met_is_refused_at_once_with_an_honest_answer() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), Bounds::default());
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::default());
     // Learn that a job takes one second.
     scheduler.submit(of(1), 0, now).unwrap();
-    let Some(Next::Start { seat, .. }) = scheduler.next(now) else { panic!("a free seat is given") };
-    scheduler.settle(seat, now + SECOND, SECOND);
+    let Some(Next::Start { permit, .. }) = scheduler.next(now) else { panic!("a free permit is given") };
+    scheduler.settle(permit, now + SECOND, SECOND);
     let now = now + SECOND;
     for n in 0..10 {
         scheduler.submit(of(1), n, now).unwrap();
     }
     // Eleven seconds of waiting (the place that is about to run included), one of service; five are allowed.
     let refused = scheduler.submit(of(1).deadline(now + 5 * SECOND), 99, now).unwrap_err();
-    let Refusal::Late { retry_after } = refused.refusal else { panic!("{refused}") };
+    let QueueError::Late { retry_after } = refused.refusal else { panic!("{refused}") };
     assert_eq!(retry_after, 7 * SECOND);
     assert!(scheduler.submit(of(1).deadline(now + 12 * SECOND), 99, now).is_ok());
 }
@@ -333,7 +323,7 @@ fn a_deadline_that_cannot_be_met_is_refused_at_once_with_an_honest_answer() {
 #[test]
 fn waiting_too_long_for_too_long_sheds_but_never_system_work() {
     let now = Instant::now();
-    let bounds = Bounds::new(1_000).delay(Duration::from_millis(50), Duration::from_millis(500));
+    let bounds = QueueLimits::new(1_000).delay(Duration::from_millis(50), Duration::from_millis(500));
     let mut queue = Queue::new(Fair::default(), bounds);
     for _ in 0..200 {
         queue.submit(of(1), Normal, now).unwrap();
@@ -347,7 +337,7 @@ fn waiting_too_long_for_too_long_sheds_but_never_system_work() {
                 queue.settle(charge, Duration::from_millis(10));
             }
             Some(Taken::Refuse { job, refusal, .. }) => {
-                assert!(job == Normal && matches!(refusal, Refusal::Overloaded { .. }));
+                assert!(job == Normal && matches!(refusal, QueueError::Overloaded { .. }));
                 shed += 1;
             }
             _ => {}
@@ -361,13 +351,13 @@ fn waiting_too_long_for_too_long_sheds_but_never_system_work() {
 fn a_share_is_lent_while_nobody_needs_it_and_back_at_once() {
     let now = Instant::now();
     let mut scheduler =
-        Scheduler::with(Limit::fixed(1), Fair::new(Shares::new(20, 20, 20, 20)), Bounds::new(1_000));
+        Scheduler::with(Limit::fixed(1), Fair::new(Shares::new(20, 20, 20, 20)), QueueLimits::new(1_000));
     let fill = |scheduler: &mut Scheduler<Priority>, priority, count| {
         (0..count).for_each(|_| assert!(scheduler.submit(of(1).priority(priority), priority, now).is_ok()));
     };
     let run = |scheduler: &mut Scheduler<Priority>| {
-        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else { panic!("work is there") };
-        scheduler.settle(seat, now, Duration::from_millis(1));
+        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else { panic!("work is there") };
+        scheduler.settle(permit, now, Duration::from_millis(1));
         job
     };
     fill(&mut scheduler, Urgent, 300);
@@ -380,17 +370,17 @@ fn a_share_is_lent_while_nobody_needs_it_and_back_at_once() {
 #[test]
 fn a_tenant_pays_for_what_its_jobs_have_cost() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), Bounds::new(10_000));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10_000));
     let mut clock = now;
     let mut spent = [Duration::ZERO; 2];
     for round in 0..2_000 {
         for tenant in 0..2 {
             let _full = scheduler.submit(of(tenant), tenant as usize, clock);
         }
-        let Some(Next::Start { job, seat, .. }) = scheduler.next(clock) else { panic!("work is there") };
+        let Some(Next::Start { job, permit, .. }) = scheduler.next(clock) else { panic!("work is there") };
         let cost = Duration::from_millis(if job == 0 { 100 } else { 10 });
         clock += cost;
-        scheduler.settle(seat, clock, cost);
+        scheduler.settle(permit, clock, cost);
         if 100 < round {
             spent[job] += cost;
         }
@@ -404,8 +394,8 @@ fn equals_take_turns_in_the_order_they_came() {
     let now = Instant::now();
     let mut scheduler = Scheduler::new(Limit::fixed(6));
     ids(&mut scheduler, &[of(1), of(2)], now);
-    while let Some(Next::Start { seat, .. }) = scheduler.next(now) {
-        scheduler.settle(seat, now, Duration::from_millis(1));
+    while let Some(Next::Start { permit, .. }) = scheduler.next(now) {
+        scheduler.settle(permit, now, Duration::from_millis(1));
     }
     // Both have been charged alike; the second comes back first.
     ids(&mut scheduler, &[of(2), of(1), of(1), of(2), of(2), of(1)], now);
@@ -418,9 +408,9 @@ fn work_that_was_given_up_frees_its_seat_is_charged_and_teaches_nothing() {
     let now = Instant::now();
     let mut scheduler = Scheduler::new(Limit::fixed(1));
     ids(&mut scheduler, &[of(1), of(1), of(2)], now);
-    let Some(Next::Start { job: 0, seat, .. }) = scheduler.next(now) else { panic!("the first is first") };
+    let Some(Next::Start { job: 0, permit, .. }) = scheduler.next(now) else { panic!("the first is first") };
     let later = now + 60 * SECOND;
-    scheduler.abandon(seat, later);
+    scheduler.abandon(permit, later);
     assert_eq!(scheduler.in_flight(), 0);
     assert_eq!(scheduler.queue().estimate(of(3)), Duration::ZERO, "no job has shown how long it takes");
     assert_eq!(
@@ -428,13 +418,13 @@ fn work_that_was_given_up_frees_its_seat_is_charged_and_teaches_nothing() {
         Some(2),
         "the other tenant first, which has been charged nothing"
     );
-    assert_eq!(start(&mut scheduler, later), None, "one seat");
+    assert_eq!(start(&mut scheduler, later), None, "one permit");
 }
 
 #[test]
 fn what_never_ran_is_charged_to_nobody() {
     let now = Instant::now();
-    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    let mut queue = Queue::new(Fair::default(), QueueLimits::default());
     queue.submit(of(1), 0, now).unwrap();
     let Some(Taken::Run { charge, .. }) = queue.take(now) else { panic!("the first is taken") };
     queue.refund(charge);
@@ -446,14 +436,17 @@ fn what_never_ran_is_charged_to_nobody() {
 #[test]
 fn more_tenants_than_queues_share_shards_and_all_are_served() {
     let now = Instant::now();
-    let mut scheduler =
-        Scheduler::with(Limit::fixed(1), Fair::with_tenants(Shares::default(), 8, 4), Bounds::new(5_000));
+    let mut scheduler = Scheduler::with(
+        Limit::fixed(1),
+        Fair::with_tenants(Shares::default(), 8, 4),
+        QueueLimits::new(5_000),
+    );
     for tenant in 0..1_000 {
         scheduler.submit(of(tenant), tenant, now).unwrap();
     }
     let mut served = vec![false; 1_000];
-    while let Some(Next::Start { job, seat, .. }) = scheduler.next(now) {
-        scheduler.settle(seat, now, Duration::from_millis(1));
+    while let Some(Next::Start { job, permit, .. }) = scheduler.next(now) {
+        scheduler.settle(permit, now, Duration::from_millis(1));
         served[job as usize] = true;
     }
     assert!(served.iter().all(|served| *served));
@@ -462,28 +455,28 @@ fn more_tenants_than_queues_share_shards_and_all_are_served() {
 #[test]
 fn adaptive_limits_stay_within_their_bounds_and_follow_the_load() {
     for mut limit in [Limit::gradient(5..=50), Limit::vegas(5..=50)] {
-        let mut seats = Vec::new();
+        let mut permits = Vec::new();
         for step in 0..6_000 {
             // Healthy, then ten times slower, then healthy again.
             let slow = (2_000..3_000).contains(&step);
-            limit.learn(Duration::from_millis(if slow { 100 } else { 10 }), limit.seats());
-            assert!((5..=50).contains(&limit.seats()));
-            seats.push(limit.seats());
+            limit.learn(Duration::from_millis(if slow { 100 } else { 10 }), limit.permits());
+            assert!((5..=50).contains(&limit.permits()));
+            permits.push(limit.permits());
         }
-        assert!(40 <= seats[1_999], "it grows while all is well: {limit:?}, {}", seats[1_999]);
-        let least = seats[2_000..3_000].iter().min();
+        assert!(40 <= permits[1_999], "it grows while all is well: {limit:?}, {}", permits[1_999]);
+        let least = permits[2_000..3_000].iter().min();
         assert!(
             least.is_some_and(|least| *least <= 20),
             "it shrinks when jobs slow down: {limit:?}, {least:?}"
         );
-        assert!(40 <= seats[5_999], "and recovers: {limit:?}, {}", seats[5_999]);
+        assert!(40 <= permits[5_999], "and recovers: {limit:?}, {}", permits[5_999]);
     }
 }
 
 #[test]
 fn a_smaller_limit_gives_no_seat_until_it_fits() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::gradient(1..=100), Fifo::new(), Bounds::new(10_000));
+    let mut scheduler = Scheduler::with(Limit::gradient(1..=100), Fifo::new(), QueueLimits::new(10_000));
     for n in 0..5_000 {
         scheduler.submit(of(1), n, now).unwrap();
     }
@@ -491,14 +484,14 @@ fn a_smaller_limit_gives_no_seat_until_it_fits() {
     let mut at = now;
     for step in 0..2_000 {
         let before = scheduler.in_flight();
-        while let Some(Next::Start { seat, .. }) = scheduler.next(at) {
-            running.push(seat);
+        while let Some(Next::Start { permit, .. }) = scheduler.next(at) {
+            running.push(permit);
             assert!(scheduler.in_flight() <= scheduler.limit(), "no start beyond the limit");
         }
         assert!(scheduler.in_flight() <= before.max(scheduler.limit()));
         at += Duration::from_millis(if step < 500 { 1 } else { 20 + step });
-        let seat = running.remove(0);
-        scheduler.settle(seat, at, SECOND);
+        let permit = running.remove(0);
+        scheduler.settle(permit, at, SECOND);
     }
 }
 
@@ -507,7 +500,7 @@ fn a_smaller_limit_gives_no_seat_until_it_fits() {
 fn a_watch_on_delay_ends_with_the_queue_it_saw() {
     let now = Instant::now();
     let millis = Duration::from_millis;
-    let bounds = Bounds::new(100).delay(millis(10), millis(100));
+    let bounds = QueueLimits::new(100).delay(millis(10), millis(100));
     let runs = |queue: &mut Queue<usize>, at| match queue.take(at).unwrap() {
         Taken::Run { charge, .. } => {
             queue.settle(charge, millis(1));
@@ -536,7 +529,7 @@ fn a_watch_on_delay_ends_with_the_queue_it_saw() {
 fn a_heavier_tenant_gets_that_much_more() {
     let now = Instant::now();
     let fair = Fair::default().weighted(|tenant| if tenant == Tenant::new(1) { 3 } else { 0 });
-    let mut scheduler = Scheduler::with(Limit::fixed(1), fair, Bounds::new(10_000));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), fair, QueueLimits::new(10_000));
     for _ in 0..400 {
         for tenant in [1, 2, 3] {
             scheduler.submit(of(tenant), tenant, now).unwrap();
@@ -544,10 +537,10 @@ fn a_heavier_tenant_gets_that_much_more() {
     }
     let mut served = [0; 4];
     for _ in 0..500 {
-        let Some(Next::Start { job, seat, .. }) = scheduler.next(now) else { panic!("it has jobs") };
+        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else { panic!("it has jobs") };
         served[job as usize] += 1;
         // Those of tenant 2 are twice as dear, so that it gets half as many of its share.
-        scheduler.settle(seat, now, Duration::from_millis(if job == 2 { 20 } else { 10 }));
+        scheduler.settle(permit, now, Duration::from_millis(if job == 2 { 20 } else { 10 }));
     }
     let [_, heavy, dear, light] = served;
     assert!(
@@ -559,26 +552,26 @@ fn a_heavier_tenant_gets_that_much_more() {
 #[test]
 fn a_tenant_may_have_a_cap_on_what_waits() {
     let now = Instant::now();
-    let mut queue = Queue::new(Fair::default().cap(3), Bounds::new(1_000));
+    let mut queue = Queue::new(Fair::default().cap(3), QueueLimits::new(1_000));
     for job in 0..3 {
         queue.submit(of(1), job, now).unwrap();
     }
-    assert!(matches!(queue.submit(of(1), 3, now).unwrap_err().refusal, Refusal::Full { .. }));
+    assert!(matches!(queue.submit(of(1), 3, now).unwrap_err().refusal, QueueError::Full { .. }));
     assert!(queue.submit(of(2), 4, now).is_ok());
     assert!(queue.submit(of(1).priority(Urgent), 5, now).is_ok(), "in another class");
 }
 
 #[test]
-fn a_scheduler_without_places_starts_what_finds_a_seat() {
+fn a_scheduler_without_places_starts_what_finds_a_permit() {
     let now = Instant::now();
     for fair in [true, false] {
         let discipline: Box<dyn Discipline> =
             if fair { Box::new(Fair::default()) } else { Box::new(Fifo::new()) };
-        let mut scheduler = Scheduler::with(Limit::fixed(1), discipline, Bounds::new(0));
+        let mut scheduler = Scheduler::with(Limit::fixed(1), discipline, QueueLimits::new(0));
         scheduler.submit(of(1), 1, now).unwrap();
         assert!(scheduler.submit(of(1), 2, now).is_err(), "one is before it");
         assert_eq!(start(&mut scheduler, now), Some(1));
-        assert!(scheduler.submit(of(1), 3, now).is_err(), "no seat, and no place to wait in");
+        assert!(scheduler.submit(of(1), 3, now).is_err(), "no permit, and no place to wait in");
         scheduler.set_limit(Limit::fixed(2));
         scheduler.submit(of(1), 4, now).unwrap();
         assert_eq!(start(&mut scheduler, now), Some(4));
@@ -605,29 +598,29 @@ fn every_bounded_thing_is_listed_and_filled() {
 }
 
 /// How many of these are let in.
-fn let_in(queue: &mut Queue<usize>, requests: impl Iterator<Item = Request>) -> usize {
+fn let_in(queue: &mut Queue<usize>, requests: impl Iterator<Item = JobRequest>) -> usize {
     let now = Instant::now();
     requests.filter(|request| queue.submit(*request, 0, now).is_ok()).count()
 }
 
 fn bound_waiting() {
-    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    let mut queue = Queue::new(Fair::default(), QueueLimits::default());
     let classes = [Background, Normal, Urgent, System];
     let_in(&mut queue, (0..10_000).map(|n| of(n).priority(classes[n as usize % 4])));
     assert_eq!(queue.len(), 1_024);
-    let mut queue = Queue::new(Fair::default(), Bounds::new(0));
+    let mut queue = Queue::new(Fair::default(), QueueLimits::new(0));
     assert_eq!(let_in(&mut queue, (0..10).map(of)), 0);
 }
 
 fn bound_tenant() {
-    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    let mut queue = Queue::new(Fair::default(), QueueLimits::default());
     assert_eq!(let_in(&mut queue, (0..10_000).map(|_| of(1))), 820);
-    let mut queue = Queue::new(Fair::default().cap(7), Bounds::default());
+    let mut queue = Queue::new(Fair::default().cap(7), QueueLimits::default());
     assert_eq!(let_in(&mut queue, (0..10_000).map(|_| of(1))), 7);
 }
 
 fn bound_class() {
-    let mut queue = Queue::new(Fair::default(), Bounds::default());
+    let mut queue = Queue::new(Fair::default(), QueueLimits::default());
     assert_eq!(let_in(&mut queue, (0..10_000).map(of)), 1_024 - 3 * 32);
 }
 
@@ -635,7 +628,7 @@ fn bound_class() {
 fn bound_tenants() {
     let now = Instant::now();
     let fair = Fair::with_tenants(Shares::default(), 4, 2);
-    let mut queue = Queue::new(fair, Bounds::new(100_000).delay(SECOND, SECOND));
+    let mut queue = Queue::new(fair, QueueLimits::new(100_000).delay(SECOND, SECOND));
     let accounts: std::collections::HashSet<u32> = (0..10_000)
         .filter_map(|tenant| {
             queue.submit(of(tenant), tenant, now).expect("room");
@@ -651,6 +644,6 @@ fn bound_running() {
     let now = Instant::now();
     let mut scheduler = Scheduler::new(Limit::fixed(7));
     (0..100).for_each(|job| scheduler.submit(of(job), job, now).map(drop).expect("room"));
-    let seats: Vec<_> = std::iter::from_fn(|| scheduler.next(now)).collect();
-    assert_eq!((seats.len(), scheduler.in_flight()), (7, 7));
+    let permits: Vec<_> = std::iter::from_fn(|| scheduler.next(now)).collect();
+    assert_eq!((permits.len(), scheduler.in_flight()), (7, 7));
 }

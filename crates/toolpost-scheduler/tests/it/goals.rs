@@ -16,7 +16,7 @@ fn a_flood_delays_the_flooder_alone() {
 }
 
 #[test]
-fn overload_wastes_little_of_the_seats() {
+fn overload_wastes_little_of_the_permits() {
     let ours = overload(fair, 1.5, 200.0, 1);
     let theirs = overload(semaphore, 1.5, 200.0, 1);
     println!("{ours:?} {theirs:?}");

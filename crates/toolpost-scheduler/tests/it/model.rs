@@ -12,8 +12,8 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::Config;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use toolpost_scheduler::{
-    Bounds, Discipline, EarliestDeadline, Fair, Fifo, JobId, Limit, Next, Priority, PriorityThenDeadline,
-    Request, Scheduler, SeatToken, StrictPriority, Tenant, Urgency,
+    Discipline, EarliestDeadline, Fair, Fifo, JobId, JobRequest, Limit, Next, PermitToken, Priority,
+    PriorityThenDeadline, QueueLimits, Scheduler, StrictPriority, Tenant, Urgency,
 };
 
 /// The least of which a class has a place to itself.
@@ -371,7 +371,7 @@ struct Tested<R: Rule> {
     now: Instant,
     submitted: u64,
     ids: HashMap<u64, JobId>,
-    running: Vec<(u64, SeatToken)>,
+    running: Vec<(u64, PermitToken)>,
     /// Every job that has ended, or started, or been refused: each at most once.
     ended: HashMap<u64, Outcome>,
 }
@@ -402,7 +402,7 @@ impl<R: Rule> StateMachineTest for Tested<R> {
     fn init_test(state: &Model<R>) -> (Self, Model<R>) {
         let zero = Instant::now();
         let mut scheduler =
-            Scheduler::with(Limit::fixed(SEATS), R::Discipline::default(), Bounds::new(CAPACITY));
+            Scheduler::with(Limit::fixed(SEATS), R::Discipline::default(), QueueLimits::new(CAPACITY));
         // The first call sets the zero of time, before which no deadlines differ.
         assert!(scheduler.next(zero).is_none());
         let (ids, running, ended) = (HashMap::new(), Vec::new(), HashMap::new());
@@ -419,7 +419,7 @@ impl<R: Rule> StateMachineTest for Tested<R> {
             Operation::Submit { tenant, priority, deadline } => {
                 let urgency = Urgency { priority, deadline: deadline.map(|at| test.at(at)) };
                 // Stated to be nothing, so that the estimate of service times is out of play: it has tests of its own.
-                let request = Request::new(Tenant::new(tenant)).urgency(urgency).expected(Duration::ZERO);
+                let request = JobRequest::new(Tenant::new(tenant)).urgency(urgency).expected(Duration::ZERO);
                 let number = test.submitted;
                 test.submitted += 1;
                 match test.scheduler.submit(request, number, test.now) {
@@ -434,9 +434,9 @@ impl<R: Rule> StateMachineTest for Tested<R> {
                 let promised = test.scheduler.queue().peek();
                 let outcome = match test.scheduler.next(test.now) {
                     None => Outcome::Nothing,
-                    Some(Next::Start { id, job, seat }) => {
+                    Some(Next::Start { id, job, permit }) => {
                         assert_eq!(promised, Some(id), "peek tells the truth");
-                        test.running.push((job, seat));
+                        test.running.push((job, permit));
                         Outcome::Started(job)
                     }
                     Some(Next::Refuse { id, job, .. }) => {
@@ -450,8 +450,8 @@ impl<R: Rule> StateMachineTest for Tested<R> {
             Operation::Settle { which, cost } => {
                 if !test.running.is_empty() {
                     let at = which % test.running.len();
-                    let (_, seat) = test.running.remove(at);
-                    test.scheduler.settle(seat, test.now, Duration::from_nanos(cost));
+                    let (_, permit) = test.running.remove(at);
+                    test.scheduler.settle(permit, test.now, Duration::from_nanos(cost));
                 }
             }
             Operation::Cancel { which } => {
@@ -518,7 +518,6 @@ fn check<R: Rule>() {
     });
 }
 
-// Scheduler 14
 #[test]
 fn first_in_first_out_is_a_sorted_vector() {
     check::<FifoRule>();

@@ -11,19 +11,19 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
-use toolpost_scheduler::rt::{Blocking, Ended, Gate, Lifts, Pool};
-use toolpost_scheduler::{Bounds, Fair, Fifo, Limit, Priority, Refusal, Request, Tenant, Urgency};
+use toolpost_scheduler::rt::{BlockingPool, Ended, Gate, Pool, PriorityGraph};
+use toolpost_scheduler::{Fair, Fifo, JobRequest, Limit, Priority, QueueError, QueueLimits, Tenant, Urgency};
 
 use Priority::{Background, Urgent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn gate(seats: usize) -> Gate {
-    Gate::new(Limit::fixed(seats))
+fn gate(permits: usize) -> Gate {
+    Gate::new(Limit::fixed(permits))
 }
 
-fn anyone() -> Request {
-    Request::new(Tenant::new(1))
+fn anyone() -> JobRequest {
+    JobRequest::new(Tenant::new(1))
 }
 
 /// Whether a future is not ready yet.
@@ -34,57 +34,56 @@ async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_free_seat_is_given_at_once_and_given_back_when_dropped() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    assert!(gate.try_seat().is_none());
+    let permit = gate.try_acquire().unwrap();
+    assert!(gate.try_acquire().is_none());
     assert_eq!((gate.in_flight(), gate.limit()), (1, 1));
-    drop(seat);
-    let owned = gate.seat(anyone()).await.unwrap().into_owned();
+    drop(permit);
+    let owned = gate.acquire(anyone()).await.unwrap().into_owned();
     assert_eq!(gate.in_flight(), 1);
     owned.settle();
     assert_eq!(gate.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn seats_go_to_the_most_urgent_that_waits() {
+async fn permits_go_to_the_most_urgent_that_waits() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let mut low = gate.seat(anyone().priority(Background));
-    let mut high = gate.seat(anyone().priority(Urgent));
-    assert!(gate.try_seat().is_none());
-    drop(seat);
+    let permit = gate.try_acquire().unwrap();
+    let mut low = gate.acquire(anyone().priority(Background));
+    let mut high = gate.acquire(anyone().priority(Urgent));
+    assert!(gate.try_acquire().is_none());
+    drop(permit);
     assert!(is_pending(&mut low).await);
-    let seat = high.as_mut_ready().await;
-    assert!(gate.try_seat().is_none(), "nobody passes those that wait");
-    drop(seat);
+    let permit = high.as_mut_ready().await;
+    assert!(gate.try_acquire().is_none(), "nobody passes those that wait");
+    drop(permit);
     low.await.unwrap().settle();
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
 }
 
 trait AsMutReady<'g> {
-    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Seat<'g>;
+    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Permit<'g>;
 }
 
 impl<'g> AsMutReady<'g> for toolpost_scheduler::rt::Waiting<'g> {
-    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Seat<'g> {
+    async fn as_mut_ready(&mut self) -> toolpost_scheduler::rt::Permit<'g> {
         (&mut *self).await.expect("there is room")
     }
 }
 
-// Scheduler 3
 #[tokio::test(start_paused = true)]
 async fn a_patient_caller_waits_for_a_place_and_may_leave() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
-    let seat = gate.try_seat().unwrap();
-    let queued = gate.seat(anyone());
-    assert!(matches!(gate.seat(anyone()).await, Err(Refusal::Full { .. })));
-    let mut leaver = Box::pin(gate.seat_patiently(anyone()));
-    let mut patient = Box::pin(gate.seat_patiently(anyone()));
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let permit = gate.try_acquire().unwrap();
+    let queued = gate.acquire(anyone());
+    assert!(matches!(gate.acquire(anyone()).await, Err(QueueError::Full { .. })));
+    let mut leaver = Box::pin(gate.acquire_patiently(anyone()));
+    let mut patient = Box::pin(gate.acquire_patiently(anyone()));
     assert!(is_pending(&mut leaver).await && is_pending(&mut patient).await);
     drop(leaver);
     drop(queued);
-    assert!(is_pending(&mut patient).await, "it has the place, not yet the seat");
+    assert!(is_pending(&mut patient).await, "it has the place, not yet the permit");
     assert_eq!(gate.waiting(), 1);
-    drop(seat);
+    drop(permit);
     patient.await.unwrap().settle();
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
 }
@@ -92,48 +91,48 @@ async fn a_patient_caller_waits_for_a_place_and_may_leave() {
 /// Each is told of a place that it does not need in the end, and passes the word on; otherwise this would hang.
 #[tokio::test(start_paused = true)]
 async fn no_patient_caller_is_forgotten() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
-    let seat = gate.try_seat().unwrap();
-    let queued = gate.seat(anyone());
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let permit = gate.try_acquire().unwrap();
+    let queued = gate.acquire(anyone());
     let soon = (Instant::now() + SECOND).into_std();
-    let mut late = Box::pin(gate.seat_patiently(anyone().deadline(soon)));
-    let mut first = Box::pin(gate.seat_patiently(anyone()));
-    let mut second = Box::pin(gate.seat_patiently(anyone()));
+    let mut late = Box::pin(gate.acquire_patiently(anyone().deadline(soon)));
+    let mut first = Box::pin(gate.acquire_patiently(anyone()));
+    let mut second = Box::pin(gate.acquire_patiently(anyone()));
     assert!(is_pending(&mut late).await && is_pending(&mut first).await && is_pending(&mut second).await);
     advance(SECOND * 2).await;
-    drop(seat);
+    drop(permit);
     drop(queued);
-    assert_eq!(late.await.err(), Some(Refusal::Expired));
+    assert_eq!(late.await.err(), Some(QueueError::Expired));
     drop(first.await.unwrap());
     drop(second.await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn closing_tells_all_patient_callers() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), Bounds::new(1));
-    let _seat = gate.try_seat().unwrap();
-    let _queued = gate.seat(anyone());
-    let mut patient: Vec<_> = (0..3).map(|_| Box::pin(gate.seat_patiently(anyone()))).collect();
+    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let _permit = gate.try_acquire().unwrap();
+    let _queued = gate.acquire(anyone());
+    let mut patient: Vec<_> = (0..3).map(|_| Box::pin(gate.acquire_patiently(anyone()))).collect();
     for patient in &mut patient {
         assert!(is_pending(patient).await);
     }
     gate.close();
     for patient in patient {
-        assert_eq!(patient.await.err(), Some(Refusal::Closed));
+        assert_eq!(patient.await.err(), Some(QueueError::Closed));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_deadline_ends_the_wait_when_it_passes() {
     let gate = gate(1);
-    let _seat = gate.try_seat().unwrap();
+    let _permit = gate.try_acquire().unwrap();
     let start = Instant::now();
     let by = |seconds: u32| Urgency::new(Urgent).by((start + SECOND * seconds).into_std());
     for (first, then) in [(2, 5), (9, 7)] {
-        let mut waiting = gate.seat(anyone().urgency(by(first)));
+        let mut waiting = gate.acquire(anyone().urgency(by(first)));
         assert!(is_pending(&mut waiting).await);
         assert!(waiting.reprioritize(by(then)));
-        assert_eq!(waiting.await.err(), Some(Refusal::Expired));
+        assert_eq!(waiting.await.err(), Some(QueueError::Expired));
         assert_eq!(start.elapsed(), SECOND * then);
     }
 }
@@ -142,16 +141,16 @@ async fn another_deadline_ends_the_wait_when_it_passes() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_on_loan_hurries_but_does_not_expire() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let lifts = Lifts::new();
-    let flight = lifts.lift(Urgency::new(Background));
-    let mut earlier = gate.seat(anyone().priority(Background));
-    let mut place = gate.seat(anyone().priority(Background)).lifted_by(&flight);
-    let caller = lifts.lift(Urgency::new(Background).by((Instant::now() + SECOND).into_std()));
-    let _loan = caller.lend(&flight);
+    let permit = gate.try_acquire().unwrap();
+    let priorities = PriorityGraph::new();
+    let flight = priorities.handle(Urgency::new(Background));
+    let mut earlier = gate.acquire(anyone().priority(Background));
+    let mut place = gate.acquire(anyone().priority(Background)).raised_by(&flight);
+    let caller = priorities.handle(Urgency::new(Background).by((Instant::now() + SECOND).into_std()));
+    let _donation = caller.donate(&flight);
     assert!(is_pending(&mut place).await && is_pending(&mut earlier).await);
     advance(SECOND * 2).await;
-    drop(seat);
+    drop(permit);
     drop(place.as_mut_ready().await);
     drop(earlier.as_mut_ready().await);
     assert_eq!(gate.stats().expired, 0);
@@ -160,81 +159,77 @@ async fn a_deadline_on_loan_hurries_but_does_not_expire() {
 #[tokio::test(start_paused = true)]
 async fn whoever_leaves_leaves_nothing_behind() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let waiting = gate.seat(anyone());
+    let permit = gate.try_acquire().unwrap();
+    let waiting = gate.acquire(anyone());
     assert_eq!(gate.waiting(), 1);
     drop(waiting);
     assert_eq!(gate.waiting(), 0);
-    // Left after the seat was given, before it was looked at.
-    let waiting = gate.seat(anyone());
-    drop(seat);
+    // Left after the permit was given, before it was looked at.
+    let waiting = gate.acquire(anyone());
+    drop(permit);
     assert_eq!((gate.in_flight(), gate.waiting()), (1, 0));
     drop(waiting);
     assert_eq!(gate.in_flight(), 0);
-    drop(gate.seat(anyone()));
-    assert_eq!(gate.in_flight(), 0, "a free seat that was never looked at");
+    drop(gate.acquire(anyone()));
+    assert_eq!(gate.in_flight(), 0, "a free permit that was never looked at");
 }
 
-// Scheduler 11
 #[tokio::test(start_paused = true)]
 async fn no_time_means_no_waiting_and_nothing_polls() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
+    let permit = gate.try_acquire().unwrap();
     let start = Instant::now();
     let now = anyone().deadline(start.into_std());
-    assert_eq!(gate.seat(now).await.err(), Some(Refusal::Expired));
+    assert_eq!(gate.acquire(now).await.err(), Some(QueueError::Expired));
     assert_eq!(start.elapsed(), Duration::ZERO);
     let waiter = tokio::spawn({
         let gate = gate.clone();
         async move {
-            let seat = gate.seat(anyone()).await.unwrap();
-            drop(seat);
+            let permit = gate.acquire(anyone()).await.unwrap();
+            drop(permit);
             Instant::now()
         }
     });
     sleep(SECOND * 3_600).await;
-    drop(seat);
+    drop(permit);
     assert_eq!(waiter.await.unwrap() - start, SECOND * 3_600, "woken at the very moment");
 }
 
-// Scheduler 15
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_wait() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
+    let permit = gate.try_acquire().unwrap();
     let start = Instant::now();
-    let refused = gate.seat(anyone().deadline((start + SECOND).into_std())).await.err();
-    assert_eq!(refused, Some(Refusal::Expired));
+    let refused = gate.acquire(anyone().deadline((start + SECOND).into_std())).await.err();
+    assert_eq!(refused, Some(QueueError::Expired));
     assert_eq!(start.elapsed(), SECOND);
     assert_eq!((gate.waiting(), gate.stats().expired), (0, 1));
-    drop(seat);
+    drop(permit);
 }
 
-// Scheduler 15
 #[tokio::test(start_paused = true)]
 async fn whoever_is_refused_when_its_turn_comes_leaves_the_seat_free() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let late = gate.seat(anyone().deadline((Instant::now() + SECOND).into_std()));
+    let permit = gate.try_acquire().unwrap();
+    let late = gate.acquire(anyone().deadline((Instant::now() + SECOND).into_std()));
     advance(SECOND * 2).await;
-    drop(seat);
+    drop(permit);
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
-    assert_eq!(late.await.err(), Some(Refusal::Expired));
-    assert!(gate.try_seat().is_some());
+    assert_eq!(late.await.err(), Some(QueueError::Expired));
+    assert!(gate.try_acquire().is_some());
 }
 
-// Scheduler 8
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_hear_that_the_queue_was_cleared() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let waiting: Vec<_> = (0..3).map(|_| gate.seat(anyone())).collect();
+    let permit = gate.try_acquire().unwrap();
+    let waiting: Vec<_> = (0..3).map(|_| gate.acquire(anyone())).collect();
     assert_eq!(gate.clear(), 3);
     for waiting in waiting {
-        assert_eq!(waiting.await.err(), Some(Refusal::Canceled));
+        assert_eq!(waiting.await.err(), Some(QueueError::Canceled));
     }
-    drop(seat);
-    assert!(gate.try_seat().is_some());
+    drop(permit);
+    assert!(gate.try_acquire().is_some());
 }
 
 /// Counts how often it is woken.
@@ -250,7 +245,7 @@ impl Wake for Woken {
 #[tokio::test(start_paused = true)]
 async fn whoever_no_longer_waits_for_a_drain_leaves_nothing_behind() {
     let gate = gate(2);
-    let seat = gate.try_seat().unwrap();
+    let permit = gate.try_acquire().unwrap();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let wakers = || Arc::strong_count(&woken) - 2;
@@ -262,40 +257,40 @@ async fn whoever_no_longer_waits_for_a_drain_leaves_nothing_behind() {
     assert_eq!(wakers(), 2, "one for each, though they are of one task");
     drop(first);
     assert_eq!(wakers(), 1);
-    drop(seat);
+    drop(permit);
     assert_eq!((woken.0.load(Ordering::SeqCst), wakers()), (1, 0));
     // One that has been woken looks again.
-    let seat = gate.try_seat().unwrap();
+    let permit = gate.try_acquire().unwrap();
     assert!(pin!(&mut second).poll(&mut cx).is_pending());
     drop(second);
     assert_eq!(wakers(), 0);
     let _beside =
-        gate.try_seat().expect("nobody watches any more, so that a free seat is taken without a look");
-    drop(seat);
+        gate.try_acquire().expect("nobody watches any more, so that a free permit is taken without a look");
+    drop(permit);
     assert_eq!(woken.0.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_gate_serves_those_that_wait_and_drains() {
     let gate = gate(1);
-    let seat = gate.try_seat().unwrap();
-    let waiting = gate.seat_owned(anyone());
+    let permit = gate.try_acquire().unwrap();
+    let waiting = gate.acquire_owned(anyone());
     gate.close();
-    assert_eq!(gate.seat(anyone()).await.err(), Some(Refusal::Closed));
+    assert_eq!(gate.acquire(anyone()).await.err(), Some(QueueError::Closed));
     let mut drained = gate.drained();
     assert!(is_pending(&mut drained).await);
-    drop(seat);
-    let seat = waiting.await.unwrap();
+    drop(permit);
+    let permit = waiting.await.unwrap();
     assert!(is_pending(&mut drained).await);
     let held = tokio::spawn(async move {
         sleep(SECOND).await;
-        seat.settle();
+        permit.settle();
     });
     drained.await;
     held.await.unwrap();
-    assert!(gate.try_seat().is_none(), "closed");
+    assert!(gate.try_acquire().is_none(), "closed");
     gate.reopen();
-    assert!(gate.try_seat().is_some());
+    assert!(gate.try_acquire().is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,13 +302,13 @@ async fn the_limit_is_never_exceeded_and_every_seat_comes_back() {
             let (gate, peak, now) = (gate.clone(), peak.clone(), now.clone());
             tokio::spawn(async move {
                 sleep(Duration::from_millis(n % 7)).await;
-                let request = Request::new(Tenant::new(n % 5)).priority(Priority::ALL[(n % 4) as usize]);
-                let seat = tokio::time::timeout(Duration::from_millis(n), gate.seat(request)).await;
-                let Ok(Ok(seat)) = seat else { return };
+                let request = JobRequest::new(Tenant::new(n % 5)).priority(Priority::ALL[(n % 4) as usize]);
+                let permit = tokio::time::timeout(Duration::from_millis(n), gate.acquire(request)).await;
+                let Ok(Ok(permit)) = permit else { return };
                 peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 sleep(Duration::from_millis(n % 11)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
-                seat.settle();
+                permit.settle();
             })
         })
         .collect();
@@ -326,40 +321,39 @@ async fn the_limit_is_never_exceeded_and_every_seat_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn an_adaptive_limit_grows_while_all_is_well() {
-    let gate = Gate::with(Limit::gradient(1..=64), Fair::default(), Bounds::default());
+    let gate = Gate::with(Limit::gradient(1..=64), Fair::default(), QueueLimits::default());
     let before = gate.limit();
     for _ in 0..50 {
-        let seats: Vec<_> = std::iter::from_fn(|| gate.try_seat()).collect();
-        assert_eq!(seats.len(), gate.limit());
+        let permits: Vec<_> = std::iter::from_fn(|| gate.try_acquire()).collect();
+        assert_eq!(permits.len(), gate.limit());
         advance(Duration::from_millis(10)).await;
-        seats.into_iter().for_each(|seat| seat.settle());
+        permits.into_iter().for_each(|permit| permit.settle());
     }
     assert!(before < gate.limit() && gate.limit() <= 64);
     assert_eq!(gate.in_flight(), 0);
 }
 
-// Scheduler 6
 #[tokio::test(start_paused = true)]
 async fn a_waiter_lifts_what_it_waits_for_until_it_leaves() {
     let gate = gate(1);
-    let lifts = Lifts::new();
-    let seat = gate.try_seat().unwrap();
-    let step = lifts.lift(Urgency::new(Background));
-    let mut queued = gate.seat(anyone().priority(Background)).lifted_by(&step);
-    let mut other = gate.seat(anyone());
-    let flight = lifts.lift(Urgency::new(Background));
-    let caller = lifts.lift(Urgency::new(Urgent));
-    let _through = flight.lend(&step);
-    let loan = caller.lend(&flight);
+    let priorities = PriorityGraph::new();
+    let permit = gate.try_acquire().unwrap();
+    let step = priorities.handle(Urgency::new(Background));
+    let mut queued = gate.acquire(anyone().priority(Background)).raised_by(&step);
+    let mut other = gate.acquire(anyone());
+    let flight = priorities.handle(Urgency::new(Background));
+    let caller = priorities.handle(Urgency::new(Urgent));
+    let _through = flight.donate(&step);
+    let donation = caller.donate(&flight);
     assert_eq!(step.urgency().priority, Urgent);
-    drop(seat);
-    let seat = queued.as_mut_ready().await;
+    drop(permit);
+    let permit = queued.as_mut_ready().await;
     assert!(is_pending(&mut other).await);
     // The caller leaves: what it lent goes with it.
-    let mut again = gate.seat(anyone().priority(Background)).lifted_by(&step);
-    drop(loan);
+    let mut again = gate.acquire(anyone().priority(Background)).raised_by(&step);
+    drop(donation);
     assert_eq!(step.urgency().priority, Background);
-    drop(seat);
+    drop(permit);
     drop(other.as_mut_ready().await);
     drop(again.as_mut_ready().await);
     assert_eq!(gate.in_flight(), 0);
@@ -371,31 +365,31 @@ async fn a_waiter_lifts_what_it_waits_for_until_it_leaves() {
 async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
     async fn one(join: bool) -> Duration {
         let gate = gate(4);
-        let lifts = Lifts::new();
-        let work = |request: Request| {
+        let priorities = PriorityGraph::new();
+        let work = |request: JobRequest| {
             let gate = gate.clone();
             async move {
-                let seat = gate.seat(request).await.unwrap();
+                let permit = gate.acquire(request).await.unwrap();
                 sleep(SECOND).await;
-                seat.settle();
+                permit.settle();
             }
         };
         for _ in 0..200 {
             tokio::spawn(work(anyone()));
         }
         tokio::task::yield_now().await;
-        let flight = lifts.lift(Urgency::new(Background));
-        let place = gate.seat_owned(anyone().priority(Background)).lifted_by(&flight);
+        let flight = priorities.handle(Urgency::new(Background));
+        let place = gate.acquire_owned(anyone().priority(Background)).raised_by(&flight);
         let led = tokio::spawn(async move {
-            let seat = place.await.unwrap();
+            let permit = place.await.unwrap();
             sleep(SECOND).await;
-            seat.settle();
+            permit.settle();
         });
         sleep(SECOND * 3).await;
         let start = Instant::now();
         if join {
-            let caller = lifts.lift(Urgency::new(Urgent));
-            let _loan = caller.lend(&flight);
+            let caller = priorities.handle(Urgency::new(Urgent));
+            let _donation = caller.donate(&flight);
             led.await.unwrap();
         } else {
             work(anyone().priority(Urgent)).await;
@@ -406,7 +400,6 @@ async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
     assert!(joined.as_secs_f64() <= 1.05 * direct.as_secs_f64(), "{joined:?} joined, {direct:?} direct");
 }
 
-// Scheduler 9
 #[tokio::test(start_paused = true)]
 async fn tasks_run_two_at_a_time_and_each_ends_once() {
     let pool = Pool::new(gate(2));
@@ -431,7 +424,6 @@ async fn tasks_run_two_at_a_time_and_each_ends_once() {
     assert_eq!((counts.pending, pool.gate().in_flight()), (0, 0));
 }
 
-// Scheduler 9
 #[tokio::test(start_paused = true)]
 async fn one_worker_keeps_the_order() {
     let pool = Pool::new(gate(1));
@@ -454,7 +446,6 @@ async fn one_worker_keeps_the_order() {
     assert_eq!(*seen.lock().unwrap(), ["first", "high", "normal", "low"]);
 }
 
-// Scheduler 10
 #[tokio::test(start_paused = true)]
 async fn stopping_lets_the_running_end_and_cancels_the_queued() {
     let pool = Pool::new(gate(1));
@@ -466,15 +457,14 @@ async fn stopping_lets_the_running_end_and_cancels_the_queued() {
     let queued = pool.submit(anyone(), task());
     assert_eq!(pool.stop().await, 1);
     assert!(running.await.is_ok());
-    assert!(matches!(queued.await, Err(Ended::Refused(Refusal::Canceled))));
-    assert!(matches!(pool.submit(anyone(), task()).await, Err(Ended::Refused(Refusal::Closed))));
+    assert!(matches!(queued.await, Err(Ended::Refused(QueueError::Canceled))));
+    assert!(matches!(pool.submit(anyone(), task()).await, Err(Ended::Refused(QueueError::Closed))));
     pool.gate().reopen();
     assert!(pool.submit(anyone(), task()).await.is_ok());
     let counts = pool.counts();
     assert_eq!((counts.submitted, counts.completed, counts.canceled, counts.refused), (4, 2, 1, 1));
 }
 
-// Scheduler 10
 #[tokio::test(start_paused = true)]
 async fn aborting_accounts_for_every_task() {
     let pool = Pool::new(gate(2));
@@ -486,10 +476,10 @@ async fn aborting_accounts_for_every_task() {
     let late = anyone().deadline((Instant::now() + SECOND).into_std());
     let expired = pool.submit(late, forever());
     sleep(SECOND * 2).await;
-    assert!(matches!(expired.await, Err(Ended::Refused(Refusal::Expired))));
+    assert!(matches!(expired.await, Err(Ended::Refused(QueueError::Expired))));
     pool.abort().await;
     for handle in handles {
-        assert!(matches!(handle.await, Err(Ended::Refused(Refusal::Canceled))));
+        assert!(matches!(handle.await, Err(Ended::Refused(QueueError::Canceled))));
     }
     let counts = pool.counts();
     assert_eq!((counts.submitted, counts.canceled, counts.expired, counts.pending), (7, 6, 1, 0));
@@ -512,7 +502,7 @@ async fn dropping_a_handle_cancels_and_detaching_does_not() {
 
 #[tokio::test]
 async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
-    let blocking = Blocking::new(gate(1));
+    let blocking = BlockingPool::new(gate(1));
     assert_eq!(blocking.run(anyone(), || 6 * 7).await, Ok(42));
     let (started, is_started) = tokio::sync::oneshot::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -528,8 +518,8 @@ async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
     }
     // The caller is gone; the thread is not.
     assert_eq!(blocking.gate().in_flight(), 1);
-    assert!(blocking.gate().try_seat().is_none());
-    let waiting = blocking.gate().seat(anyone());
+    assert!(blocking.gate().try_acquire().is_none());
+    let waiting = blocking.gate().acquire(anyone());
     release.send(()).unwrap();
     waiting.await.unwrap().settle();
     blocking.gate().drained().await;
@@ -538,7 +528,7 @@ async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
 
 #[tokio::test]
 async fn a_blocking_call_that_panics_gives_its_seat_back() {
-    let blocking = Blocking::new(gate(1));
+    let blocking = BlockingPool::new(gate(1));
     let shared = blocking.clone();
     let call = tokio::spawn(async move { shared.run(anyone(), || panic!("as intended")).await.is_ok() });
     assert!(call.await.unwrap_err().is_panic());
@@ -550,35 +540,35 @@ async fn a_blocking_call_that_panics_gives_its_seat_back() {
 #[tokio::test(start_paused = true)]
 async fn a_place_that_leaves_takes_no_urgency_from_a_place_in_another_gate() {
     let (one, two) = (gate(1), gate(1));
-    let (_held, seat) = (one.try_seat().unwrap(), two.try_seat().unwrap());
-    let lifts = Lifts::new();
-    let flight = lifts.lift(Urgency::new(Background));
-    let leaver = one.seat(anyone().priority(Background)).lifted_by(&flight);
-    let mut lifted = two.seat(anyone().priority(Background)).lifted_by(&flight);
-    let mut normal = two.seat(anyone());
+    let (_held, permit) = (one.try_acquire().unwrap(), two.try_acquire().unwrap());
+    let priorities = PriorityGraph::new();
+    let flight = priorities.handle(Urgency::new(Background));
+    let leaver = one.acquire(anyone().priority(Background)).raised_by(&flight);
+    let mut lifted = two.acquire(anyone().priority(Background)).raised_by(&flight);
+    let mut normal = two.acquire(anyone());
     drop(leaver);
-    let caller = lifts.lift(Urgency::new(Urgent));
-    let _loan = caller.lend(&flight);
-    drop(seat);
-    let seat = lifted.as_mut_ready().await;
+    let caller = priorities.handle(Urgency::new(Urgent));
+    let _donation = caller.donate(&flight);
+    drop(permit);
+    let permit = lifted.as_mut_ready().await;
     assert!(is_pending(&mut normal).await, "the urgent caller's flight goes first");
-    drop(seat);
+    drop(permit);
     drop(normal.await.unwrap());
 }
 
 /// Of those that wait for a place, a hundred belong to a tenant that has its part of the queue.
 #[tokio::test(start_paused = true)]
 async fn a_place_goes_to_one_who_may_have_it() {
-    let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(20));
-    let of = |tenant: u64| Request::new(Tenant::new(tenant));
-    let seat = gate.try_seat().unwrap();
-    let mut queued: Vec<_> = (0..20).map(|n| gate.seat(of(if n < 16 { 1 } else { n }))).collect();
+    let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
+    let of = |tenant: u64| JobRequest::new(Tenant::new(tenant));
+    let permit = gate.try_acquire().unwrap();
+    let mut queued: Vec<_> = (0..20).map(|n| gate.acquire(of(if n < 16 { 1 } else { n }))).collect();
     assert_eq!(gate.waiting(), 20);
-    let mut greedy: Vec<_> = (0..100).map(|_| Box::pin(gate.seat_patiently(of(1)))).collect();
+    let mut greedy: Vec<_> = (0..100).map(|_| Box::pin(gate.acquire_patiently(of(1)))).collect();
     for one in &mut greedy {
         assert!(is_pending(one).await);
     }
-    let mut modest = Box::pin(gate.seat_patiently(of(99)));
+    let mut modest = Box::pin(gate.acquire_patiently(of(99)));
     assert!(is_pending(&mut modest).await);
     drop(queued.pop());
     // Everybody is polled when woken, as an executor does; nobody is polled for ever.
@@ -586,21 +576,21 @@ async fn a_place_goes_to_one_who_may_have_it() {
         for one in &mut greedy {
             assert!(is_pending(one).await);
         }
-        assert!(is_pending(&mut modest).await, "it has a place, and no seat yet");
+        assert!(is_pending(&mut modest).await, "it has a place, and no permit yet");
     }
     assert_eq!(gate.waiting(), 20, "the place that was freed is taken");
     drop(modest);
     assert_eq!(gate.waiting(), 19);
     drop(greedy);
     drop(queued);
-    drop(seat);
+    drop(permit);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_can_be_changed_while_it_runs() {
     let gate = gate(2);
-    let seats = [gate.try_seat().unwrap(), gate.try_seat().unwrap()];
-    let mut waiting: Vec<_> = (0..4).map(|_| gate.seat(anyone())).collect();
+    let permits = [gate.try_acquire().unwrap(), gate.try_acquire().unwrap()];
+    let mut waiting: Vec<_> = (0..4).map(|_| gate.acquire(anyone())).collect();
     gate.set_limit(Limit::fixed(4));
     let mut more: Vec<_> = Vec::new();
     for waiting in &mut waiting[..2] {
@@ -609,7 +599,7 @@ async fn a_limit_can_be_changed_while_it_runs() {
     assert!(is_pending(&mut waiting[2]).await);
     assert_eq!((gate.limit(), gate.in_flight()), (4, 4));
     gate.set_limit(Limit::fixed(1));
-    drop(seats);
+    drop(permits);
     more.pop();
     assert_eq!(gate.in_flight(), 1);
     assert!(is_pending(&mut waiting[2]).await, "as many run as may");
@@ -620,34 +610,35 @@ async fn a_limit_can_be_changed_while_it_runs() {
     gate.set_limit(Limit::vegas(2..=8));
     more.push(waiting[3].as_mut_ready().await);
     for _ in 0..100 {
-        let seat = gate.seat(anyone()).await.unwrap();
+        let permit = gate.acquire(anyone()).await.unwrap();
         advance(SECOND / 100).await;
-        seat.settle();
+        permit.settle();
     }
     assert!((2..=8).contains(&gate.limit()));
-    let timed = gate.seat(anyone()).await.unwrap();
+    let timed = gate.acquire(anyone()).await.unwrap();
     gate.set_limit(Limit::fixed(3));
     timed.settle();
     more.clear();
     assert_eq!((gate.limit(), gate.in_flight(), gate.waiting()), (3, 0, 0));
 }
 
-/// A job waits above target; for an hour seats are free; a job waits above target again.
+/// A job waits above target; for an hour permits are free; a job waits above target again.
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_forgotten_when_the_queue_was_empty() {
     let millis = Duration::from_millis;
-    let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10).delay(millis(10), millis(100)));
+    let gate =
+        Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10).delay(millis(10), millis(100)));
     for _ in 0..3 {
-        let seat = gate.try_seat().unwrap();
-        let mut waiting: Vec<_> = (0..3).map(|_| gate.seat(anyone())).collect();
+        let permit = gate.try_acquire().unwrap();
+        let mut waiting: Vec<_> = (0..3).map(|_| gate.acquire(anyone())).collect();
         advance(millis(20)).await;
-        seat.settle();
+        permit.settle();
         for waiting in &mut waiting {
             waiting.as_mut_ready().await.settle();
         }
         for _ in 0..60 {
             advance(SECOND * 60).await;
-            gate.try_seat().unwrap().settle();
+            gate.try_acquire().unwrap().settle();
         }
     }
 }

@@ -12,17 +12,17 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::journaling::{Act, Journaling, Recording};
 use super::now;
-use super::seats::{Limit, Seats};
+use super::seats::{Seats, StepLimit};
 use super::start::{Listener, Shared};
 use super::task::{message, spawned};
 use crate::error::StepError;
-use crate::event::{Event, EventKind};
+use crate::event::{EventKind, RunEvent};
 use crate::plan::Inner;
 use crate::pool::Pool;
-use crate::run::{Due, Run, Verdict};
+use crate::run::{AfterFailure, Run, TimedOut};
 use crate::shape::StepId;
 use crate::state::{Cause, Failure};
-use crate::value::{Beginning, Begun, Frame, INPUT, Value};
+use crate::value::{Frame, INPUT, Started, StepStart, Value};
 
 /// Steps begun in one poll before the runtime gets its turn.
 const BUDGET: usize = 256;
@@ -37,8 +37,8 @@ struct Given {
 }
 
 impl Given {
-    fn beginning<'a>(&'a self, frame: Frame, run: &'a Run, step: StepId, now: Instant) -> Beginning<'a> {
-        Beginning { run, input: &self.input, frame, name: &self.name, step, now }
+    fn beginning<'a>(&'a self, frame: Frame, run: &'a Run, step: StepId, now: Instant) -> StepStart<'a> {
+        StepStart { run, input: &self.input, frame, name: &self.name, step, now }
     }
 }
 
@@ -68,7 +68,7 @@ impl Driver {
         inner: Arc<Inner>,
         input: Value,
         run: Run,
-        limit: Option<Limit>,
+        limit: Option<StepLimit>,
         recording: Option<Recording>,
         listeners: Vec<Listener>,
         control: Option<Arc<Shared>>,
@@ -235,7 +235,7 @@ impl Driver {
         let begun = self.pool.start(step.0, |context| match work.spawned {
             false => (work.body)(&beginning, Some(context)),
             true => match (work.body)(&beginning, None) {
-                Begun::Later(attempt) => Begun::polled(spawned(attempt), context),
+                Started::Later(attempt) => Started::polled(spawned(attempt), context),
                 done => done,
             },
         });
@@ -302,25 +302,27 @@ impl Driver {
         self.follow(step, verdict);
     }
 
-    fn follow(&mut self, step: StepId, verdict: Verdict) {
+    fn follow(&mut self, step: StepId, verdict: AfterFailure) {
         if let Some(journaling) = &mut self.journaling {
             match verdict {
                 // Nor has it failed for good where only the deadline was too near for another attempt.
-                Verdict::Retry(_) => journaling.retrying(step),
-                Verdict::Failed | Verdict::Stopped if self.run.was_late() => journaling.retrying(step),
-                Verdict::Failed | Verdict::Stopped => {
+                AfterFailure::Retry(_) => journaling.retrying(step),
+                AfterFailure::Failed | AfterFailure::Stopped if self.run.was_late() => {
+                    journaling.retrying(step)
+                }
+                AfterFailure::Failed | AfterFailure::Stopped => {
                     journaling.failed(step, self.run.cause(step).map(Cause::to_string).unwrap_or_default());
                 }
             }
         }
         match verdict {
-            Verdict::Retry(at) => {
+            AfterFailure::Retry(at) => {
                 let name = Arc::clone(&self.inner.shape.names[step.index()]);
                 let cause = self.run.cause(step).cloned().unwrap_or(Cause::OutcomeUnknown);
                 self.tell(EventKind::Retrying { step, name, at, cause });
             }
-            Verdict::Stopped => self.drop_attempts(),
-            Verdict::Failed => {}
+            AfterFailure::Stopped => self.drop_attempts(),
+            AfterFailure::Failed => {}
         }
     }
 
@@ -399,14 +401,14 @@ impl Driver {
         }
         while let Some(due) = self.run.due(self.now) {
             match due {
-                Due::Overrun(step, verdict) => {
+                TimedOut::Overrun(step, verdict) => {
                     if let Some(place) = self.places.remove(&step.0) {
                         self.pool.remove(place);
                     }
                     self.leave(step);
                     self.follow(step, verdict);
                 }
-                Due::Deadline => self.drop_attempts(),
+                TimedOut::Deadline => self.drop_attempts(),
             }
         }
         if self.run.is_finished() && self.run.rules().deadline.is_some_and(|deadline| deadline <= self.now) {
@@ -483,7 +485,7 @@ impl Driver {
         if !matches!(kind, EventKind::Finished(_)) {
             progress.completed = self.told;
         }
-        let event = Event { at: self.now, progress, kind };
+        let event = RunEvent { at: self.now, progress, kind };
         for listener in &mut self.listeners {
             let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
         }

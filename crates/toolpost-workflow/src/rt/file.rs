@@ -16,7 +16,7 @@ use super::file_error::JournalError;
 use super::frames::{Frames, Judged, MAGIC, scan};
 use super::index::{Index, RecordedRun};
 use super::view::decode;
-use crate::journal::{Entry, Journal};
+use crate::journal::{Journal, JournalEntry};
 
 /// Bytes that wait for the write under way. Whoever appends beyond that waits for it too.
 const BUFFER: usize = 4 << 20;
@@ -61,12 +61,12 @@ pub enum Durability {
 /// journal. That blocks for one write at most, or for the rest of a compaction under way.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
-    handle: Arc<Handle>,
+    handle: Arc<StepHandle>,
 }
 
 /// What all clones share, and no writer does: the journal is closed when this is dropped.
 #[derive(Debug)]
-struct Handle {
+struct StepHandle {
     shared: Arc<Shared>,
 }
 
@@ -76,14 +76,14 @@ struct Shared {
     durability: Durability,
     truncated: u64,
     /// Held for looking or swapping, never over a write.
-    state: Mutex<State>,
+    state: Mutex<StepState>,
     /// Held by the one writer, over its write.
     writer: Mutex<Writer>,
     written: watch::Sender<Written>,
 }
 
 #[derive(Debug)]
-struct State {
+struct StepState {
     buffer: Frames,
     /// Appends so far.
     appends: u64,
@@ -164,7 +164,7 @@ impl FileJournal {
             Ok((end, File::open(&real)?))
         });
         let (end, reader) = opened.map_err(failed)?;
-        let state = State {
+        let state = StepState {
             buffer: Frames::default(),
             appends: 0,
             writing: false,
@@ -180,7 +180,7 @@ impl FileJournal {
             writer: Mutex::new(Writer { file, end, lock: Some(lock) }),
             written: watch::Sender::new(Written::default()),
         };
-        Ok(Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) })
+        Ok(Self { handle: Arc::new(StepHandle { shared: Arc::new(shared) }) })
     }
 
     /// How many bytes of a torn write were cut off when the file was opened.
@@ -268,7 +268,7 @@ impl FileJournal {
 
 #[async_trait]
 impl Journal for FileJournal {
-    async fn append(&self, run: &str, entries: &[Entry]) -> io::Result<()> {
+    async fn append(&self, run: &str, entries: &[JournalEntry]) -> io::Result<()> {
         match entries.is_empty() {
             true => Ok(()),
             false => self.handle.shared.push(Frames::entries(run, entries)?).await,
@@ -276,7 +276,7 @@ impl Journal for FileJournal {
     }
 
     /// What was appended before, by whomever, is there: it waits for the write that is under way.
-    async fn load(&self, run: &str) -> io::Result<Vec<Entry>> {
+    async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
         let (shared, run) = (Arc::clone(&self.handle.shared), run.to_owned());
         shared.settled().await?;
         spawn_blocking(move || shared.load(&run)).await.map_err(io::Error::other)?
@@ -287,7 +287,7 @@ impl Journal for FileJournal {
     }
 }
 
-impl Drop for Handle {
+impl Drop for StepHandle {
     fn drop(&mut self) {
         self.shared.close();
     }
@@ -343,7 +343,7 @@ impl Shared {
         done.map(drop).map_err(io::Error::other)
     }
 
-    fn load(&self, run: &str) -> io::Result<Vec<Entry>> {
+    fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
         let (ranges, reader) = {
             let state = self.lock();
             let Some(lines) = state.index.of(run) else { return Ok(Vec::new()) };
@@ -433,7 +433,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StepState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

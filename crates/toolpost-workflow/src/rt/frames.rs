@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::journal::{Entry, tag};
-use crate::state::Outcome;
+use crate::journal::{JournalEntry, tag};
+use crate::state::RunOutcome;
 
 /// What a journal's file begins with.
 pub(super) const MAGIC: &[u8; 8] = b"toolpwj1";
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     /// An entry of a run that is under way.
     Entry,
     /// The run has ended.
-    Ended(Option<Outcome>),
+    Ended(Option<RunOutcome>),
     /// The run is removed, with all that came before.
     Removed,
 }
@@ -47,7 +47,7 @@ impl Frames {
     /// # Errors
     ///
     /// When the run's name has more than 65,535 bytes, or an entry more than fit 32 bits.
-    pub(super) fn entries(run: &str, entries: &[Entry]) -> io::Result<Self> {
+    pub(super) fn entries(run: &str, entries: &[JournalEntry]) -> io::Result<Self> {
         let mut frames = Self::default();
         for entry in entries {
             frames.push(run, |payload| entry.encode(payload))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, Kind, kind, parts};
-use crate::state::Outcome;
+use crate::state::RunOutcome;
 
 /// Per run, where its entries lie and whether it has ended. In memory: for each run its name, and 16
 /// bytes for each group of its entries that lie side by side.
@@ -18,7 +18,7 @@ pub(super) struct Lines {
     pub(super) ranges: Vec<(u64, u64)>,
     entries: u64,
     /// Whether the last entry says that the run has ended, and how.
-    ended: Option<Option<Outcome>>,
+    ended: Option<Option<RunOutcome>>,
 }
 
 impl Index {
@@ -83,7 +83,7 @@ pub struct RecordedRun {
     name: String,
     entries: u64,
     bytes: u64,
-    ended: Option<Option<Outcome>>,
+    ended: Option<Option<RunOutcome>>,
 }
 
 impl RecordedRun {
@@ -103,7 +103,7 @@ impl RecordedRun {
 
     /// How it ended, if it is finished.
     #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<RunOutcome> {
         self.ended.flatten()
     }
 

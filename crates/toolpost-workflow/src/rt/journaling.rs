@@ -12,12 +12,12 @@ use std::time::Instant;
 use super::claim::Claim;
 use super::task::message;
 use crate::error::StepError;
-use crate::journal::{Entry, Journal};
+use crate::journal::{Journal, JournalEntry};
 use crate::plan::Inner;
 use crate::policy::OnUnknown;
 use crate::run::Run;
 use crate::shape::StepId;
-use crate::state::{Cause, Past};
+use crate::state::{Cause, RecordedOutcome};
 use crate::value::Value;
 
 pub(super) type Ask = Box<dyn FnMut(&str) -> OnUnknown + Send>;
@@ -43,7 +43,7 @@ pub(super) struct Journaling {
     with: Recording,
     claim: Option<Claim>,
     opening: Opening,
-    queue: Vec<Entry>,
+    queue: Vec<JournalEntry>,
     /// Whether something in `queue` is written before the run gives way, though nothing waits for it.
     pressing: bool,
     /// Whether the record says that the run has ended.
@@ -59,7 +59,7 @@ enum Opening {
     Done,
 }
 
-type Loading = Pin<Box<dyn Future<Output = io::Result<Vec<Entry>>> + Send>>;
+type Loading = Pin<Box<dyn Future<Output = io::Result<Vec<JournalEntry>>> + Send>>;
 type Appending = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// What the record says of a step.
@@ -132,7 +132,7 @@ impl Journaling {
 
     /// Notes the start of an attempt; `true` if the attempt must wait until that is durable.
     pub(super) fn started(&mut self, step: StepId, repeatable: bool) -> bool {
-        self.queue.push(Entry::Started { step });
+        self.queue.push(JournalEntry::Started { step });
         if !repeatable {
             self.acts.push(Act::Begin(step));
         }
@@ -140,20 +140,20 @@ impl Journaling {
     }
 
     pub(super) fn succeeded(&mut self, step: StepId, bytes: Option<Vec<u8>>, value: Value) {
-        self.queue.push(Entry::Succeeded { step, value: bytes });
+        self.queue.push(JournalEntry::Succeeded { step, value: bytes });
         self.acts.push(Act::Succeed(step, value));
     }
 
     pub(super) fn retrying(&mut self, step: StepId) {
-        self.press(Entry::Retrying { step });
+        self.press(JournalEntry::Retrying { step });
     }
 
     pub(super) fn failed(&mut self, step: StepId, error: String) {
-        self.press(Entry::Failed { step, error });
+        self.press(JournalEntry::Failed { step, error });
     }
 
     pub(super) fn skipped(&mut self, step: StepId) {
-        self.press(Entry::Skipped { step });
+        self.press(JournalEntry::Skipped { step });
     }
 
     /// Notes that the run has ended, unless something is left to do, or the record says so already.
@@ -164,7 +164,7 @@ impl Journaling {
             && let Some(outcome) = run.outcome()
         {
             self.closed = true;
-            self.queue.push(Entry::Ended { outcome });
+            self.queue.push(JournalEntry::Ended { outcome });
         }
     }
 
@@ -229,14 +229,14 @@ impl Journaling {
         Poll::Ready(Some(result.map(|()| acts)))
     }
 
-    fn press(&mut self, entry: Entry) {
+    fn press(&mut self, entry: JournalEntry) {
         self.queue.push(entry);
         self.pressing = true;
     }
 
     fn restore(
         &mut self,
-        entries: Vec<Entry>,
+        entries: Vec<JournalEntry>,
         inner: &Inner,
         run: &mut Run,
         now: Instant,
@@ -255,10 +255,10 @@ impl Journaling {
         match entries.next() {
             None => {
                 let (version, input) = (shape.version(), self.with.input);
-                self.queue.push(Entry::Opened { version, plan: inner.shape.title(), input });
+                self.queue.push(JournalEntry::Opened { version, plan: inner.shape.title(), input });
                 return Ok(());
             }
-            Some(Entry::Opened { version, plan, input }) => {
+            Some(JournalEntry::Opened { version, plan, input }) => {
                 self.same_plan(version, &plan, inner)?;
                 if let (Some(then), Some(now)) = (input, self.with.input)
                     && then != now
@@ -275,7 +275,7 @@ impl Journaling {
             for (&step, known) in &mut known {
                 if matches!(known.end, Some(End::Failed(_))) {
                     *known = Known::default();
-                    self.press(Entry::Cleared { step });
+                    self.press(JournalEntry::Cleared { step });
                     self.closed = false;
                 }
             }
@@ -291,10 +291,10 @@ impl Journaling {
                 }
                 Some(End::Succeeded(Some(bytes))) => {
                     run.keep(step, decoded(inner, step, &bytes)?);
-                    Past::Succeeded
+                    RecordedOutcome::Succeeded
                 }
-                Some(End::Failed(error)) => Past::Failed(StepError::message(error)),
-                Some(End::Skipped) => Past::Skipped,
+                Some(End::Failed(error)) => RecordedOutcome::Failed(StepError::message(error)),
+                Some(End::Skipped) => RecordedOutcome::Skipped,
                 None => continue,
             };
             known.started = false;
@@ -306,7 +306,7 @@ impl Journaling {
             }
             let past = match known.started && !shape.policy(step.0).is_repeatable() {
                 true => self.unknown(step, inner)?,
-                false => Past::Missing,
+                false => RecordedOutcome::Missing,
             };
             run.restore(step, past, known.failed, now);
         }
@@ -314,7 +314,7 @@ impl Journaling {
         // such a step needed is not needed either.
         for (step, failed) in valueless.into_iter().rev() {
             if inner.output != step.0 && shape.successors(step).all(|(to, _)| run.state(to).is_end()) {
-                run.restore(step, Past::Succeeded, failed, now);
+                run.restore(step, RecordedOutcome::Succeeded, failed, now);
             }
         }
         Ok(())
@@ -339,22 +339,24 @@ impl Journaling {
     /// What the record says of each step, and the steps in the order of their ends.
     fn read(
         &mut self,
-        entries: impl Iterator<Item = Entry>,
+        entries: impl Iterator<Item = JournalEntry>,
         steps: usize,
     ) -> Result<(BTreeMap<StepId, Known>, Vec<StepId>), Cause> {
         let mut known: BTreeMap<StepId, Known> = BTreeMap::new();
         let mut order = Vec::new();
         for entry in entries {
             let (step, end) = match entry {
-                Entry::Opened { .. } => continue,
-                Entry::Ended { .. } => {
+                JournalEntry::Opened { .. } => continue,
+                JournalEntry::Ended { .. } => {
                     self.closed = true;
                     continue;
                 }
-                Entry::Started { step } | Entry::Retrying { step } | Entry::Cleared { step } => (step, None),
-                Entry::Succeeded { step, ref value } => (step, Some(End::Succeeded(value.clone()))),
-                Entry::Failed { step, ref error } => (step, Some(End::Failed(error.clone()))),
-                Entry::Skipped { step } => (step, Some(End::Skipped)),
+                JournalEntry::Started { step }
+                | JournalEntry::Retrying { step }
+                | JournalEntry::Cleared { step } => (step, None),
+                JournalEntry::Succeeded { step, ref value } => (step, Some(End::Succeeded(value.clone()))),
+                JournalEntry::Failed { step, ref error } => (step, Some(End::Failed(error.clone()))),
+                JournalEntry::Skipped { step } => (step, Some(End::Skipped)),
             };
             self.closed = false;
             if steps <= step.index() {
@@ -362,9 +364,9 @@ impl Journaling {
             }
             let known = known.entry(step).or_default();
             match entry {
-                Entry::Cleared { .. } => *known = Known::default(),
-                Entry::Retrying { .. } => (known.started, known.failed) = (false, known.failed + 1),
-                Entry::Started { .. } => known.started = true,
+                JournalEntry::Cleared { .. } => *known = Known::default(),
+                JournalEntry::Retrying { .. } => (known.started, known.failed) = (false, known.failed + 1),
+                JournalEntry::Started { .. } => known.started = true,
                 _ if known.end.is_none() => {
                     known.end = end;
                     order.push(step);
@@ -376,7 +378,7 @@ impl Journaling {
     }
 
     /// Decides about a step that was started and never heard of again.
-    fn unknown(&mut self, step: StepId, inner: &Inner) -> Result<Past, Cause> {
+    fn unknown(&mut self, step: StepId, inner: &Inner) -> Result<RecordedOutcome, Cause> {
         let name = inner.shape.step_name(step);
         let rule = match (inner.shape.policy(step.0).unknown_rule(), &mut self.with.ask) {
             (OnUnknown::Ask, Some(ask)) => catch_unwind(AssertUnwindSafe(|| ask(name))).map_err(|panic| {
@@ -385,11 +387,11 @@ impl Journaling {
             (rule, _) => rule,
         };
         Ok(match rule {
-            OnUnknown::Ask => Past::Unknown,
-            OnUnknown::Retry => Past::Missing,
+            OnUnknown::Ask => RecordedOutcome::Unknown,
+            OnUnknown::Retry => RecordedOutcome::Missing,
             OnUnknown::GiveUp => {
                 self.failed(step, "its outcome is unknown, and it was given up".to_owned());
-                Past::GivenUp
+                RecordedOutcome::GivenUp
             }
         })
     }

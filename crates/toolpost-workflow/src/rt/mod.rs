@@ -17,8 +17,8 @@ mod view;
 pub use file::{Durability, FileJournal};
 pub use file_error::JournalError;
 pub use index::RecordedRun;
-pub use report::{Report, RunError};
-pub use seats::Limit;
+pub use report::{RunError, RunReport};
+pub use seats::StepLimit;
 pub use start::{Control, Events, Running, Start};
 pub use view::JournalView;
 

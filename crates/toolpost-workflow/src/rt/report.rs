@@ -6,15 +6,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::driver::Driver;
-use crate::needs::Handle;
+use crate::needs::StepHandle;
 use crate::policy::OnFailure;
 use crate::run::Run;
 use crate::shape::StepId;
-use crate::state::{Cause, Outcome, State};
+use crate::state::{Cause, RunOutcome, StepState};
 use crate::value::Value;
 
 /// How a run ended: its state at the end, and every value that was computed on the way.
-pub struct Report<O> {
+pub struct RunReport<O> {
     run: Run,
     /// The step that gives the output, unless the input is the output.
     last: Option<StepId>,
@@ -22,7 +22,7 @@ pub struct Report<O> {
     types: PhantomData<fn() -> O>,
 }
 
-impl<O: Send + Sync + 'static> Report<O> {
+impl<O: Send + Sync + 'static> RunReport<O> {
     pub(super) fn new(driver: Driver) -> Self {
         let (run, last, output) = driver.into_parts();
         Self { run, last, output, types: PhantomData }
@@ -30,8 +30,8 @@ impl<O: Send + Sync + 'static> Report<O> {
 
     /// How the run ended.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.run.outcome().unwrap_or(Outcome::Cancelled)
+    pub fn outcome(&self) -> RunOutcome {
+        self.run.outcome().unwrap_or(RunOutcome::Cancelled)
     }
 
     /// The plan's output, if the step that gives it succeeded, whatever became of the others.
@@ -42,7 +42,7 @@ impl<O: Send + Sync + 'static> Report<O> {
 
     /// The value of one step, if it succeeded.
     #[must_use]
-    pub fn value<T: Send + Sync + 'static>(&self, step: Handle<T>) -> Option<Arc<T>> {
+    pub fn value<T: Send + Sync + 'static>(&self, step: StepHandle<T>) -> Option<Arc<T>> {
         self.run.values().get(step.slot as usize)?.clone()?.downcast().ok()
     }
 
@@ -66,15 +66,15 @@ impl<O: Send + Sync + 'static> Report<O> {
     /// When the run did not succeed, or its output step was skipped.
     pub fn into_result(self) -> Result<Arc<O>, RunError> {
         match (self.outcome(), self.output()) {
-            (Outcome::Succeeded, Some(output)) => Ok(output),
+            (RunOutcome::Succeeded, Some(output)) => Ok(output),
             (outcome, _) => Err(RunError::new(outcome, &self.run, self.last)),
         }
     }
 }
 
-impl<O> fmt::Debug for Report<O> {
+impl<O> fmt::Debug for RunReport<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report")
+        f.debug_struct("RunReport")
             .field("run", &self.run)
             .field("outcome", &self.run.outcome())
             .finish_non_exhaustive()
@@ -86,37 +86,37 @@ impl<O> fmt::Debug for Report<O> {
 /// Its text includes that of the step's error, which is also its [source](Error::source).
 #[derive(Clone, Debug)]
 pub struct RunError {
-    outcome: Outcome,
+    outcome: RunOutcome,
     plan: Arc<str>,
     step: Option<(StepId, Arc<str>)>,
     cause: Option<Cause>,
 }
 
 impl RunError {
-    fn new(outcome: Outcome, run: &Run, output: Option<StepId>) -> Self {
+    fn new(outcome: RunOutcome, run: &Run, output: Option<StepId>) -> Self {
         let first =
             |decides: &dyn Fn(StepId) -> bool| run.ended().iter().copied().find(|&step| decides(step));
         let (step, cause) = match outcome {
             // A failure that is allowed decides nothing.
-            Outcome::Failed => {
+            RunOutcome::Failed => {
                 let decides =
-                    |step| run.state(step) == State::Failed && run.failure_rule(step) != OnFailure::Allow;
+                    |step| run.state(step) == StepState::Failed && run.failure_rule(step) != OnFailure::Allow;
                 let step = first(&decides);
                 (step, step.and_then(|step| run.cause(step)))
             }
-            Outcome::Unknown => {
-                let step = first(&|step| run.state(step) == State::Unknown);
+            RunOutcome::Unknown => {
+                let step = first(&|step| run.state(step) == StepState::Unknown);
                 (step, step.and_then(|step| run.cause(step)))
             }
             // What ended the run is about no step; a deadline is about those it cut off.
-            Outcome::Cancelled => {
+            RunOutcome::Cancelled => {
                 let cause =
-                    first(&|step| run.state(step) == State::Cancelled).and_then(|step| run.cause(step));
-                let cut = first(&|step| run.state(step) == State::Cancelled && 0 < run.attempts(step));
+                    first(&|step| run.state(step) == StepState::Cancelled).and_then(|step| run.cause(step));
+                let cut = first(&|step| run.state(step) == StepState::Cancelled && 0 < run.attempts(step));
                 (cut.filter(|_| matches!(cause, Some(Cause::Deadline))), cause)
             }
             // The output was skipped: back to where that began.
-            Outcome::Succeeded => match output.and_then(|output| run.causes(output).last()) {
+            RunOutcome::Succeeded => match output.and_then(|output| run.causes(output).last()) {
                 Some((step, cause)) => (Some(step), Some(cause)),
                 None => (output, None),
             },
@@ -131,7 +131,7 @@ impl RunError {
 
     /// How the run ended.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> RunOutcome {
         self.outcome
     }
 

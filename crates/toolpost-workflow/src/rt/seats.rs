@@ -12,11 +12,11 @@ use crate::shape::StepId;
 
 /// Seats that several runs share.
 #[derive(Clone, Debug)]
-pub struct Limit {
+pub struct StepLimit {
     seats: Arc<Semaphore>,
 }
 
-impl Limit {
+impl StepLimit {
     /// At most so many steps at once, over all runs that share a clone of this limit.
     ///
     /// # Panics
@@ -36,14 +36,14 @@ type Acquiring = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Sen
 /// A step begins in the spare seat. If it ends at once, the next step has the seat; otherwise the step
 /// keeps it, and a seat that was kept goes back to the limit, whose queue is fair among runs.
 pub(super) struct Seats {
-    limit: Limit,
+    limit: StepLimit,
     taken: HashMap<StepId, OwnedSemaphorePermit>,
     spare: Option<OwnedSemaphorePermit>,
     acquiring: Option<Acquiring>,
 }
 
 impl Seats {
-    pub(super) fn new(limit: Limit) -> Self {
+    pub(super) fn new(limit: StepLimit) -> Self {
         Self { limit, taken: HashMap::new(), spare: None, acquiring: None }
     }
 

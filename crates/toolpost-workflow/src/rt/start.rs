@@ -15,18 +15,18 @@ use tokio::sync::mpsc;
 
 use super::driver::Driver;
 use super::journaling::{Ask, Recording};
-use super::report::Report;
-use super::seats::Limit;
-use crate::event::Event;
+use super::report::RunReport;
+use super::seats::StepLimit;
+use crate::event::RunEvent;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::policy::{OnFailure, OnUnknown};
 use crate::record::{Record, digest};
-use crate::rules::Rules;
+use crate::rules::RunOptions;
 use crate::run::Run;
-use crate::state::Progress;
+use crate::state::RunProgress;
 
-pub(super) type Listener = Box<dyn FnMut(&Event) + Send>;
+pub(super) type Listener = Box<dyn FnMut(&RunEvent) + Send>;
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
     /// Prepares a run; nothing happens before [`Start::run`] and its first poll.
@@ -35,7 +35,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
         Start {
             plan: self.clone(),
             input,
-            rules: Rules::default(),
+            rules: RunOptions::default(),
             seed: None,
             limit: None,
             recording: None,
@@ -62,9 +62,9 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
 pub struct Start<I, O> {
     plan: Plan<I, O>,
     input: I,
-    rules: Rules,
+    rules: RunOptions,
     seed: Option<u64>,
-    limit: Option<Limit>,
+    limit: Option<StepLimit>,
     recording: Option<(Arc<dyn Journal>, Arc<str>)>,
     ask: Option<Ask>,
     again: bool,
@@ -89,7 +89,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     ///
     /// A step that itself awaits a run which shares this limit holds a seat while it waits for one: enough
     /// of them at once wait for each other for ever. Give nested runs a limit of their own.
-    pub fn share(mut self, limit: &Limit) -> Self {
+    pub fn share(mut self, limit: &StepLimit) -> Self {
         self.limit = Some(limit.clone());
         self
     }
@@ -127,8 +127,8 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     ///
     /// The run is refused before its first step ([`Cause::Refused`](crate::Cause::Refused)) while another
     /// run of that name is under way in the same journal and process, if it began with another
-    /// [version](crate::Shape::version) of the plan, and unless every step that is not
-    /// [`repeatable`](crate::Policy::repeatable) has a recorded value.
+    /// [version](crate::CompiledGraph::version) of the plan, and unless every step that is not
+    /// [`repeatable`](crate::StepPolicy::repeatable) has a recorded value.
     ///
     /// A start of what is not repeatable is durable before the attempt begins, a value before what
     /// depends on it begins, and an attempt that failed, a failure, or a condition that said no is handed
@@ -154,7 +154,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     }
 
     /// Tells `listener` what happens, in order. A panic of the listener goes no further.
-    pub fn listen(mut self, listener: impl FnMut(&Event) + Send + 'static) -> Self {
+    pub fn listen(mut self, listener: impl FnMut(&RunEvent) + Send + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
@@ -224,7 +224,7 @@ impl<I, O> fmt::Debug for Start<I, O> {
     }
 }
 
-/// A run, as a future of its [`Report`]. To be polled inside a tokio runtime if steps have limits,
+/// A run, as a future of its [`RunReport`]. To be polled inside a tokio runtime if steps have limits,
 /// retries, deadlines, or are spawned.
 ///
 /// # Cancel safety
@@ -239,18 +239,18 @@ pub struct Running<O> {
 }
 
 impl<O: Send + Sync + 'static> Future for Running<O> {
-    type Output = Report<O>;
+    type Output = RunReport<O>;
 
     /// # Panics
     ///
     /// When polled after it was ready.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report<O>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<RunReport<O>> {
         let driver = self.driver.as_mut().expect("polled after it was ready");
         match driver.poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
                 let driver = self.driver.take().expect("it was there a moment ago");
-                Poll::Ready(Report::new(*driver))
+                Poll::Ready(RunReport::new(*driver))
             }
         }
     }
@@ -273,7 +273,7 @@ impl<O> fmt::Debug for Running<O> {
 /// What happens in a run, in order.
 #[derive(Debug)]
 pub struct Events {
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<RunEvent>,
 }
 
 impl Events {
@@ -282,7 +282,7 @@ impl Events {
     /// # Cancel safety
     ///
     /// Loses nothing when dropped.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<RunEvent> {
         self.events.recv().await
     }
 }
@@ -307,7 +307,7 @@ impl Control {
     }
 
     /// Ends the run, before its first step if it has none yet: what runs is dropped, what waits is cancelled,
-    /// and the run yields its [`Report`] once its journal has what is known. A run that is over stays as it is.
+    /// and the run yields its [`RunReport`] once its journal has what is known. A run that is over stays as it is.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
         self.shared.wake();
@@ -315,8 +315,8 @@ impl Control {
 
     /// How far the run was when it last gave way.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress { completed: self.shared.completed.load(Ordering::Acquire), total: self.shared.total }
+    pub fn progress(&self) -> RunProgress {
+        RunProgress { completed: self.shared.completed.load(Ordering::Acquire), total: self.shared.total }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::file_error::JournalError;
 use super::frames::{Judged, parts, payload, scan};
 use super::index::{Index, RecordedRun};
-use crate::journal::Entry;
+use crate::journal::JournalEntry;
 
 /// What a journal's file held at one time, read without its lock and without changing anything: for
 /// tools that look at a journal while its owner writes.
@@ -51,7 +51,7 @@ impl JournalView {
     /// # Errors
     ///
     /// When an entry is of a kind that this version does not know.
-    pub fn load(&self, run: &str) -> io::Result<Vec<Entry>> {
+    pub fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
         let mut entries = Vec::new();
         for &(at, length) in self.index.of(run).map_or(&[][..], |lines| &lines.ranges) {
             decode(&self.bytes[at as usize..(at + length) as usize], at, &mut entries)?;
@@ -73,14 +73,14 @@ impl JournalView {
 }
 
 /// Appends the entries of frames that lie side by side; `at` is where they lie in the file.
-pub(super) fn decode(mut bytes: &[u8], at: u64, entries: &mut Vec<Entry>) -> io::Result<()> {
+pub(super) fn decode(mut bytes: &[u8], at: u64, entries: &mut Vec<JournalEntry>) -> io::Result<()> {
     let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let length = bytes.len();
     while !bytes.is_empty() {
         let offset = at + (length - bytes.len()) as u64;
         let (payload, size) =
             payload(bytes).ok_or_else(|| invalid(format!("the journal is damaged at byte {offset}")))?;
-        let entry = parts(payload).and_then(|(_, entry)| Entry::decode(entry));
+        let entry = parts(payload).and_then(|(_, entry)| JournalEntry::decode(entry));
         entries.push(entry.ok_or_else(|| invalid(format!("unknown entry at byte {offset}")))?);
         bytes = &bytes[size..];
     }

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use super::{Run, Tally};
 use crate::policy::OnFailure;
-use crate::rules::Rules;
-use crate::shape::{Shape, StepId};
-use crate::state::{Cause, Outcome, Progress, Span, State};
+use crate::rules::RunOptions;
+use crate::shape::{CompiledGraph, StepId};
+use crate::state::{Cause, RunOutcome, RunProgress, Span, StepState};
 
 impl Run {
     /// The plan's structure.
     #[must_use]
-    pub const fn shape(&self) -> &Arc<Shape> {
+    pub const fn shape(&self) -> &Arc<CompiledGraph> {
         &self.shape
     }
 
     /// Where a step stands.
     #[must_use]
-    pub fn state(&self, step: StepId) -> State {
+    pub fn state(&self, step: StepId) -> StepState {
         self.memory.cells[step.index()].state
     }
 
@@ -69,8 +69,8 @@ impl Run {
 
     /// Completed of total.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress { completed: self.ended.len(), total: self.memory.cells.len() }
+    pub fn progress(&self) -> RunProgress {
+        RunProgress { completed: self.ended.len(), total: self.memory.cells.len() }
     }
 
     /// Whether every step has ended.
@@ -81,25 +81,26 @@ impl Run {
 
     /// How the run ended, once it has.
     #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<RunOutcome> {
         self.is_finished().then_some(match self.tally {
-            Tally { failed: 1.., .. } => Outcome::Failed,
-            Tally { cancelled: 1.., .. } => Outcome::Cancelled,
-            Tally { unknown: 1.., .. } => Outcome::Unknown,
-            _ => Outcome::Succeeded,
+            Tally { failed: 1.., .. } => RunOutcome::Failed,
+            Tally { cancelled: 1.., .. } => RunOutcome::Cancelled,
+            Tally { unknown: 1.., .. } => RunOutcome::Unknown,
+            _ => RunOutcome::Succeeded,
         })
     }
 
     /// The rules of this run.
     #[must_use]
-    pub const fn rules(&self) -> &Rules {
+    pub const fn rules(&self) -> &RunOptions {
         &self.rules
     }
 
     /// Whether nothing is left for a later life of this run: each step ended for good.
     pub(crate) fn is_settled(&self) -> bool {
         let ended_by_plan = |step: &&StepId| {
-            self.state(**step) != State::Cancelled || matches!(self.cause(**step), Some(Cause::FailFast(..)))
+            self.state(**step) != StepState::Cancelled
+                || matches!(self.cause(**step), Some(Cause::FailFast(..)))
         };
         self.is_finished()
             && self.tally.unknown == 0

@@ -11,25 +11,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use toolpost_workflow::rt::{Limit, Report};
+use toolpost_workflow::rt::{RunReport, StepLimit};
 use toolpost_workflow::{
-    Cause, Each, EventKind, Fault, Graph, Handle, ItemsFailed, OnFailure, Outcome, Plan, Policy, Progress,
-    Retry, State, StepError, Workflow, all, any,
+    Cause, EventKind, Fault, Graph, ItemsFailed, MapOptions, OnFailure, Plan, RunOutcome, RunProgress,
+    StepError, StepHandle, StepPolicy, StepRetry, StepState, Workflow, all, any,
 };
 
 fn n(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
 }
 
-fn times(attempts: u32, base: Duration) -> Retry {
-    Retry::new(attempts, base)
+fn times(attempts: u32, base: Duration) -> StepRetry {
+    StepRetry::new(attempts, base)
 }
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn state<O: Send + Sync + 'static>(report: &Report<O>, step: &str) -> State {
+fn state<O: Send + Sync + 'static>(report: &RunReport<O>, step: &str) -> StepState {
     let run = report.run();
     run.state(run.shape().find(step).unwrap())
 }
@@ -59,7 +59,6 @@ async fn order(text: &str) -> (String, u128) {
     (names.join(" "), start.elapsed().as_millis())
 }
 
-// Workflow 1
 #[tokio::test(start_paused = true)]
 async fn linear_parallel_diamond_and_eight_steps() {
     assert_eq!(order("a; b <- a; c <- b").await, ("a b c".to_owned(), 30));
@@ -69,7 +68,6 @@ async fn linear_parallel_diamond_and_eight_steps() {
     assert_eq!(order(eight).await, ("a b c d e f g h".to_owned(), 40));
 }
 
-// Workflow 2
 #[test]
 fn roots_and_what_a_completion_readies() {
     let now = std::time::Instant::now();
@@ -78,17 +76,16 @@ fn roots_and_what_a_completion_readies() {
     let roots: Vec<_> = shape.steps().filter(|&s| shape.dependencies(s).len() == 0).collect();
     let step = |name| shape.find(name).unwrap();
     assert_eq!(roots, [step("a"), step("b")]);
-    let mut run = toolpost_workflow::Run::new(Arc::clone(shape), toolpost_workflow::Rules::default());
+    let mut run = toolpost_workflow::Run::new(Arc::clone(shape), toolpost_workflow::RunOptions::default());
     assert_eq!(run.start_next(now), Some(step("a")));
     assert_eq!(run.start_next(now), Some(step("b")));
     assert_eq!(run.start_next(now), None);
     run.succeed(step("a"), now);
-    assert_eq!((run.state(step("c")), run.state(step("d"))), (State::Ready, State::Waiting));
+    assert_eq!((run.state(step("c")), run.state(step("d"))), (StepState::Ready, StepState::Waiting));
     run.succeed(step("b"), now);
-    assert_eq!(run.state(step("d")), State::Ready);
+    assert_eq!(run.state(step("d")), StepState::Ready);
 }
 
-// Workflow 3
 #[test]
 fn cycles_and_missing_dependencies_are_named() {
     let faults = |text| graph(text).build("a").unwrap_err().faults().to_vec();
@@ -98,7 +95,6 @@ fn cycles_and_missing_dependencies_are_named() {
     assert_eq!(faults("a <- x"), [Fault::Missing { step: "a".to_owned(), dependency: "x".to_owned() }]);
 }
 
-// Workflow 4
 #[test]
 fn all_faults_at_once_and_a_dependency_twice_is_one() {
     let error = graph("a <- b x; b <- a y; a; c <- d; d <- c").build("z").unwrap_err();
@@ -111,7 +107,6 @@ fn all_faults_at_once_and_a_dependency_twice_is_one() {
     assert_eq!(plan.shape().dependencies(plan.shape().find("b").unwrap()).len(), 1);
 }
 
-// Workflow 5
 #[tokio::test]
 async fn a_chain_and_a_fan_of_100_000_steps() {
     let count = 100_000;
@@ -125,7 +120,7 @@ async fn a_chain_and_a_fan_of_100_000_steps() {
 
     let mut w = Workflow::<u64>::new("fan");
     let input = w.input();
-    let wide: Vec<Handle<u64>> =
+    let wide: Vec<StepHandle<u64>> =
         (0..count).map(|i| w.step(&i.to_string()).compute(input, move |x| *x + i)).collect();
     let sum = w.step("sum").compute(all(wide), |all| all.iter().map(|x| **x).sum::<u64>());
     let report = w.finish(sum).unwrap().run(0).await;
@@ -136,7 +131,7 @@ async fn a_chain_and_a_fan_of_100_000_steps() {
     for i in 0..count {
         g.step(&i.to_string()).needs((i + 1 < count).then(|| (i + 1).to_string())).compute(|_| 1);
     }
-    assert_eq!(g.build("0").unwrap().run(()).await.outcome(), Outcome::Succeeded);
+    assert_eq!(g.build("0").unwrap().run(()).await.outcome(), RunOutcome::Succeeded);
     let mut g = Graph::<(), u64>::new("ring");
     for i in 0..count {
         g.step(&i.to_string()).needs([((i + 1) % count).to_string()]).compute(|_| 1);
@@ -144,7 +139,7 @@ async fn a_chain_and_a_fan_of_100_000_steps() {
     assert!(matches!(g.build("0").unwrap_err().faults(), [Fault::Cycle { path }] if path.len() == 100_001));
 }
 
-// Workflow 5, when the first of so many fails.
+// When the first of so many fails.
 #[tokio::test]
 async fn a_failure_skips_100_000_descendants_without_a_stack() {
     let mut w = Workflow::<u64>::new("chain");
@@ -154,23 +149,22 @@ async fn a_failure_skips_100_000_descendants_without_a_stack() {
         last = w.step(&i.to_string()).compute(last, |x| *x);
     }
     let report = w.finish(last).unwrap().run(0).await;
-    assert_eq!(report.outcome(), Outcome::Failed);
-    assert_eq!(state(&report, "99999"), State::Skipped);
+    assert_eq!(report.outcome(), RunOutcome::Failed);
+    assert_eq!(state(&report, "99999"), StepState::Skipped);
     let run = report.run();
     assert_eq!(run.causes(run.shape().find("99999").unwrap()).count(), 100_001);
 }
 
-// Workflow 6
 #[tokio::test(start_paused = true)]
 async fn a_failure_skips_descendants_and_nothing_else() {
     let text = "a; bad! <- a; child <- bad!; grandchild <- child; free <- a; freer <- free";
     let plan = graph(text).build("freer").unwrap();
     let report = plan.run(()).await;
-    assert_eq!(report.outcome(), Outcome::Failed);
-    assert_eq!(state(&report, "bad!"), State::Failed);
-    assert_eq!(state(&report, "child"), State::Skipped);
-    assert_eq!(state(&report, "grandchild"), State::Skipped);
-    assert_eq!(state(&report, "freer"), State::Succeeded);
+    assert_eq!(report.outcome(), RunOutcome::Failed);
+    assert_eq!(state(&report, "bad!"), StepState::Failed);
+    assert_eq!(state(&report, "child"), StepState::Skipped);
+    assert_eq!(state(&report, "grandchild"), StepState::Skipped);
+    assert_eq!(state(&report, "freer"), StepState::Succeeded);
     assert_eq!(report.output().as_deref(), Some(&1), "a partial result");
     let run = report.run();
     let chain: Vec<String> =
@@ -179,22 +173,22 @@ async fn a_failure_skips_descendants_and_nothing_else() {
     assert_eq!(chain.len(), 3);
 }
 
-// Workflow 6, fail-fast.
+// Fail-fast.
 #[tokio::test(start_paused = true)]
 async fn a_failure_may_end_the_run() {
     let plan = graph("bad!; child <- bad!; slow; slower <- slow").build("slower").unwrap();
     let start = Instant::now();
     let report = plan.start(()).on_failure(OnFailure::FailFast).run().await;
     assert_eq!(start.elapsed(), ms(10));
-    assert_eq!(state(&report, "child"), State::Skipped);
-    assert_eq!(state(&report, "slower"), State::Cancelled);
+    assert_eq!(state(&report, "child"), StepState::Skipped);
+    assert_eq!(state(&report, "slower"), StepState::Cancelled);
     assert!(report.run().is_finished(), "no step is left pending");
     let error = report.into_result().unwrap_err();
     assert_eq!(error.to_string(), "step `bad!` of workflow `test` failed: told to fail");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "told to fail");
 }
 
-// Workflow 6, fail-fast by one step: running siblings are dropped.
+// Fail-fast by one step: running siblings are dropped.
 #[tokio::test(start_paused = true)]
 async fn fail_fast_drops_running_siblings() {
     struct Dropped(Arc<AtomicU32>);
@@ -214,7 +208,7 @@ async fn fail_fast_drops_running_siblings() {
             Ok(())
         }
     });
-    w.step("bad").policy(Policy::new().on_failure(OnFailure::FailFast)).run((), |()| async {
+    w.step("bad").policy(StepPolicy::new().on_failure(OnFailure::FailFast)).run((), |()| async {
         sleep(ms(5)).await;
         Err::<(), _>(StepError::message("no"))
     });
@@ -224,28 +218,27 @@ async fn fail_fast_drops_running_siblings() {
     let run = report.run();
     let long = run.shape().find("long").unwrap();
     assert!(matches!(run.causes(long).last(), Some((_, Cause::Error(_)))));
-    assert_eq!(state(&report, "long"), State::Cancelled);
+    assert_eq!(state(&report, "long"), StepState::Cancelled);
 }
 
-// Workflow 6, allowed.
+// Allowed.
 #[tokio::test(start_paused = true)]
 async fn a_failure_may_be_allowed() {
     let mut w = Workflow::<()>::new("w");
     let geo = w
         .step("geo")
-        .policy(Policy::new().on_failure(OnFailure::Allow))
+        .policy(StepPolicy::new().on_failure(OnFailure::Allow))
         .run((), |()| async { Err::<u64, _>(StepError::message("no")) });
     let out = w.step("out").compute(geo.optional(), |geo| geo.map_or(0, |g| *g));
     let report = w.finish(out).unwrap().run(()).await;
     assert_eq!(*report.into_result().unwrap(), 0);
 }
 
-// Workflow 7
 #[tokio::test(start_paused = true)]
 async fn the_limit_of_a_run_and_of_runs_together() {
     let (running, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut w = Workflow::<()>::new("w");
-    let handles: Vec<Handle<()>> = (0..20)
+    let handles: Vec<StepHandle<()>> = (0..20)
         .map(|i| {
             let (running, peak) = (Arc::clone(&running), Arc::clone(&peak));
             w.step(&i.to_string()).run((), move |()| {
@@ -261,22 +254,22 @@ async fn the_limit_of_a_run_and_of_runs_together() {
         .collect();
     let plan = w.finish(handles[0]).unwrap();
     let start = Instant::now();
-    assert_eq!(plan.start(()).limit(2).run().await.outcome(), Outcome::Succeeded);
+    assert_eq!(plan.start(()).limit(2).run().await.outcome(), RunOutcome::Succeeded);
     assert_eq!((peak.swap(0, Ordering::SeqCst), start.elapsed()), (2, ms(100)));
 
-    let (start, limit) = (Instant::now(), Limit::new(3));
+    let (start, limit) = (Instant::now(), StepLimit::new(3));
     let runs = [0; 3].map(|_| plan.start(()).share(&limit).limit(2).run());
     let [a, b, c] = runs;
     let (a, b, c) = tokio::join!(a, b, c);
-    assert!([a, b, c].iter().all(|report| report.outcome() == Outcome::Succeeded));
+    assert!([a, b, c].iter().all(|report| report.outcome() == RunOutcome::Succeeded));
     assert_eq!((peak.load(Ordering::SeqCst), start.elapsed()), (3, ms(200)));
 }
 
-// Workflow 7: a shared seat goes round among runs, and comes back from one that is dropped.
+// A shared seat goes round among runs, and comes back from one that is dropped.
 #[tokio::test(start_paused = true)]
 async fn a_shared_seat_is_fair_and_never_lost() {
     let plan = graph("a; b <- a; c <- b").build("c").unwrap();
-    let limit = Limit::new(1);
+    let limit = StepLimit::new(1);
     let (first, second) = (plan.start(()).share(&limit).run(), plan.start(()).share(&limit).run());
     let done = Arc::new(Mutex::new(Vec::new()));
     let at = |name: &'static str,
@@ -296,14 +289,13 @@ async fn a_shared_seat_is_fair_and_never_lost() {
     drop(holder);
     assert!(futures(&mut waiter).await.is_pending());
     drop(waiter);
-    assert_eq!(plan.start(()).share(&limit).run().await.outcome(), Outcome::Succeeded);
+    assert_eq!(plan.start(()).share(&limit).run().await.outcome(), RunOutcome::Succeeded);
 }
 
 async fn futures<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx))).await
 }
 
-// Workflow 8
 #[tokio::test(start_paused = true)]
 async fn no_barrier_between_levels() {
     let mut w = Workflow::<()>::new("w");
@@ -321,7 +313,6 @@ async fn no_barrier_between_levels() {
     assert_eq!(*report.into_result().unwrap(), ms(10));
 }
 
-// Workflow 9
 #[tokio::test(start_paused = true)]
 async fn listeners_hear_in_order_and_may_panic() {
     let plan = graph("a; b <- a; bad!; c <- bad!").build("b").unwrap();
@@ -341,7 +332,7 @@ async fn listeners_hear_in_order_and_may_panic() {
         })
         .events();
     let report = start.run().await;
-    assert_eq!(state(&report, "b"), State::Succeeded);
+    assert_eq!(state(&report, "b"), StepState::Succeeded);
     let wanted = [
         "+a",
         "+bad!",
@@ -360,11 +351,10 @@ async fn listeners_hear_in_order_and_may_panic() {
     assert_eq!(streamed, wanted.len());
 }
 
-// Workflow 10
 #[tokio::test(start_paused = true)]
 async fn drawings_show_nodes_edges_and_the_run() {
     let mut g = graph("a; \"b\" <- a");
-    g.step("late").after(["a"]).needs_any(["\"b\""]).policy(Policy::new().retry(times(2, ms(7)))).run(
+    g.step("late").after(["a"]).needs_any(["\"b\""]).policy(StepPolicy::new().retry(times(2, ms(7)))).run(
         |inputs| async move {
             if inputs.context.attempt() == 1 { Err(StepError::message("once")) } else { Ok(2) }
         },
@@ -392,11 +382,10 @@ async fn drawings_show_nodes_edges_and_the_run() {
     assert!(timeline.to_svg().contains("<rect") && timeline.to_svg().ends_with("</svg>\n"));
 }
 
-// Workflow 11
 #[tokio::test(start_paused = true)]
 async fn time_limits_and_retries_with_backoff() {
     let mut w = Workflow::<()>::new("w");
-    let policy = Policy::new().retry(times(4, ms(10))).time_limit(ms(50)).repeatable();
+    let policy = StepPolicy::new().retry(times(4, ms(10))).time_limit(ms(50)).repeatable();
     let third = w.step("third").policy(policy.clone()).run_with((), |cx, _, ()| async move {
         match cx.attempt() {
             1 => Err(StepError::message("first")),
@@ -413,17 +402,17 @@ async fn time_limits_and_retries_with_backoff() {
     assert_eq!(report.output().as_deref(), Some(&3));
     let run = report.run();
     let never = run.shape().find("never").unwrap();
-    assert_eq!((run.attempts(never), run.state(never)), (4, State::Failed));
+    assert_eq!((run.attempts(never), run.state(never)), (4, StepState::Failed));
     // third: 10 ms of backoff, 50 ms until overrun, 20 ms of backoff; never: 10 + 20 + 40.
     let third = run.shape().find("third").unwrap();
     assert_eq!(run.span(third).ended.unwrap() - start.into_std(), ms(80));
     assert_eq!(run.span(never).ended.unwrap() - start.into_std(), ms(70));
 }
 
-// Workflow 11: what is not safe to repeat is not retried when nobody knows what it did.
+// What is not safe to repeat is not retried when nobody knows what it did.
 #[tokio::test(start_paused = true)]
 async fn overruns_and_panics_of_unrepeatable_steps_are_final() {
-    let retry = Policy::new().retry(times(5, ms(1)));
+    let retry = StepPolicy::new().retry(times(5, ms(1)));
     let mut w = Workflow::<()>::new("w");
     let over = w.step("over").policy(retry.clone().time_limit(ms(20))).run((), |()| async {
         sleep(ms(500)).await;
@@ -439,7 +428,7 @@ async fn overruns_and_panics_of_unrepeatable_steps_are_final() {
     for step in ["over", "panics", "panics at once", "permanent"] {
         assert_eq!(
             (state(&report, step), run.attempts(run.shape().find(step).unwrap())),
-            (State::Failed, 1),
+            (StepState::Failed, 1),
             "{step}"
         );
     }
@@ -451,26 +440,25 @@ async fn overruns_and_panics_of_unrepeatable_steps_are_final() {
     assert_eq!(cause("panics at once"), "panicked: oh dear");
 }
 
-// Workflow 12
 #[tokio::test(start_paused = true)]
 async fn the_deadline_cancels_what_runs_and_marks_the_rest() {
     let mut w = Workflow::<()>::new("w");
-    let slow = w.step("slow").policy(Policy::new().time_limit(ms(90))).run_with((), |cx, _, ()| async move {
-        assert_eq!(cx.deadline(), Some((Instant::now() + ms(30)).into_std()), "what is left flows down");
-        sleep(ms(80)).await;
-        Ok(())
-    });
+    let slow =
+        w.step("slow").policy(StepPolicy::new().time_limit(ms(90))).run_with((), |cx, _, ()| async move {
+            assert_eq!(cx.deadline(), Some((Instant::now() + ms(30)).into_std()), "what is left flows down");
+            sleep(ms(80)).await;
+            Ok(())
+        });
     let after = w.step("after").run(slow, |_| async { Ok(()) });
     w.step("quick").run((), |()| async { Ok(()) });
     let start = Instant::now();
     let report = w.finish(after).unwrap().start(()).deadline((start + ms(30)).into_std()).run().await;
-    assert_eq!((start.elapsed(), report.outcome()), (ms(30), Outcome::Cancelled));
-    assert_eq!([state(&report, "slow"), state(&report, "after")], [State::Cancelled; 2]);
-    assert_eq!(state(&report, "quick"), State::Succeeded);
+    assert_eq!((start.elapsed(), report.outcome()), (ms(30), RunOutcome::Cancelled));
+    assert_eq!([state(&report, "slow"), state(&report, "after")], [StepState::Cancelled; 2]);
+    assert_eq!(state(&report, "quick"), StepState::Succeeded);
     assert!(report.into_result().unwrap_err().to_string().contains("deadline"));
 }
 
-// Workflow 13
 #[tokio::test(start_paused = true)]
 async fn dropping_a_run_cancels_it_and_each_step_ends_once() {
     let plan = graph("a; b; c <- a; d <- c b").build("d").unwrap();
@@ -486,7 +474,7 @@ async fn dropping_a_run_cancels_it_and_each_step_ends_once() {
     assert_eq!(*ends.lock().unwrap(), wanted);
 }
 
-// Workflow 13: pause and progress.
+// Pause and progress.
 #[tokio::test(start_paused = true)]
 async fn a_run_pauses_and_goes_on() {
     let plan = graph("a; b <- a; c <- b").build("c").unwrap();
@@ -496,14 +484,13 @@ async fn a_run_pauses_and_goes_on() {
         sleep(ms(5)).await;
         control.pause();
         sleep(ms(100)).await;
-        assert_eq!(control.progress(), Progress { completed: 1, total: 3 });
+        assert_eq!(control.progress(), RunProgress { completed: 1, total: 3 });
         control.resume();
     });
-    assert_eq!((report.outcome(), begun.elapsed()), (Outcome::Succeeded, ms(125)));
-    assert_eq!(control.progress(), Progress { completed: 3, total: 3 });
+    assert_eq!((report.outcome(), begun.elapsed()), (RunOutcome::Succeeded, ms(125)));
+    assert_eq!(control.progress(), RunProgress { completed: 3, total: 3 });
 }
 
-// Workflow 14
 #[tokio::test]
 async fn a_value_of_no_dependency_is_refused_by_name() {
     let mut g = Graph::<(), u64>::new("g");
@@ -519,7 +506,6 @@ async fn a_value_of_no_dependency_is_refused_by_name() {
     assert_eq!(one.finish(own).unwrap_err().faults(), [Fault::Foreign { step: "s".to_owned() }]);
 }
 
-// Workflow 15
 #[tokio::test(start_paused = true)]
 async fn a_hundred_runs_of_one_plan_share_nothing() {
     let mut w = Workflow::<u64>::new("w");
@@ -550,18 +536,17 @@ async fn a_run_finds_nothing_of_the_one_before() {
     assert!(value.upgrade().is_none(), "the values went with the report");
     for _ in 0..3 {
         let good = plan.run(false).await;
-        assert_eq!((good.outcome(), good.output().as_deref()), (Outcome::Succeeded, Some(&7)));
+        assert_eq!((good.outcome(), good.output().as_deref()), (RunOutcome::Succeeded, Some(&7)));
         drop(good);
         let bad = plan.run(true).await;
-        assert_eq!((bad.outcome(), bad.value(first), bad.output()), (Outcome::Failed, None, None));
+        assert_eq!((bad.outcome(), bad.value(first), bad.output()), (RunOutcome::Failed, None, None));
         assert_eq!(
             (state(&bad, "then"), bad.run().attempts(bad.run().shape().find("then").unwrap())),
-            (State::Skipped, 0)
+            (StepState::Skipped, 0)
         );
     }
 }
 
-// Workflow 17
 #[tokio::test]
 async fn conditions_skip_and_dependents_see_it() {
     let mut w = Workflow::<u64>::new("w");
@@ -572,14 +557,14 @@ async fn conditions_skip_and_dependents_see_it() {
     let plan = w.finish(out).unwrap();
     assert_eq!(*plan.run(11).await.into_result().unwrap(), Some(11));
     let report = plan.run(3).await;
-    assert_eq!([state(&report, "mail"), state(&report, "needs it")], [State::Skipped; 2]);
-    assert_eq!(report.outcome(), Outcome::Succeeded);
+    assert_eq!([state(&report, "mail"), state(&report, "needs it")], [StepState::Skipped; 2]);
+    assert_eq!(report.outcome(), RunOutcome::Succeeded);
     let run = report.run();
     assert!(matches!(run.causes(run.shape().find("needs it").unwrap()).last(), Some((_, Cause::Condition))));
     assert_eq!(*report.into_result().unwrap(), None);
 }
 
-// Workflow 17, joining on any.
+// Joining on any.
 #[tokio::test(start_paused = true)]
 async fn the_first_success_of_several_is_enough() {
     let after = |time: u64, works: bool| {
@@ -589,7 +574,7 @@ async fn the_first_success_of_several_is_enough() {
         }
     };
     let mut w = Workflow::<()>::new("w");
-    let allow = Policy::new().on_failure(OnFailure::Allow);
+    let allow = StepPolicy::new().on_failure(OnFailure::Allow);
     let a = w.step("a").policy(allow.clone()).run((), after(10, false));
     let b = w.step("b").run((), after(20, true));
     let c = w.step("c").run((), after(30, true));
@@ -599,10 +584,9 @@ async fn the_first_success_of_several_is_enough() {
     let report = w.finish(first).unwrap().run(()).await;
     assert_eq!(report.output().as_deref(), Some(&(20, ms(20))));
     assert_eq!(report.value(none), None);
-    assert_eq!((state(&report, "none"), report.outcome()), (State::Skipped, Outcome::Succeeded));
+    assert_eq!((state(&report, "none"), report.outcome()), (StepState::Skipped, RunOutcome::Succeeded));
 }
 
-// Workflow 20
 #[tokio::test]
 async fn an_empty_workflow_succeeds() {
     let w = Workflow::<u64>::new("empty");
@@ -612,17 +596,17 @@ async fn an_empty_workflow_succeeds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_is_mapped_with_concurrency_and_tolerance() {
-    let plan = |rule: Each| {
+    let plan = |rule: MapOptions| {
         let mut w = Workflow::<Vec<u64>>::new("w");
         let input = w.input();
-        let each = w.step("each").each(rule, input, |x| async move {
+        let each = w.step("each").map(rule, input, |x| async move {
             sleep(ms(10)).await;
             if x % 5 == 0 { Err(StepError::message(format!("bad {x}"))) } else { Ok(x * 2) }
         });
         w.finish(each).unwrap()
     };
     let start = Instant::now();
-    let report = plan(Each::new(4).tolerate(2)).run((0..10).collect()).await;
+    let report = plan(MapOptions::new(4).tolerate(2)).run((0..10).collect()).await;
     assert_eq!(start.elapsed(), ms(30));
     let out = report.into_result().unwrap();
     let shown: Vec<String> =
@@ -630,11 +614,11 @@ async fn a_list_is_mapped_with_concurrency_and_tolerance() {
     assert_eq!(shown, ["bad 0", "2", "4", "6", "8", "bad 5", "12", "14", "16", "18"]);
 
     let start = Instant::now();
-    let report = plan(Each::new(2).tolerate_share(0.19)).run((0..10).collect()).await;
+    let report = plan(MapOptions::new(2).tolerate_share(0.19)).run((0..10).collect()).await;
     assert_eq!(start.elapsed(), ms(30), "the rest is dropped");
     let error = std::error::Error::source(&report.into_result().unwrap_err()).unwrap().to_string();
     assert_eq!(error, "2 of 10 items failed, the last (item 5) with: bad 5");
-    assert!(plan(Each::new(1)).run(Vec::new()).await.into_result().unwrap().is_empty());
+    assert!(plan(MapOptions::new(1)).run(Vec::new()).await.into_result().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -665,7 +649,7 @@ async fn a_plan_inside_a_plan() {
 #[tokio::test]
 async fn a_spawned_step_is_a_task_of_its_own() {
     let mut w = Workflow::<()>::new("w");
-    let spawned = Policy::new().spawned();
+    let spawned = StepPolicy::new().spawned();
     let own = w.step("own").policy(spawned.clone()).run((), |()| async { Ok(tokio::task::try_id()) });
     let here = w.step("here").run((), |()| async { Ok(tokio::task::try_id()) });
     w.step("panics").policy(spawned).run((), |()| async { panic!("in a task") as Result<(), _> });
@@ -673,14 +657,14 @@ async fn a_spawned_step_is_a_task_of_its_own() {
     let report = w.finish(both).unwrap().run(()).await;
     let (own, here) = *report.output().unwrap();
     assert_ne!(own, here);
-    assert_eq!(state(&report, "panics"), State::Failed);
+    assert_eq!(state(&report, "panics"), StepState::Failed);
 }
 
 #[test]
 fn the_longest_remaining_path_goes_first_then_the_order_of_declaration() {
     let plan = graph("a; b; b2 <- b; c; c2 <- c; c3 <- c2").build("a").unwrap();
     let now = std::time::Instant::now();
-    let rules = toolpost_workflow::Rules { limit: Some(n(1)), ..Default::default() };
+    let rules = toolpost_workflow::RunOptions { limit: Some(n(1)), ..Default::default() };
     let mut run = toolpost_workflow::Run::new(Arc::clone(plan.shape()), rules);
     let mut order = Vec::new();
     while let Some(step) = run.start_next(now) {
@@ -770,7 +754,7 @@ async fn needs_of_one_step_are_merged_by_what_they_mean() {
 async fn the_error_of_a_run_names_the_step_that_decided() {
     let fails = |text: &'static str| move |()| async move { Err::<u64, _>(StepError::message(text)) };
     let mut w = Workflow::<()>::new("w");
-    let allowed = Policy::new().on_failure(OnFailure::Allow);
+    let allowed = StepPolicy::new().on_failure(OnFailure::Allow);
     let extra = w.step("optional extra").policy(allowed.clone()).run((), fails("weather is down"));
     let main = w.step("main").run(extra.optional(), |_| async { Err::<u64, _>("no such table".into()) });
     let error = w.finish(main).unwrap().run(()).await.into_result().unwrap_err();
@@ -784,23 +768,23 @@ async fn the_error_of_a_run_names_the_step_that_decided() {
     let b = w.step("b").compute(a, |a| *a);
     let plan = w.finish(b).unwrap();
     let report = plan.run(()).await;
-    assert_eq!(report.outcome(), Outcome::Succeeded);
+    assert_eq!(report.outcome(), RunOutcome::Succeeded);
     let cause = report.run().cause(plan.shape().find("b").unwrap()).unwrap().to_string();
     assert_eq!(cause, "needs step `a`, which did not succeed");
     let error = report.into_result().unwrap_err();
-    assert_eq!((error.step(), error.outcome()), (Some("a"), Outcome::Succeeded));
+    assert_eq!((error.step(), error.outcome()), (Some("a"), RunOutcome::Succeeded));
     assert_eq!(error.to_string(), "step `a` of workflow `w` failed: down");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_keeps_what_the_errors_of_its_items_say() {
     let lists = Arc::new(AtomicUsize::new(0));
-    let plan = |permanent: bool, rule: Each| {
+    let plan = |permanent: bool, rule: MapOptions| {
         let lists = Arc::clone(&lists);
         let mut w = Workflow::<()>::new("w");
         let items = w.step("items").compute((), |()| vec![0, 1, 2]);
         let list =
-            w.step("list").policy(Policy::new().retry(times(5, ms(1)))).each(rule, items, move |item| {
+            w.step("list").policy(StepPolicy::new().retry(times(5, ms(1)))).map(rule, items, move |item| {
                 lists.fetch_add(usize::from(item == 0), Ordering::Relaxed);
                 async move {
                     let error = StepError::from(std::io::Error::other(format!("no account {item}")));
@@ -810,9 +794,11 @@ async fn a_list_keeps_what_the_errors_of_its_items_say() {
             });
         w.finish(list).unwrap()
     };
-    for (permanent, rule, wanted, failed) in
-        [(true, Each::new(1), 1, 1), (false, Each::new(1), 5, 1), (true, Each::new(1).tolerate(1), 1, 2)]
-    {
+    for (permanent, rule, wanted, failed) in [
+        (true, MapOptions::new(1), 1, 1),
+        (false, MapOptions::new(1), 5, 1),
+        (true, MapOptions::new(1).tolerate(1), 1, 2),
+    ] {
         lists.store(0, Ordering::Relaxed);
         let error = plan(permanent, rule).run(()).await.into_result().unwrap_err();
         assert_eq!(lists.load(Ordering::Relaxed), wanted, "attempts at the list");
@@ -828,7 +814,7 @@ async fn a_list_keeps_what_the_errors_of_its_items_say() {
 #[tokio::test(start_paused = true)]
 async fn runs_that_fail_together_do_not_come_back_together() {
     let mut w = Workflow::<()>::new("w");
-    let retry = Policy::new().retry(times(2, Duration::from_secs(10)).jitter());
+    let retry = StepPolicy::new().retry(times(2, Duration::from_secs(10)).jitter());
     let a = w.step("a").policy(retry).run((), |()| async { Err::<(), _>("busy".into()) });
     let plan = w.finish(a).unwrap();
     let waits = async |seed: Option<u64>| {
@@ -872,7 +858,7 @@ async fn a_run_that_is_cancelled_reports() {
     sleep(ms(15)).await;
     control.cancel();
     let report = run.await.unwrap();
-    assert_eq!((report.outcome(), report.value_of::<u64>("a").as_deref()), (Outcome::Cancelled, Some(&1)));
+    assert_eq!((report.outcome(), report.value_of::<u64>("a").as_deref()), (RunOutcome::Cancelled, Some(&1)));
     assert_eq!(report.into_result().unwrap_err().to_string(), "workflow `test`: the run was cancelled");
     // One that is over stays as it is, and one that has not begun never does.
     let plan = graph("a").build("a").unwrap();
@@ -881,14 +867,14 @@ async fn a_run_that_is_cancelled_reports() {
     let report = start.run().await;
     assert_eq!(
         (report.outcome(), report.run().attempts(plan.shape().steps().next().unwrap())),
-        (Outcome::Cancelled, 0)
+        (RunOutcome::Cancelled, 0)
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_may_ask_for_a_longer_wait() {
     let mut w = Workflow::<()>::new("w");
-    let retry = Policy::new().retry(times(3, ms(1)).cap(ms(1)));
+    let retry = StepPolicy::new().retry(times(3, ms(1)).cap(ms(1)));
     let a = w.step("a").policy(retry).run_with((), |cx, _, ()| async move {
         match cx.attempt() {
             1 => Err(StepError::message("429").with_retry_after(Duration::from_secs(5))),
@@ -903,5 +889,5 @@ async fn an_error_may_ask_for_a_longer_wait() {
     // Not in vain: what would come after the deadline fails at once.
     let start = Instant::now();
     let report = plan.start(()).deadline((start + ms(4_000)).into_std()).run().await;
-    assert_eq!((report.outcome(), start.elapsed()), (Outcome::Failed, ms(0)));
+    assert_eq!((report.outcome(), start.elapsed()), (RunOutcome::Failed, ms(0)));
 }

@@ -12,17 +12,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use toolpost_workflow::rt::{Durability, FileJournal, JournalView};
-use toolpost_workflow::{Entry, Journal, Outcome};
+use toolpost_workflow::{Journal, JournalEntry, RunOutcome};
 
 /// The end of a step whose value is this number.
-fn value(number: u64) -> Entry {
+fn value(number: u64) -> JournalEntry {
     let bytes = [&[4, 0, 0, 0, 0][..], &number.to_le_bytes()].concat();
-    Entry::decode(&bytes).unwrap()
+    JournalEntry::decode(&bytes).unwrap()
 }
 
-fn number(entry: &Entry) -> u64 {
+fn number(entry: &JournalEntry) -> u64 {
     match entry {
-        Entry::Succeeded { value: Some(value), .. } => u64::from_le_bytes(value[..8].try_into().unwrap()),
+        JournalEntry::Succeeded { value: Some(value), .. } => {
+            u64::from_le_bytes(value[..8].try_into().unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -138,7 +140,7 @@ async fn a_journal_is_looked_at_from_outside_while_its_owner_writes() {
     assert!(!path.exists());
     let journal = open(&path);
     journal.append("a", &[value(1), value(2)]).await.unwrap();
-    journal.append("b", &[value(3), Entry::Ended { outcome: Outcome::Failed }]).await.unwrap();
+    journal.append("b", &[value(3), JournalEntry::Ended { outcome: RunOutcome::Failed }]).await.unwrap();
     let view = JournalView::read(&path).unwrap();
     assert_eq!(view.list(), journal.list());
     assert_eq!(view.load("a").unwrap(), [value(1), value(2)]);
@@ -156,11 +158,11 @@ async fn runs_are_listed_removed_and_compacted_away() {
         journal.append("done", &[value(n)]).await.unwrap();
         journal.append("left", &[value(n)]).await.unwrap();
     }
-    journal.append("done", &[Entry::Ended { outcome: Outcome::Succeeded }]).await.unwrap();
+    journal.append("done", &[JournalEntry::Ended { outcome: RunOutcome::Succeeded }]).await.unwrap();
     let list = journal.list();
     let names: Vec<_> = list.iter().map(|run| (run.name(), run.entries(), run.is_finished())).collect();
     assert_eq!(names, [("done", 51, true), ("left", 50, false), ("r", 100, false)]);
-    assert_eq!(list[0].outcome(), Some(Outcome::Succeeded));
+    assert_eq!(list[0].outcome(), Some(RunOutcome::Succeeded));
     let bytes = fs::metadata(&path).unwrap().len();
     assert_eq!(list.iter().map(|run| run.bytes()).sum::<u64>() + 8, bytes);
     assert_eq!(journal.unfinished(), ["left", "r"]);
@@ -240,7 +242,7 @@ async fn the_buffer_is_bounded_by_those_who_wait() {
     let journal = open(&directory.path().join("journal"));
     let mut big = vec![4, 0, 0, 0, 0];
     big.resize(1 << 20, 7);
-    let big = Entry::decode(&big).unwrap();
+    let big = JournalEntry::decode(&big).unwrap();
     let appends: Vec<_> = (0..32)
         .map(|n| {
             let (journal, big) = (journal.clone(), big.clone());
@@ -362,7 +364,7 @@ async fn the_child() {
 async fn fill(journal: &FileJournal) {
     let mut big = vec![4, 0, 0, 0, 0];
     big.resize(5_000, 7);
-    let big = Entry::decode(&big).unwrap();
+    let big = JournalEntry::decode(&big).unwrap();
     let mut failed = 0_u64;
     let mut kept = 0_u64;
     for n in 0..20_000 {

@@ -10,10 +10,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use toolpost_workflow::rt::{Durability, FileJournal, Report};
+use toolpost_workflow::rt::{Durability, FileJournal, RunReport};
 use toolpost_workflow::{
-    Cause, Each, Entry, EventKind, Handle, Journal, OnFailure, OnUnknown, Outcome, Plan, Policy, Record,
-    Retry, State, StepError, Workflow, any,
+    Cause, EventKind, Journal, JournalEntry, MapOptions, OnFailure, OnUnknown, Plan, Record, RunOutcome,
+    StepError, StepHandle, StepPolicy, StepRetry, StepState, Workflow, any,
 };
 
 /// How often each step has run, over all lives of a run.
@@ -24,19 +24,19 @@ type Ran = Arc<Mutex<BTreeMap<String, u32>>>;
 fn plan(ran: &Ran) -> Plan<u64, u64> {
     let mut w = Workflow::<u64>::new("twenty");
     let input = w.input();
-    let mut handles: Vec<Handle<u64>> = Vec::new();
+    let mut handles: Vec<StepHandle<u64>> = Vec::new();
     let mut steps = handles.clone();
     for i in 0..20_usize {
         let ran = Arc::clone(ran);
         let note = move |name: &str| *ran.lock().unwrap().entry(name.to_owned()).or_default() += 1;
-        let once = Policy::new().expected(Duration::from_millis(i as u64 % 3 + 1));
+        let once = StepPolicy::new().expected(Duration::from_millis(i as u64 % 3 + 1));
         let policy = if i % 2 == 0 { once.repeatable() } else { once };
         let name = format!("step {i}");
         let own = name.clone();
         let at = |back: usize| steps.get(i.wrapping_sub(back)).copied().unwrap_or(input);
         let handle = match i {
             5 => {
-                let retry = Retry::new(3, Duration::ZERO);
+                let retry = StepRetry::new(3, Duration::ZERO);
                 w.step(&name).policy(policy.retry(retry)).run_with(at(2), move |cx, _, x| {
                     note(&own);
                     async move { if cx.attempt() == 1 { Err(StepError::message("at first")) } else { Ok(*x + 5) } }
@@ -73,7 +73,7 @@ async fn life(
     plan: &Plan<u64, u64>,
     journal: FileJournal,
     answer: OnUnknown,
-) -> (Report<u64>, BTreeSet<String>) {
+) -> (RunReport<u64>, BTreeSet<String>) {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let log = Arc::clone(&asked);
     let ask = move |step: &str| {
@@ -94,12 +94,14 @@ async fn record(plan: &Plan<u64, u64>, journal: &FileJournal) -> (BTreeSet<Strin
     let (mut ended, mut open) = (BTreeSet::new(), BTreeSet::new());
     for entry in journal.load("run").await.unwrap() {
         match entry {
-            Entry::Started { step } => drop(open.insert(plan.shape().step_name(step).to_owned())),
-            Entry::Succeeded { step, .. } | Entry::Failed { step, .. } | Entry::Skipped { step } => {
+            JournalEntry::Started { step } => drop(open.insert(plan.shape().step_name(step).to_owned())),
+            JournalEntry::Succeeded { step, .. }
+            | JournalEntry::Failed { step, .. }
+            | JournalEntry::Skipped { step } => {
                 open.remove(plan.shape().step_name(step));
                 ended.insert(plan.shape().step_name(step).to_owned());
             }
-            Entry::Retrying { step } => drop(open.remove(plan.shape().step_name(step))),
+            JournalEntry::Retrying { step } => drop(open.remove(plan.shape().step_name(step))),
             _ => {}
         }
     }
@@ -107,7 +109,7 @@ async fn record(plan: &Plan<u64, u64>, journal: &FileJournal) -> (BTreeSet<Strin
 }
 
 /// Resumes from these bytes and checks that exactly what is missing ran.
-async fn resume(bytes: &[u8], whole: &Report<u64>, answer: OnUnknown, path: &Path) {
+async fn resume(bytes: &[u8], whole: &RunReport<u64>, answer: OnUnknown, path: &Path) {
     let ran = Ran::default();
     let plan = plan(&ran);
     std::fs::write(path, bytes).unwrap();
@@ -132,10 +134,10 @@ async fn resume(bytes: &[u8], whole: &Report<u64>, answer: OnUnknown, path: &Pat
     match (answer, unknown.is_empty()) {
         (OnUnknown::Retry, _) | (_, true) => {
             assert_eq!(report.output(), whole.output(), "no result is lost");
-            assert_eq!(report.outcome(), Outcome::Succeeded);
+            assert_eq!(report.outcome(), RunOutcome::Succeeded);
         }
-        (OnUnknown::GiveUp, _) => assert_eq!(report.outcome(), Outcome::Failed),
-        _ => assert_eq!(report.outcome(), Outcome::Unknown),
+        (OnUnknown::GiveUp, _) => assert_eq!(report.outcome(), RunOutcome::Failed),
+        _ => assert_eq!(report.outcome(), RunOutcome::Unknown),
     }
     // And once more: what ended stays ended, and only what was left unknown is asked about again.
     ran.lock().unwrap().clear();
@@ -145,7 +147,6 @@ async fn resume(bytes: &[u8], whole: &Report<u64>, answer: OnUnknown, path: &Pat
     assert!(ran.lock().unwrap().is_empty(), "{:?}", ran.lock().unwrap());
 }
 
-// Workflow 16
 #[tokio::test]
 async fn killed_at_every_byte_of_its_journal_a_run_resumes() {
     let directory = tempfile::tempdir().unwrap();
@@ -153,7 +154,7 @@ async fn killed_at_every_byte_of_its_journal_a_run_resumes() {
     let ran = Ran::default();
     let plan = plan(&ran);
     let (whole, _) = life(&plan, open(&path), OnUnknown::Ask).await;
-    assert_eq!(whole.outcome(), Outcome::Succeeded);
+    assert_eq!(whole.outcome(), RunOutcome::Succeeded);
     assert_eq!(ran.lock().unwrap().values().sum::<u32>(), 20, "one skipped, one retried");
     let bytes = std::fs::read(&path).unwrap();
     let next = directory.path().join("next");
@@ -190,7 +191,7 @@ async fn killed_at_every_byte_of_its_journal_a_run_resumes() {
 /// A journal in memory, each append of which takes a while.
 #[derive(Default)]
 struct Memory {
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<JournalEntry>>,
     broken: Mutex<bool>,
     /// What never answers.
     hangs: Mutex<&'static str>,
@@ -208,7 +209,7 @@ impl Memory {
 
 #[async_trait]
 impl Journal for Memory {
-    async fn append(&self, _run: &str, entries: &[Entry]) -> io::Result<()> {
+    async fn append(&self, _run: &str, entries: &[JournalEntry]) -> io::Result<()> {
         self.misbehave("append").await;
         tokio::task::yield_now().await;
         if *self.broken.lock().unwrap() {
@@ -219,7 +220,7 @@ impl Journal for Memory {
         Ok(())
     }
 
-    async fn load(&self, _run: &str) -> io::Result<Vec<Entry>> {
+    async fn load(&self, _run: &str) -> io::Result<Vec<JournalEntry>> {
         self.misbehave("load").await;
         Ok(self.entries.lock().unwrap().clone())
     }
@@ -230,7 +231,7 @@ impl Journal for Memory {
     }
 }
 
-// Workflow 16, killed between any two polls rather than any two bytes.
+// Killed between any two polls rather than any two bytes.
 #[tokio::test]
 async fn dropped_at_every_poll_a_run_resumes() {
     let whole = plan(&Ran::default()).run(3).await;
@@ -255,8 +256,9 @@ async fn dropped_at_every_poll_a_run_resumes() {
         assert_eq!(report.output(), whole.output());
         let mut ends = BTreeMap::<_, u32>::new();
         for entry in journal.entries.lock().unwrap().iter() {
-            if let Entry::Succeeded { step, .. } | Entry::Failed { step, .. } | Entry::Skipped { step } =
-                entry
+            if let JournalEntry::Succeeded { step, .. }
+            | JournalEntry::Failed { step, .. }
+            | JournalEntry::Skipped { step } = entry
             {
                 *ends.entry(*step).or_default() += 1;
             }
@@ -270,14 +272,14 @@ async fn dropped_at_every_poll_a_run_resumes() {
     }
 }
 
-// Workflow 16: the key by which a step's effect can be made to happen once.
+// The key by which a step's effect can be made to happen once.
 #[tokio::test]
 async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses() {
     let keys = Arc::new(Mutex::new(Vec::new()));
     let build = |plan: &str, step: &str| {
         let mut w = Workflow::<()>::new(plan);
         let log = Arc::clone(&keys);
-        let pay = w.step(step).policy(Policy::new().retry(Retry::new(2, Duration::ZERO))).run_with(
+        let pay = w.step(step).policy(StepPolicy::new().retry(StepRetry::new(2, Duration::ZERO))).run_with(
             (),
             move |cx, _, ()| {
                 log.lock().unwrap().push(cx.idempotency_key());
@@ -314,11 +316,14 @@ async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses()
     let mut w = Workflow::<()>::new("w");
     let list = w.step("list").compute((), |()| vec!["a", "b", "c"]);
     let log = Arc::clone(&keys);
-    let charged =
-        w.step("charge").policy(Policy::new().repeatable()).each_with(Each::new(2), list, move |cx, _, _| {
+    let charged = w.step("charge").policy(StepPolicy::new().repeatable()).map_with(
+        MapOptions::new(2),
+        list,
+        move |cx, _, _| {
             log.lock().unwrap().push(cx.idempotency_key());
             async { Ok(()) }
-        });
+        },
+    );
     let plan = w.finish(charged).unwrap();
     plan.start(()).journal(Arc::new(Memory::default()), "7").run().await.into_result().unwrap();
     let keys: Vec<_> = keys.lock().unwrap().iter().flatten().cloned().collect();
@@ -329,7 +334,7 @@ async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses()
 async fn a_start_is_durable_before_an_unrepeatable_step_begins_and_an_end_before_its_dependents() {
     let journal = Arc::new(Memory::default());
     let mut w = Workflow::<()>::new("w");
-    let seen = |journal: &Arc<Memory>, wanted: Entry| {
+    let seen = |journal: &Arc<Memory>, wanted: JournalEntry| {
         let journal = Arc::clone(journal);
         move || assert!(journal.entries.lock().unwrap().contains(&wanted), "{wanted:?} is not durable")
     };
@@ -337,13 +342,13 @@ async fn a_start_is_durable_before_an_unrepeatable_step_begins_and_an_end_before
     let first = probe.step("a").compute((), |()| ());
     probe.step("b").compute(first, |_| ());
     let ids: Vec<_> = probe.finish(first).unwrap().shape().steps().collect();
-    let started = seen(&journal, Entry::Started { step: ids[0] });
-    let ended = seen(&journal, Entry::Succeeded { step: ids[0], value: Some(Vec::new()) });
+    let started = seen(&journal, JournalEntry::Started { step: ids[0] });
+    let ended = seen(&journal, JournalEntry::Succeeded { step: ids[0], value: Some(Vec::new()) });
     let a = w.step("a").run((), move |()| {
         started();
         async { Ok(()) }
     });
-    let b = w.step("b").policy(Policy::new().repeatable()).run(a, move |_| {
+    let b = w.step("b").policy(StepPolicy::new().repeatable()).run(a, move |_| {
         ended();
         async { Ok(()) }
     });
@@ -367,13 +372,13 @@ async fn what_cannot_be_resumed_never_begins() {
     };
     let run = async |plan: Plan<(), u64>| plan.start(()).journal(Arc::new(open(&path)), "run").run().await;
     let unrecorded = run(build(false, "a")).await;
-    assert_eq!(unrecorded.outcome(), Outcome::Cancelled);
+    assert_eq!(unrecorded.outcome(), RunOutcome::Cancelled);
     let error = unrecorded.into_result().unwrap_err();
     assert!(
         matches!(error.cause(), Some(Cause::Refused(_))) && error.to_string().contains("must be recorded"),
         "{error}"
     );
-    assert_eq!(run(build(true, "a")).await.outcome(), Outcome::Succeeded);
+    assert_eq!(run(build(true, "a")).await.outcome(), RunOutcome::Succeeded);
     let changed = run(build(true, "b")).await.into_result().unwrap_err();
     assert!(changed.to_string().contains("another version"), "{changed}");
     assert!(changed.step().is_none() && !changed.to_string().contains("journal failed"), "{changed}");
@@ -395,12 +400,12 @@ async fn a_journal_that_breaks_cancels_the_run_and_it_can_be_resumed() {
     w.record(b);
     let plan = w.finish(b).unwrap();
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
-    assert_eq!(report.outcome(), Outcome::Cancelled);
+    assert_eq!(report.outcome(), RunOutcome::Cancelled);
     assert!(report.into_result().unwrap_err().to_string().contains("the disk is full"));
     *journal.broken.lock().unwrap() = false;
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
-    assert_eq!(report.outcome(), Outcome::Unknown, "nobody was there to ask");
-    assert_eq!(report.run().state(plan.shape().find("b").unwrap()), State::Skipped);
+    assert_eq!(report.outcome(), RunOutcome::Unknown, "nobody was there to ask");
+    assert_eq!(report.run().state(plan.shape().find("b").unwrap()), StepState::Skipped);
 }
 
 #[tokio::test]
@@ -409,7 +414,7 @@ async fn steps_without_a_codec_run_again_where_they_are_needed() {
     let mut w = Workflow::<u64>::new("w");
     let input = w.input();
     let log = Arc::clone(&ran);
-    let list = w.step("list").policy(Policy::new().repeatable()).run(input, move |x| {
+    let list = w.step("list").policy(StepPolicy::new().repeatable()).run(input, move |x| {
         *log.lock().unwrap().entry("list".to_owned()).or_default() += 1;
         async move { Ok(vec![*x; 3]) }
     });
@@ -431,7 +436,7 @@ async fn steps_without_a_codec_run_again_where_they_are_needed() {
     counts((1, 1)).await;
     // Without the record of the sum, its input is needed again.
     let ended = journal.entries.lock().unwrap().split_off(4);
-    assert!(matches!(ended[..], [Entry::Succeeded { .. }, Entry::Ended { .. }]), "{ended:?}");
+    assert!(matches!(ended[..], [JournalEntry::Succeeded { .. }, JournalEntry::Ended { .. }]), "{ended:?}");
     counts((2, 2)).await;
 }
 
@@ -469,33 +474,33 @@ fn entries_read_back_and_nothing_else_does() {
     let a = w.step("a").compute((), |()| ());
     let step = w.finish(a).unwrap().shape().steps().next().unwrap();
     let entries = [
-        Entry::Opened { version: u128::MAX - 7, plan: "p".to_owned(), input: None },
-        Entry::Opened { version: 7, plan: String::new(), input: Some(0) },
-        Entry::Started { step },
-        Entry::Retrying { step },
-        Entry::Succeeded { step, value: None },
-        Entry::Succeeded { step, value: Some(b"x".to_vec()) },
-        Entry::Failed { step, error: "\u{e9}".to_owned() },
-        Entry::Skipped { step },
-        Entry::Cleared { step },
-        Entry::Ended { outcome: Outcome::Failed },
+        JournalEntry::Opened { version: u128::MAX - 7, plan: "p".to_owned(), input: None },
+        JournalEntry::Opened { version: 7, plan: String::new(), input: Some(0) },
+        JournalEntry::Started { step },
+        JournalEntry::Retrying { step },
+        JournalEntry::Succeeded { step, value: None },
+        JournalEntry::Succeeded { step, value: Some(b"x".to_vec()) },
+        JournalEntry::Failed { step, error: "\u{e9}".to_owned() },
+        JournalEntry::Skipped { step },
+        JournalEntry::Cleared { step },
+        JournalEntry::Ended { outcome: RunOutcome::Failed },
     ];
     for entry in entries {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes);
-        assert_eq!(Entry::decode(&bytes), Some(entry.clone()));
-        assert_eq!(Entry::decode(&bytes[..(bytes.len() - 1).min(4)]), None);
+        assert_eq!(JournalEntry::decode(&bytes), Some(entry.clone()));
+        assert_eq!(JournalEntry::decode(&bytes[..(bytes.len() - 1).min(4)]), None);
     }
-    assert_eq!(Entry::decode(&[]), None);
-    assert_eq!(Entry::decode(&[9, 0, 0, 0, 0]), None);
-    assert_eq!(Entry::decode(&[255]), None);
+    assert_eq!(JournalEntry::decode(&[]), None);
+    assert_eq!(JournalEntry::decode(&[9, 0, 0, 0, 0]), None);
+    assert_eq!(JournalEntry::decode(&[255]), None);
 }
 
 /// A step that fails at first, waits, and would succeed then.
 fn bank(ran: &Ran) -> Plan<(), u64> {
     let mut w = Workflow::<()>::new("bank");
     let log = Arc::clone(ran);
-    let retry = Policy::new().retry(Retry::new(3, Duration::from_secs(60)));
+    let retry = StepPolicy::new().retry(StepRetry::new(3, Duration::from_secs(60)));
     let post = w.step("post").policy(retry).run((), move |()| {
         let mut ran = log.lock().unwrap();
         let times = ran.entry("post".to_owned()).or_default();
@@ -514,7 +519,7 @@ async fn what_is_known_of_a_failed_attempt_is_written_before_the_run_waits() {
     let journal = Arc::new(Memory::default());
     let stopped = plan.start(()).journal(Arc::clone(&journal) as _, "run").run();
     assert!(tokio::time::timeout(Duration::from_secs(10), stopped).await.is_err());
-    assert!(matches!(journal.entries.lock().unwrap()[..], [.., Entry::Retrying { .. }]));
+    assert!(matches!(journal.entries.lock().unwrap()[..], [.., JournalEntry::Retrying { .. }]));
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
     assert_eq!((report.output().as_deref(), ran.lock().unwrap()["post"]), (Some(&7), 2));
 
@@ -522,12 +527,12 @@ async fn what_is_known_of_a_failed_attempt_is_written_before_the_run_waits() {
     let mut w = Workflow::<()>::new("w");
     let ran = Ran::default();
     let log = Arc::clone(&ran);
-    let fails = w.step("fails").policy(Policy::new().on_unknown(OnUnknown::Retry)).run((), move |()| {
+    let fails = w.step("fails").policy(StepPolicy::new().on_unknown(OnUnknown::Retry)).run((), move |()| {
         *log.lock().unwrap().entry("fails".to_owned()).or_default() += 1;
         async { Err::<(), _>("no such account".into()) }
     });
     let skipped = w.step("skipped").when((), |()| false).run((), |()| async { Ok(()) });
-    let slow = w.step("slow").policy(Policy::new().repeatable()).run((), |()| async {
+    let slow = w.step("slow").policy(StepPolicy::new().repeatable()).run((), |()| async {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         Ok(())
     });
@@ -539,10 +544,10 @@ async fn what_is_known_of_a_failed_attempt_is_written_before_the_run_waits() {
     let stopped = plan.start(()).journal(Arc::clone(&journal) as _, "run").run();
     assert!(tokio::time::timeout(Duration::from_secs(1800), stopped).await.is_err());
     let known = journal.entries.lock().unwrap().clone();
-    assert!(known.iter().any(|entry| matches!(entry, Entry::Failed { .. })), "{known:?}");
-    assert!(known.iter().any(|entry| matches!(entry, Entry::Skipped { .. })), "{known:?}");
+    assert!(known.iter().any(|entry| matches!(entry, JournalEntry::Failed { .. })), "{known:?}");
+    assert!(known.iter().any(|entry| matches!(entry, JournalEntry::Skipped { .. })), "{known:?}");
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
-    assert_eq!((report.outcome(), ran.lock().unwrap()["fails"]), (Outcome::Failed, 1));
+    assert_eq!((report.outcome(), ran.lock().unwrap()["fails"]), (RunOutcome::Failed, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -561,15 +566,15 @@ async fn one_name_runs_once_at_a_time() {
     assert!(matches!(error.cause(), Some(Cause::Refused(_))), "{error}");
     assert_eq!(error.to_string(), "workflow `bank`: run `order 7` is under way already");
     assert_eq!(journal.remove("order 7").await.unwrap_err().kind(), io::ErrorKind::ResourceBusy);
-    assert_eq!(start("order 8").await.outcome(), Outcome::Succeeded, "another name is another run");
-    assert_eq!(first.await.unwrap().outcome(), Outcome::Succeeded);
+    assert_eq!(start("order 8").await.outcome(), RunOutcome::Succeeded, "another name is another run");
+    assert_eq!(first.await.unwrap().outcome(), RunOutcome::Succeeded);
     assert_eq!(ran.lock().unwrap()["post"], 3);
     // The name is free again, and nothing is left to do.
     assert_eq!(start("order 7").await.output().as_deref(), Some(&7));
     assert_eq!(ran.lock().unwrap()["post"], 3);
     // A run that is dropped gives it back too, however far one poll has brought it.
     let mut w = Workflow::<()>::new("bank");
-    let post = w.step("post").policy(Policy::new().repeatable()).run((), |()| async { Ok(7) });
+    let post = w.step("post").policy(StepPolicy::new().repeatable()).run((), |()| async { Ok(7) });
     let plan = w.finish(post).unwrap();
     let start = |name: &str| plan.start(()).journal(Arc::new(journal.clone()), name).run();
     let mut dropped = Box::pin(start("order 9"));
@@ -579,7 +584,7 @@ async fn one_name_runs_once_at_a_time() {
     })
     .await;
     drop(dropped);
-    assert_eq!(start("order 9").await.outcome(), Outcome::Succeeded);
+    assert_eq!(start("order 9").await.outcome(), RunOutcome::Succeeded);
     assert!(journal.remove("order 9").await.unwrap());
 }
 
@@ -592,10 +597,10 @@ async fn a_journal_that_hangs_holds_no_run_beyond_its_deadline() {
         let start = tokio::time::Instant::now();
         let deadline = (start + Duration::from_secs(5)).into_std();
         let report = plan.start(()).deadline(deadline).journal(Arc::clone(&journal) as _, "run").run().await;
-        assert_eq!((report.outcome(), start.elapsed()), (Outcome::Cancelled, Duration::from_secs(5)));
+        assert_eq!((report.outcome(), start.elapsed()), (RunOutcome::Cancelled, Duration::from_secs(5)));
         assert!(matches!(report.into_result().unwrap_err().cause(), Some(Cause::Deadline)));
         *journal.hangs.lock().unwrap() = "";
-        assert_eq!(plan.start(()).journal(journal as _, "run").run().await.outcome(), Outcome::Succeeded);
+        assert_eq!(plan.start(()).journal(journal as _, "run").run().await.outcome(), RunOutcome::Succeeded);
     }
 }
 
@@ -607,7 +612,7 @@ async fn the_deadline_ends_a_retry_that_would_come_too_late_and_a_later_life_goe
     let start = tokio::time::Instant::now();
     let deadline = (start + Duration::from_secs(5)).into_std();
     let report = plan.start(()).deadline(deadline).journal(Arc::clone(&journal) as _, "run").run().await;
-    assert_eq!((report.outcome(), start.elapsed()), (Outcome::Failed, Duration::ZERO));
+    assert_eq!((report.outcome(), start.elapsed()), (RunOutcome::Failed, Duration::ZERO));
     let error = report.into_result().unwrap_err();
     assert_eq!(error.to_string(), "step `post` of workflow `bank` failed: 503 from the bank");
     assert!(
@@ -616,14 +621,14 @@ async fn the_deadline_ends_a_retry_that_would_come_too_late_and_a_later_life_goe
             .lock()
             .unwrap()
             .iter()
-            .any(|e| matches!(e, Entry::Failed { .. } | Entry::Ended { .. }))
+            .any(|e| matches!(e, JournalEntry::Failed { .. } | JournalEntry::Ended { .. }))
     );
     // With more time, it has attempts left.
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
     assert_eq!((report.output().as_deref(), ran.lock().unwrap()["post"]), (Some(&7), 2));
     assert!(matches!(
         journal.entries.lock().unwrap()[..],
-        [.., Entry::Ended { outcome: Outcome::Succeeded }]
+        [.., JournalEntry::Ended { outcome: RunOutcome::Succeeded }]
     ));
 }
 
@@ -669,7 +674,7 @@ async fn what_the_host_brings_may_panic() {
 
 #[tokio::test]
 async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
-    let build = |steps: &[&str], policy: Policy, revision: &str| {
+    let build = |steps: &[&str], policy: StepPolicy, revision: &str| {
         let mut w = Workflow::<()>::new("w");
         w.revision(revision);
         let handles: Vec<_> = steps
@@ -687,11 +692,11 @@ async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
         let report = plan.start(()).journal(Arc::clone(&journal) as _, "r").run().await;
         report.into_result().map_err(|error| error.to_string())
     };
-    let plain = Policy::new();
+    let plain = StepPolicy::new();
     run(build(&["a"], plain.clone(), "1")).await.unwrap();
     // A limit is raised because runs are stuck: they must not be lost for it.
     let limit = Duration::from_secs(9);
-    let other = plain.clone().time_limit(limit).expected(limit).retry(Retry::new(3, limit));
+    let other = plain.clone().time_limit(limit).expected(limit).retry(StepRetry::new(3, limit));
     let other = other.on_failure(OnFailure::Allow).on_unknown(OnUnknown::GiveUp).spawned();
     run(build(&["a"], other, "1")).await.unwrap();
     let refused = |text: Result<_, String>| text.map(|_: Arc<u64>| ()).unwrap_err();
@@ -715,7 +720,7 @@ async fn of_a_run_that_is_refused_nothing_is_written() {
     let plan = w.finish(b).unwrap();
     let journal = Arc::new(Memory::default());
     let start = || plan.start(()).journal(Arc::clone(&journal) as _, "run");
-    assert_eq!(start().run().await.outcome(), Outcome::Failed);
+    assert_eq!(start().run().await.outcome(), RunOutcome::Failed);
     let before = journal.entries.lock().unwrap().clone();
     // It would clear what failed, if it could read what succeeded.
     let refused = start().again().run().await.into_result().unwrap_err();
@@ -741,7 +746,7 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
         first();
         async { Ok(1_u64) }
     });
-    let b = w.step("b").policy(Policy::new().retry(Retry::new(2, Duration::ZERO))).run(a, move |a| {
+    let b = w.step("b").policy(StepPolicy::new().retry(StepRetry::new(2, Duration::ZERO))).run(a, move |a| {
         let times = second();
         async move { if times < 4 { Err("down".into()) } else { Ok(*a + 1) } }
     });
@@ -757,9 +762,13 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
     let journal = open(&directory.path().join("journal"));
     let start = || plan.start(()).journal(Arc::new(journal.clone()), "run");
     let counts = || ran.lock().unwrap().values().copied().collect::<Vec<_>>();
-    assert_eq!((start().run().await.outcome(), counts()), (Outcome::Failed, vec![1, 2]));
-    assert_eq!(journal.list()[0].outcome(), Some(Outcome::Failed));
-    assert_eq!((start().run().await.outcome(), counts()), (Outcome::Failed, vec![1, 2]), "it stays failed");
+    assert_eq!((start().run().await.outcome(), counts()), (RunOutcome::Failed, vec![1, 2]));
+    assert_eq!(journal.list()[0].outcome(), Some(RunOutcome::Failed));
+    assert_eq!(
+        (start().run().await.outcome(), counts()),
+        (RunOutcome::Failed, vec![1, 2]),
+        "it stays failed"
+    );
     let entries = journal.list()[0].entries();
     assert_eq!(journal.load("run").await.unwrap().len() as u64, entries, "and nothing more is written");
     let report = start().again().run().await;
@@ -767,7 +776,7 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
     // Later lives know.
     let report = start().run().await;
     assert_eq!((report.output().as_deref(), counts()), (Some(&3), vec![1, 4, 1]));
-    assert_eq!(journal.list()[0].outcome(), Some(Outcome::Succeeded));
+    assert_eq!(journal.list()[0].outcome(), Some(RunOutcome::Succeeded));
     assert!(journal.unfinished().is_empty());
 }
 
@@ -781,7 +790,7 @@ async fn a_run_that_was_stopped_is_listed_as_unfinished() {
     assert_eq!(journal.unfinished(), ["run"]);
     let (stopped, control) = start().control();
     control.cancel();
-    assert_eq!(stopped.run().await.outcome(), Outcome::Cancelled);
+    assert_eq!(stopped.run().await.outcome(), RunOutcome::Cancelled);
     assert_eq!(journal.unfinished(), ["run"]);
     start().run().await.into_result().unwrap();
     assert!(journal.unfinished().is_empty() && journal.list()[0].is_finished());

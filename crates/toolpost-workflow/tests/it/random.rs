@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
-use toolpost_workflow::{Graph, Need, OnFailure, Outcome, Plan, Policy, State, StepError};
+use toolpost_workflow::{Graph, Need, OnFailure, Plan, RunOutcome, StepError, StepPolicy, StepState};
 
 /// Cases of a property: modest here, more with `TOOLPOST_CASES`.
 fn cases(usual: u32) -> u32 {
@@ -62,19 +62,19 @@ fn group(steps: &[Step], i: usize) -> Vec<usize> {
 }
 
 /// What must become of each step, by the definition and nothing else.
-fn reference(steps: &[Step], edges: &[Vec<(usize, Need)>]) -> Vec<State> {
+fn reference(steps: &[Step], edges: &[Vec<(usize, Need)>]) -> Vec<StepState> {
     let mut states = Vec::new();
     for (i, (step, needs)) in steps.iter().zip(edges).enumerate() {
         let second = group(steps, i);
-        let worked = |&&(from, _): &&(usize, Need)| states[from] == State::Succeeded;
+        let worked = |&&(from, _): &&(usize, Need)| states[from] == StepState::Succeeded;
         let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need);
         let runs = of(Need::Success).all(|n| worked(&n))
             && (of(Need::AnySuccess).count() == 0 || of(Need::AnySuccess).any(|n| worked(&n)))
-            && (second.is_empty() || second.iter().any(|&from| states[from] == State::Succeeded));
+            && (second.is_empty() || second.iter().any(|&from| states[from] == StepState::Succeeded));
         states.push(match (runs, step.skips, step.fails) {
-            (false, _, _) | (_, true, _) => State::Skipped,
-            (_, _, true) => State::Failed,
-            _ => State::Succeeded,
+            (false, _, _) | (_, true, _) => StepState::Skipped,
+            (_, _, true) => StepState::Failed,
+            _ => StepState::Succeeded,
         });
     }
     states
@@ -99,7 +99,7 @@ fn plan(steps: &[Step], edges: &[Vec<(usize, Need)>], watch: &Arc<Watch>) -> Pla
             .needs_any(named(Need::AnySuccess))
             .needs_any(group(steps, i).iter().map(ToString::to_string))
             .after(named(Need::End))
-            .policy(Policy::new().on_failure(rule).expected(Duration::from_millis(time)))
+            .policy(StepPolicy::new().on_failure(rule).expected(Duration::from_millis(time)))
             .when(move |_| !skips)
             .run(move |_| {
                 let watch = Arc::clone(&watch);
@@ -123,21 +123,23 @@ fn paused() -> Runtime {
 
 /// When each step ends if it starts the moment its needs are met: of an `any`, the earliest success;
 /// a step that cannot run any more ends the moment that is certain.
-fn ends(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> Vec<u64> {
+fn ends(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[StepState]) -> Vec<u64> {
     let mut ends: Vec<u64> = Vec::new();
     for (i, needs) in edges.iter().enumerate() {
         let of = |need: Need| needs.iter().filter(move |(_, n)| *n == need).map(|&(from, _)| from);
-        let lost =
-            of(Need::Success).filter(|&from| states[from] != State::Succeeded).map(|from| ends[from]).min();
+        let lost = of(Need::Success)
+            .filter(|&from| states[from] != StepState::Succeeded)
+            .map(|from| ends[from])
+            .min();
         let groups = [of(Need::AnySuccess).collect(), group(steps, i)];
-        let worked = |from: &usize| states[*from] == State::Succeeded;
+        let worked = |from: &usize| states[*from] == StepState::Succeeded;
         let dead = groups.iter().filter(|of| !of.iter().any(worked));
         let dead = dead.filter_map(|of| of.iter().map(|&from| ends[from]).max()).min();
         let doomed = lost.into_iter().chain(dead).min();
         let all = of(Need::Success).chain(of(Need::End)).map(|from| ends[from]).max().unwrap_or(0);
         let first = |of: &Vec<usize>| of.iter().filter(|from| worked(from)).map(|&from| ends[from]).min();
         let any = groups.iter().filter_map(first).max();
-        let runs = matches!(states[i], State::Succeeded | State::Failed);
+        let runs = matches!(states[i], StepState::Succeeded | StepState::Failed);
         let begins = all.max(any.unwrap_or(0));
         ends.push(doomed.unwrap_or(begins + if runs { steps[i].time } else { 0 }));
     }
@@ -145,7 +147,7 @@ fn ends(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> Vec<u
 }
 
 /// What a barrier between levels would make of it: each level starts when the one before has ended.
-fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> u64 {
+fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[StepState]) -> u64 {
     let mut levels: Vec<usize> = Vec::new();
     let mut longest: Vec<u64> = Vec::new();
     for (i, needs) in edges.iter().enumerate() {
@@ -154,7 +156,7 @@ fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> u6
         let level = before.map(|from| levels[from] + 1).max().unwrap_or(0);
         levels.push(level);
         longest.resize(longest.len().max(level + 1), 0);
-        if matches!(states[i], State::Succeeded | State::Failed) {
+        if matches!(states[i], StepState::Succeeded | StepState::Failed) {
             longest[level] = longest[level].max(steps[i].time);
         }
     }
@@ -164,7 +166,6 @@ fn barrier(steps: &[Step], edges: &[Vec<(usize, Need)>], states: &[State]) -> u6
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
 
-    // Workflow 18
     #[test]
     fn a_run_ends_as_the_reference_does(steps in prop::collection::vec(step(), 1..40), limit in prop::option::of(1..5_usize)) {
         let edges = edges(&steps);
@@ -179,7 +180,7 @@ proptest! {
         });
         let run = report.run();
         let wanted = reference(&steps, &edges);
-        let states: Vec<State> = plan.shape().steps().map(|step| run.state(step)).collect();
+        let states: Vec<StepState> = plan.shape().steps().map(|step| run.state(step)).collect();
         prop_assert_eq!(&states, &wanted);
 
         // Every edge was respected, and every step ended once.
@@ -195,8 +196,8 @@ proptest! {
         let mut ended: Vec<_> = run.ended().to_vec();
         ended.sort_unstable();
         prop_assert_eq!(ended, plan.shape().steps().collect::<Vec<_>>());
-        let failed = steps.iter().zip(&wanted).any(|(step, state)| *state == State::Failed && !step.allowed);
-        prop_assert_eq!(report.outcome(), if failed { Outcome::Failed } else { Outcome::Succeeded });
+        let failed = steps.iter().zip(&wanted).any(|(step, state)| *state == StepState::Failed && !step.allowed);
+        prop_assert_eq!(report.outcome(), if failed { RunOutcome::Failed } else { RunOutcome::Succeeded });
         let peak = watch.peak.load(Ordering::SeqCst);
         prop_assert!(limit.is_none_or(|limit| peak <= limit), "{} at once", peak);
     }

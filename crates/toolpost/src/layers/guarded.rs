@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use toolpost_breaker::{Breaker, CountWindow, FailurePolicy, Permit, Rejected, Settings};
+use toolpost_breaker::{Breaker, BreakerSettings, CountWindow, FailurePolicy, Permit, Rejected};
 use toolpost_tool::{BreakerPolicy, Call, Output, Refusal, Tool, ToolError, ToolSpec};
 
 use super::Verdict;
@@ -158,7 +158,8 @@ impl Guard<CountWindow> {
         let longest = policy.open_for.saturating_mul(30).max(Duration::from_secs(60));
         let (least, most) = (Duration::from_secs(60), Duration::from_secs(300));
         let patience = policy.patience.unwrap_or_else(|| time_limit.unwrap_or(least).clamp(least, most));
-        let settings = Settings::new(clock::now()).open_time(policy.open_for, longest).patience(patience);
+        let settings =
+            BreakerSettings::new(clock::now()).open_time(policy.open_for, longest).patience(patience);
         Breaker::with(judge, settings)
     }
 }

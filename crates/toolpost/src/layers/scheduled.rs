@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolpost_scheduler::rt::{Gate, Seat};
-use toolpost_scheduler::{Priority, Refusal as Refused, Request, Tenant, Urgency};
+use toolpost_scheduler::rt::{Gate, Permit};
+use toolpost_scheduler::{JobRequest, Priority, QueueError, Tenant, Urgency};
 use toolpost_tool::{Call, Output, Refusal, Tool, ToolError, ToolSpec};
 
 use crate::{clock, lift};
@@ -77,7 +77,7 @@ impl Seats {
     }
 
     /// A seat for one call; whoever gives it back says whether the work was done.
-    pub(crate) async fn take(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
+    pub(crate) async fn take(&self, call: &Call) -> Result<Permit<'_>, ToolError> {
         match self.free(call, clock::now) {
             Some(seat) => Ok(seat),
             None => Box::pin(self.queue(call)).await,
@@ -86,19 +86,19 @@ impl Seats {
 
     /// A seat that is free, for a call that is not late: it needs no request, and no place in a queue.
     #[inline]
-    pub(crate) fn free(&self, call: &Call, now: impl FnOnce() -> Instant) -> Option<Seat<'_>> {
+    pub(crate) fn free(&self, call: &Call, now: impl FnOnce() -> Instant) -> Option<Permit<'_>> {
         match call.deadline() {
             Some(deadline) if deadline <= now() => None,
-            _ => self.gate.try_seat(),
+            _ => self.gate.try_acquire(),
         }
     }
 
-    async fn queue(&self, call: &Call) -> Result<Seat<'_>, ToolError> {
-        let mut waiting = self.gate.seat(request(call).cost(self.cost));
+    async fn queue(&self, call: &Call) -> Result<Permit<'_>, ToolError> {
+        let mut waiting = self.gate.acquire(request(call).cost(self.cost));
         if waiting.is_queued()
             && let Some(lift) = lift::current()
         {
-            waiting = waiting.lifted_by(&lift);
+            waiting = waiting.raised_by(&lift);
         }
         waiting.await.map_err(|refused| refusal(call, refused))
     }
@@ -106,14 +106,14 @@ impl Seats {
 
 /// Seats of a call, and those that the call it is made for has.
 pub(crate) struct Kept {
-    _seats: Vec<Seat<'static>>,
+    _seats: Vec<Permit<'static>>,
     _outer: Option<Arc<Self>>,
 }
 
 impl Kept {
     /// Keeps these.
-    pub(crate) fn new<'a>(seats: impl IntoIterator<Item = Option<Seat<'a>>>) -> Arc<Self> {
-        let seats = seats.into_iter().flatten().map(Seat::into_owned).collect();
+    pub(crate) fn new<'a>(seats: impl IntoIterator<Item = Option<Permit<'a>>>) -> Arc<Self> {
+        let seats = seats.into_iter().flatten().map(Permit::into_owned).collect();
         Arc::new(Self { _seats: seats, _outer: seat() })
     }
 
@@ -144,8 +144,8 @@ pub(crate) const fn class(asked: toolpost_tool::Priority) -> Priority {
     }
 }
 
-fn request(call: &Call) -> Request {
-    Request::new(tenant(call)).urgency(urgency(call))
+fn request(call: &Call) -> JobRequest {
+    JobRequest::new(tenant(call)).urgency(urgency(call))
 }
 
 /// Whose turn it is: a principal's, or that of all who come from one place without a name.
@@ -157,12 +157,12 @@ fn tenant(call: &Call) -> Tenant {
     }
 }
 
-fn refusal(call: &Call, refused: Refused) -> ToolError {
+fn refusal(call: &Call, refused: QueueError) -> ToolError {
     let name = if call.tool().is_empty() { "this tool" } else { call.tool() };
     let (reason, why) = match refused {
-        Refused::Expired => (Refusal::DeadlineUnmet, "its deadline passed while it waited its turn"),
-        Refused::Late { .. } => (Refusal::DeadlineUnmet, "it could not end by its deadline"),
-        Refused::Closed | Refused::Canceled => (Refusal::Draining, "the server takes no more calls"),
+        QueueError::Expired => (Refusal::DeadlineUnmet, "its deadline passed while it waited its turn"),
+        QueueError::Late { .. } => (Refusal::DeadlineUnmet, "it could not end by its deadline"),
+        QueueError::Closed | QueueError::Canceled => (Refusal::Draining, "the server takes no more calls"),
         // Full, shed, and what may come to be.
         _ => (Refusal::QueueFull, "too many calls wait for their turn"),
     };

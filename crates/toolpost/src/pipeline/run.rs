@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use toolpost_breaker::CountWindow;
 use toolpost_cache::rt::Started;
-use toolpost_scheduler::rt::Seat;
+use toolpost_scheduler::rt::Permit;
 use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 
 use super::Stages;
@@ -112,9 +112,9 @@ fn go_on<'a>(
 /// The seats of one attempt.
 struct Pair<'a> {
     /// One of the tool's own.
-    own: Option<Seat<'a>>,
+    own: Option<Permit<'a>>,
     /// One of those that all tools share.
-    shared: Option<Seat<'a>>,
+    shared: Option<Permit<'a>>,
 }
 
 /// One attempt, with everything it holds; the fields are dropped in this order.

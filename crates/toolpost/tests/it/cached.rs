@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
 use toolpost::ToolExt;
-use toolpost::breaker::{Breaker, Consecutive, Settings};
+use toolpost::breaker::{Breaker, BreakerSettings, Consecutive};
 use toolpost::cache::Bounds;
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::{Cached, Caching, ResultCache};
@@ -372,8 +372,10 @@ fn an_outage_behind_an_open_breaker_is_covered_while_the_window_lasts() {
             let down = state.load(Ordering::SeqCst) == 1;
             async move { if down { Err(ToolError::unavailable("down")) } else { Ok("fine") } }
         });
-        let settings =
-            Settings::new(Instant::now().into_std()).open_time(10 * SECOND, 10 * SECOND).probes(1).ramp(1);
+        let settings = BreakerSettings::new(Instant::now().into_std())
+            .open_time(10 * SECOND, 10 * SECOND)
+            .probes(1)
+            .ramp(1);
         let breaker = Arc::new(Breaker::with(Consecutive::new(3), settings));
         let policy = CachePolicy::new(10 * SECOND).stale_if_error(10 * MINUTE);
         let tool = upstream.guarded(breaker).cached(&cache(), policy);

@@ -14,7 +14,7 @@ use toolpost::dispatch::{Event, Request};
 use toolpost::json::{Frame, Limits};
 use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit};
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
     Annotations, Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, Mark, NoArgs, Output,
     Policy, Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec, blocking_fn,
@@ -567,7 +567,7 @@ fn cost_in_a_queue() {
             };
             let naps = tool_fn("naps", move |_: NoArgs, _: Call| nap());
             let dear = tool_fn("s", move |_: NoArgs, _: Call| nap()).with_spec(|spec| spec.with_cost(cost));
-            let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10));
+            let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
             let runtime = Runtime::builder().tool(naps).tool(dear).seats(&gate).build().unwrap();
             // Two have queued, so that the time of one is known; one runs, and one waits.
             let naps: Vec<_> = (0..4)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
-use toolpost::breaker::{Breaker, Consecutive, CountWindow, FailurePolicy, Settings, State};
+use toolpost::breaker::{Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy};
 use toolpost::layers::{Guard, Guarded, Verdict};
 use toolpost::tool::{
     BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
@@ -25,7 +25,7 @@ fn call() -> Call {
 /// Open for 10 s; closed again after one good probe.
 fn breaker<P: FailurePolicy>(policy: P) -> Arc<Breaker<P>> {
     let settings =
-        Settings::new(Instant::now().into_std()).open_time(10 * SECOND, 10 * SECOND).probes(1).ramp(1);
+        BreakerSettings::new(Instant::now().into_std()).open_time(10 * SECOND, 10 * SECOND).probes(1).ramp(1);
     Arc::new(Breaker::with(policy, settings))
 }
 
@@ -87,7 +87,7 @@ fn what_is_not_the_tools_fault_never_counts() {
                 assert_kind(&tool.call(call()).await, error.kind());
             }
             let window = breaker.snapshot(Instant::now().into_std()).window;
-            assert_eq!((breaker.state(), window.calls), (State::Closed, 0), "{error:?}");
+            assert_eq!((breaker.state(), window.calls), (BreakerState::Closed, 0), "{error:?}");
         });
     }
 }
@@ -107,7 +107,7 @@ fn what_is_the_tools_fault_counts() {
             let breaker = breaker(Consecutive::new(1));
             let shown = format!("{script:?}");
             let _failed = script.guarded(Arc::clone(&breaker)).call(call()).await;
-            assert_eq!(breaker.state(), State::Open, "{shown}");
+            assert_eq!(breaker.state(), BreakerState::Open, "{shown}");
         });
     }
 }
@@ -119,7 +119,7 @@ fn what_counts_can_be_chosen() {
         let guard = Guard::new(Arc::clone(&breaker)).failing_if(|verdict, _| verdict == Verdict::Fails);
         let tool = Guarded::new(Script::new("s").outputs(Output::text("no such file").into_error()), guard);
         assert!(tool.call(call()).await.unwrap().is_error());
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     });
 }
 
@@ -131,7 +131,7 @@ fn a_panic_counts() {
         let mut calls = JoinSet::new();
         calls.spawn(async move { tool.call(call()).await });
         assert!(calls.join_next().await.unwrap().unwrap_err().is_panic());
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), BreakerState::Open);
     });
 }
 
@@ -144,7 +144,7 @@ fn a_panic_beside_it_does_not_count() {
         let mut calls = JoinSet::new();
         calls.spawn(async move { tokio::join!(hangs.call(call()), panics.call(call())) });
         assert!(calls.join_next().await.unwrap().unwrap_err().is_panic());
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     });
 }
 
@@ -155,9 +155,9 @@ fn a_caller_in_a_hurry_says_nothing_about_the_tool() {
         let tool = Script::new("s").hangs().timed(60 * SECOND).guarded(Arc::clone(&breaker));
         let hurried = call().due_by((Instant::now() + Duration::from_millis(1)).into_std());
         assert_kind(&tool.call(hurried).await, ErrorKind::TimedOut);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), BreakerState::Closed);
         assert_kind(&tool.call(call()).await, ErrorKind::TimedOut);
-        assert_eq!(breaker.state(), State::Open, "its own limit does");
+        assert_eq!(breaker.state(), BreakerState::Open, "its own limit does");
     });
 }
 
@@ -183,7 +183,7 @@ fn calls_that_never_return_trip_it() {
         let tool = Arc::new(Script::new("s").hangs().guarded(Arc::clone(&breaker)));
         let start = Instant::now();
         let mut callers = JoinSet::new();
-        while breaker.state() == State::Closed {
+        while breaker.state() == BreakerState::Closed {
             let tool = Arc::clone(&tool);
             // The caller drops the call.
             callers.spawn(async move { tokio::time::timeout(SLOW, tool.call(call())).await.is_err() });
@@ -213,7 +213,7 @@ fn a_probe_given_up_on_leaves_its_place() {
         advance(10 * SECOND).await;
         for _ in 0..3 {
             let _dropped = tokio::time::timeout(SECOND, tool.call(call())).await.unwrap_err();
-            assert_eq!(outcome(&breaker), (State::HalfOpen, 0));
+            assert_eq!(outcome(&breaker), (BreakerState::HalfOpen, 0));
         }
     });
 }
@@ -237,7 +237,7 @@ fn a_probe_dropped_at_any_await_leaves_its_place() {
             async move { tool.call(call()).await }
         };
         let polls = cancel_at_each_await(make, |_| assert_eq!(breaker.snapshot(now).probes, 0)).await;
-        assert_eq!((polls, breaker.state()), (3, State::Closed));
+        assert_eq!((polls, breaker.state()), (3, BreakerState::Closed));
     });
 }
 
@@ -352,6 +352,6 @@ fn a_tool_that_is_slower_than_patience_recovers() {
             let tool = Arc::clone(&tool);
             calls.spawn(async move { tool.call(call()).await });
         }
-        assert_eq!((breaker.state(), breaker.counts().opened), (State::Closed, 1));
+        assert_eq!((breaker.state(), breaker.counts().opened), (BreakerState::Closed, 1));
     });
 }

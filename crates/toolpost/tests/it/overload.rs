@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use toolpost::Runtime;
 use toolpost::dispatch::{Answer, Request};
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit};
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{BreakerPolicy, NoArgs, RetryPolicy, ToolSpec, tool_fn};
 use toolpost_test::run;
 
@@ -41,7 +41,7 @@ fn runtime() -> Runtime {
         sleep(SERVICE).await;
         Ok("done")
     });
-    let gate = Gate::with(Limit::fixed(SEATS as usize), Fair::default(), Bounds::new(SEATS as usize));
+    let gate = Gate::with(Limit::fixed(SEATS as usize), Fair::default(), QueueLimits::new(SEATS as usize));
     Runtime::builder().tool(tool.with_spec(declared)).seats(&gate).build().unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use toolpost::ToolExt;
-use toolpost::breaker::{Breaker, Consecutive, State};
+use toolpost::breaker::{Breaker, BreakerState, Consecutive};
 use toolpost::layers::Retry;
 use toolpost::retry::{Backoff, Jitter, RetryBudget};
 use toolpost::tool::{Call, ErrorKind, Output, Policy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec};
@@ -235,7 +235,7 @@ fn an_open_breaker_is_not_knocked_at() {
         assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::BreakerOpen));
         // The second attempt learns that it is open; there is no third.
         assert_eq!((script.calls(), start.elapsed()), (1, SECOND));
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), BreakerState::Open);
     });
 }
 

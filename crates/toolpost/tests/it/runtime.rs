@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
-use toolpost::breaker::State;
+use toolpost::breaker::BreakerState;
 use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, ErrorKind, NoArgs, Output, Refusal, RetryPolicy, Tool, ToolError, ToolSpec,
     tool_fn,
@@ -62,7 +62,7 @@ fn a_declared_breaker_is_enforced() {
         assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));
         assert!(refused.unwrap_err().retry_after().is_some_and(|wait| !wait.is_zero()));
         let breaker = runtime.breaker("s").unwrap();
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), BreakerState::Open);
         breaker.force_closed(Instant::now().into_std());
         assert_kind(&call(&runtime, "s").await, ErrorKind::Failed);
         assert!(runtime.breaker("t").is_none());
@@ -432,7 +432,7 @@ async fn a_blocking_tool_that_asks_ends_when_its_caller_has_left() {
 #[test]
 fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
     use toolpost::scheduler::rt::Gate;
-    use toolpost::scheduler::{Bounds, Fair, Limit};
+    use toolpost::scheduler::{Fair, Limit, QueueLimits};
     use toolpost::tool::CachePolicy;
     run(async {
         let nap = || async {
@@ -443,7 +443,7 @@ fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
         let policy = CachePolicy::new(Duration::from_secs(10)).stale_for(Duration::from_secs(60));
         let cached = tool_fn("cached", move |_: NoArgs, _: Call| nap())
             .with_spec(|spec| spec.read_only().with_cache(policy));
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10));
+        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime = Runtime::builder().tool(plain).tool(cached).seats(&gate).build().unwrap();
         assert_text(&call(&runtime, "cached").await, "done");
         tokio::time::advance(Duration::from_secs(11)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use toolpost::layers::{Hedge, Lifted, ResultCache, Retry, Seats, Threaded};
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit, Request, Tenant};
+use toolpost::scheduler::{Fair, JobRequest, Limit, QueueLimits, Tenant};
 use toolpost::tool::{
     CachePolicy, Call, CallParts, ErrorKind, NoArgs, Output, Principal, Priority, Refusal, Tool, ToolError,
     ToolSpec, blocking_fn, tool_fn,
@@ -109,10 +109,10 @@ fn the_urgent_go_first_and_the_principal_is_the_tenant() {
 #[test]
 fn a_refusal_says_why_and_when_to_come_back() {
     run(async {
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(1));
+        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(1));
         let tool = Script::new("s").answers("here").scheduled(&gate);
-        let seat = gate.try_seat().unwrap();
-        let queued = gate.seat(Request::new(Tenant::new(7)));
+        let seat = gate.try_acquire().unwrap();
+        let queued = gate.acquire(JobRequest::new(Tenant::new(7)));
         let full = tool.call(call()).await;
         assert_kind(&full, ErrorKind::Refused(Refusal::QueueFull));
         assert!(full.unwrap_err().retry_after().is_some_and(|wait| Duration::ZERO < wait));
@@ -135,7 +135,7 @@ fn a_refusal_says_why_and_when_to_come_back() {
 #[test]
 fn one_principal_alone_has_four_fifths_of_the_queue() {
     run(async {
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(20));
+        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
         let tool = Arc::new(Slow::new().scheduled(&gate));
         let begin = |who: &str| {
             let (tool, call) = (Arc::clone(&tool), call_by(who));
@@ -193,7 +193,7 @@ fn a_hedge_takes_a_seat_of_its_own_and_the_loser_gives_its_back() {
         }
         {
             // With no seat left, the second call queues; when the first answers, it leaves the queue.
-            let _other = gate.try_seat().unwrap();
+            let _other = gate.try_acquire().unwrap();
             let (first, ()) = tokio::join!(tool.call(call()), async {
                 let received = handle.next().await;
                 sleep(SECOND).await;
@@ -251,7 +251,7 @@ fn leaving_between_attempts_leaves_nothing_behind() {
             handle.next().await.fail(ToolError::unavailable("down"));
             assert!(poll_once(trying.as_mut()).await.is_pending());
             assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "no seat is held between attempts");
-            let other = (!seat_is_free).then(|| gate.try_seat().unwrap());
+            let other = (!seat_is_free).then(|| gate.try_acquire().unwrap());
             if !seat_is_free {
                 let waits = tokio::time::timeout(10 * SECOND, trying.as_mut()).await;
                 assert!(waits.is_err());
@@ -276,7 +276,7 @@ fn whoever_leaves_leaves_nothing_behind() {
             Ok("done")
         });
         let tool = tool.scheduled(&gate);
-        let seat = gate.try_seat().unwrap();
+        let seat = gate.try_acquire().unwrap();
         {
             let mut queued = std::pin::pin!(tool.call(call()));
             assert!(poll_once(queued.as_mut()).await.is_pending());
@@ -328,10 +328,10 @@ fn a_blocking_call_keeps_its_seat_when_its_caller_leaves() {
             }
         }
         assert_eq!(gate.in_flight(), 1, "the thread is still busy");
-        assert!(gate.try_seat().is_none());
+        assert!(gate.try_acquire().is_none());
         tokio::task::spawn_blocking(move || release.wait()).await.unwrap();
         gate.drained().await;
-        assert!(gate.try_seat().is_some());
+        assert!(gate.try_acquire().is_some());
     });
 }
 

@@ -10,12 +10,12 @@ use toolpost::cache::Bounds as CacheBounds;
 use toolpost::dispatch::{Access, Authorize, Decision, Request};
 use toolpost::layers::ResultCache;
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit};
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
     AnyTool, Call, CallParts, ErrorKind, Json, LogLevel, Mark, NoArgs, Output, Principal, Priority, Refusal,
     Sink, Tool, ToolError, ToolSpec, tool_fn,
 };
-use toolpost::workflow::{Each, Handle, OnFailure, Plan, Policy, Workflow, all};
+use toolpost::workflow::{MapOptions, OnFailure, Plan, StepHandle, StepPolicy, Workflow, all};
 use toolpost::{CallStep as _, Peers, Runtime, ToolExt as _, WorkflowTool};
 use toolpost_test::{Script, assert_kind, mock, run};
 
@@ -42,8 +42,8 @@ fn now() -> std::time::Instant {
 fn quadruple(first: impl Tool, second: impl Tool) -> Plan<Call, Json<u64>> {
     let mut w = Workflow::<Call>::new("quadruple");
     let number = w.step("arguments").arguments::<Number>();
-    let a: Handle<u64> = w.step("first").call_for(first, number, |n| Number { number: n.number });
-    let b: Handle<u64> = w.step("second").call_for(second, a, |a| Number { number: *a });
+    let a: StepHandle<u64> = w.step("first").call_for(first, number, |n| Number { number: n.number });
+    let b: StepHandle<u64> = w.step("second").call_for(second, a, |a| Number { number: *a });
     let out = w.step("out").compute(b, |b| Json(*b));
     w.finish(out).unwrap()
 }
@@ -74,7 +74,7 @@ fn a_step_runs_as_its_caller_with_what_is_left_of_the_time() {
             tokio::time::sleep(Duration::from_secs(2)).await;
             Ok(())
         });
-        let limited = Policy::new().time_limit(Duration::from_secs(60));
+        let limited = StepPolicy::new().time_limit(Duration::from_secs(60));
         let out = w.step("look").policy(limited).call(tool, slow, |_| NoArgs {});
         let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
 
@@ -194,14 +194,14 @@ fn the_step_that_decided_is_named_and_judged_by_also_in_a_list() {
         let mut w = Workflow::<Call>::new("w");
         let number = w.step("arguments").arguments::<Number>();
         let ask = |n: Arc<Number>| Number { number: n.number };
-        let allowed = Policy::new().on_failure(OnFailure::Allow);
-        let weather: Handle<u64> = w.step("optional weather").policy(allowed).call_for(
+        let allowed = StepPolicy::new().on_failure(OnFailure::Allow);
+        let weather: StepHandle<u64> = w.step("optional weather").policy(allowed).call_for(
             Script::new("weather").fails(down()),
             number,
             ask,
         );
         let missing = Script::new("sales").fails(ToolError::new("no such table"));
-        let sales: Handle<u64> =
+        let sales: StepHandle<u64> =
             w.step("load sales").call_for(missing, (number, weather.optional()), move |(n, _)| ask(n));
         let out = w.step("out").compute(sales, |n| Json(*n));
         let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
@@ -212,7 +212,7 @@ fn the_step_that_decided_is_named_and_judged_by_also_in_a_list() {
         let mut w = Workflow::<Call>::new("w");
         let list = w.step("list").compute((), |()| vec![1_u64]);
         let each = w.step("each").call_for_each::<u64, _, _, _>(
-            Each::new(1),
+            MapOptions::new(1),
             Script::new("weather").fails(down()),
             list,
             |n| Number { number: *n },
@@ -230,13 +230,14 @@ fn failures_of_optional_steps_leave_a_partial_result() {
     run(async {
         let mut w = Workflow::<Call>::new("w");
         let number = w.step("arguments").arguments::<Number>();
-        let allowed = Policy::new().on_failure(OnFailure::Allow);
-        let broken: Handle<u64> = w.step("broken").policy(allowed).call_for(
+        let allowed = StepPolicy::new().on_failure(OnFailure::Allow);
+        let broken: StepHandle<u64> = w.step("broken").policy(allowed).call_for(
             Script::new("double").fails(ToolError::new("no")),
             number,
             |n| Number { number: n.number },
         );
-        let works: Handle<u64> = w.step("works").call_for(double(), number, |n| Number { number: n.number });
+        let works: StepHandle<u64> =
+            w.step("works").call_for(double(), number, |n| Number { number: n.number });
         let out = w.step("out").compute((broken.optional(), works), |(a, b)| Json((a.is_some(), *b)));
         let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
         let output = tool.call(Call::new(&Number { number: 4 }).unwrap()).await.unwrap();
@@ -249,7 +250,7 @@ fn a_tool_is_called_for_each_item() {
     run(async {
         let mut w = Workflow::<Call>::new("w");
         let list = w.step("list").compute((), |()| vec![1_u64, 2, 3]);
-        let each = Each::new(2);
+        let each = MapOptions::new(2);
         let doubled =
             w.step("double").call_for_each::<u64, _, _, _>(each, double(), list, |n| Number { number: *n });
         let out = w.step("sum").compute(doubled, |all| Json(all.iter().flatten().sum::<u64>()));
@@ -291,7 +292,7 @@ fn a_cached_step_does_not_run_again_and_neither_does_a_cached_workflow() {
 fn steps_wait_their_turn_at_the_gate_of_their_tools() {
     run(async {
         let running = Arc::new(Mutex::new((0, 0)));
-        let gate = Gate::with(Limit::fixed(2), Fair::default(), Bounds::new(100));
+        let gate = Gate::with(Limit::fixed(2), Fair::default(), QueueLimits::new(100));
         let seen = Arc::clone(&running);
         let busy = tool_fn("busy", move |_: NoArgs, _| {
             let seen = Arc::clone(&seen);
@@ -309,7 +310,7 @@ fn steps_wait_their_turn_at_the_gate_of_their_tools() {
         });
         let busy = Arc::new(busy.scheduled(&gate));
         let mut w = Workflow::<Call>::new("w");
-        let steps: Vec<Handle<u64>> = (0..6)
+        let steps: Vec<StepHandle<u64>> = (0..6)
             .map(|i| w.step(&format!("step {i}")).call_for(Arc::clone(&busy), (), |()| NoArgs {}))
             .collect();
         let out = w.step("sum").compute(all(steps), |all| Json(all.iter().map(|n| **n).sum::<u64>()));
@@ -382,7 +383,7 @@ fn a_workflow_takes_no_seat_that_its_steps_need() {
         let out = w.step("step").call(peers.tool("double").unwrap(), (), |()| Number { number: 1 });
         let tool =
             WorkflowTool::new(spec("w").with_time_limit(Duration::from_secs(1)), w.finish(out).unwrap());
-        let one = Gate::with(Limit::fixed(1), Fair::default(), Bounds::new(10));
+        let one = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime = Runtime::builder().seats(&one).tool(double()).tool(tool).build().unwrap();
         assert!(peers.bind(&runtime));
         let (a, b) = tokio::join!(runtime.call("w", &NoArgs {}), runtime.call("w", &NoArgs {}));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolpost::ToolExt as _;
-use toolpost::breaker::{Breaker, Consecutive, Settings, State};
+use toolpost::breaker::{Breaker, BreakerSettings, BreakerState, Consecutive};
 use toolpost_tool::{AnyTool, CachePolicy, Json, ToolError, tool_fn};
 
 use crate::clock;
@@ -56,7 +56,7 @@ impl Supplier {
     pub(super) fn tool(&self) -> AnyTool {
         let (supplier, told) = (Arc::clone(&self.0), Arc::clone(&self.0));
         let open_time = Duration::from_millis(200);
-        let settings = Settings::new(clock::now()).open_time(open_time, open_time).probes(1).ramp(1);
+        let settings = BreakerSettings::new(clock::now()).open_time(open_time, open_time).probes(1).ramp(1);
         let settings = settings.on_transition(move |transition| told.count(transition.to));
         let tool = tool_fn("quote", move |args: Quote, _| {
             let supplier = Arc::clone(&supplier);
@@ -106,11 +106,11 @@ impl Inner {
         }
     }
 
-    fn count(&self, state: State) {
+    fn count(&self, state: BreakerState) {
         let counter = match state {
-            State::Open => &self.opened,
-            State::HalfOpen => &self.half_opened,
-            State::Closed => &self.closed,
+            BreakerState::Open => &self.opened,
+            BreakerState::HalfOpen => &self.half_opened,
+            BreakerState::Closed => &self.closed,
             _ => return,
         };
         counter.fetch_add(1, Ordering::SeqCst);

@@ -12,7 +12,7 @@ use toolpost::Runtime;
 use toolpost::dispatch::{Access, Decision, Event, Outcome, Request};
 use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
-use toolpost::scheduler::{Bounds, Fair, Limit};
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost_tool::{BreakerPolicy, CachePolicy, Call, Principal, RetryPolicy, Tool, ToolError, tool_fn};
 
 use super::trend::{BOUND, Memory};
@@ -82,7 +82,8 @@ pub(super) async fn run(calls: u64, form: Form) -> Result<Vec<Goal>, Failure> {
 /// Authorization, cache, rate limit, retry, seats with a queue, breaker, time limit, and an observer that counts.
 fn runtime(completed: &Arc<AtomicU64>) -> Result<Runtime, Failure> {
     let completed = Arc::clone(completed);
-    let gate = Gate::with(Limit::fixed(CALLERS as usize / 2), Fair::default(), Bounds::new(CALLERS as usize));
+    let gate =
+        Gate::with(Limit::fixed(CALLERS as usize / 2), Fair::default(), QueueLimits::new(CALLERS as usize));
     let runtime = Runtime::builder()
         .tool(tool())
         .seats(&gate)

@@ -1,6 +1,6 @@
-//! The experiments that the goals are stated on: 100 seats, exponential service of mean one second.
+//! The experiments that the goals are stated on: 100 permits, exponential service of mean one second.
 
-use toolpost_scheduler::{Bounds, Fair, Priority};
+use toolpost_scheduler::{Fair, Priority, QueueLimits};
 
 use super::{Job, Policy, Scheduled, Semaphore, Source, jain, quantile, run};
 
@@ -8,7 +8,7 @@ pub(crate) const SEATS: usize = 100;
 
 /// The default scheduler, with room for a flood to queue in.
 pub(crate) fn fair() -> Box<dyn Policy> {
-    Box::new(Scheduled::new(SEATS, Fair::default(), Bounds::new(10_000)))
+    Box::new(Scheduled::new(SEATS, Fair::default(), QueueLimits::new(10_000)))
 }
 
 pub(crate) fn semaphore() -> Box<dyn Policy> {
@@ -53,9 +53,9 @@ pub(crate) fn flood(policy: fn() -> Box<dyn Policy>, length: f64, seed: u64) -> 
 /// Load above capacity, with deadlines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overload {
-    /// Jobs that ended in time, per second, by the jobs that the seats can end per second.
+    /// Jobs that ended in time, per second, by the jobs that the permits can end per second.
     pub(crate) goodput: f64,
-    /// The same as a part of the seats' time: what was spent on jobs that ended in time.
+    /// The same as a part of the permits' time: what was spent on jobs that ended in time.
     pub(crate) useful: f64,
 }
 

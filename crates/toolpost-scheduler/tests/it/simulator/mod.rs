@@ -1,6 +1,6 @@
 //! A discrete-event simulator: arrivals, service times, tenants, deadlines and virtual time, all from one seed.
 //!
-//! Whatever stands in front of the seats is a [`Policy`]; the same arrivals, service times and deadlines meet each.
+//! Whatever stands in front of the permits is a [`Policy`]; the same arrivals, service times and deadlines meet each.
 
 #![allow(dead_code, reason = "shared by tests, a bench and the plots, each of which uses a part")]
 
@@ -8,7 +8,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use toolpost_scheduler::{Bounds, Discipline, Limit, Next, Priority, Request, Scheduler, SeatToken, Tenant};
+use toolpost_scheduler::{
+    Discipline, JobRequest, Limit, Next, PermitToken, Priority, QueueLimits, Scheduler, Tenant,
+};
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl Job {
     }
 }
 
-/// Whatever decides which job gets a seat.
+/// Whatever decides which job gets a permit.
 pub(crate) trait Policy {
     fn submit(&mut self, id: usize, job: &Job, now: f64, out: &mut Decisions);
     fn ended(&mut self, id: usize, job: &Job, now: f64, out: &mut Decisions);
@@ -87,10 +89,10 @@ pub(crate) struct Decisions {
 ///
 /// # Panics
 ///
-/// When the policy exceeds `seats`, or starts a job twice.
+/// When the policy exceeds `permits`, or starts a job twice.
 pub(crate) fn run(
     sources: &[Source],
-    seats: usize,
+    permits: usize,
     length: f64,
     seed: u64,
     policy: &mut dyn Policy,
@@ -123,7 +125,7 @@ pub(crate) fn run(
         }
         for id in out.started.drain(..) {
             in_flight += 1;
-            assert!(in_flight <= seats, "the limit is never exceeded");
+            assert!(in_flight <= permits, "the limit is never exceeded");
             assert!(jobs[id].started.is_none() && jobs[id].refused.is_none(), "a job ends once");
             jobs[id].started = Some(now);
             ends.push(Reverse(((now + jobs[id].service).to_bits(), id)));
@@ -165,19 +167,19 @@ fn arrivals(sources: &[Source], length: f64, seed: u64) -> Vec<Job> {
 #[derive(Debug)]
 pub(crate) struct Scheduled<D> {
     scheduler: Scheduler<usize, D>,
-    seats: Vec<Option<SeatToken>>,
+    permits: Vec<Option<PermitToken>>,
     zero: Instant,
 }
 
 impl<D: Discipline> Scheduled<D> {
-    pub(crate) fn new(seats: usize, discipline: D, bounds: Bounds) -> Self {
-        Self::with(Limit::fixed(seats), discipline, bounds)
+    pub(crate) fn new(permits: usize, discipline: D, bounds: QueueLimits) -> Self {
+        Self::with(Limit::fixed(permits), discipline, bounds)
     }
 
-    pub(crate) fn with(limit: Limit, discipline: D, bounds: Bounds) -> Self {
+    pub(crate) fn with(limit: Limit, discipline: D, bounds: QueueLimits) -> Self {
         #[expect(clippy::disallowed_methods, reason = "any moment will do as the zero of virtual time")]
         let zero = Instant::now();
-        Self { scheduler: Scheduler::with(limit, discipline, bounds), seats: Vec::new(), zero }
+        Self { scheduler: Scheduler::with(limit, discipline, bounds), permits: Vec::new(), zero }
     }
 
     fn at(&self, time: f64) -> Instant {
@@ -187,11 +189,11 @@ impl<D: Discipline> Scheduled<D> {
     fn serve(&mut self, now: f64, out: &mut Decisions) {
         while let Some(next) = self.scheduler.next(self.at(now)) {
             match next {
-                Next::Start { job, seat, .. } => {
-                    if self.seats.len() <= job {
-                        self.seats.resize_with(job + 1, || None);
+                Next::Start { job, permit, .. } => {
+                    if self.permits.len() <= job {
+                        self.permits.resize_with(job + 1, || None);
                     }
-                    self.seats[job] = Some(seat);
+                    self.permits[job] = Some(permit);
                     out.started.push(job);
                 }
                 Next::Refuse { job, .. } => out.refused.push(job),
@@ -203,7 +205,7 @@ impl<D: Discipline> Scheduled<D> {
 
 impl<D: Discipline> Policy for Scheduled<D> {
     fn submit(&mut self, id: usize, job: &Job, now: f64, out: &mut Decisions) {
-        let mut request = Request::new(Tenant::new(job.tenant)).priority(job.priority);
+        let mut request = JobRequest::new(Tenant::new(job.tenant)).priority(job.priority);
         if let Some(deadline) = job.deadline {
             request = request.deadline(self.at(deadline));
         }
@@ -214,9 +216,9 @@ impl<D: Discipline> Policy for Scheduled<D> {
     }
 
     fn ended(&mut self, id: usize, job: &Job, now: f64, out: &mut Decisions) {
-        if let Some(seat) = self.seats[id].take() {
+        if let Some(permit) = self.permits[id].take() {
             let at = self.at(now);
-            self.scheduler.settle(seat, at, Duration::from_secs_f64(job.service));
+            self.scheduler.settle(permit, at, Duration::from_secs_f64(job.service));
         }
         self.serve(now, out);
     }
@@ -230,8 +232,8 @@ pub(crate) struct Semaphore {
 }
 
 impl Semaphore {
-    pub(crate) fn new(seats: usize) -> Self {
-        Self { free: seats, queue: VecDeque::new() }
+    pub(crate) fn new(permits: usize) -> Self {
+        Self { free: permits, queue: VecDeque::new() }
     }
 
     fn serve(&mut self, out: &mut Decisions) {

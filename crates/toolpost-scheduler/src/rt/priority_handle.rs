@@ -12,19 +12,19 @@ use crate::slots::JobId;
 /// Everything that is waited for, and everybody who waits, in one runtime.
 ///
 /// ```
-/// use toolpost_scheduler::rt::Lifts;
+/// use toolpost_scheduler::rt::PriorityGraph;
 /// use toolpost_scheduler::{Priority, Urgency};
 ///
-/// let lifts = Lifts::new();
-/// let flight = lifts.lift(Urgency::new(Priority::Background));
-/// let caller = lifts.lift(Urgency::new(Priority::Urgent));
-/// let loan = caller.lend(&flight);
+/// let priorities = PriorityGraph::new();
+/// let flight = priorities.handle(Urgency::new(Priority::Background));
+/// let caller = priorities.handle(Urgency::new(Priority::Urgent));
+/// let donation = caller.donate(&flight);
 /// assert_eq!(flight.urgency().priority, Priority::Urgent);
-/// drop(loan);
+/// drop(donation);
 /// assert_eq!(flight.urgency().priority, Priority::Background);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Lifts(Arc<Mutex<Graph>>);
+pub struct PriorityGraph(Arc<Mutex<Graph>>);
 
 /// The lock of the graph is taken before that of a gate, never after; both are held while places move.
 #[derive(Debug, Default)]
@@ -42,16 +42,16 @@ struct Place {
 
 /// Something that can be waited for, or somebody who waits: a flight, a step, a caller. Gone when dropped.
 #[derive(Debug)]
-pub struct Lift {
-    graph: Lifts,
+pub struct PriorityHandle {
+    graph: PriorityGraph,
     id: u64,
 }
 
 /// What one lends to another; taken back when dropped.
 #[derive(Debug)]
-#[must_use = "a loan that is dropped is taken back"]
-pub struct Loan {
-    graph: Lifts,
+#[must_use = "a donation that is dropped is taken back"]
+pub struct Donation {
+    graph: PriorityGraph,
     from: u64,
     to: u64,
 }
@@ -59,13 +59,13 @@ pub struct Loan {
 /// A place that follows a lift, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Follow {
-    graph: Lifts,
+    graph: PriorityGraph,
     lift: u64,
     gate: Arc<Shared>,
     id: JobId,
 }
 
-impl Lifts {
+impl PriorityGraph {
     /// Nobody waits for anything.
     #[must_use]
     pub fn new() -> Self {
@@ -74,12 +74,12 @@ impl Lifts {
 
     /// Adds something that is this urgent by itself.
     #[must_use]
-    pub fn lift(&self, own: Urgency) -> Lift {
+    pub fn handle(&self, own: Urgency) -> PriorityHandle {
         let mut graph = lock(&self.0);
         let id = graph.next;
         graph.next += 1;
         graph.waits.insert(id, own);
-        Lift { graph: self.clone(), id }
+        PriorityHandle { graph: self.clone(), id }
     }
 
     fn change(&self, change: impl FnOnce(&mut Inheritance<u64>) -> Vec<(u64, Urgency)>) {
@@ -87,13 +87,13 @@ impl Lifts {
         let changed = change(&mut graph.waits);
         for (node, urgency) in changed {
             for Place { gate, id } in graph.followers.get(&node).into_iter().flatten() {
-                lock(&gate.line).queue.lift(*id, urgency);
+                lock(&gate.line).queue.raise(*id, urgency);
             }
         }
     }
 }
 
-impl Lift {
+impl PriorityHandle {
     /// How urgent it is, by itself and by those that wait for it.
     #[must_use]
     pub fn urgency(&self) -> Urgency {
@@ -106,29 +106,29 @@ impl Lift {
     }
 
     /// Lends this one's urgency to another of the same runtime, and what is lent to it in turn.
-    pub fn lend(&self, to: &Self) -> Loan {
+    pub fn donate(&self, to: &Self) -> Donation {
         self.graph.change(|waits| waits.wait(self.id, to.id));
-        Loan { graph: self.graph.clone(), from: self.id, to: to.id }
+        Donation { graph: self.graph.clone(), from: self.id, to: to.id }
     }
 
     pub(crate) fn follow(&self, gate: &Arc<Shared>, id: JobId) -> Follow {
         let mut graph = lock(&self.graph.0);
         graph.followers.entry(self.id).or_default().push(Place { gate: gate.clone(), id });
         if let Some(urgency) = graph.waits.urgency(&self.id) {
-            lock(&gate.line).queue.lift(id, urgency);
+            lock(&gate.line).queue.raise(id, urgency);
         }
         drop(graph);
         Follow { graph: self.graph.clone(), lift: self.id, gate: gate.clone(), id }
     }
 }
 
-impl Drop for Lift {
+impl Drop for PriorityHandle {
     fn drop(&mut self) {
         self.graph.change(|waits| waits.remove(&self.id));
     }
 }
 
-impl Drop for Loan {
+impl Drop for Donation {
     fn drop(&mut self) {
         self.graph.change(|waits| waits.leave(&self.from, &self.to));
     }

@@ -1,4 +1,4 @@
-//! A seat: the permission to run, as a guard.
+//! A permit: the permission to run, as a guard.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,13 +9,13 @@ use super::sync::Arc;
 /// The permission to run, given back when dropped.
 ///
 /// Dropping it says that the work was given up: its time is charged to the tenant, but says nothing of how long such
-/// work takes. [`settle`](Seat::settle) says that it was done.
-#[must_use = "a seat that is dropped is given back"]
-pub struct Seat<'g>(Kind<'g>);
+/// work takes. [`settle`](Permit::settle) says that it was done.
+#[must_use = "a permit that is dropped is given back"]
+pub struct Permit<'g>(Kind<'g>);
 
-/// One pointer and a tag, so that a free seat is handed over in two registers.
+/// One pointer and a tag, so that a free permit is handed over in two registers.
 enum Kind<'g> {
-    /// A seat that was free and needs no timing.
+    /// A permit that was free and needs no timing.
     Free(&'g Arc<Shared>),
     FreeOwned(Arc<Shared>),
     Granted(Box<(Hold<'g>, Grant)>),
@@ -30,7 +30,7 @@ pub(crate) enum Hold<'g> {
     Owned(Arc<Shared>),
 }
 
-impl<'g> Seat<'g> {
+impl<'g> Permit<'g> {
     #[inline]
     pub(crate) fn new(gate: Hold<'g>, grant: Option<Grant>) -> Self {
         Self(match (gate, grant) {
@@ -40,7 +40,7 @@ impl<'g> Seat<'g> {
         })
     }
 
-    /// Gives the seat back after work that was done.
+    /// Gives the permit back after work that was done.
     #[inline]
     pub fn settle(mut self) {
         self.give_back(Use::Settled);
@@ -48,9 +48,9 @@ impl<'g> Seat<'g> {
         std::mem::forget(self);
     }
 
-    /// The same seat, holding the gate alive by itself.
-    pub fn into_owned(mut self) -> Seat<'static> {
-        Seat(match self.take() {
+    /// The same permit, holding the gate alive by itself.
+    pub fn into_owned(mut self) -> Permit<'static> {
+        Permit(match self.take() {
             Kind::Free(gate) => Kind::FreeOwned(gate.clone()),
             Kind::FreeOwned(gate) => Kind::FreeOwned(gate),
             Kind::Granted(held) => {
@@ -79,19 +79,19 @@ impl<'g> Seat<'g> {
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.give_back(Use::Abandoned);
     }
 }
 
-impl fmt::Debug for Seat<'_> {
+impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = match &self.0 {
             Kind::Granted(held) => Some(&held.1),
             Kind::Free(_) | Kind::FreeOwned(_) | Kind::Gone => None,
         };
-        f.debug_struct("Seat").field("grant", &grant).finish_non_exhaustive()
+        f.debug_struct("Permit").field("grant", &grant).finish_non_exhaustive()
     }
 }
 
