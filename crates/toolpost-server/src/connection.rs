@@ -25,7 +25,7 @@ mod limits;
 pub use limits::ConnectionLimits;
 
 use crate::service::session::Session;
-use crate::service::{Incoming, Intake, Outbox, Service, listen};
+use crate::service::{Incoming, Outbox, RequestEnvelope, Service, listen};
 use crate::{Disposition, Peer, Reply};
 
 /// So much room for messages is kept when all of them are sent.
@@ -72,7 +72,7 @@ pub struct Connection {
     limits: ConnectionLimits,
     /// Nothing more is received.
     closed: bool,
-    waiting: VecDeque<Intake>,
+    waiting: VecDeque<RequestEnvelope>,
     running: FuturesUnordered<Running>,
     /// Bytes of the requests that wait or run.
     held: usize,
@@ -205,10 +205,10 @@ impl Connection {
     /// Starts waiting requests while there is room; one that is ready at once is answered at once.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         while self.has_room()
-            && let Some(intake) = self.waiting.pop_front()
+            && let Some(request) = self.waiting.pop_front()
         {
-            self.held -= intake.frame.text().len();
-            self.run(intake, cx);
+            self.held -= request.frame.text().len();
+            self.run(request, cx);
         }
         self.held_back |= !self.waiting.is_empty();
     }
@@ -304,10 +304,10 @@ impl Connection {
 
     fn frame(&mut self, frame: Frame, full: bool) {
         match self.service.read(frame, &self.peer) {
-            Incoming::Request(intake) if full => self.answer(refusal(&intake)),
-            Incoming::Request(intake) => {
-                self.held += intake.frame.text().len();
-                self.waiting.push_back(intake);
+            Incoming::Request(request) if full => self.answer(refusal(&request)),
+            Incoming::Request(request) => {
+                self.held += request.frame.text().len();
+                self.waiting.push_back(request);
             }
             Incoming::Cancel(id) => self.cancel(&id),
             // Each answer is a message of its own: clients find them by their ids.
@@ -316,14 +316,14 @@ impl Connection {
         }
     }
 
-    fn run(&mut self, intake: Intake, cx: &mut Context<'_>) {
-        if let Some(reply) = self.service.at_once(&intake, &self.peer) {
+    fn run(&mut self, request: RequestEnvelope, cx: &mut Context<'_>) {
+        if let Some(reply) = self.service.at_once(&request, &self.peer) {
             self.answer(reply);
             return self.tell_of_changes(cx);
         }
-        let outbox = intake.wants_events(&self.peer).then(|| Arc::clone(&self.outbox));
-        let bytes = intake.frame.text().len();
-        let mut call: Call = Box::pin(self.service.run(intake, self.peer.clone(), outbox));
+        let outbox = request.wants_events(&self.peer).then(|| Arc::clone(&self.outbox));
+        let bytes = request.frame.text().len();
+        let mut call: Call = Box::pin(self.service.run(request, self.peer.clone(), outbox));
         match call.as_mut().poll(cx) {
             Poll::Ready(reply) => self.answer(reply),
             Poll::Pending => {
@@ -360,9 +360,9 @@ impl Connection {
     fn cancel(&mut self, id: &Id) {
         // One that has not started is simply forgotten.
         let held = &mut self.held;
-        self.waiting.retain(|intake| {
-            let stays = intake.id != *id;
-            *held -= if stays { 0 } else { intake.frame.text().len() };
+        self.waiting.retain(|request| {
+            let stays = request.id != *id;
+            *held -= if stays { 0 } else { request.frame.text().len() };
             stays
         });
         self.service.cancel(&self.peer, id);
@@ -410,8 +410,8 @@ impl Future for Running {
 
 /// The answer to a request that came although there was no room for it.
 #[cold]
-fn refusal(intake: &Intake) -> Reply {
+fn refusal(request: &RequestEnvelope) -> Reply {
     let error =
         Error::new(Code::INTERNAL_ERROR, "too many requests of this connection wait; try again later");
-    Reply::error(Disposition::Busy, &intake.id, &error)
+    Reply::error(Disposition::Busy, &request.id, &error)
 }

@@ -20,11 +20,11 @@ use toolpost_tool::{Output, Principal, Priority};
 
 mod capabilities;
 pub(crate) mod catalog;
+mod context;
 mod cursor;
-mod exchange;
+mod envelope;
 mod headers;
 pub(crate) mod identity;
-mod intake;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod listen_limits;
@@ -41,9 +41,9 @@ mod seal;
 pub(crate) mod session;
 mod streams;
 
+pub(crate) use envelope::{Era, Incoming, RequestEnvelope};
 #[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
-pub(crate) use intake::{Era, Incoming, Intake};
 pub(crate) use methods::Method;
 pub(crate) use outbox::Outbox;
 
@@ -100,9 +100,9 @@ impl Service {
 
     async fn deal(self: &Arc<Self>, incoming: Incoming, peer: Peer) -> Reply {
         match incoming {
-            Incoming::Request(intake) => match self.at_once(&intake, &peer) {
+            Incoming::Request(request) => match self.at_once(&request, &peer) {
                 Some(reply) => reply.joined(),
-                None => self.run(intake, peer, None).await.joined(),
+                None => self.run(request, peer, None).await.joined(),
             },
             Incoming::Cancel(id) => {
                 self.cancel(&peer, &id);
@@ -120,11 +120,11 @@ impl Service {
             let mut out = Vec::new();
             for frame in frames {
                 let reply = match self.read(frame, &peer) {
-                    Incoming::Request(intake) if self.response_limit < out.len() => {
+                    Incoming::Request(request) if self.response_limit < out.len() => {
                         let why = "the answers to this batch are too large; send its messages one by one";
                         Reply::error(
                             Disposition::Answered,
-                            &intake.id,
+                            &request.id,
                             &Error::new(Code::INVALID_REQUEST, why),
                         )
                     }
@@ -176,42 +176,42 @@ impl Service {
     }
 
     /// The answer to a request that needs no waiting; `None` to one that has to [run](Self::run).
-    pub(crate) fn at_once(&self, intake: &Intake, peer: &Peer) -> Option<Reply> {
-        if !intake.method.is_served(intake.era, self) {
-            return Some(self.not_served(intake));
+    pub(crate) fn at_once(&self, request: &RequestEnvelope, peer: &Peer) -> Option<Reply> {
+        if !request.method.is_served(request.era, self) {
+            return Some(self.not_served(request));
         }
-        match intake.method.handler {
-            Handler::AtOnce(answer) => Some(answer(self, intake, peer)),
+        match request.method.handler {
+            Handler::AtOnce(answer) => Some(answer(self, request, peer)),
             _ => None,
         }
     }
 
     /// The answer to a request that nothing here can answer.
     #[cold]
-    fn not_served(&self, intake: &Intake) -> Reply {
-        match self.empty_lists && intake.method.is_list() {
-            true => page::empty(self, intake),
-            false => intake.unknown_method(),
+    fn not_served(&self, request: &RequestEnvelope) -> Reply {
+        match self.empty_lists && request.method.is_list() {
+            true => page::empty(self, request),
+            false => request.unknown_method(),
         }
     }
 
     /// Answers a request that [`at_once`](Self::at_once) does not.
     pub(crate) fn run(
         self: &Arc<Self>,
-        intake: Intake,
+        request: RequestEnvelope,
         peer: Peer,
         outbox: Option<Arc<Outbox>>,
     ) -> impl Future<Output = Reply> + Send + use<> {
         let service = Arc::clone(self);
-        Either::Right(match (intake.method.handler, intake.era) {
+        Either::Right(match (request.method.handler, request.era) {
             (Handler::Tool, Era::Modern) => {
-                return Either::Left(call_tool::modern(service, intake, peer, outbox));
+                return Either::Left(call_tool::modern(service, request, peer, outbox));
             }
-            (Handler::Tool, Era::Legacy) => call_tool::legacy(service, intake, peer, outbox),
+            (Handler::Tool, Era::Legacy) => call_tool::legacy(service, request, peer, outbox),
             (Handler::Rounds(answer) | Handler::Silent(answer) | Handler::Stream(answer), _) => {
-                answer(service, intake, peer, outbox)
+                answer(service, request, peer, outbox)
             }
-            (Handler::AtOnce(answer), _) => Box::pin(ready(answer(&service, &intake, &peer))),
+            (Handler::AtOnce(answer), _) => Box::pin(ready(answer(&service, &request, &peer))),
         })
     }
 

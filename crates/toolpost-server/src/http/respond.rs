@@ -29,7 +29,7 @@ use super::streams::Progress;
 use super::{Body, Http, cors};
 use crate::service::methods::InSession;
 use crate::service::session::Session;
-use crate::service::{Era, Incoming, Intake, Outbox, listen, undoubled};
+use crate::service::{Era, Incoming, Outbox, RequestEnvelope, listen, undoubled};
 use crate::{Disposition, Peer, Reply, log};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -132,13 +132,13 @@ impl Http {
             Err(refused) => return Ok(whole(self.service.refused(&refused, &peer))),
         };
         match self.service.read(frame, &peer) {
-            Incoming::Request(intake) if intake.era == Era::Modern => {
+            Incoming::Request(request) if request.era == Era::Modern => {
                 // Sessions are of the other era; a header that names one means nothing here.
                 peer.session = None;
-                Ok(self.modern(intake, peer, accept, held).await)
+                Ok(self.modern(request, peer, accept, held).await)
             }
-            Incoming::Request(intake) => {
-                Box::pin(self.legacy(open, intake, peer, session, accept, held)).await
+            Incoming::Request(request) => {
+                Box::pin(self.legacy(open, request, peer, session, accept, held)).await
             }
             Incoming::Cancel(id) => {
                 if peer.session.is_some() {
@@ -157,76 +157,76 @@ impl Http {
 
     fn modern(
         &self,
-        intake: Intake,
+        request: RequestEnvelope,
         peer: Peer,
         accept: Accept,
         held: Option<HeldBytes>,
     ) -> impl Future<Output = Response<Body>> + Send {
-        if let Some(reply) = self.service.at_once(&intake, &peer) {
+        if let Some(reply) = self.service.at_once(&request, &peer) {
             return Either::Left(ready(whole(reply)));
         }
         // In a box of its own, as is what belongs to a session: what is rare makes no room for itself
         // in what every connection holds.
-        Either::Right(if accept.events && intake.wants_events(&peer) {
-            Either::Left(Box::pin(self.observed(intake, peer, held)))
+        Either::Right(if accept.events && request.wants_events(&peer) {
+            Either::Left(Box::pin(self.observed(request, peer, held)))
         } else {
-            let silence = self.silence(&intake, accept);
-            let call = self.answering(intake, peer, None).keeping(held);
+            let silence = self.silence(&request, accept);
+            let call = self.answering(request, peer, None).keeping(held);
             Either::Right(Silent::new(call, silence).map(response_of))
         })
     }
 
     /// How long a call may be silent before its answer becomes a stream, if it may.
-    fn silence(&self, intake: &Intake, accept: Accept) -> Option<Duration> {
-        (accept.names_events && intake.method.has_rounds()).then_some(self.limits.keep_alive)
+    fn silence(&self, request: &RequestEnvelope, accept: Accept) -> Option<Duration> {
+        (accept.names_events && request.method.has_rounds()).then_some(self.limits.keep_alive)
     }
 
     async fn legacy(
         &self,
         open: &OpenRequest,
-        intake: Intake,
+        request: RequestEnvelope,
         peer: Peer,
         session: Found,
         accept: Accept,
         held: Option<HeldBytes>,
     ) -> Result<Response<Body>, Instead> {
-        match (intake.method.session, session) {
-            (InSession::Opens, _) => return self.initialize(open, &intake, peer),
+        match (request.method.session, session) {
+            (InSession::Opens, _) => return self.initialize(open, &request, peer),
             (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
             (_, Found::None | Found::Unknown) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
                 return Ok(whole(Reply::error(
                     Disposition::Invalid,
-                    &intake.id,
+                    &request.id,
                     &Error::new(Code::INVALID_REQUEST, why),
                 )));
             }
         }
-        if let Some(reply) = self.service.at_once(&intake, &peer) {
+        if let Some(reply) = self.service.at_once(&request, &peer) {
             return Ok(whole(reply));
         }
-        if !intake.method.has_rounds() {
-            return Ok(whole(self.answering(intake, peer, None).await));
+        if !request.method.has_rounds() {
+            return Ok(whole(self.answering(request, peer, None).await));
         }
         // Here a client that disconnects has not taken its call back.
-        if accept.events && intake.wants_events(&peer) {
-            return Ok(self.observed(intake, peer, held).await);
+        if accept.events && request.wants_events(&peer) {
+            return Ok(self.observed(request, peer, held).await);
         }
-        let silence = self.silence(&intake, accept);
-        let call = self.detached(self.answering(intake, peer, None).keeping(held));
+        let silence = self.silence(&request, accept);
+        let call = self.detached(self.answering(request, peer, None).keeping(held));
         Ok(response_of(Silent::new(call, silence).await))
     }
 
     fn initialize(
         &self,
         open: &OpenRequest,
-        intake: &Intake,
+        request: &RequestEnvelope,
         mut peer: Peer,
     ) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), peer.principal.clone()));
         peer.session = Some(Arc::clone(&session));
-        let reply = self.service.at_once(intake, &peer).unwrap_or_else(Reply::accepted);
+        let reply = self.service.at_once(request, &peer).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
@@ -242,10 +242,15 @@ impl Http {
 
     /// Answers a call whose client wants to hear of it: by one JSON object if it is answered before
     /// it says anything, by a stream of events otherwise.
-    async fn observed(&self, intake: Intake, peer: Peer, held: Option<HeldBytes>) -> Response<Body> {
+    async fn observed(
+        &self,
+        request: RequestEnvelope,
+        peer: Peer,
+        held: Option<HeldBytes>,
+    ) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
-        let legacy = intake.era == Era::Legacy;
-        let call = self.answering(intake, peer, Some(Arc::clone(&outbox))).keeping(held);
+        let legacy = request.era == Era::Legacy;
+        let call = self.answering(request, peer, Some(Arc::clone(&outbox))).keeping(held);
         let call = if legacy { PooledCall::alone(self.detached(call)) } else { call };
         response_of(first(call, outbox, self.limits.keep_alive).await)
     }
@@ -267,9 +272,9 @@ impl Http {
         Ok(events(EventStream::new(telling, outbox, self.limits.keep_alive)))
     }
 
-    fn answering(&self, intake: Intake, peer: Peer, outbox: Option<Arc<Outbox>>) -> PooledCall {
+    fn answering(&self, request: RequestEnvelope, peer: Peer, outbox: Option<Arc<Outbox>>) -> PooledCall {
         let session = peer.session.clone().map(InUse);
-        self.spare.place(self.service.run(intake, peer, outbox)).within(session)
+        self.spare.place(self.service.run(request, peer, outbox)).within(session)
     }
 
     fn detached(&self, call: PooledCall) -> Detached {

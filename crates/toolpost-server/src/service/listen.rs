@@ -14,17 +14,17 @@ use super::listen_limits::{ListenLimits, covers};
 use super::result::failed;
 use super::session::Session;
 use super::streams::Feed;
-use super::{Era, Intake, Outbox, Service};
+use super::{Era, Outbox, RequestEnvelope, Service};
 use crate::{Disposition, Peer, Reply, clock};
 
 /// Answers `subscriptions/listen`: says what it will tell, tells it, and ends with the server.
 pub(crate) async fn answer(
     service: &Service,
-    intake: &Intake,
+    request: &RequestEnvelope,
     peer: &Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
-    let id = &intake.id;
+    let id = &request.id;
     let Some(outbox) = outbox else {
         let error = Error::new(
             Code::INVALID_REQUEST,
@@ -32,7 +32,7 @@ pub(crate) async fn answer(
         );
         return Reply::error(Disposition::NeedsStream, id, &error);
     };
-    let params = intake.params.and_then(|at| intake.frame.node(at).member("notifications"));
+    let params = request.params.and_then(|at| request.frame.node(at).member("notifications"));
     let wanted = params.ok_or_else(|| "params.notifications is missing".to_owned());
     let wanted = match wanted.and_then(|params| Wanted::read(params, &service.listen_limits)) {
         Ok(wanted) => wanted.offered(service, &peer.principal),

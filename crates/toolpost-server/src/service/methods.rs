@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use toolpost_dispatch::Dispatcher;
 
-use super::{Era, Intake, Outbox, ReplyFuture, Service, listen};
+use super::{Era, Outbox, ReplyFuture, RequestEnvelope, Service, listen};
 use crate::{Peer, Reply};
 
 pub(super) mod call_tool;
@@ -69,7 +69,7 @@ pub(crate) enum InSession {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Handler {
     /// Answers before anything else is read.
-    AtOnce(fn(&Service, &Intake, &Peer) -> Reply),
+    AtOnce(fn(&Service, &RequestEnvelope, &Peer) -> Reply),
     /// Runs a tool, in rounds as below: its future alone is not boxed, for most requests are calls.
     Tool,
     /// Runs the host's code, which may report progress, write log lines and ask for input, round by round.
@@ -80,7 +80,7 @@ pub(crate) enum Handler {
     Stream(Waits),
 }
 
-type Waits = fn(Arc<Service>, Intake, Peer, Option<Arc<Outbox>>) -> ReplyFuture;
+type Waits = fn(Arc<Service>, RequestEnvelope, Peer, Option<Arc<Outbox>>) -> ReplyFuture;
 
 const BOTH: &[Era] = &[Era::Modern, Era::Legacy];
 const MODERN: &[Era] = &[Era::Modern];
@@ -96,7 +96,7 @@ const fn list(
     name: &'static str,
     needs: Capability,
     items: &'static str,
-    answer: fn(&Service, &Intake, &Peer) -> Reply,
+    answer: fn(&Service, &RequestEnvelope, &Peer) -> Reply,
 ) -> Method {
     Method { items, ..row(name, BOTH, needs, Handler::AtOnce(answer)) }
 }
@@ -114,8 +114,8 @@ static TABLE: [Method; 15] = [
         "resources/read",
         Capability::Resources,
         "uri",
-        Handler::Rounds(|service, intake, peer, outbox| {
-            Box::pin(read_resource::answer(service, intake, peer, outbox))
+        Handler::Rounds(|service, request, peer, outbox| {
+            Box::pin(read_resource::answer(service, request, peer, outbox))
         }),
     ),
     list("resources/list", Capability::Resources, "resources", lists::resources),
@@ -124,8 +124,8 @@ static TABLE: [Method; 15] = [
         "prompts/get",
         Capability::Prompts,
         "name",
-        Handler::Rounds(|service, intake, peer, outbox| {
-            Box::pin(get_prompt::answer(service, intake, peer, outbox))
+        Handler::Rounds(|service, request, peer, outbox| {
+            Box::pin(get_prompt::answer(service, request, peer, outbox))
         }),
     ),
     list("prompts/list", Capability::Prompts, "prompts", lists::prompts),
@@ -133,8 +133,8 @@ static TABLE: [Method; 15] = [
         "completion/complete",
         BOTH,
         Capability::Completions,
-        Handler::Silent(|service, intake, peer, _| {
-            Box::pin(async move { complete::answer(&service, &intake, &peer).await })
+        Handler::Silent(|service, request, peer, _| {
+            Box::pin(async move { complete::answer(&service, &request, &peer).await })
         }),
     ),
     row("server/discover", MODERN, Capability::Always, Handler::AtOnce(discover::answer)),
@@ -142,8 +142,8 @@ static TABLE: [Method; 15] = [
         "subscriptions/listen",
         MODERN,
         Capability::Always,
-        Handler::Stream(|service, intake, peer, outbox| {
-            Box::pin(async move { listen::answer(&service, &intake, &peer, outbox).await })
+        Handler::Stream(|service, request, peer, outbox| {
+            Box::pin(async move { listen::answer(&service, &request, &peer, outbox).await })
         }),
     ),
     Method {
@@ -152,7 +152,7 @@ static TABLE: [Method; 15] = [
     },
     Method {
         session: InSession::Anywhere,
-        ..row("ping", LEGACY, Capability::Always, Handler::AtOnce(|_, intake, _| Reply::done(&intake.id)))
+        ..row("ping", LEGACY, Capability::Always, Handler::AtOnce(|_, request, _| Reply::done(&request.id)))
     },
     row("logging/setLevel", LEGACY, Capability::Always, Handler::AtOnce(set_log_level::answer)),
     row("resources/subscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::subscribe)),
@@ -161,7 +161,7 @@ static TABLE: [Method; 15] = [
 
 /// The row of every name that is not in the table.
 static UNKNOWN: Method =
-    row("", BOTH, Capability::Never, Handler::AtOnce(|_, intake, _| intake.unknown_method()));
+    row("", BOTH, Capability::Never, Handler::AtOnce(|_, request, _| request.unknown_method()));
 
 impl Method {
     /// The method called `name`; the unknown one if there is none.

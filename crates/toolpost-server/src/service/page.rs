@@ -4,7 +4,7 @@ use bytes::Bytes;
 use toolpost_json::write;
 use toolpost_protocol::{Code, Error};
 
-use super::{Era, Intake, Service, cursor};
+use super::{Era, RequestEnvelope, Service, cursor};
 use crate::{Disposition, Reply};
 
 /// The end of a list that is the last member of its result: of the list, the result and the reply.
@@ -16,14 +16,14 @@ const LONGEST_CURSOR: usize = 64 << 10;
 /// A list that is about to be sent.
 pub(crate) struct Page<'a> {
     service: &'a Service,
-    intake: &'a Intake,
+    request: &'a RequestEnvelope,
     /// Whether everyone is shown the same list.
     shared: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) const fn of(service: &'a Service, intake: &'a Intake, shared: bool) -> Self {
-        Self { service, intake, shared }
+    pub(crate) const fn of(service: &'a Service, request: &'a RequestEnvelope, shared: bool) -> Self {
+        Self { service, request, shared }
     }
 
     /// Answers with the page that the request asks for, of `items` in a stable order: `name` is what
@@ -38,11 +38,11 @@ impl<'a> Page<'a> {
         let end = items.len().min(start.saturating_add(self.service.page_size));
         let next = match &items[..end] {
             [.., last] if end < items.len() => {
-                cursor::sign(&self.service.keys, self.intake.method.name, name(last))
+                cursor::sign(&self.service.keys, self.request.method.name, name(last))
             }
             _ => None,
         };
-        self.service.complete(self.intake.era, &self.intake.id, |out| {
+        self.service.complete(self.request.era, &self.request.id, |out| {
             self.begin(out);
             for (n, item) in items[start..end].iter().enumerate() {
                 if 0 < n {
@@ -62,7 +62,7 @@ impl<'a> Page<'a> {
     /// Answers with the whole list: `items` are all of them, encoded, separated by commas and followed by
     /// [`END`], so that nothing is left to send after what is shared.
     pub(crate) fn whole(&self, items: Bytes) -> Reply {
-        let Intake { era, id, .. } = self.intake;
+        let RequestEnvelope { era, id, .. } = self.request;
         let mut reply = Reply::result(id, |out| {
             out.push(b'{');
             if *era == Era::Modern {
@@ -91,7 +91,7 @@ impl<'a> Page<'a> {
     /// Where the page starts; `None` if the cursor is none of ours, or its place is gone.
     fn start<T>(&self, items: &[T], name: impl Fn(&T) -> &str) -> Option<usize> {
         let Some(cursor) = self.cursor() else { return Some(0) };
-        let last = cursor::open(&self.service.keys, self.intake.method.name, &cursor?)?;
+        let last = cursor::open(&self.service.keys, self.request.method.name, &cursor?)?;
         if let Some(at) = items.iter().position(|item| name(item) == last) {
             return Some(at + 1);
         }
@@ -101,7 +101,7 @@ impl<'a> Page<'a> {
 
     /// The cursor, if there is one: `Some(None)` is one that is no string.
     fn cursor(&self) -> Option<Option<String>> {
-        let params = self.intake.frame.node(self.intake.params?);
+        let params = self.request.frame.node(self.request.params?);
         let cursor = params.member("cursor").filter(|node| !node.is_null())?;
         Some(cursor.as_str().filter(|text| text.len() <= LONGEST_CURSOR).map(|text| text.into_owned()))
     }
@@ -109,25 +109,25 @@ impl<'a> Page<'a> {
     fn refuse(&self) -> Reply {
         let error =
             Error::new(Code::INVALID_PARAMS, "params.cursor is not one of this list; start again without");
-        Reply::error(Disposition::Answered, &self.intake.id, &error)
+        Reply::error(Disposition::Answered, &self.request.id, &error)
     }
 
     fn begin(&self, out: &mut Vec<u8>) {
         out.push(b'"');
-        out.extend_from_slice(self.intake.method.items.as_bytes());
+        out.extend_from_slice(self.request.method.items.as_bytes());
         out.extend_from_slice(br#"":["#);
     }
 
     fn hints(&self, out: &mut Vec<u8>) {
-        if self.intake.era == Era::Modern {
+        if self.request.era == Era::Modern {
             caching(out, self.service.tools.ttl_ms(), self.shared);
         }
     }
 }
 
 /// A list of nothing, where nothing of the kind is offered.
-pub(crate) fn empty(service: &Service, intake: &Intake) -> Reply {
-    Page::of(service, intake, true).answer(&[(); 0], |()| "", |_, ()| ())
+pub(crate) fn empty(service: &Service, request: &RequestEnvelope) -> Reply {
+    Page::of(service, request, true).answer(&[(); 0], |()| "", |_, ()| ())
 }
 
 /// Appends for how long a client may keep a result, and whether for everyone.

@@ -6,29 +6,29 @@ use toolpost_dispatch::{Answer, Request};
 use toolpost_protocol::{Code, Id, reply};
 use toolpost_tool::{Form, Output};
 
-use crate::service::exchange::{Exchange, Named};
+use crate::service::context::{RequestContext, Subject};
 use crate::service::result::failed;
 use crate::service::session::{form, version};
-use crate::service::{Era, Intake, Outbox, ReplyFuture, Service};
+use crate::service::{Era, Outbox, ReplyFuture, RequestEnvelope, Service};
 use crate::{Disposition, Peer, Reply};
 
 /// The answer to a request that stands alone.
 pub(in crate::service) fn modern(
     service: Arc<Service>,
-    intake: Intake,
+    request: RequestEnvelope,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> impl Future<Output = Reply> + Send {
-    let named = Named::read(&intake);
-    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
+    let subject = Subject::read(&request);
+    let (context, frame) = RequestContext::new(service, request, peer, outbox);
     async move {
-        let named = match named {
-            Ok(named) => named,
-            Err(error) => return failed(Era::Modern, &exchange.id, &error),
+        let subject = match subject {
+            Ok(subject) => subject,
+            Err(error) => return failed(Era::Modern, &context.id, &error),
         };
-        let (service, id) = (&exchange.service, &exchange.id);
+        let (service, id) = (&context.service, &context.id);
         let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
-        match exchange.run(frame, named, start).await.map(Answer::of) {
+        match context.run(frame, subject, start).await.map(Answer::of) {
             Ok(Answer::Result(output)) => complete(service, id, &output),
             Ok(Answer::Error(error)) => failed(Era::Modern, id, &error),
             Ok(_) => Reply::accepted(),
@@ -54,20 +54,20 @@ fn complete(service: &Service, id: &Id, output: &Output) -> Reply {
 /// The answer within a session.
 pub(in crate::service) fn legacy(
     service: Arc<Service>,
-    intake: Intake,
+    request: RequestEnvelope,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> ReplyFuture {
     Box::pin(async move {
         let form = form(version(&peer));
-        let named = match Named::read(&intake) {
-            Ok(named) => named,
-            Err(error) => return failed(Era::Legacy, &intake.id, &error),
+        let subject = match Subject::read(&request) {
+            Ok(subject) => subject,
+            Err(error) => return failed(Era::Legacy, &request.id, &error),
         };
-        let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
-        let (service, id) = (&exchange.service, &exchange.id);
+        let (context, frame) = RequestContext::new(service, request, peer, outbox);
+        let (service, id) = (&context.service, &context.id);
         let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
-        match exchange.run(frame, named, start).await.map(Answer::of) {
+        match context.run(frame, subject, start).await.map(Answer::of) {
             Ok(Answer::Result(output)) => complete_in(service, id, &output, form),
             // A code of the other era.
             Ok(Answer::Error(error)) if error.code() == Code::MISSING_CLIENT_CAPABILITY => {

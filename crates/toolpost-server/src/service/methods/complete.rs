@@ -5,19 +5,19 @@ use toolpost_json::write;
 use toolpost_protocol::model::CompleteRequestParams;
 use toolpost_protocol::{Code, Error};
 
-use crate::service::exchange::not_done;
+use crate::service::context::not_done;
 use crate::service::result::failed;
-use crate::service::{Intake, Service};
+use crate::service::{RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
 /// The most values that MCP allows in one answer.
 const MOST: usize = 100;
 
-pub(super) async fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
-    let (era, id) = (intake.era, &intake.id);
+pub(super) async fn answer(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
+    let (era, id) = (request.era, &request.id);
     let invalid = |why: String| failed(era, id, &Error::new(Code::INVALID_PARAMS, why));
-    let Some(params) = intake.params else { return invalid("params are missing".into()) };
-    let params: CompleteRequestParams = match intake.frame.node(params).decode() {
+    let Some(params) = request.params else { return invalid("params are missing".into()) };
+    let params: CompleteRequestParams = match request.frame.node(params).decode() {
         Ok(params) => params,
         Err(error) => return invalid(format!("params: {error}")),
     };

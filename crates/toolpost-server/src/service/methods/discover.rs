@@ -1,14 +1,14 @@
 //! `server/discover`: what there is, before anything is asked.
 
 use crate::service::identity::supported_versions;
-use crate::service::{Era, Intake, Service, page};
+use crate::service::{Era, RequestEnvelope, Service, page};
 use crate::{Peer, Reply};
 
 /// For how long a client may keep the answer: an hour.
 const TTL_MS: u64 = 3_600_000;
 
-pub(super) fn answer(service: &Service, intake: &Intake, _: &Peer) -> Reply {
-    service.complete(Era::Modern, &intake.id, |out| {
+pub(super) fn answer(service: &Service, request: &RequestEnvelope, _: &Peer) -> Reply {
+    service.complete(Era::Modern, &request.id, |out| {
         out.extend_from_slice(br#""supportedVersions":"#);
         supported_versions(out);
         out.extend_from_slice(br#","capabilities":"#);

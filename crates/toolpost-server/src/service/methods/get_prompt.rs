@@ -7,32 +7,32 @@ use toolpost_dispatch::PromptArguments;
 use toolpost_json::{Frame, write};
 use toolpost_protocol::{Code, Error};
 
-use crate::service::exchange::{Exchange, Named, not_done};
+use crate::service::context::{RequestContext, Subject, not_done};
 use crate::service::result::failed;
 use crate::service::session;
-use crate::service::{Era, Intake, Outbox, Service};
+use crate::service::{Era, Outbox, RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
 pub(super) async fn answer(
     service: Arc<Service>,
-    intake: Intake,
+    request: RequestEnvelope,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
-    let (era, id) = (intake.era, intake.id.clone());
-    let read = Named::read(&intake).and_then(|named| {
-        let arguments = arguments(&intake.frame, &named)?;
-        Ok((named, arguments))
+    let (era, id) = (request.era, request.id.clone());
+    let read = Subject::read(&request).and_then(|subject| {
+        let arguments = arguments(&request.frame, &subject)?;
+        Ok((subject, arguments))
     });
-    let (named, arguments) = match read {
+    let (subject, arguments) = match read {
         Ok(read) => read,
         Err(error) => return failed(era, &id, &error),
     };
     let version = (era == Era::Legacy).then(|| session::version(&peer));
-    let name = named.name.clone();
-    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
-    let service = &exchange.service;
-    let result = exchange.run(frame, named, |parts, key| {
+    let name = subject.name.clone();
+    let (context, frame) = RequestContext::new(service, request, peer, outbox);
+    let service = &context.service;
+    let result = context.run(frame, subject, |parts, key| {
         service.dispatcher.prompt(name.clone(), arguments.clone(), parts, key)
     });
     let mut result = result.await;
@@ -59,8 +59,8 @@ pub(super) async fn answer(
     }
 }
 
-fn arguments(frame: &Frame, named: &Named) -> Result<PromptArguments, Error> {
-    let Some(at) = named.arguments else { return Ok(PromptArguments::default()) };
+fn arguments(frame: &Frame, subject: &Subject) -> Result<PromptArguments, Error> {
+    let Some(at) = subject.arguments else { return Ok(PromptArguments::default()) };
     let decoded = frame.node(at).decode::<BTreeMap<String, String>>();
     decoded
         .map(PromptArguments::from)

@@ -8,15 +8,15 @@ use toolpost_tool::Client;
 
 use crate::service::result::failed;
 use crate::service::session::Agreed;
-use crate::service::{Era, Intake, Service};
+use crate::service::{Era, RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
-pub(super) fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
-    let params = intake.params.map(|at| intake.frame.node(at));
+pub(super) fn answer(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
+    let params = request.params.map(|at| request.frame.node(at));
     let requested = params.and_then(|params| params.member("protocolVersion")).and_then(|node| node.as_str());
     let Some(requested) = requested else {
         let error = Error::new(Code::INVALID_PARAMS, "params.protocolVersion is missing or not a string");
-        return failed(Era::Legacy, &intake.id, &error);
+        return failed(Era::Legacy, &request.id, &error);
     };
     // An unknown revision, or one without `initialize`, is answered by the newest that has it.
     let version = Version::parse(&requested).filter(|version| !version.is_modern());
@@ -26,7 +26,7 @@ pub(super) fn answer(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
     if let Some(session) = &peer.session {
         session.agree(Agreed { version, client });
     }
-    Reply::result(&intake.id, |out| {
+    Reply::result(&request.id, |out| {
         out.extend_from_slice(br#"{"protocolVersion":"#);
         write::string(out, version.as_str());
         out.extend_from_slice(br#","capabilities":"#);

@@ -5,18 +5,18 @@ use toolpost_json::write;
 
 use crate::service::catalog::Dialect;
 use crate::service::page::Page;
-use crate::service::{Era, Intake, Service};
+use crate::service::{Era, RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
 /// `tools/list`.
-pub(super) fn tools(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
-    let dialect = match intake.era {
+pub(super) fn tools(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
+    let dialect = match request.era {
         Era::Modern => Dialect::Modern,
         Era::Legacy => Dialect::Legacy,
     };
     let list = service.tools.encoded(&service.dispatcher, dialect);
     let shared = service.dispatcher.is_open();
-    let page = Page::of(service, intake, shared);
+    let page = Page::of(service, request, shared);
     if shared && page.is_whole(list.len()) {
         return page.whole(list.text());
     }
@@ -28,24 +28,24 @@ pub(super) fn tools(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
 }
 
 /// `resources/list`.
-pub(super) fn resources(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+pub(super) fn resources(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.resources(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
-    Page::of(service, intake, shared).answer(&items, |item| &item.uri, encode)
+    Page::of(service, request, shared).answer(&items, |item| &item.uri, encode)
 }
 
 /// `resources/templates/list`.
-pub(super) fn templates(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+pub(super) fn templates(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.resource_templates(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
-    Page::of(service, intake, shared).answer(&items, |item| &item.uri_template, encode)
+    Page::of(service, request, shared).answer(&items, |item| &item.uri_template, encode)
 }
 
 /// `prompts/list`.
-pub(super) fn prompts(service: &Service, intake: &Intake, peer: &Peer) -> Reply {
+pub(super) fn prompts(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.prompts(&peer.principal);
     let shared = service.dispatcher.prompts_are_shared();
-    Page::of(service, intake, shared).answer(&items, |item| &item.name, encode)
+    Page::of(service, request, shared).answer(&items, |item| &item.name, encode)
 }
 
 fn encode(out: &mut Vec<u8>, item: &impl Serialize) {

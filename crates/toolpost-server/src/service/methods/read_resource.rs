@@ -6,28 +6,28 @@ use toolpost_json::write;
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::ToolError;
 
-use crate::service::exchange::{Exchange, Named, not_done};
+use crate::service::context::{RequestContext, Subject, not_done};
 use crate::service::page::caching;
 use crate::service::result::failed;
-use crate::service::{Era, Intake, Outbox, Service};
+use crate::service::{Era, Outbox, RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
 pub(super) async fn answer(
     service: Arc<Service>,
-    intake: Intake,
+    request: RequestEnvelope,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
 ) -> Reply {
-    let (era, id) = (intake.era, intake.id.clone());
-    let named = match Named::read(&intake) {
-        Ok(named) => named,
+    let (era, id) = (request.era, request.id.clone());
+    let subject = match Subject::read(&request) {
+        Ok(subject) => subject,
         Err(error) => return failed(era, &id, &error),
     };
-    let uri = named.name.clone();
-    let (exchange, frame) = Exchange::new(service, intake, peer, outbox);
-    let service = &exchange.service;
+    let uri = subject.name.clone();
+    let (context, frame) = RequestContext::new(service, request, peer, outbox);
+    let service = &context.service;
     let result =
-        exchange.run(frame, named, |parts, key| service.dispatcher.read_resource(uri.clone(), parts, key));
+        context.run(frame, subject, |parts, key| service.dispatcher.read_resource(uri.clone(), parts, key));
     match result.await {
         Ok(Ok(contents)) => service.within(era, &id, |out| {
             out.extend_from_slice(br#""contents":"#);

@@ -18,7 +18,7 @@ use super::result::failed;
 use super::rounds::{self, Carried, RetryContext};
 use super::seal::Binding;
 use super::session::Asked;
-use super::{Era, Intake, Method, Outbox, Service};
+use super::{Era, Method, Outbox, RequestEnvelope, Service};
 use crate::{Disposition, Peer, Reply, clock};
 
 /// In a session, a request is run again this often at most.
@@ -30,42 +30,42 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a request names, and what it brings along.
 #[derive(Debug, Default)]
-pub(crate) struct Named {
+pub(crate) struct Subject {
     pub(crate) name: ByteString,
     pub(crate) arguments: Option<NodeId>,
     carried: Carried,
 }
 
-impl Named {
+impl Subject {
     /// Reads the params of a request whose method has a subject.
-    pub(crate) fn read(intake: &Intake) -> Result<Self, Error> {
-        let Intake { frame, params, method, .. } = intake;
+    pub(crate) fn read(request: &RequestEnvelope) -> Result<Self, Error> {
+        let RequestEnvelope { frame, params, method, .. } = request;
         let member = method.subject.unwrap_or_default();
         let unnamed =
             || Error::new(Code::INVALID_PARAMS, format!("params.{member} is missing or not a string"));
         let params = params.map(|at| frame.node(at)).ok_or_else(unnamed)?;
-        let (mut named, mut name) = (Self::default(), None);
+        let (mut subject, mut name) = (Self::default(), None);
         for (key, value) in params.members() {
             match &*key.name() {
                 // Null for "none", as some serializers write it.
                 "arguments" | "inputResponses" | "requestState" if value.is_null() => {}
-                "arguments" if value.kind() == Kind::Object => named.arguments = Some(value.id()),
+                "arguments" if value.kind() == Kind::Object => subject.arguments = Some(value.id()),
                 "arguments" => {
                     return Err(Error::new(Code::INVALID_PARAMS, "params.arguments must be an object"));
                 }
-                "inputResponses" => named.carried.responses = Some(value.id()),
-                "requestState" => named.carried.state = Some(value.id()),
+                "inputResponses" => subject.carried.responses = Some(value.id()),
+                "requestState" => subject.carried.state = Some(value.id()),
                 key if key == member => name = text(frame, value.id()),
                 _ => {}
             }
         }
-        named.name = name.ok_or_else(unnamed)?;
-        Ok(named)
+        subject.name = name.ok_or_else(unnamed)?;
+        Ok(subject)
     }
 }
 
 /// A request being answered.
-pub(crate) struct Exchange {
+pub(crate) struct RequestContext {
     pub(crate) service: Arc<Service>,
     peer: Peer,
     outbox: Option<Arc<Outbox>>,
@@ -75,15 +75,15 @@ pub(crate) struct Exchange {
     meta: Meta,
 }
 
-impl Exchange {
-    /// The exchange of `intake`, and the frame that is to be [run](Self::run).
+impl RequestContext {
+    /// The context of `request`, and the frame that is to be [run](Self::run).
     pub(crate) fn new(
         service: Arc<Service>,
-        intake: Intake,
+        request: RequestEnvelope,
         peer: Peer,
         outbox: Option<Arc<Outbox>>,
     ) -> (Self, Frame) {
-        let Intake { frame, id, method, meta, era, .. } = intake;
+        let RequestEnvelope { frame, id, method, meta, era, .. } = request;
         (Self { service, peer, outbox, era, method, id, meta }, frame)
     }
 
@@ -92,7 +92,7 @@ impl Exchange {
     pub(crate) async fn run<T, F>(
         &self,
         frame: Frame,
-        named: Named,
+        subject: Subject,
         start: impl Fn(CallParts, Option<CallKey>) -> F,
     ) -> Result<Result<T, ToolError>, Reply>
     where
@@ -100,10 +100,10 @@ impl Exchange {
     {
         let mut again = RetryContext::default();
         // Started where it is awaited: what is named first is held twice.
-        let result = start(self.begin(frame, &named, &mut again)?, self.call_key()).await;
+        let result = start(self.begin(frame, &subject, &mut again)?, self.call_key()).await;
         let result = match result {
             Err(error) if error.as_suspended().is_some() => {
-                Box::pin(self.suspended(&named, &mut again, error, start)).await
+                Box::pin(self.suspended(&subject, &mut again, error, start)).await
             }
             result => Ok(result),
         };
@@ -114,14 +114,14 @@ impl Exchange {
     }
 
     /// What the first run takes; what a second one would take is left in `again`.
-    fn begin(&self, frame: Frame, named: &Named, again: &mut RetryContext) -> Result<CallParts, Reply> {
+    fn begin(&self, frame: Frame, subject: &Subject, again: &mut RetryContext) -> Result<CallParts, Reply> {
         again.sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
         again.client = self.client(&frame);
         again.deadline = self.meta.deadline(&frame);
         again.text = frame.text().clone();
-        let mut parts = self.parts(frame, named, again);
-        if self.era == Era::Modern && !named.carried.is_none() {
-            self.resume(&mut parts, named, again)?;
+        let mut parts = self.parts(frame, subject, again);
+        if self.era == Era::Modern && !subject.carried.is_none() {
+            self.resume(&mut parts, subject, again)?;
         }
         Ok(parts)
     }
@@ -131,10 +131,15 @@ impl Exchange {
     }
 
     #[cold]
-    fn resume(&self, parts: &mut CallParts, named: &Named, again: &mut RetryContext) -> Result<(), Reply> {
+    fn resume(
+        &self,
+        parts: &mut CallParts,
+        subject: &Subject,
+        again: &mut RetryContext,
+    ) -> Result<(), Reply> {
         let Some(frame) = parts.frame.take() else { return Ok(()) };
-        let binding = self.binding(&frame, named);
-        let resumed = rounds::resume(&self.service, parts, &frame, named.carried, binding);
+        let binding = self.binding(&frame, subject);
+        let resumed = rounds::resume(&self.service, parts, &frame, subject.carried, binding);
         parts.frame = Some(frame);
         let (answers, fruitless) = resumed.map_err(|error| failed(self.era, &self.id, &error))?;
         (again.answers, again.fruitless) = (Some(answers), fruitless);
@@ -144,7 +149,7 @@ impl Exchange {
     /// What becomes of a run that needs input.
     async fn suspended<T, F>(
         &self,
-        named: &Named,
+        subject: &Subject,
         again: &mut RetryContext,
         mut error: ToolError,
         start: impl Fn(CallParts, Option<CallKey>) -> F,
@@ -167,14 +172,14 @@ impl Exchange {
                 return Ok(Err(error));
             };
             if self.era == Era::Modern {
-                let binding = self.binding(&frame, named);
+                let binding = self.binding(&frame, subject);
                 return Err(rounds::suspend(&self.service, &self.id, suspended, again, binding));
             }
             again.answers = Some(match self.ask(suspended, again).await {
                 Ok(answers) => Arc::new(answers),
                 Err(error) => return Ok(Err(error)),
             });
-            let mut parts = self.parts(frame, named, again);
+            let mut parts = self.parts(frame, subject, again);
             parts.set_state(suspended.state().map(ByteString::from));
             match start(parts, self.call_key()).await {
                 Err(next) if next.as_suspended().is_some() => error = next,
@@ -246,11 +251,11 @@ impl Exchange {
         .unwrap_or_default()
     }
 
-    fn parts(&self, frame: Frame, named: &Named, again: &RetryContext) -> CallParts {
+    fn parts(&self, frame: Frame, subject: &Subject, again: &RetryContext) -> CallParts {
         let mut parts = CallParts::default();
-        parts.tool = named.name.clone();
+        parts.tool = subject.name.clone();
         if self.method.is_tool_call() {
-            parts.arguments = named.arguments;
+            parts.arguments = subject.arguments;
         }
         parts.meta = self.meta.node;
         parts.request_id = Some(self.id.clone());
@@ -266,9 +271,9 @@ impl Exchange {
         parts
     }
 
-    fn binding(&self, frame: &Frame, named: &Named) -> Binding {
-        let arguments = named.arguments.map(|at| frame.node(at));
-        Binding::new(&self.peer.principal, self.method.name, &named.name, arguments)
+    fn binding(&self, frame: &Frame, subject: &Subject) -> Binding {
+        let arguments = subject.arguments.map(|at| frame.node(at));
+        Binding::new(&self.peer.principal, self.method.name, &subject.name, arguments)
     }
 }
 

@@ -19,7 +19,7 @@ const MOST_OF_A_BATCH: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Incoming {
     /// A request that is to be answered.
-    Request(Intake),
+    Request(RequestEnvelope),
     /// The client takes the call with this id back.
     Cancel(Id),
     /// The messages of a batch, each to be dealt with as if it had come alone.
@@ -30,7 +30,7 @@ pub(crate) enum Incoming {
 
 /// A request whose envelope and era are known.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub(crate) struct RequestEnvelope {
     pub(crate) frame: Frame,
     pub(crate) id: Id,
     pub(crate) params: Option<NodeId>,
@@ -48,7 +48,7 @@ pub(crate) enum Era {
     Legacy,
 }
 
-impl Intake {
+impl RequestEnvelope {
     /// Whether the client wants to hear of the request before it is answered.
     pub(crate) fn wants_events(&self, peer: &Peer) -> bool {
         let session_does = || {
@@ -99,7 +99,7 @@ impl Service {
                 };
                 let (method, params) = (known, params.map(|node| node.id()));
                 match era {
-                    Ok(era) => Incoming::Request(Intake { frame, id, params, method, meta, era }),
+                    Ok(era) => Incoming::Request(RequestEnvelope { frame, id, params, method, meta, era }),
                     Err((disposition, error)) => Incoming::Done(Reply::error(disposition, &id, &error)),
                 }
             }
