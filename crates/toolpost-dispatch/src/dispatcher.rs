@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 
@@ -42,7 +43,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const PER_PRINCIPAL: usize = 32;
 
 impl Dispatcher {
-    /// A dispatcher of the tools in `registry`.
+    /// A dispatcher of the tools in `registry`. Who keeps a clone of the registry can replace the tools while calls run.
     #[must_use]
     pub fn builder(registry: Registry) -> DispatcherBuilder {
         DispatcherBuilder {
@@ -55,10 +56,17 @@ impl Dispatcher {
         }
     }
 
-    /// The tools it finds.
+    /// The tools as they are now. To replace them takes the [`Registry`] that the dispatcher was made with, so that
+    /// nobody who is handed a dispatcher can put a tool into it past the policies of who set it up.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.0.registry
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.0.registry.catalog()
+    }
+
+    /// Signals that the tools were replaced: holds the [generation](Catalog::generation) of the catalog.
+    #[must_use]
+    pub fn catalog_changes(&self) -> watch::Receiver<u64> {
+        self.0.registry.changes()
     }
 
     /// Runs one call to its end.

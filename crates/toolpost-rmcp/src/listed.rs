@@ -47,7 +47,7 @@ impl Listed {
     }
 
     fn generation(&self, dispatcher: &Dispatcher, era: Era) -> Arc<Generation> {
-        let catalog = dispatcher.registry().catalog();
+        let catalog = dispatcher.catalog();
         let slot = match era {
             Era::Modern => &self.modern,
             Era::Legacy => &self.legacy,

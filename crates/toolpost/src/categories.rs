@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use toolpost_breaker::{Breaker, CountWindow};
-use toolpost_dispatch::{Dispatcher, Entry, Target};
+use toolpost_dispatch::{Dispatcher, Entry, Registry, Target};
 use toolpost_tool::{AnyTool, Principal, Tool as _, ToolError};
 
 use lazy::Lazy;
@@ -33,6 +33,8 @@ pub struct Categories(Arc<Inner>);
 
 struct Inner {
     dispatcher: Dispatcher,
+    /// The dispatcher's.
+    registry: Registry,
     shared: Shared,
     lazy: BTreeMap<String, Lazy>,
     /// What is registered by now. Held while the registry is replaced, so that a reload and the load of a category
@@ -68,13 +70,14 @@ pub struct ShortTool {
 
 impl Categories {
     pub(crate) fn new(
-        dispatcher: Dispatcher,
+        (registry, dispatcher): (Registry, Dispatcher),
         shared: Shared,
         registered: Inventory,
         lazy: BTreeMap<String, Loader>,
     ) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
+            registry,
             shared,
             lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
             registered: Mutex::new(registered),
@@ -118,7 +121,7 @@ impl Categories {
     ///
     /// If there is no such tool that the principal may call.
     pub fn schema(&self, tool: &str, principal: &Principal) -> Result<Arc<str>, ToolError> {
-        let catalog = self.0.dispatcher.registry().catalog();
+        let catalog = self.0.dispatcher.catalog();
         match catalog.find(tool).filter(|entry| self.0.dispatcher.may(principal, entry.spec())) {
             Some(entry) => self.0.schemas.encoded(catalog.generation(), entry.spec()),
             None => Err(ToolError::invalid_arguments(format!(
@@ -187,7 +190,7 @@ impl Categories {
 
     pub(crate) fn warnings(&self) -> Vec<String> {
         let declared = self.registered().warnings().to_vec();
-        [declared, self.0.dispatcher.registry().catalog().warnings()].concat()
+        [declared, self.0.dispatcher.catalog().warnings()].concat()
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
@@ -201,7 +204,7 @@ impl Categories {
         let tools = tools.unwrap_or_else(|| registered.eager().to_vec());
         let all = self.0.lazy.values().all(Lazy::is_loaded);
         let (next, catalog) = registered.replaced(settings, tools, all, &self.0.shared)?;
-        self.0.dispatcher.registry().replace(catalog);
+        self.0.registry.replace(catalog);
         *registered = next;
         Ok(())
     }
@@ -213,7 +216,7 @@ impl Categories {
         let (next, catalog) = registered
             .joined(name, loaded, all, &self.0.shared)
             .map_err(|error| ToolError::new(format!("category `{name}` cannot be registered: {error}")))?;
-        self.0.dispatcher.registry().replace(catalog);
+        self.0.registry.replace(catalog);
         *registered = next;
         // Before the lock is given up: a reload that comes next knows that its tools are here.
         if let Some(lazy) = self.0.lazy.get(name) {
@@ -223,7 +226,7 @@ impl Categories {
     }
 
     fn visible(&self, principal: &Principal) -> Vec<Arc<Entry>> {
-        self.0.dispatcher.visible(&self.0.dispatcher.registry().catalog(), principal)
+        self.0.dispatcher.visible(&self.0.dispatcher.catalog(), principal)
     }
 
     /// Nothing panics while this is held; a poisoned lock holds what it held.

@@ -163,7 +163,7 @@ impl Runtime {
 
     /// The error of one call among several.
     fn attributed(&self, name: &str, error: ToolError) -> ToolError {
-        let catalog = self.dispatcher.registry().catalog();
+        let catalog = self.dispatcher.catalog();
         let tool = catalog.find(name).map(|entry| entry.spec());
         let shown = tool.filter(|tool| self.dispatcher.may(&Principal::default(), tool));
         let message = match shown.and_then(ToolSpec::category) {
@@ -408,8 +408,8 @@ impl RuntimeBuilder {
             Err(BuildError { faults }) => return Err(BuildError::new([twice, faults].concat())),
         };
         let observers: Arc<[Box<dyn Observe>]> = observers.into();
-        let dispatcher = |catalog, tools| {
-            let mut builder = Dispatcher::builder(Registry::new(catalog));
+        let dispatcher = |registry, tools| {
+            let mut builder = Dispatcher::builder(registry);
             if let Some(authorize) = &authorize {
                 builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
@@ -425,16 +425,21 @@ impl RuntimeBuilder {
             builder
         };
         let offer = |builder| offers.into_iter().fold(builder, |builder, set_up: SetUp| set_up(builder));
-        let inner = dispatcher(catalog, true);
+        let registry = Registry::new(catalog);
+        let inner = dispatcher(registry.clone(), true);
         if surface == Surface::Flat {
             let inner = offer(inner).build();
-            let categories = Categories::new(inner.clone(), shared.clone(), registered, lazy);
+            let categories = Categories::new((registry, inner.clone()), shared.clone(), registered, lazy);
             return Ok(Runtime { dispatcher: inner, categories, shared });
         }
-        let categories = Categories::new(inner.build(), shared.clone(), registered, lazy);
+        let categories = Categories::new((registry, inner.build()), shared.clone(), registered, lazy);
         let in_front = Catalog::new(meta_tools(&categories))
             .map_err(|error| BuildError::new(error.faults().collect()))?;
-        Ok(Runtime { dispatcher: offer(dispatcher(in_front, false)).build(), categories, shared })
+        Ok(Runtime {
+            dispatcher: offer(dispatcher(Registry::new(in_front), false)).build(),
+            categories,
+            shared,
+        })
     }
 
     fn with(mut self, set_up: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static) -> Self {

@@ -251,19 +251,19 @@ fn order_does_not_depend_on_registration() {
 #[tokio::test]
 async fn registration_is_thread_safe_and_loses_no_call() {
     // Dispatch 18
-    let all = dispatcher(vec![AnyTool::new(ping())]);
-    let replacing = all.clone();
+    let replacing = Registry::new(Catalog::new([AnyTool::new(ping())]).unwrap());
+    let all = Dispatcher::builder(replacing.clone()).build();
     let writer = tokio::task::spawn_blocking(move || {
         for _ in 0..200 {
-            replacing.registry().replace(Catalog::new([AnyTool::new(ping()), AnyTool::new(add())]).unwrap());
+            replacing.replace(Catalog::new([AnyTool::new(ping()), AnyTool::new(add())]).unwrap());
         }
     });
     for _ in 0..2_000 {
         assert!(all.call(Request::new("ping")).await.is_ok());
     }
     writer.await.unwrap();
-    assert_eq!(all.registry().catalog().generation(), 200);
-    assert_eq!(*all.registry().changes().borrow(), 200);
+    assert_eq!(all.catalog().generation(), 200);
+    assert_eq!(*all.catalog_changes().borrow(), 200);
 }
 
 /// A tool that runs until it is told to end, and says when it is dropped.
@@ -509,7 +509,7 @@ async fn list_and_call_ask_the_same_authorizer_and_an_error_denies() {
     let registry = Registry::builder().tool(add()).tool(ping()).build().unwrap();
     let all = Dispatcher::builder(registry).authorize(Confused).build();
     let seen = |name: &str| -> Vec<String> {
-        let entries = all.visible(&all.registry().catalog(), &Principal::new(name.to_owned()));
+        let entries = all.visible(&all.catalog(), &Principal::new(name.to_owned()));
         entries.iter().map(|entry| entry.spec().name().to_owned()).collect()
     };
     assert_eq!(seen("ada"), ["add", "ping"]);

@@ -53,7 +53,7 @@ impl ToolList {
 
     /// The tools as they are now.
     pub(crate) fn encoded(&self, dispatcher: &Dispatcher, dialect: Dialect) -> Arc<Encoded> {
-        let catalog = dispatcher.registry().catalog();
+        let catalog = dispatcher.catalog();
         let slot = match dialect {
             Dialect::Modern => &self.modern,
             Dialect::Legacy => &self.legacy,

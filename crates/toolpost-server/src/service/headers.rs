@@ -39,7 +39,7 @@ pub(super) fn agree(
         _ => return Err(mismatch("Mcp-Name", "is missing, or not the name in the body")),
     }
     if method.is_tool_call() {
-        let catalog = service.dispatcher.registry().catalog();
+        let catalog = service.dispatcher.catalog();
         if catalog.mirrors()
             && let Some(entry) = catalog.find(&name)
             // Of a tool that it may not call, a client learns no header.

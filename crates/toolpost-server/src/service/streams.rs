@@ -22,7 +22,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// What changes from now on.
     pub(crate) fn new(service: &Service) -> Self {
-        let tools = service.dispatcher.registry().changes();
+        let tools = service.dispatcher.catalog_changes();
         let changes = service.dispatcher.changes().map(|changes| changes.subscribe());
         Self { tools, changes }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{Answer, Lines, Served, Watch, Wire, builder, call, modern, serve};
+use common::{Answer, Lines, Served, Watch, Wire, builder, call, modern, serve, tools};
 use http::request::Parts;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -450,7 +450,7 @@ async fn principals_see_and_call_what_is_theirs() {
         ("ada", "add") | ("bob", _) => Decision::Allow,
         _ => Decision::Deny("not yours".into()),
     };
-    let dispatcher = Dispatcher::builder(common::tools(&Arc::new(Watch::default()))).authorize(rule).build();
+    let dispatcher = Dispatcher::builder(tools(&Arc::new(Watch::default()))).authorize(rule).build();
     let served = serve(&Server::builder(dispatcher).authenticate(by_token).build()).await;
     let wire = &mut Wire::to(served.address).await;
     let list = modern(1, "tools/list", json!({})).to_string();
@@ -753,14 +753,15 @@ async fn the_endpoint_mounts_as_a_tower_service() {
 
 #[tokio::test]
 async fn tools_are_listed_in_the_order_of_their_names_and_a_reload_shows() {
-    let server = builder(&Arc::new(Watch::default())).build();
+    let registry = tools(&Arc::new(Watch::default()));
+    let server = Server::builder(Dispatcher::builder(registry.clone()).build()).build();
     let wire = &mut Wire::to(serve(&server).await.address).await;
     let list = modern(1, "tools/list", json!({}));
     let first = wire.ask(&list).await.body;
     assert_eq!(wire.ask(&list).await.body, first);
     let tool = |name| toolpost_tool::AnyTool::new(tool_fn(name, |_: NoArgs, _| async { Ok("") }));
     let catalog = toolpost_dispatch::Catalog::new([tool("z"), tool("a"), tool("m")]).unwrap();
-    server.dispatcher().registry().replace(catalog);
+    registry.replace(catalog);
     let listed = wire.ask(&list).await.json();
     let names: Vec<&Value> =
         listed["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();

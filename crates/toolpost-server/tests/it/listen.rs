@@ -11,18 +11,17 @@ use crate::common;
 
 use std::time::Duration;
 
-use common::offers::offering;
+use common::offers::{offering, offering_of};
 use common::{Lines, Wire, modern, serve};
 use serde_json::{Value, json};
-use toolpost_dispatch::Catalog;
+use toolpost_dispatch::{Catalog, Registry};
 use toolpost_server::Server;
 
 fn listen(id: impl Into<Value>, notifications: Value) -> Value {
     modern(id, "subscriptions/listen", json!({ "notifications": notifications }))
 }
 
-fn reload(server: &Server) {
-    let registry = server.dispatcher().registry();
+fn reload(registry: &Registry) {
     let tools: Vec<_> = registry.catalog().iter().map(|entry| entry.tool().clone()).collect();
     registry.replace(Catalog::new(tools).unwrap());
 }
@@ -31,7 +30,7 @@ const TAG: &str = "io.modelcontextprotocol/subscriptionId";
 
 #[tokio::test]
 async fn a_listener_is_acknowledged_first_and_told_what_it_asked_for_alone() {
-    let (builder, changes, _) = offering();
+    let (builder, registry, changes, _) = offering_of();
     let server = builder.build();
     let lines = &mut Lines::to(&server);
     let all = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
@@ -44,7 +43,7 @@ async fn a_listener_is_acknowledged_first_and_told_what_it_asked_for_alone() {
     assert_eq!(second["params"]["notifications"], json!({ "promptsListChanged": true }));
     assert_eq!(second["params"]["_meta"][TAG], json!(1));
 
-    reload(&server);
+    reload(&registry);
     let told = lines.receive().await;
     assert_eq!(
         (&told["method"], &told["params"]["_meta"][TAG]),
@@ -140,7 +139,7 @@ async fn malformed_filters_are_refused() {
 
 #[tokio::test]
 async fn a_session_hears_of_changes_and_of_what_it_subscribed_to() {
-    let (builder, changes, _) = offering();
+    let (builder, registry, changes, _) = offering_of();
     let server = builder.build();
     let lines = &mut Lines::to(&server);
     let legacy = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -159,7 +158,7 @@ async fn a_session_hears_of_changes_and_of_what_it_subscribed_to() {
         (&told["method"], &told["params"]),
         (&json!("notifications/resources/updated"), &json!({ "uri": "test://a" }))
     );
-    reload(&server);
+    reload(&registry);
     let told = lines.receive().await;
     assert_eq!((&told["method"], &told["params"]), (&json!("notifications/tools/list_changed"), &json!({})));
     lines.ask(&legacy("resources/unsubscribe", json!({ "uri": "test://a" }))).await;
@@ -314,7 +313,7 @@ async fn a_listener_on_lines_that_reads_nothing_for_30_s_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_on_lines_that_read_nothing_for_long_is_told_again_once_it_reads() {
-    let (builder, changes, _) = offering();
+    let (builder, registry, changes, _) = offering_of();
     let server = builder.connection_limits(|limits| limits.unread = 256).build();
     let lines = &mut Lines::with_buffer(&server, 256);
     let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
@@ -327,7 +326,7 @@ async fn a_session_on_lines_that_read_nothing_for_long_is_told_again_once_it_rea
     tokio::time::sleep(Duration::from_secs(31)).await;
     lines.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).await;
     while lines.receive().await["id"] != 1 {}
-    reload(&server);
+    reload(&registry);
     let told = async { while lines.receive().await["method"] != "notifications/tools/list_changed" {} };
     tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
 }

@@ -6,7 +6,7 @@ use crate::common;
 
 use std::sync::Arc;
 
-use common::offers::{handle, offering};
+use common::offers::{handle, offering, offering_of};
 use common::{Lines, Watch, builder, modern};
 use serde_json::{Value, json};
 use toolpost_server::Server;
@@ -83,7 +83,8 @@ async fn a_cursor_that_was_not_given_for_this_list_is_refused() {
 
 #[tokio::test]
 async fn a_cursor_outlives_the_item_it_stands_after() {
-    let server = offering().0.page_size(2).build();
+    let (builder, registry, ..) = offering_of();
+    let server = builder.page_size(2).build();
     let first = ask(&server, "tools/list", json!({})).await;
     let names = |page: &Value| -> Vec<String> {
         page["result"]["tools"]
@@ -94,7 +95,6 @@ async fn a_cursor_outlives_the_item_it_stands_after() {
             .collect()
     };
     assert_eq!(names(&first), ["ask", "mirror"]);
-    let registry = server.dispatcher().registry();
     let kept = registry
         .catalog()
         .iter()

@@ -248,7 +248,7 @@ fn four_tools_stand_in_front_and_every_policy_is_enforced_behind_them() {
             .build()
             .unwrap();
         let names: Vec<String> = {
-            let catalog = runtime.dispatcher().registry().catalog();
+            let catalog = runtime.dispatcher().catalog();
             catalog.iter().map(|entry| entry.spec().name().to_owned()).collect()
         };
         assert_eq!(
@@ -422,7 +422,7 @@ fn a_loaded_category_stays_loaded_when_everything_is_reloaded() {
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         assert!(runtime.call("zip", &json!({})).await.is_err(), "it is not among the new tools");
         let limit = || {
-            let catalog = runtime.dispatcher().registry().catalog();
+            let catalog = runtime.dispatcher().catalog();
             catalog.find("fetch").unwrap().spec().policy().time_limit
         };
         assert_eq!(limit(), Some(Duration::from_secs(7)), "it is under the new settings");
@@ -447,7 +447,7 @@ fn a_reload_while_a_category_loads_loses_neither() {
         loading.await.unwrap().unwrap();
         for (name, answer) in [("fetch", "fetched"), ("sub", "sub answers")] {
             assert_text(&runtime.call(name, &json!({})).await, answer);
-            let catalog = runtime.dispatcher().registry().catalog();
+            let catalog = runtime.dispatcher().catalog();
             assert_eq!(catalog.find(name).unwrap().spec().policy().time_limit, Some(Duration::from_secs(7)));
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1);

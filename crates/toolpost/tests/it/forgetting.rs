@@ -133,7 +133,7 @@ fn what_a_runtime_remembers_is_forgotten_by_tool_and_by_call() {
         assert!(asked().await);
         runtime.cache().invalidate_tool("stock").await;
         assert!(!asked().await);
-        let catalog = runtime.dispatcher().registry().catalog();
+        let catalog = runtime.dispatcher().catalog();
         let spec = catalog.find("stock").unwrap().spec();
         assert!(runtime.cache().forget(spec, &Call::new(&NoArgs {}).unwrap()).await);
         assert!(!asked().await);

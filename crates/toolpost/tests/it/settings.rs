@@ -17,7 +17,7 @@ fn enforced(settings: &Value, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Resu
     let tool = Script::new("s").with_spec(change).answers("");
     let runtime =
         Runtime::builder().settings(settings).tool(tool).build().map_err(|error| error.to_string())?;
-    let catalog = runtime.dispatcher().registry().catalog();
+    let catalog = runtime.dispatcher().catalog();
     Ok(catalog.find("s").unwrap().spec().policy().clone())
 }
 

@@ -36,6 +36,12 @@ pub struct Note {
 
 /// The builder of the server, the signals of its changes, and how often the tool `twice` has run.
 pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
+    let (builder, _, changes, runs) = offering_of();
+    (builder, changes, runs)
+}
+
+/// As [`offering`], with what replaces the tools.
+pub fn offering_of() -> (ServerBuilder, Registry, Changes, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let registry = Registry::builder()
@@ -115,7 +121,7 @@ pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
             Ok(said(call.input("name", name_question())?.raw().to_owned()))
         });
     let changes = Changes::new();
-    let dispatcher = Dispatcher::builder(registry)
+    let dispatcher = Dispatcher::builder(registry.clone())
         .resources(resources)
         .prompts(prompts)
         .completions(|completing: Completing| async move {
@@ -123,7 +129,7 @@ pub fn offering() -> (ServerBuilder, Changes, Arc<AtomicUsize>) {
         })
         .changes(changes.clone())
         .build();
-    (Server::builder(dispatcher).name("offers").version("1.0.0"), changes, runs)
+    (Server::builder(dispatcher).name("offers").version("1.0.0"), registry, changes, runs)
 }
 
 pub mod common_args {

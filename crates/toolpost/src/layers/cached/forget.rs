@@ -29,7 +29,7 @@ impl ResultCache {
     /// let lathe = serde_json::json!({"article": 7});
     /// runtime.call("stock", &lathe).await.unwrap();
     ///
-    /// let catalog = runtime.dispatcher().registry().catalog();
+    /// let catalog = runtime.dispatcher().catalog();
     /// let spec = catalog.find("stock").unwrap().spec();
     /// assert!(runtime.cache().forget(spec, &Call::new(&lathe).unwrap()).await);
     /// assert!(!runtime.call("stock", &lathe).await.unwrap().has_mark(Mark::CacheHit));
