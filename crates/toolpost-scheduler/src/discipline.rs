@@ -1,4 +1,4 @@
-//! The order of service: what a discipline must do, and nothing about limits, bounds or time.
+//! The order of service: the trait that a discipline implements, and the types that its author needs.
 
 use std::fmt::Debug;
 use std::time::Duration;

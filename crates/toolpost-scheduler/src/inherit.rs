@@ -11,20 +11,8 @@ use crate::priority::Urgency;
 /// urgent as itself or as the most urgent that waits for it, directly or through others, whichever is more; never less
 /// than itself. When a waiter leaves, what it lent goes with it. Cycles are harmless: those in a cycle are as urgent as
 /// the most urgent of them, and support nobody's urgency but their own members' own.
-///
-/// ```
-/// use toolpost_scheduler::{Inheritance, Priority, Urgency};
-///
-/// let mut waits = Inheritance::new();
-/// waits.insert("flight", Urgency::new(Priority::Background));
-/// waits.insert("caller", Urgency::new(Priority::Urgent));
-/// waits.wait("caller", "flight");
-/// assert_eq!(waits.urgency(&"flight").unwrap().priority, Priority::Urgent);
-/// waits.leave(&"caller", &"flight");
-/// assert_eq!(waits.urgency(&"flight").unwrap().priority, Priority::Background);
-/// ```
 #[derive(Clone, Debug)]
-pub struct Inheritance<N> {
+pub(crate) struct Inheritance<N> {
     nodes: HashMap<N, Node<N>>,
 }
 
@@ -39,13 +27,12 @@ struct Node<N> {
 
 impl<N: Copy + Eq + Hash> Inheritance<N> {
     /// Nobody waits for anything.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { nodes: HashMap::new() }
     }
 
     /// Adds a node, or gives one another urgency of its own; returns the nodes whose urgency changed by it.
-    pub fn insert(&mut self, node: N, own: Urgency) -> Vec<(N, Urgency)> {
+    pub(crate) fn insert(&mut self, node: N, own: Urgency) -> Vec<(N, Urgency)> {
         match self.nodes.get_mut(&node) {
             Some(known) => {
                 known.own = own;
@@ -60,7 +47,7 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
     }
 
     /// Removes a node and everything it waits for or is waited for by; returns the nodes whose urgency changed by it.
-    pub fn remove(&mut self, node: &N) -> Vec<(N, Urgency)> {
+    pub(crate) fn remove(&mut self, node: &N) -> Vec<(N, Urgency)> {
         let Some(gone) = self.nodes.remove(node) else { return Vec::new() };
         for waiter in gone.waiters {
             if let Some(waiter) = self.nodes.get_mut(&waiter) {
@@ -80,7 +67,7 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
     /// Lets `waiter` lend to `target`, once; returns the nodes whose urgency changed by it.
     ///
     /// Nothing happens when either is unknown, or they are the same.
-    pub fn wait(&mut self, waiter: N, target: N) -> Vec<(N, Urgency)> {
+    pub(crate) fn wait(&mut self, waiter: N, target: N) -> Vec<(N, Urgency)> {
         if waiter == target || !self.nodes.contains_key(&target) {
             return Vec::new();
         }
@@ -95,7 +82,7 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
     }
 
     /// Ends what [`wait`](Inheritance::wait) began; returns the nodes whose urgency changed by it.
-    pub fn leave(&mut self, waiter: &N, target: &N) -> Vec<(N, Urgency)> {
+    pub(crate) fn leave(&mut self, waiter: &N, target: &N) -> Vec<(N, Urgency)> {
         if let Some(known) = self.nodes.get_mut(waiter) {
             known.waits_for.retain(|other| other != target);
         }
@@ -105,21 +92,8 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
     }
 
     /// How urgent a node is, by itself and by those that wait for it.
-    #[must_use]
-    pub fn urgency(&self, node: &N) -> Option<Urgency> {
+    pub(crate) fn urgency(&self, node: &N) -> Option<Urgency> {
         self.nodes.get(node).map(|node| node.effective)
-    }
-
-    /// How many nodes there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether there are no nodes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
     }
 
     /// Works out anew everything that `node` lends to, itself included.
@@ -170,5 +144,55 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
 impl<N: Copy + Eq + Hash> Default for Inheritance<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::priority::Priority::{Background, Normal, Urgent};
+
+    #[test]
+    fn urgency_is_lent_through_a_chain_and_taken_back() {
+        let mut waits = Inheritance::new();
+        for (node, priority) in
+            [("step", Background), ("flight", Normal), ("caller", Urgent), ("other", Normal)]
+        {
+            waits.insert(node, Urgency::new(priority));
+        }
+        let urgency =
+            |waits: &Inheritance<&'static str>, node| waits.urgency(&node).map(|urgency| urgency.priority);
+        waits.wait("flight", "step");
+        assert_eq!(urgency(&waits, "step"), Some(Normal));
+        let changed = waits.wait("caller", "flight");
+        assert_eq!(changed.len(), 2, "the flight, and the step it waits for");
+        assert_eq!(urgency(&waits, "step"), Some(Urgent));
+        assert!(waits.wait("other", "step").is_empty(), "a less urgent waiter changes nothing");
+        waits.leave(&"caller", &"flight");
+        assert_eq!((urgency(&waits, "flight"), urgency(&waits, "step")), (Some(Normal), Some(Normal)));
+        waits.remove(&"flight");
+        waits.leave(&"other", &"step");
+        assert_eq!(urgency(&waits, "step"), Some(Background));
+        waits.wait("step", "caller");
+        assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a donation never lowers");
+    }
+
+    #[test]
+    fn a_cycle_of_waiters_holds_nothing_up() {
+        let mut waits = Inheritance::new();
+        for node in 0..4 {
+            waits.insert(node, Urgency::new(Background));
+        }
+        for (waiter, target) in [(0, 1), (1, 2), (2, 0), (3, 3)] {
+            waits.wait(waiter, target);
+        }
+        waits.insert(3, Urgency::new(Urgent));
+        waits.wait(3, 1);
+        assert!((0..3).all(|node| waits.urgency(&node).unwrap().priority == Urgent));
+        waits.leave(&3, &1);
+        assert!(
+            (0..3).all(|node| waits.urgency(&node).unwrap().priority == Background),
+            "nobody supports himself"
+        );
     }
 }

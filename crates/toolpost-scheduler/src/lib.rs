@@ -26,8 +26,8 @@
 //!
 //! [`Scheduler`] is the whole of it without input or output: it performs nothing, and is told the time. The feature
 //! `tokio` adds `rt`: a gate that hands out permits as guards, a worker pool and a blocking pool, on tokio's clock.
-//! The order of service is a [`Discipline`]: [`Fair`] unless told otherwise, or [`Fifo`], [`StrictPriority`],
-//! [`EarliestDeadline`], [`PriorityThenDeadline`], or one's own.
+//! The order of service is a [`Discipline`]: [`Fair`] unless told otherwise, or [`Ordered`] (first in first
+//! out, strict priority, earliest deadline), or one's own.
 //!
 //! It does not know what a job is, nor what anybody may do: it knows whose a job is, how urgent, by when, and what
 //! the like of it has cost.
@@ -37,10 +37,11 @@
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]
 
 mod delay;
-mod discipline;
+pub mod discipline;
 mod fair;
 mod flows;
 mod heap;
+#[cfg(feature = "tokio")]
 mod inherit;
 mod jobs;
 mod limit;
@@ -57,14 +58,10 @@ mod slots;
 mod stats;
 mod turns;
 
-pub use self::discipline::{Charge, Discipline, QueuedJob, Slot};
+pub use self::discipline::Discipline;
 pub use self::fair::{Fair, Shares};
-pub use self::inherit::Inheritance;
 pub use self::limit::Limit;
-pub use self::ordered::{
-    ByArrival, ByDeadline, ByPriority, ByPriorityThenDeadline, EarliestDeadline, Fifo, Order, Ordered,
-    PriorityThenDeadline, StrictPriority,
-};
+pub use self::ordered::Ordered;
 pub use self::priority::{Priority, Urgency};
 pub use self::queue::{Queue, QueueLimits, Taken};
 pub use self::refusal::{QueueError, SubmitError};

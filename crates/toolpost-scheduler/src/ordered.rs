@@ -1,105 +1,76 @@
 //! Disciplines that are one total order: first in first out, strict priority, earliest deadline, and both together.
 
 use std::cmp::Reverse;
-use std::fmt::Debug;
 
 use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
 use crate::heap::{Heap, Positions};
 use crate::priority::Priority;
 
-/// First in, first out: by arrival alone, whatever the priority or deadline.
-pub type Fifo = Ordered<ByArrival>;
-
-/// Strict priority: the most urgent class first, then by arrival. The less urgent may wait for ever.
-pub type StrictPriority = Ordered<ByPriority>;
-
-/// Earliest deadline first: those without a deadline last, then by arrival, whatever the priority.
-pub type EarliestDeadline = Ordered<ByDeadline>;
-
-/// Strict priority, earliest deadline within a class, then by arrival. The less urgent may wait for ever.
-pub type PriorityThenDeadline = Ordered<ByPriorityThenDeadline>;
-
-/// A total order on entries.
-pub trait Order: Debug + Default + Send {
-    /// What entries are compared by; the smallest is served first.
-    type Key: Ord + Copy + Debug + Send;
-
-    /// The key of an entry; it must contain [`QueuedJob::arrival`], which alone is unique.
-    fn key(entry: &QueuedJob) -> Self::Key;
-}
-
-/// The order of [`Fifo`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByArrival;
-
-/// The order of [`StrictPriority`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByPriority;
-
-/// The order of [`EarliestDeadline`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByDeadline;
-
-/// The order of [`PriorityThenDeadline`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ByPriorityThenDeadline;
-
-impl Order for ByArrival {
-    type Key = u64;
-
-    fn key(entry: &QueuedJob) -> u64 {
-        entry.arrival
-    }
-}
-
-impl Order for ByPriority {
-    type Key = (Reverse<Priority>, u64);
-
-    fn key(entry: &QueuedJob) -> Self::Key {
-        (Reverse(entry.priority), entry.arrival)
-    }
-}
-
-impl Order for ByDeadline {
-    type Key = (u64, u64);
-
-    fn key(entry: &QueuedJob) -> Self::Key {
-        (entry.deadline, entry.arrival)
-    }
-}
-
-impl Order for ByPriorityThenDeadline {
-    type Key = (Reverse<Priority>, u64, u64);
-
-    fn key(entry: &QueuedJob) -> Self::Key {
-        (Reverse(entry.priority), entry.deadline, entry.arrival)
-    }
-}
-
-/// Serves in one total order, whoever the tenant.
+/// Serves all tenants in one total order: by arrival, by priority, by deadline, or by priority and then deadline.
+///
+/// ```
+/// use std::time::Instant;
+/// use toolpost_scheduler::{JobRequest, Limit, Next, Ordered, Priority, QueueLimits, Scheduler, Tenant};
+///
+/// # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
+/// let now = Instant::now();
+/// let mut scheduler = Scheduler::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(10));
+/// let alice = JobRequest::new(Tenant::named("alice"));
+/// scheduler.submit(alice.priority(Priority::Background), "first", now).unwrap();
+/// scheduler.submit(alice.priority(Priority::Urgent), "second", now).unwrap();
+/// assert!(matches!(scheduler.next(now), Some(Next::Start { job: "first", .. })));
+/// ```
 #[derive(Debug)]
-pub struct Ordered<O: Order> {
-    waiting: Heap<(O::Key, u32)>,
+pub struct Ordered {
+    by_priority: bool,
+    by_deadline: bool,
+    waiting: Heap<(Key, u32)>,
     positions: Positions,
 }
 
-impl<O: Order> Ordered<O> {
-    /// A discipline with nobody waiting.
+/// Priority and deadline, alike for all where they do not count, and the arrival, which alone is unique.
+type Key = (Reverse<Priority>, u64, u64);
+
+impl Ordered {
+    /// First in, first out: by arrival alone, whatever the priority or deadline.
     #[must_use]
-    pub fn new() -> Self {
-        Self { waiting: Heap::default(), positions: Positions::default() }
+    pub fn fifo() -> Self {
+        Self::by(false, false)
+    }
+
+    /// Strict priority: the most urgent class first, then by arrival. The less urgent may wait for ever.
+    #[must_use]
+    pub fn strict_priority() -> Self {
+        Self::by(true, false)
+    }
+
+    /// Earliest deadline first: jobs without a deadline last, then by arrival, whatever the priority.
+    #[must_use]
+    pub fn earliest_deadline() -> Self {
+        Self::by(false, true)
+    }
+
+    /// Strict priority, earliest deadline within a class, then by arrival. The less urgent may wait for ever.
+    #[must_use]
+    pub fn priority_then_deadline() -> Self {
+        Self::by(true, true)
+    }
+
+    fn by(by_priority: bool, by_deadline: bool) -> Self {
+        Self { by_priority, by_deadline, waiting: Heap::default(), positions: Positions::default() }
+    }
+
+    fn key(&self, job: &QueuedJob) -> (Key, u32) {
+        let priority = if self.by_priority { job.priority } else { Priority::Normal };
+        let deadline = if self.by_deadline { job.deadline } else { 0 };
+        ((Reverse(priority), deadline, job.arrival), job.slot.0)
     }
 }
 
-impl<O: Order> Default for Ordered<O> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<O: Order> Discipline for Ordered<O> {
-    fn push(&mut self, entry: QueuedJob) {
-        self.waiting.push(&mut self.positions, (O::key(&entry), entry.slot.0));
+impl Discipline for Ordered {
+    fn push(&mut self, job: QueuedJob) {
+        let key = self.key(&job);
+        self.waiting.push(&mut self.positions, key);
     }
 
     fn pop(&mut self) -> Option<(Slot, Charge)> {
@@ -115,12 +86,13 @@ impl<O: Order> Discipline for Ordered<O> {
         self.waiting.remove(&mut self.positions, slot.0);
     }
 
-    fn update(&mut self, entry: QueuedJob) {
-        self.waiting.change(&mut self.positions, (O::key(&entry), entry.slot.0));
+    fn update(&mut self, job: QueuedJob) {
+        let key = self.key(&job);
+        self.waiting.change(&mut self.positions, key);
     }
 
-    fn ahead(&self, entry: &QueuedJob) -> usize {
-        self.waiting.before((O::key(entry), entry.slot.0))
+    fn ahead(&self, job: &QueuedJob) -> usize {
+        self.waiting.before(self.key(job))
     }
 
     fn list(&self, limit: usize) -> Vec<Slot> {

@@ -267,7 +267,7 @@ impl<T, D: Discipline> Queue<T, D> {
 
     /// Serves a waiting job as if it were this urgent, until told otherwise; false when it is not waiting (any more).
     ///
-    /// For urgency on donation ([`Inheritance`](crate::Inheritance)): unlike [`reprioritize`](Queue::reprioritize) it leaves
+    /// For urgency on donation (priority inheritance): unlike [`reprioritize`](Queue::reprioritize) it leaves
     /// the job its own deadline to expire by, since the result is worth something to others than the one who lends.
     pub fn raise(&mut self, id: JobId, urgency: Urgency) -> bool {
         let deadline = self.deadlines.of(urgency);

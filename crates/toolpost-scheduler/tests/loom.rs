@@ -13,7 +13,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{Fifo, JobRequest, Limit, QueueLimits, Tenant};
+use toolpost_scheduler::{JobRequest, Limit, Ordered, QueueLimits, Tenant};
 
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -22,7 +22,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 }
 
 fn gate(permits: usize) -> Gate {
-    Gate::with(Limit::fixed(permits), Fifo::new(), QueueLimits::new(4))
+    Gate::with(Limit::fixed(permits), Ordered::fifo(), QueueLimits::new(4))
 }
 
 fn anyone() -> JobRequest {

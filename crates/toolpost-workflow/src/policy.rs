@@ -83,32 +83,51 @@ impl StepPolicy {
         self
     }
 
-    pub(crate) const fn retries(&self) -> Option<&StepRetry> {
+    /// How often and after which waits the step is tried again, if at all.
+    #[must_use]
+    pub const fn retries(&self) -> Option<&StepRetry> {
         self.retry.as_ref()
     }
 
-    pub(crate) const fn limit(&self) -> Option<Duration> {
+    /// How long one attempt may run, if that is limited.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Duration> {
         self.time_limit
     }
 
-    pub(crate) const fn failure_rule(&self) -> Option<OnFailure> {
+    /// What the step's failure means to the run; `None` if the run decides.
+    #[must_use]
+    pub const fn failure_rule(&self) -> Option<OnFailure> {
         self.on_failure
     }
 
-    pub(crate) const fn unknown_rule(&self) -> OnUnknown {
+    /// What a resumed run does about the step when its outcome is unknown.
+    #[must_use]
+    pub const fn unknown_rule(&self) -> OnUnknown {
         self.on_unknown
     }
 
-    pub(crate) fn weight(&self) -> u64 {
-        self.expected.map_or(1, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1))
+    /// How long the step usually takes, if that was said.
+    #[must_use]
+    pub const fn expected_time(&self) -> Option<Duration> {
+        self.expected
     }
 
-    pub(crate) const fn is_repeatable(&self) -> bool {
+    /// Tells whether running the step twice does no harm.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
         self.repeatable
     }
 
-    pub(crate) const fn is_spawned(&self) -> bool {
+    /// Tells whether the step runs as a task of its own.
+    #[must_use]
+    pub const fn is_spawned(&self) -> bool {
         self.spawned
+    }
+
+    /// The weight of the step on the critical path, in nanoseconds.
+    pub(crate) fn weight(&self) -> u64 {
+        self.expected.map_or(1, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1))
     }
 }
 

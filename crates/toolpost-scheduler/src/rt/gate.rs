@@ -238,7 +238,7 @@ impl Gate {
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing, and leaves nothing behind.
-    pub fn drained(&self) -> Drained<'_> {
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + Sync + Unpin + use<'_> {
         Drained { shared: &self.shared, listener: None }
     }
 }
@@ -246,7 +246,7 @@ impl Gate {
 /// Resolves when no permit is taken and nobody waits; see [`Gate::drained`].
 #[derive(Debug)]
 #[must_use = "a future does nothing unless polled"]
-pub struct Drained<'g> {
+struct Drained<'g> {
     shared: &'g Shared,
     /// Its number among those that want to know, once it waits.
     listener: Option<u64>,

@@ -27,7 +27,7 @@ mod waiting;
 mod word;
 
 pub use self::blocking::BlockingPool;
-pub use self::gate::{Drained, Gate};
+pub use self::gate::Gate;
 pub use self::permit::Permit;
 pub use self::pool::{Ended, JobHandle, Pool, PoolCounts};
 pub use self::priority_handle::{Donation, PriorityGraph, PriorityHandle};

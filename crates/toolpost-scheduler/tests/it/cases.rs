@@ -5,9 +5,8 @@
 use std::time::{Duration, Instant};
 
 use toolpost_scheduler::{
-    Discipline, EarliestDeadline, Fair, Fifo, Inheritance, JobId, JobRequest, Limit, Next, Priority,
-    PriorityThenDeadline, Queue, QueueError, QueueLimits, Scheduler, Shares, StrictPriority, Taken, Tenant,
-    Urgency,
+    Discipline, Fair, JobId, JobRequest, Limit, Next, Ordered, Priority, Queue, QueueError, QueueLimits,
+    Scheduler, Shares, Taken, Tenant, Urgency,
 };
 
 use Priority::{Background, Normal, System, Urgent};
@@ -69,17 +68,17 @@ fn of(tenant: u64) -> JobRequest {
 
 #[test]
 fn each_discipline_serves_in_its_order_and_equals_by_arrival() {
-    check(StrictPriority::new(), "a:b b:u c:n d:u e:s f:b", "e b d c a f");
-    check(Fifo::new(), "a:b b:u c:n d:u:1", "a b c d");
-    check(EarliestDeadline::new(), "a:b:5 b:u:9 c:s:7 d:b:5", "a d c b");
-    check(PriorityThenDeadline::new(), "a:n:5 b:u:9 c:u:7 d:n:5", "c b a d");
+    check(Ordered::strict_priority(), "a:b b:u c:n d:u e:s f:b", "e b d c a f");
+    check(Ordered::fifo(), "a:b b:u c:n d:u:1", "a b c d");
+    check(Ordered::earliest_deadline(), "a:b:5 b:u:9 c:s:7 d:b:5", "a d c b");
+    check(Ordered::priority_then_deadline(), "a:n:5 b:u:9 c:u:7 d:n:5", "c b a d");
     check(Fair::default(), "a:n b:n c:u d:b", "c a b d");
 }
 
 #[test]
 fn no_deadline_sorts_after_every_deadline() {
-    check(EarliestDeadline::new(), "a:n b:n:900 c:n d:n:5", "d b a c");
-    check(PriorityThenDeadline::new(), "a:n b:n:900 c:u d:u:5", "d c b a");
+    check(Ordered::earliest_deadline(), "a:n b:n:900 c:n d:n:5", "d b a c");
+    check(Ordered::priority_then_deadline(), "a:n b:n:900 c:u d:u:5", "d c b a");
     check(Fair::default(), "a:n b:n:900 c:n d:n:5", "d b a c");
 }
 
@@ -88,7 +87,7 @@ fn a_closer_deadline_never_lowers_urgency() {
     let now = Instant::now();
     for (near, far) in [(1, 2), (5, 500)] {
         let jobs = [format!("f:n:{far}"), format!("n:n:{near}"), "x:n".to_owned()].join(" ");
-        check(PriorityThenDeadline::new(), &jobs, "n f x");
+        check(Ordered::priority_then_deadline(), &jobs, "n f x");
         check(Fair::default(), &jobs, "n f x");
     }
     let own = Urgency::new(Urgent).by(now + SECOND);
@@ -99,7 +98,7 @@ fn a_closer_deadline_never_lowers_urgency() {
 #[test]
 fn a_full_queue_refuses_and_says_when_to_ask_again() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(2));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(2));
     scheduler.submit(of(1), 'a', now).unwrap();
     scheduler.submit(of(1), 'b', now).unwrap();
     let refused = scheduler.submit(of(1), 'c', now).unwrap_err();
@@ -199,52 +198,9 @@ fn a_hundred_thousand_are_moved_in_no_time() {
 }
 
 #[test]
-fn urgency_is_lent_through_a_chain_and_taken_back() {
-    let mut waits = Inheritance::new();
-    for (node, priority) in [("step", Background), ("flight", Normal), ("caller", Urgent), ("other", Normal)]
-    {
-        waits.insert(node, Urgency::new(priority));
-    }
-    let urgency =
-        |waits: &Inheritance<&'static str>, node| waits.urgency(&node).map(|urgency| urgency.priority);
-    waits.wait("flight", "step");
-    assert_eq!(urgency(&waits, "step"), Some(Normal));
-    let changed = waits.wait("caller", "flight");
-    assert_eq!(changed.len(), 2, "the flight, and the step it waits for");
-    assert_eq!(urgency(&waits, "step"), Some(Urgent));
-    assert!(waits.wait("other", "step").is_empty(), "a less urgent waiter changes nothing");
-    waits.leave(&"caller", &"flight");
-    assert_eq!((urgency(&waits, "flight"), urgency(&waits, "step")), (Some(Normal), Some(Normal)));
-    waits.remove(&"flight");
-    waits.leave(&"other", &"step");
-    assert_eq!(urgency(&waits, "step"), Some(Background));
-    waits.wait("step", "caller");
-    assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a donation never lowers");
-}
-
-#[test]
-fn a_cycle_of_waiters_holds_nothing_up() {
-    let mut waits = Inheritance::new();
-    for node in 0..4 {
-        waits.insert(node, Urgency::new(Background));
-    }
-    for (waiter, target) in [(0, 1), (1, 2), (2, 0), (3, 3)] {
-        waits.wait(waiter, target);
-    }
-    waits.insert(3, Urgency::new(Urgent));
-    waits.wait(3, 1);
-    assert!((0..3).all(|node| waits.urgency(&node).unwrap().priority == Urgent));
-    waits.leave(&3, &1);
-    assert!(
-        (0..3).all(|node| waits.urgency(&node).unwrap().priority == Background),
-        "nobody supports himself"
-    );
-}
-
-#[test]
 fn statistics_add_up_and_overdue_jobs_are_counted() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(4));
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(4));
     for seconds in [1, 2, 30] {
         let request = of(1).deadline(now + SECOND * seconds).expected(Duration::ZERO);
         scheduler.submit(request, seconds, now).unwrap();
@@ -304,7 +260,7 @@ fn an_expired_job_never_starts_and_is_reported() {
 #[test]
 fn a_deadline_that_cannot_be_met_is_refused_at_once_with_an_honest_answer() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fifo::new(), QueueLimits::default());
+    let mut scheduler = Scheduler::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::default());
     // Learn that a job takes one second.
     scheduler.submit(of(1), 0, now).unwrap();
     let Some(Next::Start { permit, .. }) = scheduler.next(now) else { panic!("a free permit is given") };
@@ -476,7 +432,7 @@ fn adaptive_limits_stay_within_their_bounds_and_follow_the_load() {
 #[test]
 fn a_smaller_limit_gives_no_seat_until_it_fits() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::gradient(1..=100), Fifo::new(), QueueLimits::new(10_000));
+    let mut scheduler = Scheduler::with(Limit::gradient(1..=100), Ordered::fifo(), QueueLimits::new(10_000));
     for n in 0..5_000 {
         scheduler.submit(of(1), n, now).unwrap();
     }
@@ -566,7 +522,7 @@ fn a_scheduler_without_places_starts_what_finds_a_permit() {
     let now = Instant::now();
     for fair in [true, false] {
         let discipline: Box<dyn Discipline> =
-            if fair { Box::new(Fair::default()) } else { Box::new(Fifo::new()) };
+            if fair { Box::new(Fair::default()) } else { Box::new(Ordered::fifo()) };
         let mut scheduler = Scheduler::with(Limit::fixed(1), discipline, QueueLimits::new(0));
         scheduler.submit(of(1), 1, now).unwrap();
         assert!(scheduler.submit(of(1), 2, now).is_err(), "one is before it");

@@ -12,8 +12,8 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::Config;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use toolpost_scheduler::{
-    Discipline, EarliestDeadline, Fair, Fifo, JobId, JobRequest, Limit, Next, PermitToken, Priority,
-    PriorityThenDeadline, QueueLimits, Scheduler, StrictPriority, Tenant, Urgency,
+    Discipline, Fair, JobId, JobRequest, Limit, Next, Ordered, PermitToken, Priority, QueueLimits, Scheduler,
+    Tenant, Urgency,
 };
 
 /// The least of which a class has a place to itself.
@@ -34,7 +34,9 @@ struct Job {
 
 /// Which of the waiting jobs is next, found by looking at all of them.
 trait Rule: Clone + std::fmt::Debug + Default + 'static {
-    type Discipline: Discipline + Default + 'static;
+    type Discipline: Discipline + 'static;
+
+    fn discipline() -> Self::Discipline;
 
     fn next(&mut self, waiting: &[Job]) -> Option<usize>;
     fn started(&mut self, _waiting: &[Job], _job: Job) {}
@@ -54,12 +56,16 @@ fn by_deadline(job: &Job) -> (bool, Option<u64>, u64) {
 }
 
 macro_rules! sorted {
-    ($name:ident, $discipline:ty, $key:expr) => {
+    ($name:ident, $discipline:ident, $key:expr) => {
         #[derive(Clone, Debug, Default)]
         struct $name;
 
         impl Rule for $name {
-            type Discipline = $discipline;
+            type Discipline = Ordered;
+
+            fn discipline() -> Ordered {
+                Ordered::$discipline()
+            }
 
             fn next(&mut self, waiting: &[Job]) -> Option<usize> {
                 smallest(waiting, $key)
@@ -68,10 +74,10 @@ macro_rules! sorted {
     };
 }
 
-sorted!(FifoRule, Fifo, |job: &Job| job.number);
-sorted!(StrictRule, StrictPriority, |job: &Job| (Reverse(job.priority), job.number));
-sorted!(DeadlineRule, EarliestDeadline, by_deadline);
-sorted!(BothRule, PriorityThenDeadline, |job: &Job| (Reverse(job.priority), by_deadline(job)));
+sorted!(FifoRule, fifo, |job: &Job| job.number);
+sorted!(StrictRule, strict_priority, |job: &Job| (Reverse(job.priority), job.number));
+sorted!(DeadlineRule, earliest_deadline, by_deadline);
+sorted!(BothRule, priority_then_deadline, |job: &Job| (Reverse(job.priority), by_deadline(job)));
 
 /// Fair service in its plainest words: no heap, no link, everything looked at each time.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +117,10 @@ impl FairRule {
 
 impl Rule for FairRule {
     type Discipline = Fair;
+
+    fn discipline() -> Fair {
+        Fair::default()
+    }
 
     fn next(&mut self, waiting: &[Job]) -> Option<usize> {
         let waits = |class: &Priority| waiting.iter().any(|job| job.priority == *class);
@@ -401,8 +411,7 @@ impl<R: Rule> StateMachineTest for Tested<R> {
 
     fn init_test(state: &Model<R>) -> (Self, Model<R>) {
         let zero = Instant::now();
-        let mut scheduler =
-            Scheduler::with(Limit::fixed(SEATS), R::Discipline::default(), QueueLimits::new(CAPACITY));
+        let mut scheduler = Scheduler::with(Limit::fixed(SEATS), R::discipline(), QueueLimits::new(CAPACITY));
         // The first call sets the zero of time, before which no deadlines differ.
         assert!(scheduler.next(zero).is_none());
         let (ids, running, ended) = (HashMap::new(), Vec::new(), HashMap::new());

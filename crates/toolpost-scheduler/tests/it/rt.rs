@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
 use toolpost_scheduler::rt::{BlockingPool, Ended, Gate, Pool, PriorityGraph};
-use toolpost_scheduler::{Fair, Fifo, JobRequest, Limit, Priority, QueueError, QueueLimits, Tenant, Urgency};
+use toolpost_scheduler::{
+    Fair, JobRequest, Limit, Ordered, Priority, QueueError, QueueLimits, Tenant, Urgency,
+};
 
 use Priority::{Background, Urgent};
 
@@ -72,7 +74,7 @@ impl<'g> AsMutReady<'g> for toolpost_scheduler::rt::Waiting<'g> {
 
 #[tokio::test(start_paused = true)]
 async fn a_patient_caller_waits_for_a_place_and_may_leave() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let permit = gate.try_acquire().unwrap();
     let queued = gate.acquire(anyone());
     assert!(matches!(gate.acquire(anyone()).await, Err(QueueError::Full { .. })));
@@ -91,7 +93,7 @@ async fn a_patient_caller_waits_for_a_place_and_may_leave() {
 /// Each is told of a place that it does not need in the end, and passes the word on; otherwise this would hang.
 #[tokio::test(start_paused = true)]
 async fn no_patient_caller_is_forgotten() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let permit = gate.try_acquire().unwrap();
     let queued = gate.acquire(anyone());
     let soon = (Instant::now() + SECOND).into_std();
@@ -109,7 +111,7 @@ async fn no_patient_caller_is_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_tells_all_patient_callers() {
-    let gate = Gate::with(Limit::fixed(1), Fifo::new(), QueueLimits::new(1));
+    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let _permit = gate.try_acquire().unwrap();
     let _queued = gate.acquire(anyone());
     let mut patient: Vec<_> = (0..3).map(|_| Box::pin(gate.acquire_patiently(anyone()))).collect();
