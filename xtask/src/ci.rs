@@ -23,6 +23,8 @@ const STEPS: &[Step] = &[
     }),
     ("readme: tests", |root| run_in(root, "cargo", &["test", "--workspace"])),
     ("readme: demo", |root| run_in(root, "cargo", &["run", "-q", "-p", "workbench", "--", "demo"])),
+    // Not a default of the example, for the 55 packages that it brings.
+    ("git history", |root| run_in(root, "cargo", &["test", "-q", "-p", "workbench", "--features", "git"])),
     ("examples", |_| examples::run()),
     ("first page", |_| first_page::run()),
     ("features", |root| {

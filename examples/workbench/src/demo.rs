@@ -26,7 +26,6 @@ use crate::serve::{Failure, executor, runtime, server, url};
 /// What this host decides: results may be a minute old.
 const SETTINGS: &str = r#"{ "tools": {
     "count_lines": { "cache": { "ttl-ms": 60000, "public": true } },
-    "git_log": { "cache": { "ttl-ms": 60000, "public": true } },
     "list_files": { "cache": { "ttl-ms": 60000, "public": true } },
     "search_text": { "cache": { "ttl-ms": 60000, "public": true } },
     "survey": { "cache": { "ttl-ms": 60000, "public": true } }
@@ -103,7 +102,7 @@ async fn every_tool(
     report: &mut Report,
 ) -> Result<Vec<(Planned, u128)>, Failure> {
     let names: Vec<_> = client.list().await?.into_iter().map(|tool| tool.name.into_owned()).collect();
-    for name in plan::TOOLS.into_iter().filter(|name| !names.iter().any(|listed| listed == name)) {
+    for name in plan::TOOLS.iter().filter(|name| !names.iter().any(|listed| listed == *name)) {
         report.fault(format!("the tool {name} is not listed"));
     }
     let (count, revision) = (plan::TOOLS.len(), Era::Discover.revision());

@@ -1,10 +1,11 @@
 //! Real tools over a real directory: what toolpost looks like in a server.
 //!
-//! Five tools read what lies below one directory and nothing else: `list_files`, `read_file`,
-//! `search_text`, `count_lines` and `git_log`. A sixth, `survey`, is a workflow of these. None writes, and none
+//! Four tools read what lies below one directory and nothing else: `list_files`, `read_file`, `search_text` and
+//! `count_lines`; the feature `git` adds a fifth, `git_log`. `survey` is a workflow of these. None writes, and none
 //! touches a network. `serve` offers them on stdio and HTTP, `demo` and `selftest` drive them with a client that
 //! is not ours, and `load` with as many calls as there is room for, `soak` for a long time: the feature `commands`.
 
+#[cfg(feature = "git")]
 pub mod checkout;
 #[cfg(feature = "commands")]
 pub mod client;

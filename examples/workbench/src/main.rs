@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
-use workbench::{demo, load, selftest, serve, soak, tools};
+#[cfg(feature = "git")]
+use workbench::tools;
+use workbench::{demo, load, selftest, serve, soak};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -48,6 +50,7 @@ enum Command {
     /// Puts a server under load: calls per second, latencies, refusals.
     Load(load::Options),
     /// Reads one log and writes it to stdout: what `git_log` starts for each call.
+    #[cfg(feature = "git")]
     #[command(hide = true)]
     GitLogChild {
         /// The arguments of the call, as JSON.
@@ -59,10 +62,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let Cli { command, root } = Cli::parse();
+    #[cfg(feature = "git")]
     if let Some(program) = own_program() {
         tools::read_in_children_of(program);
     }
     let done = match command {
+        #[cfg(feature = "git")]
         Command::GitLogChild { arguments } => tools::answer_git_log(&root, &arguments).map(|()| true),
         Command::Serve { http: None, capacity, .. } => serve::stdio(&root, capacity).map(|()| true),
         Command::Serve { http: Some(address), capacity, access } => {
@@ -90,6 +95,7 @@ fn main() -> ExitCode {
 }
 
 /// This program, also after its file was replaced by a newer one.
+#[cfg(feature = "git")]
 fn own_program() -> Option<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { Some(running) } else { std::env::current_exe().ok() }

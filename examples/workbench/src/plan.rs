@@ -11,7 +11,15 @@ use crate::clock::now;
 use crate::serve::Failure;
 
 /// Every tool that must be there, in the order in which they are listed.
-pub const TOOLS: [&str; 6] = ["count_lines", "git_log", "list_files", "read_file", "search_text", "survey"];
+pub const TOOLS: &[&str] = &[
+    "count_lines",
+    #[cfg(feature = "git")]
+    "git_log",
+    "list_files",
+    "read_file",
+    "search_text",
+    "survey",
+];
 
 /// What came of a call whose result has no words of its own.
 const A_RESULT: &str = "a result";
@@ -86,6 +94,7 @@ pub fn each_tool(listed: &Value) -> Vec<Planned> {
     });
     plan.push(result("search_text", json!({ "pattern": r"\b(fn|def|func|class|the)\s+\w+", "limit": 200 })));
     plan.push(result("count_lines", json!({})));
+    #[cfg(feature = "git")]
     plan.push(Planned {
         tool: "git_log",
         arguments: json!({ "limit": 20 }),

@@ -1,6 +1,7 @@
 //! The tools, one module each.
 
 mod count_lines;
+#[cfg(feature = "git")]
 mod git_log;
 mod list_files;
 mod read_file;
@@ -8,6 +9,7 @@ mod search_text;
 #[cfg(feature = "commands")]
 pub(crate) mod wait;
 
+#[cfg(feature = "git")]
 pub use git_log::{answer as answer_git_log, read_in_children_of};
 
 use std::path::Path;
@@ -34,6 +36,7 @@ pub fn all(path: &Path) -> std::io::Result<Vec<AnyTool>> {
         read_file::tool(Arc::clone(&root)),
         search_text::tool(Arc::clone(&root)),
         count_lines::tool(Arc::clone(&root)),
+        #[cfg(feature = "git")]
         git_log::tool(root),
     ])
 }

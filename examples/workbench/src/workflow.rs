@@ -48,9 +48,9 @@ struct Survey {
     lines: u64,
     /// How the README begins; null if there is none.
     readme: Option<String>,
-    /// The newest commits' subjects; empty outside of a git checkout.
+    /// The newest commits' subjects; empty outside of a git checkout, and without `git_log`.
     recent: Vec<String>,
-    /// Of the larger files, those that changed most often, first; empty outside of a git checkout.
+    /// Of the larger files, those that changed most often, first; empty where `recent` is.
     hot: Vec<Hot>,
     /// Lines marked TODO or FIXME, at most 50.
     todos: Vec<Todo>,
@@ -153,11 +153,11 @@ pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
             listed,
             |listed| json!({ "path": listed.readme(), "start_line": 1, "end_line": README_LINES }),
         );
-    let recent: StepHandle<Log> = w.step("recent").policy(extra).call_for(
-        peers.tool("git_log")?,
-        args,
-        |args| json!({ "path": args.path, "limit": 5 }),
-    );
+    let recent: StepHandle<Log> = w
+        .step("recent")
+        .policy(extra)
+        .when(args, |_| cfg!(feature = "git"))
+        .call_for(peers.tool("git_log")?, args, |args| json!({ "path": args.path, "limit": 5 }));
     let large = w.step("large").compute(listed, |listed| listed.large());
     // Where one file has no history, the others may have.
     let each = MapOptions::new(AT_ONCE).tolerate(FILES_HOT);

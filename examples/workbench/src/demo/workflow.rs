@@ -54,8 +54,7 @@ async fn one_by_one(client: &Client) -> Result<(Made, usize, Value), Failure> {
     if let Some(path) = readme(paths().map(|(path, _)| path)) {
         call("read_file", json!({ "path": path, "start_line": 1, "end_line": README_LINES })).await?;
     }
-    let recent = call("git_log", json!({ "limit": 5 })).await?;
-    if !recent.is_null() {
+    if cfg!(feature = "git") && !call("git_log", json!({ "limit": 5 })).await?.is_null() {
         for path in largest(paths().collect(), FILES_HOT) {
             call("git_log", json!({ "path": path, "limit": 200 })).await?;
         }

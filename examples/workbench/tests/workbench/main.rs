@@ -6,7 +6,9 @@ mod bounds;
 mod commands;
 mod escapes;
 mod fixture;
+#[cfg(feature = "git")]
 mod fuzz_corpus;
+#[cfg(feature = "git")]
 mod git;
 mod load;
 #[cfg(unix)]

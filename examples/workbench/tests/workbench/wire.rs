@@ -97,7 +97,9 @@ fn an_argument_of_the_wrong_shape_is_named() {
         ("search_text", json!({ "pattern": "x", "ignore_case": "yes" }), "ignore_case", "boolean"),
         ("count_lines", json!({ "glob": 1 }), "glob", "string"),
         ("count_lines", json!({ "limit": 1 }), "limit", "glob"),
+        #[cfg(feature = "git")]
         ("git_log", json!({ "limit": 1.5 }), "limit", "integer"),
+        #[cfg(feature = "git")]
         ("git_log", json!({ "revision": {} }), "revision", "string"),
     ];
     on_every_wire(&place.root(), async |client| {

@@ -7,7 +7,6 @@ use toolpost::{Peers, Runtime};
 use toolpost_tool::ToolError;
 
 use crate::fixture::{Place, paths, write};
-use crate::git::checkout;
 
 fn survey(root: &Path, args: &Value) -> Result<Value, ToolError> {
     let peers = Peers::new();
@@ -35,9 +34,10 @@ fn it_says_what_single_calls_say() {
     assert_eq!((&survey["recent"], &survey["hot"]), (&json!([]), &json!([])), "no checkout, and no failure");
 }
 
+#[cfg(feature = "git")]
 #[test]
 fn in_a_checkout_it_knows_what_changes_most() {
-    let dir = checkout();
+    let dir = crate::git::checkout();
     let survey = survey(&dir.path().join("top"), &json!({})).unwrap();
     assert_eq!(
         survey["hot"],

@@ -110,6 +110,7 @@ fn of_count_lines() {
     check(&place, "count_lines", json!({ "glob": "{" }), "glob", "patterns look like");
 }
 
+#[cfg(feature = "git")]
 #[test]
 fn of_git_log() {
     let place = Place::new();
