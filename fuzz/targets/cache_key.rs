@@ -1,6 +1,6 @@
 //! From any bytes to two values, and to keys that are equal exactly when the values are.
 
-use toolpost_cache::{Key, KeyWriter};
+use toolpost_cache::{CacheKey, KeyWriter};
 
 #[path = "value.rs"]
 mod value;
@@ -52,7 +52,7 @@ fn literal(bytes: &[u8]) {
     }
 }
 
-fn one(write: impl FnOnce(&mut KeyWriter)) -> Key {
+fn one(write: impl FnOnce(&mut KeyWriter)) -> CacheKey {
     let mut writer = KeyWriter::new();
     write(&mut writer);
     writer.key()
@@ -60,7 +60,7 @@ fn one(write: impl FnOnce(&mut KeyWriter)) -> Key {
 
 fn drop<T>(_: T) {}
 
-fn key(values: &[Value<Scalar>], anew: bool) -> Key {
+fn key(values: &[Value<Scalar>], anew: bool) -> CacheKey {
     one(|writer| values.iter().for_each(|value| write(writer, value, anew)))
 }
 
@@ -93,10 +93,6 @@ fn write_scalar(writer: &mut KeyWriter, scalar: &Scalar, anew: bool) {
         Scalar::Int(value) => drop(writer.int(*value)),
         Scalar::Float(bits) if anew => drop(writer.number(&format!("{:?}", f64::from_bits(*bits)))),
         Scalar::Float(bits) => drop(writer.float(f64::from_bits(*bits))),
-        Scalar::Text(text) if anew => {
-            let mut pieces = writer.open_text();
-            text.chars().for_each(|piece| pieces.push(piece.encode_utf8(&mut [0; 4])));
-        }
         Scalar::Text(text) => drop(writer.text(text)),
         Scalar::Blob(bytes) => drop(writer.blob(bytes)),
     }

@@ -1,4 +1,4 @@
-//! Model checkers: each crate's `tests/loom.rs` and `tests/shuttle.rs`.
+//! Model checkers: each crate's `tests/loom.rs` and `tests/shuttle.rs`, and those in the source of what is private.
 
 use crate::{Done, root, run_in};
 
@@ -12,6 +12,9 @@ pub(crate) fn shuttle() -> Done {
     run("shuttle")
 }
 
+/// Models of what is private to a crate: the checker, the crate, the module of its tests.
+const INSIDE: &[(&str, &str, &str)] = &[("shuttle", "toolpost-cache", "single_flight::shuttle")];
+
 fn run(model: &str) -> Done {
     let root = root();
     let crates = std::fs::read_dir(root.join("crates")).map_err(|error| format!("crates: {error}"))?;
@@ -21,26 +24,19 @@ fn run(model: &str) -> Done {
         .collect();
     names.sort();
     for name in names {
-        println!("-- {model}: {name}");
-        let flags = format!("RUSTFLAGS=--cfg {model}");
-        let target = format!("target/{model}");
-        run_in(
-            &root,
-            "env",
-            &[
-                &flags,
-                "cargo",
-                "test",
-                "--release",
-                "-p",
-                &name,
-                "--all-features",
-                "--test",
-                model,
-                "--target-dir",
-                &target,
-            ],
-        )?;
+        test(model, &name, &["--test", model])?;
     }
-    Ok(())
+    let inside = INSIDE.iter().filter(|(checker, ..)| *checker == model);
+    inside.into_iter().try_for_each(|(_, name, module)| test(model, name, &["--lib", module]))
+}
+
+/// Runs the tests of one crate that `which` selects, under a model checker.
+fn test(model: &str, name: &str, which: &[&str]) -> Done {
+    println!("-- {model}: {name}");
+    let flags = format!("RUSTFLAGS=--cfg {model}");
+    let target = format!("target/{model}");
+    let mut args =
+        vec![&*flags, "cargo", "test", "--release", "-p", name, "--all-features", "--target-dir", &target];
+    args.extend(which);
+    run_in(&root(), "env", &args)
 }

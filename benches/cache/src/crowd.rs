@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use harness::Goals;
-use toolpost_cache::rt::{Outcome, ReadThrough, Request};
-use toolpost_cache::{Bounds, Cache, Memory, Terms};
+use toolpost_cache::rt::{LoadOptions, LoadOutcome, ReadThrough};
+use toolpost_cache::{Capacity, Cache, Memory, EntryOptions};
 use tower::{Layer as _, Service};
 use tower_resilience_coalesce::CoalesceLayer;
 
@@ -65,7 +65,7 @@ pub(crate) fn run() -> Crowd {
 }
 
 async fn ask_all() -> Crowd {
-    let front: ReadThrough<u64, ()> = ReadThrough::new(Cache::new(Memory::new(Bounds::entries(100))));
+    let front: ReadThrough<u64, ()> = ReadThrough::new(Cache::new(Memory::new(Capacity::entries(100))));
     let runs = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let asking: Vec<_> = (0..CALLERS)
@@ -75,9 +75,9 @@ async fn ask_all() -> Crowd {
                 let load = move |_| async move {
                     runs.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(UPSTREAM).await;
-                    Outcome::Keep(7, Terms::ttl(Duration::from_secs(60)))
+                    LoadOutcome::Keep(7, EntryOptions::ttl(Duration::from_secs(60)))
                 };
-                polled(front.get(Request::new(b"the question"), load)).await
+                polled(front.get(b"the question".into(), LoadOptions::new(), load)).await
             })
         })
         .collect();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::Goals;
 use lru::LruCache;
-use toolpost_cache::{Bounds, Cache, Key, Look, Lru, Memory, Store, Terms};
+use toolpost_cache::{Capacity, Cache, CacheKey, Lookup, Lru, Memory, Store, EntryOptions};
 
 const REQUESTS: usize = 1_000_000;
 const KEYS: usize = 100_000;
@@ -38,7 +38,7 @@ pub(crate) fn run() -> Traces {
 }
 
 fn replay(trace: &'static str, keys: &[u32]) -> Ratios {
-    let ours = percent(keys, &mut ours(Memory::new(Bounds::entries(CAPACITY))));
+    let ours = percent(keys, &mut ours(Memory::new(Capacity::entries(CAPACITY))));
     let exact = percent(keys, &mut ours_exact());
     let moka = moka::sync::Cache::new(CAPACITY as u64);
     let mut since = 0;
@@ -77,19 +77,19 @@ fn replay(trace: &'static str, keys: &[u32]) -> Ratios {
 
 fn ours(store: impl Store<()>) -> impl FnMut(u32) -> bool {
     let cache: Cache<()> = Cache::new(store);
-    let (now, terms) = (Instant::now(), Terms::ttl(Duration::from_secs(60)));
+    let (now, options) = (Instant::now(), EntryOptions::ttl(Duration::from_secs(60)));
     move |key| {
         let key = key.to_le_bytes();
-        let hit = matches!(cache.look(&key, now), Look::Fresh(_));
+        let hit = matches!(cache.get(&key, now), Lookup::Fresh(_));
         if !hit {
-            cache.put(&Key::from(&key[..]), (), &terms, cache.epoch(), now).expect("kept");
+            cache.put(&CacheKey::from(&key[..]), (), &options, cache.epoch(), now).expect("kept");
         }
         hit
     }
 }
 
 fn ours_exact() -> impl FnMut(u32) -> bool {
-    ours(Lru::new(Bounds::entries(CAPACITY)))
+    ours(Lru::new(Capacity::entries(CAPACITY)))
 }
 
 fn percent(keys: &[u32], ask: &mut dyn FnMut(u32) -> bool) -> f64 {
@@ -109,7 +109,7 @@ impl Stream {
     }
 }
 
-/// Key `n` is asked for with a weight of `1 / n^0.9`.
+/// CacheKey `n` is asked for with a weight of `1 / n^0.9`.
 fn zipf() -> Vec<u32> {
     let mut sum = 0.0;
     let up_to: Vec<f64> = (1..=KEYS)

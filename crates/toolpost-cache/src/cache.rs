@@ -1,34 +1,51 @@
-//! The envelope over a store: what may be served, what must be asked again.
+//! The cache over a store: what may be served, and what must be loaded again.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::alias::{Alias, Aliases, Fresh, Words};
-use crate::counters::{Count, Counters, Stats};
-use crate::entry::Entry;
+use crate::counters::{CacheStats, Count, Counters};
+use crate::entry::CacheEntry;
 use crate::generations::{Epoch, Generations, Place};
-use crate::key::{Key, KeyRef};
-use crate::lifetime::{State, Terms, Windows};
-use crate::store::{Seeded, Store};
+use crate::key::{CacheKey, KeyRef};
+use crate::options::{EntryOptions, Freshness, Windows};
+#[cfg(feature = "tokio")]
+use crate::recent_keys::{Fresh, RawKey, RecentKeys, Sighting};
+#[cfg(feature = "tokio")]
+use crate::store::Seeded;
+use crate::store::Store;
 use crate::tags::{Tags, Ties};
 
-/// Remembers answers of type `V` in a [`Store`], and says what each may be used for at a given time.
+/// Caches values of type `V` in a [`Store`], with fresh and stale windows and invalidation by tag.
 ///
-/// A handle; clones share everything. It never reads a clock, never waits, and knows nothing of how an
-/// answer is made: [`Flights`](crate::Flights) asks each question once, and `rt::ReadThrough` (with the
-/// `tokio` feature) joins the two.
+/// A handle; clones share everything. It never reads a clock and never waits: `rt::ReadThrough` (feature `tokio`) loads
+/// what is not there.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, Lookup, Memory};
+///
+/// let cache: Cache<u32> = Cache::new(Memory::new(Capacity::entries(1_000)));
+/// let (key, now) = (CacheKey::from("answer"), Instant::now());
+///
+/// let epoch = cache.epoch(); // before the value is read from wherever it comes
+/// cache.put(&key, 42, &EntryOptions::ttl(Duration::from_secs(60)), epoch, now)?;
+/// assert!(matches!(cache.get(&key, now), Lookup::Fresh(entry) if *entry.value() == 42));
+/// assert!(matches!(cache.get(&key, now + Duration::from_secs(60)), Lookup::Miss));
+/// # Ok::<(), toolpost_cache::PutError>(())
+/// ```
 pub struct Cache<V>(Arc<Inner<V>>);
 
 struct Inner<V> {
     store: Box<dyn Store<V>>,
-    aliases: Aliases<V>,
+    #[cfg(feature = "tokio")]
+    recent_keys: RecentKeys<V>,
     generations: Arc<Generations>,
     /// Those of an entry without tags.
     free: Arc<Ties>,
     counters: Counters,
-    /// Weighs an answer whose terms give it no weight.
+    /// Weighs an answer whose options give it no weight.
     weigher: Option<Box<Weigher<V>>>,
     /// Counts the answers that the store was given; it spreads their jitter too.
     puts: AtomicU64,
@@ -36,47 +53,47 @@ struct Inner<V> {
 
 type Weigher<V> = dyn Fn(&V) -> usize + Send + Sync;
 
-/// What a look-up found.
+/// The result of a look-up.
 #[derive(Debug)]
-pub enum Look<V> {
+pub enum Lookup<V> {
     /// Serve it.
-    Fresh(Arc<Entry<V>>),
-    /// Serve it, and have it refreshed if [`Entry::claim_refresh`] says so.
-    Stale(Arc<Entry<V>>),
-    /// Ask again, and serve it if that fails.
-    StaleIfError(Arc<Entry<V>>),
-    /// Ask.
+    Fresh(Arc<CacheEntry<V>>),
+    /// Serve it, and refresh it if [`CacheEntry::claim_refresh`] says so.
+    Stale(Arc<CacheEntry<V>>),
+    /// Load again, and serve this if that fails.
+    StaleIfError(Arc<CacheEntry<V>>),
+    /// Load.
     Miss,
 }
 
-/// Why an answer was not kept.
+/// Why a value was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NotKept {
+pub enum PutError {
     /// It weighs more than the store takes.
     Oversized,
-    /// It was invalidated while it was being made.
+    /// It was invalidated while it was being loaded.
     Outdated,
-    /// Its terms let it serve for no time at all.
+    /// Its options keep it for no time at all.
     NoLifetime,
 }
 
 impl<V: Send + Sync + 'static> Cache<V> {
-    /// An empty cache that keeps its entries in `store`.
+    /// Creates an empty cache that keeps its entries in `store`.
     #[must_use]
     pub fn new(store: impl Store<V>) -> Self {
         Self::with(store, None)
     }
 
-    /// As [`new`](Self::new), for answers that `weigher` gives the bytes of, so that a bound in bytes holds also for those
-    /// whose [terms](Terms::weighing) say none.
+    /// Creates an empty cache whose `weigher` gives the bytes of each value whose [options](EntryOptions::weighing) say none,
+    /// so that a capacity in bytes holds for all.
     ///
-    /// It is asked of each answer that is kept. If it panics, so does the load, or [`put`](Self::put).
+    /// If the weigher panics, so does the load, or [`put`](Self::put).
     ///
     /// ```
-    /// use toolpost_cache::{Bounds, Cache, Lru};
+    /// use toolpost_cache::{Capacity, Cache, Lru};
     ///
-    /// let pages: Cache<String> = Cache::weighed_by(Lru::new(Bounds::entries(1_000).bytes(1 << 20)), String::len);
+    /// let pages: Cache<String> = Cache::weighed_by(Lru::new(Capacity::entries(1_000).bytes(1 << 20)), String::len);
     /// ```
     #[must_use]
     pub fn weighed_by(store: impl Store<V>, weigher: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
@@ -87,7 +104,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let generations = Arc::new(Generations::new());
         Self(Arc::new(Inner {
             store: Box::new(store),
-            aliases: Aliases::new(Seeded::default()),
+            #[cfg(feature = "tokio")]
+            recent_keys: RecentKeys::new(Seeded::default()),
             free: Ties::free(Arc::clone(&generations)),
             generations,
             counters: Counters::default(),
@@ -96,135 +114,124 @@ impl<V: Send + Sync + 'static> Cache<V> {
         }))
     }
 
-    /// Finds what may be served for `key` at `now`, and counts the look-up.
+    /// Looks up what may be served for `key` at `now`, and counts a hit or a miss.
     ///
     /// Takes no lock that a writer holds for long, and allocates nothing.
     #[must_use]
-    pub fn look<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Look<V> {
-        let look = self.peek(key, now);
-        self.count_look(&look);
-        look
+    pub fn get<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Lookup<V> {
+        let found = self.peek(key, now);
+        self.count_lookup(&found);
+        found
     }
 
-    /// As [`look`](Self::look), uncounted.
+    /// Looks up as [`get`](Self::get) does, uncounted.
     #[must_use]
-    pub fn peek<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Look<V> {
+    pub fn peek<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Lookup<V> {
         let key = key.into();
-        let Some(entry) = self.0.store.get(key) else { return Look::Miss };
+        let Some(entry) = self.0.store.get(key) else { return Lookup::Miss };
         match entry.state(now) {
-            State::Fresh => Look::Fresh(entry),
-            State::Stale => Look::Stale(entry),
-            State::StaleIfError => Look::StaleIfError(entry),
-            State::Dead => {
-                self.bury(key, &entry);
-                Look::Miss
+            Freshness::Fresh => Lookup::Fresh(entry),
+            Freshness::Stale => Lookup::Stale(entry),
+            Freshness::StaleIfError => Lookup::StaleIfError(entry),
+            Freshness::Expired => {
+                self.drop_expired(key, &entry);
+                Lookup::Miss
             }
         }
     }
 
-    /// Remembers that whoever asks in these very words means `key`, for [`look_as`](Self::look_as).
-    ///
-    /// An alias that is long (its asker and its words beyond 1 KiB together) is not remembered, and an old one gives
-    /// way when there are many. Worth its while for [words met again](Words::Again).
-    pub fn remember<'a>(&self, alias: Alias<'_>, key: impl Into<KeyRef<'a>>) {
-        self.0.aliases.remember(alias, key.into());
+    /// The index from raw bytes to keys.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn recent_keys(&self) -> &RecentKeys<V> {
+        &self.0.recent_keys
     }
 
-    /// Finds what is fresh at `now` for a question in words that were [remembered](Self::remember), and counts the
-    /// hit.
-    ///
-    /// This finds what a [`look`](Self::look) for the key would find, and costs a fraction of writing the key. But an
-    /// entry of at most 2 KiB, by a weight that its terms give it, may be found for a while after the store gave it up
-    /// for others. Allocates nothing, and never waits.
-    ///
-    /// # Errors
-    ///
-    /// If it is to be asked by its key; says whether the words are worth remembering then.
-    pub fn look_as(&self, alias: Alias<'_>, now: Instant) -> Result<Arc<Entry<V>>, Words> {
-        self.find_as(alias, now, |_| true).map(|found| found.read(Arc::clone))
-    }
-
-    /// As [`look_as`](Self::look_as), without sharing the entry, and only if its value is `wanted`.
+    /// The fresh entry that raw bytes lead to, if its value is `wanted`; counts the hit.
+    #[cfg(feature = "tokio")]
     #[inline(always)]
-    pub(crate) fn find_as(
+    pub(crate) fn get_raw(
         &self,
-        alias: Alias<'_>,
+        raw: RawKey<'_>,
         now: Instant,
         wanted: impl Fn(&V) -> bool,
-    ) -> Result<Fresh<'_, V>, Words> {
+    ) -> Result<Fresh<'_, V>, Sighting> {
         let inner = &*self.0;
         let puts = inner.puts.load(Ordering::Relaxed);
-        let found = inner.aliases.fresh(alias, &*inner.store, &inner.generations, puts, now, wanted)?;
+        let found = inner.recent_keys.fresh(raw, &*inner.store, &inner.generations, puts, now, wanted)?;
         self.count(Count::FreshHit);
         Ok(found)
     }
 
-    /// The moment a load begins, for [`put`](Self::put): take it before the load reads anything.
+    /// The epoch at which a load begins, for [`put`](Self::put): take it before the load reads anything.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.0.generations.now()
     }
 
-    /// Keeps the answer of a load that began at `epoch`.
+    /// Stores the value of a load that began at `epoch`.
     ///
     /// # Errors
     ///
-    /// If it was not kept. What was kept under `key` before is gone too if the answer was too heavy, for it has been
-    /// superseded.
+    /// If it was not stored. What was under `key` before is gone too if the value was too heavy, for it has been superseded.
     pub fn put(
         &self,
-        key: &Key,
+        key: &CacheKey,
         value: V,
-        terms: &Terms,
+        options: &EntryOptions,
         epoch: Epoch,
         now: Instant,
-    ) -> Result<Arc<Entry<V>>, NotKept> {
-        let entry = self.entry(key, value, terms, epoch, now)?;
-        self.admit(key, Arc::clone(&entry), terms)?;
+    ) -> Result<Arc<CacheEntry<V>>, PutError> {
+        let entry = self.entry(key, value, options, epoch, now)?;
+        self.admit(key, Arc::clone(&entry), options)?;
         Ok(entry)
     }
 
     /// What [`put`](Self::put) would keep.
     pub(crate) fn entry(
         &self,
-        key: &Key,
+        key: &CacheKey,
         value: V,
-        terms: &Terms,
+        options: &EntryOptions,
         epoch: Epoch,
         now: Instant,
-    ) -> Result<Arc<Entry<V>>, NotKept> {
+    ) -> Result<Arc<CacheEntry<V>>, PutError> {
         let spread = spread(self.0.puts.load(Ordering::Relaxed));
-        self.entry_for(key, value, terms, terms.lifetime.starting(now, spread), epoch, now)
+        self.entry_for(key, value, options, options.windows(now, spread), epoch, now)
     }
 
     /// As [`entry`](Self::entry), for windows of its own.
     #[inline]
     pub(crate) fn entry_for(
         &self,
-        key: &Key,
+        key: &CacheKey,
         value: V,
-        terms: &Terms,
+        options: &EntryOptions,
         windows: Windows,
         epoch: Epoch,
         now: Instant,
-    ) -> Result<Arc<Entry<V>>, NotKept> {
-        if windows.state(now) == State::Dead {
-            return Err(NotKept::NoLifetime);
+    ) -> Result<Arc<CacheEntry<V>>, PutError> {
+        if windows.state(now) == Freshness::Expired {
+            return Err(PutError::NoLifetime);
         }
-        if self.is_outdated(epoch, Generations::place(key.into()), terms) {
-            return Err(NotKept::Outdated);
+        if self.is_outdated(epoch, Generations::place(key.into()), options) {
+            return Err(PutError::Outdated);
         }
-        let mut entry = Entry::new(value, key, windows, terms, epoch, &self.0.free, now);
+        let mut entry = CacheEntry::new(value, key, windows, options, epoch, &self.0.free, now);
         if let Some(weigher) = &self.0.weigher
-            && terms.weight == 0
+            && options.weight == 0
         {
             entry.add_weight(weigher(entry.value()));
         }
         Ok(Arc::new(entry))
     }
 
-    /// Keeps an entry that was made for this key on these terms.
-    pub(crate) fn admit(&self, key: &Key, entry: Arc<Entry<V>>, terms: &Terms) -> Result<(), NotKept> {
+    /// Keeps an entry that was made for this key on these options.
+    pub(crate) fn admit(
+        &self,
+        key: &CacheKey,
+        entry: Arc<CacheEntry<V>>,
+        options: &EntryOptions,
+    ) -> Result<(), PutError> {
         let inner = &*self.0;
         let (place, born) = (entry.place(), entry.born());
         let put = inner.store.put(key.clone(), entry);
@@ -233,33 +240,33 @@ impl<V: Send + Sync + 'static> Cache<V> {
         inner.puts.fetch_add(1, Ordering::Release);
         if put.is_err() {
             self.count(Count::Refused);
-            return Err(NotKept::Oversized);
+            return Err(PutError::Oversized);
         }
         // An invalidation between the check and the store would otherwise be overtaken.
-        if self.is_outdated(born, place, terms) {
-            self.take_back(key, place);
-            return Err(NotKept::Outdated);
+        if self.is_outdated(born, place, options) {
+            self.undo_put(key, place);
+            return Err(PutError::Outdated);
         }
         Ok(())
     }
 
-    fn is_outdated(&self, born: Epoch, place: Place, terms: &Terms) -> bool {
+    fn is_outdated(&self, born: Epoch, place: Place, options: &EntryOptions) -> bool {
         // Mostly nothing at all has been invalidated since.
-        born != self.epoch() && born < self.since(place, Some(terms.tags()))
+        born != self.epoch() && born < self.since(place, Some(options.tags()))
     }
 
     #[cold]
-    fn take_back(&self, key: &Key, place: Place) {
+    fn undo_put(&self, key: &CacheKey, place: Place) {
         if let Some(entry) = self.0.store.get(key.into())
             && !entry.is_current()
         {
-            self.bury(key.into(), &entry);
+            self.drop_expired(key.into(), &entry);
         }
-        // Whoever found it by alias in the meantime holds it, and must not find it again.
+        // Whoever found it by raw in the meantime holds it, and must not find it again.
         self.0.generations.changed(place);
     }
 
-    /// Forgets `key`, and every load of it that has begun; true if it was kept.
+    /// Removes `key`, and outdates every load of it that has begun; true if it was there.
     pub fn remove<'a>(&self, key: impl Into<KeyRef<'a>>) -> bool {
         let key = key.into();
         self.0.generations.remove(key);
@@ -271,37 +278,37 @@ impl<V: Send + Sync + 'static> Cache<V> {
         removed
     }
 
-    /// Whether anything may be served for `key` at `now`, if only in case asking again fails. Not counted as a look-up;
+    /// Whether anything may be served for `key` at `now`, if only in case loading it again fails. Not counted as a look-up;
     /// to the store it is one.
     #[must_use]
     pub fn contains<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> bool {
-        !matches!(self.peek(key, now), Look::Miss)
+        !matches!(self.peek(key, now), Lookup::Miss)
     }
 
-    /// Forgets the entries for which `keep` says no; returns how many.
+    /// Removes the entries for which `keep` returns false; returns how many.
     ///
     /// Reads every entry; `keep` is called with no lock held that a look-up waits for, and what comes meanwhile may be
-    /// seen or not. Loads that have begun are not forgotten, unlike by [`remove`](Self::remove): there is no answer yet to
-    /// judge. What is known in advance to go together is better [invalidated](Self::invalidate) by a tag.
-    pub fn retain(&self, mut keep: impl FnMut(KeyRef<'_>, &Entry<V>) -> bool) -> usize {
+    /// seen or not. Loads that have begun are not outdated, unlike by [`remove`](Self::remove). What is known in advance to
+    /// go together is better [invalidated](Self::invalidate) by a tag.
+    pub fn retain(&self, mut keep: impl FnMut(KeyRef<'_>, &CacheEntry<V>) -> bool) -> usize {
         self.drop_if(Count::Invalidated, |key, entry| !keep(key, entry))
     }
 
-    /// Drops what is of no use at `now` any more, expired or invalidated; returns how many entries that were.
+    /// Removes the entries that are expired or invalidated at `now`; returns how many.
     ///
-    /// Such entries are dropped when they are looked for, or when the store needs room; so this is for whoever wants the
-    /// memory back before. Reads every entry, and holds no look-up up.
+    /// They are removed anyway when they are looked up, or when the store needs room: this frees their memory before that.
+    /// Reads every entry, and delays no look-up.
     #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn sweep(&self, now: Instant) -> usize {
-        self.drop_if(Count::Expired, |_, entry| entry.state(now) == State::Dead)
+        self.drop_if(Count::Expired, |_, entry| entry.state(now) == Freshness::Expired)
     }
 
-    fn drop_if(&self, cause: Count, mut goes: impl FnMut(KeyRef<'_>, &Entry<V>) -> bool) -> usize {
+    fn drop_if(&self, cause: Count, mut goes: impl FnMut(KeyRef<'_>, &CacheEntry<V>) -> bool) -> usize {
         let inner = &*self.0;
         let mut dropped = 0;
         inner.store.each(&mut |key, entry| {
             if goes(key, entry) && inner.store.remove_entry(key, entry) {
-                // Whoever found it by alias must not find it again.
+                // Whoever found it by raw must not find it again.
                 inner.generations.changed(entry.place());
                 self.count(if entry.is_current() { cause } else { Count::Invalidated });
                 dropped += 1;
@@ -310,34 +317,31 @@ impl<V: Send + Sync + 'static> Cache<V> {
         dropped
     }
 
-    /// Makes every answer that depends on `tag` dead, and every load of one that has begun.
+    /// Expires every entry that carries `tag`, and outdates every load of one that has begun.
     ///
-    /// Costs the same whatever the number of entries. Returns how many in memory carry the tag; dead
-    /// ones that nobody has found yet are counted again. A prefix of what answers were kept
-    /// [within](Terms::within) is a tag like any other.
+    /// Costs the same whatever the number of entries. Returns how many in memory carry the tag; expired ones that nobody has
+    /// found yet are counted again. A prefix of the path that entries are [within](EntryOptions::within) is a tag like any
+    /// other.
     #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn invalidate(&self, tag: &str) -> usize {
         self.0.generations.invalidate(tag)
     }
 
-    /// Forgets everything, and every load that has begun; returns how many entries there were.
+    /// Removes everything, and outdates every load that has begun; returns how many entries there were.
     #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn clear(&self) -> usize {
         self.0.generations.clear();
         let cleared = self.0.store.clear();
         self.0.generations.changed_everywhere();
-        self.0.aliases.let_go();
+        #[cfg(feature = "tokio")]
+        self.0.recent_keys.clear_entries();
         self.0.counters.add(Count::Invalidated, cleared as u64);
         cleared
     }
 
-    /// The epoch that a load of `key`, whose answer depends on `tags`, must not have begun before.
-    #[must_use]
-    pub fn valid_since<'a>(&self, key: impl Into<KeyRef<'a>>, tags: &Tags) -> Epoch {
-        self.valid_since_of(key.into(), Some(tags))
-    }
-
-    pub(crate) fn valid_since_of(&self, key: KeyRef<'_>, tags: Option<&Tags>) -> Epoch {
+    /// The epoch that a load of `key`, whose value will carry `tags`, must not have begun before.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn valid_since(&self, key: KeyRef<'_>, tags: Option<&Tags>) -> Epoch {
         self.since(Generations::place(key), tags)
     }
 
@@ -347,12 +351,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
         tags.map_or(since, |tags| since.max(tags.last(generations)))
     }
 
-    /// What it has seen, and what it holds.
+    /// Counts of hits, misses, loads and evictions, and what it holds.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> CacheStats {
         let usage = self.0.store.usage();
         let Inner { counters, .. } = &*self.0;
-        Stats { entries: usage.entries, bytes: usage.bytes, evicted: usage.evicted, ..counters.stats() }
+        CacheStats { entries: usage.entries, bytes: usage.bytes, evicted: usage.evicted, ..counters.stats() }
     }
 
     /// How many answers it has been given: as long as this stays the same, what a look-up missed is missing.
@@ -361,11 +365,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
         self.0.puts.load(Ordering::Acquire)
     }
 
-    pub(crate) fn count_look(&self, look: &Look<V>) {
-        self.count(match look {
-            Look::Fresh(_) => Count::FreshHit,
-            Look::Stale(_) => Count::StaleHit,
-            Look::StaleIfError(_) | Look::Miss => Count::Miss,
+    pub(crate) fn count_lookup(&self, found: &Lookup<V>) {
+        self.count(match found {
+            Lookup::Fresh(_) => Count::FreshHit,
+            Lookup::Stale(_) => Count::StaleHit,
+            Lookup::StaleIfError(_) | Lookup::Miss => Count::Miss,
         });
     }
 
@@ -379,7 +383,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     /// Drops an entry found dead, and counts the cause once.
-    fn bury(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) {
+    fn drop_expired(&self, key: KeyRef<'_>, entry: &Arc<CacheEntry<V>>) {
         if self.0.store.remove_entry(key, entry) {
             self.count(if entry.is_current() { Count::Expired } else { Count::Invalidated });
         }
@@ -403,14 +407,14 @@ impl<V> fmt::Debug for Cache<V> {
     }
 }
 
-impl fmt::Display for NotKept {
+impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Oversized => "the answer is heavier than the store takes",
-            Self::Outdated => "the answer was invalidated while it was being made",
-            Self::NoLifetime => "the answer may serve for no time",
+            Self::Oversized => "the value is heavier than the store takes",
+            Self::Outdated => "the value was invalidated while it was being loaded",
+            Self::NoLifetime => "the value is kept for no time",
         })
     }
 }
 
-impl std::error::Error for NotKept {}
+impl std::error::Error for PutError {}

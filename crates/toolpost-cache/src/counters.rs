@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What a cache has seen since it was made, and what it holds now.
+/// Counts of a cache since it was made (hits, misses, loads, evictions), and what it holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {
-    /// Look-ups answered by a fresh entry.
+pub struct CacheStats {
+    /// Lookup-ups answered by a fresh entry.
     pub fresh_hits: u64,
-    /// Look-ups answered by a stale entry.
+    /// Lookup-ups answered by a stale entry.
     pub stale_hits: u64,
     /// Failed loads covered by an entry kept for that case.
     pub error_hits: u64,
-    /// Look-ups that found nothing to serve at once.
+    /// Lookup-ups that found nothing to serve at once.
     pub misses: u64,
     /// Loads that ended.
     pub loads: u64,
@@ -26,21 +26,28 @@ pub struct Stats {
     pub refreshes: u64,
     /// Callers that waited for somebody else's load.
     pub joined: u64,
-    /// Entries that gave way to others.
+    /// Entries evicted in favor of others.
     pub evicted: u64,
-    /// Entries found dead of age.
+    /// Entries found expired by age.
     pub expired: u64,
-    /// Entries found dead by a tag, or removed by key, or cleared.
+    /// Entries found expired by a tag, or removed by key, or cleared.
     pub invalidated: u64,
-    /// Answers too heavy to be kept.
+    /// Values too heavy to be kept.
     pub refused: u64,
-    /// Entries in memory now, dead ones not found yet included.
+    /// Entries in memory now, expired ones not found yet included.
     pub entries: usize,
     /// Their weight in bytes.
     pub bytes: usize,
 }
 
-impl Stats {
+impl CacheStats {
+    /// What a [`Store`](crate::Store) reports: the entries it holds, their weight in bytes, and how many it has evicted so
+    /// far. The cache counts the rest.
+    #[must_use]
+    pub fn held(entries: usize, bytes: usize, evicted: u64) -> Self {
+        Self { entries, bytes, evicted, ..Self::default() }
+    }
+
     /// The share of look-ups that were answered at once; `None` before the first.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {
@@ -112,9 +119,9 @@ impl Counters {
         counted.fold(0, u64::wrapping_add)
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> CacheStats {
         let sum = |count| self.sum(count);
-        Stats {
+        CacheStats {
             fresh_hits: sum(Count::FreshHit),
             stale_hits: sum(Count::StaleHit),
             error_hits: sum(Count::ErrorHit),
@@ -127,7 +134,7 @@ impl Counters {
             expired: sum(Count::Expired),
             invalidated: sum(Count::Invalidated),
             refused: sum(Count::Refused),
-            ..Stats::default()
+            ..CacheStats::default()
         }
     }
 }

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::generations::{Epoch, Generations, Place};
-use crate::key::Key;
-use crate::lifetime::{State, Terms, Windows};
+use crate::key::CacheKey;
+use crate::options::{EntryOptions, Freshness, Windows};
 use crate::tags::{Tied, Ties};
 
-/// A stored answer with what decides whether it may be served.
+/// A value in a cache, with its age, its weight and its tags.
 ///
-/// What is asked of an entry that is given up, and what it lets go of, stands together: by then it is in nobody's cache
-/// lines.
+/// It is read through an `Arc`, and outlives its eviction for as long as somebody holds that.
 #[derive(Debug)]
+// What eviction reads and drops comes first, in one cache line: by then the entry is in nobody's cache.
 #[repr(C)]
-pub struct Entry<V> {
+pub struct CacheEntry<V> {
     /// Bytes of the value and its key.
     weight: usize,
     ties: Tied,
@@ -28,23 +28,23 @@ pub struct Entry<V> {
     refresh_after: AtomicU64,
 }
 
-impl<V> Entry<V> {
+impl<V> CacheEntry<V> {
     pub(crate) fn new(
         value: V,
-        key: &Key,
+        key: &CacheKey,
         windows: Windows,
-        terms: &Terms,
+        options: &EntryOptions,
         born: Epoch,
         free: &Arc<Ties>,
         now: Instant,
     ) -> Self {
         Self {
-            ties: terms.tags().tie(free),
+            ties: options.tags().tie(free),
             born,
             value,
             windows,
             stored: now,
-            weight: terms.weight.saturating_add(key.as_bytes().len()),
+            weight: options.weight.saturating_add(key.as_bytes().len()),
             place: Generations::place(key.into()),
             refresh_after: AtomicU64::new(0),
         }
@@ -55,29 +55,23 @@ impl<V> Entry<V> {
         self.weight = self.weight.saturating_add(bytes);
     }
 
-    /// The answer.
+    /// The value.
     pub const fn value(&self) -> &V {
         &self.value
     }
 
     /// What the entry is at `now`.
-    #[must_use]
-    pub fn state(&self, now: Instant) -> State {
-        if self.is_invalidated() { State::Dead } else { self.windows.state(now) }
+    pub(crate) fn state(&self, now: Instant) -> Freshness {
+        if self.is_invalidated() { Freshness::Expired } else { self.windows.state(now) }
     }
 
     /// Whether one of its tags has been invalidated since its load began.
-    #[must_use]
-    pub fn is_invalidated(&self) -> bool {
+    fn is_invalidated(&self) -> bool {
         self.ties.tags().any(|tag| self.born < tag.last())
     }
 
     /// Whether neither its tags nor its key nor the whole cache has been invalidated since its load began.
-    ///
-    /// A slow store asks this inside its write transaction, so that an answer overtaken by an
-    /// invalidation is not written behind it.
-    #[must_use]
-    pub fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         !self.is_invalidated() && self.ties.generations().since_at(self.place) <= self.born
     }
 
@@ -92,31 +86,31 @@ impl<V> Entry<V> {
     }
 
     /// When it stops being fresh, stale and of use.
-    #[must_use]
-    pub const fn windows(&self) -> Windows {
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn windows(&self) -> Windows {
         self.windows
     }
 
-    /// How long it has been stored.
+    /// How long it has been stored at `now`.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stored)
     }
 
-    /// Bytes of the value, as its terms gave them, and of its key.
+    /// Bytes of the value, as its options gave them, and of its key.
     #[must_use]
     pub const fn weight(&self) -> usize {
         self.weight
     }
 
-    /// The tags it depends on.
+    /// The tags it carries.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         self.ties.tags().map(|tag| &*tag.name)
     }
 
-    /// Claims the refresh for `hold`; true for exactly one caller until then.
+    /// Claims the refresh of a stale entry for `hold`; true for exactly one caller until then.
     ///
-    /// There is nothing to give back: a claim whose holder vanished ends by itself.
+    /// There is nothing to give back: a claim ends by itself.
     #[must_use]
     pub fn claim_refresh(&self, now: Instant, hold: Duration) -> bool {
         let at = nanos(self.age(now));
@@ -133,7 +127,7 @@ impl<V> Entry<V> {
                 .is_ok()
     }
 
-    /// Lets the next refresh begin only after `pause`, because the last one failed.
+    /// Delays the next refresh by `pause`, after one has failed.
     pub fn postpone_refresh(&self, now: Instant, pause: Duration) {
         self.refresh_after.store(nanos(self.age(now).saturating_add(pause)), Ordering::Relaxed);
     }

@@ -145,6 +145,7 @@ impl Generations {
     }
 
     /// As long as this stays the same, a look-up of a key there would find what it found before, or nothing.
+    #[cfg(feature = "tokio")]
     pub(crate) fn version(&self, place: Place) -> u64 {
         self.versions[place.0].load(Ordering::Acquire)
     }

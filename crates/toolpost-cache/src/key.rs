@@ -9,22 +9,22 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-pub use writer::{KeyWriter, Text};
+pub use writer::KeyWriter;
 
 use crate::store::Seeded;
 
-/// The whole identity of an answer, as bytes; cheap to clone.
+/// Identifies a value by bytes: all that the value depends on. Cheap to clone.
 ///
-/// Two keys are equal when all their bytes are, so no choice of hash can make one answer stand in for
-/// another. A [`KeyWriter`] makes the bytes; a store looks them up borrowed, as a [`KeyRef`].
+/// Two keys are equal when all their bytes are, so no collision of hashes serves one value for another. A [`KeyWriter`]
+/// writes the bytes; look-ups borrow them, as a [`KeyRef`].
 #[derive(Clone)]
-pub struct Key {
+pub struct CacheKey {
     bytes: Arc<[u8]>,
     /// The [`hash_of`] the bytes, since one key is looked for in several tables.
     hash: u64,
 }
 
-impl Key {
+impl CacheKey {
     /// The bytes themselves.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -36,22 +36,19 @@ impl Key {
         self.hash
     }
 
-    /// The BLAKE3 digest of the bytes: a name for them in a store on disk or on another machine.
-    ///
-    /// Such a store still keeps the bytes and compares them, as the stores of this crate do.
+    /// The BLAKE3 digest of the bytes: their name on disk.
     #[cfg(feature = "disk")]
-    #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         *blake3::hash(&self.bytes).as_bytes()
     }
 }
 
-/// A key on loan, with its hash, which is made once for all the tables it is looked for in.
+/// Borrows the bytes of a key, with their hash, which is computed once for all the tables it is looked up in.
 ///
 /// ```
-/// use toolpost_cache::{Key, KeyRef};
+/// use toolpost_cache::{CacheKey, KeyRef};
 ///
-/// let key = Key::from("lathe");
+/// let key = CacheKey::from("lathe");
 /// assert_eq!(KeyRef::from(&key), KeyRef::from(b"lathe"));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,43 +100,43 @@ impl<'a> From<&'a Vec<u8>> for KeyRef<'a> {
     }
 }
 
-impl<'a> From<&'a Key> for KeyRef<'a> {
-    fn from(key: &'a Key) -> Self {
+impl<'a> From<&'a CacheKey> for KeyRef<'a> {
+    fn from(key: &'a CacheKey) -> Self {
         Self { bytes: &key.bytes, hash: key.hash }
     }
 }
 
-impl From<KeyRef<'_>> for Key {
+impl From<KeyRef<'_>> for CacheKey {
     fn from(KeyRef { bytes, hash }: KeyRef<'_>) -> Self {
         Self { bytes: bytes.into(), hash }
     }
 }
 
-impl From<&[u8]> for Key {
+impl From<&[u8]> for CacheKey {
     fn from(bytes: &[u8]) -> Self {
         KeyRef::from(bytes).into()
     }
 }
 
-impl From<&str> for Key {
+impl From<&str> for CacheKey {
     fn from(text: &str) -> Self {
         Self::from(text.as_bytes())
     }
 }
 
-impl From<&String> for Key {
+impl From<&String> for CacheKey {
     fn from(text: &String) -> Self {
         Self::from(text.as_bytes())
     }
 }
 
-impl From<String> for Key {
+impl From<String> for CacheKey {
     fn from(text: String) -> Self {
         Self::from(text.as_bytes())
     }
 }
 
-impl AsRef<[u8]> for Key {
+impl AsRef<[u8]> for CacheKey {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -152,43 +149,43 @@ pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
     SEEDED.hash_one(bytes)
 }
 
-impl PartialEq for Key {
+impl PartialEq for CacheKey {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && self.bytes == other.bytes
     }
 }
 
-impl Eq for Key {}
+impl Eq for CacheKey {}
 
-impl PartialOrd for Key {
+impl PartialOrd for CacheKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 /// By the bytes.
-impl Ord for Key {
+impl Ord for CacheKey {
     fn cmp(&self, other: &Self) -> Ordering {
         self.bytes.cmp(&other.bytes)
     }
 }
 
-impl Borrow<[u8]> for Key {
+impl Borrow<[u8]> for CacheKey {
     fn borrow(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 /// Hashes as its bytes do, so that a borrowed look-up finds it.
-impl Hash for Key {
+impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.bytes.hash(state);
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key(\"{}\")", self.bytes.escape_ascii())
+        write!(f, "CacheKey(\"{}\")", self.bytes.escape_ascii())
     }
 }
 

@@ -1,68 +1,72 @@
-//! Remembers results, and asks each question once.
+//! Caches results with single-flight loads: callers that ask for the same key at the same time wait for one load.
 //!
-//! An answer is stored with its windows: fresh, then stale (served while one caller has it refreshed),
-//! then kept in case asking again fails, then dead. Its key is the whole question as bytes, so that
-//! nobody is ever served the answer to another. Callers that ask the same thing at the same time wait
-//! for one load.
+//! An entry is fresh, then stale (served while one caller refreshes it), then kept in case loading it again fails, then
+//! expired. Its key is the whole question as bytes, so that nobody is ever served the answer to another. The loads of one key
+//! that wait for each other are a *flight*.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_cache::{Bounds, Cache, KeyWriter, Lifetime, Look, Memory, Terms};
+//! use toolpost_cache::{Cache, Capacity, EntryOptions, KeyWriter, Lookup, Memory};
 //!
-//! let prices: Cache<u32> = Cache::new(Memory::new(Bounds::entries(10_000)));
+//! let prices: Cache<u32> = Cache::new(Memory::new(Capacity::entries(10_000)));
 //! let mut writer = KeyWriter::new();
 //! let key = writer.text("price").text("EUR").int(7).key();
 //!
 //! let now = Instant::now(); // time is an argument: nothing here reads a clock
-//! let terms = Terms::new(Lifetime::new(Duration::from_secs(60)).stale(Duration::from_secs(30)))
-//!     .tagged(["article 7"]);
-//! prices.put(&key, 1_250, &terms, prices.epoch(), now)?;
+//! let options = EntryOptions::ttl(Duration::from_secs(60)).stale(Duration::from_secs(30)).tagged(["article 7"]);
+//! prices.put(&key, 1_250, &options, prices.epoch(), now)?;
 //!
-//! let Look::Fresh(entry) = prices.look(&key, now) else { panic!("just stored") };
+//! let Lookup::Fresh(entry) = prices.get(&key, now) else { panic!("just stored") };
 //! assert_eq!(*entry.value(), 1_250);
-//! assert!(matches!(prices.look(&key, now + Duration::from_secs(60)), Look::Stale(_)));
+//! assert!(matches!(prices.get(&key, now + Duration::from_secs(60)), Lookup::Stale(_)));
 //!
 //! prices.invalidate("article 7"); // costs the same for one entry and for a million
-//! assert!(matches!(prices.look(&key, now), Look::Miss));
-//! # Ok::<(), toolpost_cache::NotKept>(())
+//! assert!(matches!(prices.get(&key, now), Lookup::Miss));
+//! # Ok::<(), toolpost_cache::PutError>(())
 //! ```
 //!
-//! [`Cache`] is the envelope over a [`Store`]; [`Flights`] joins callers into one load; `rt::ReadThrough`
-//! (feature `tokio`) is both together, with time limits and background refreshes. Stores: [`Memory`],
-//! [`Lru`], `Moka` (feature `moka`) and, below another through [`Tiered`], `Disk` (feature `disk`).
+//! [`Cache`] judges what a [`Store`] holds; `rt::ReadThrough` (feature `tokio`) loads what is missing, with time limits and
+//! background refreshes. Stores: [`Memory`], [`Lru`], `moka` (feature `moka`) and, below one of these, `Disk` (feature
+//! `disk`) or a [`SlowStore`] of your own.
 //!
-//! It knows nothing of tools, of wires, of breakers or queues, and the core of it of clocks and runtimes.
+//! The core knows neither clocks nor runtimes, and nothing here knows tools, wires, breakers or queues.
 #![cfg_attr(feature = "tokio", doc = "")]
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]
 
-mod alias;
+#[cfg(test)]
+extern crate self as toolpost_cache;
+
 mod cache;
 mod counters;
 mod entry;
-mod flight;
 mod generations;
 mod key;
-mod lifetime;
+mod options;
+#[cfg(feature = "tokio")]
+mod recent_keys;
 #[cfg(feature = "tokio")]
 pub mod rt;
+#[cfg(feature = "tokio")]
+mod single_flight;
 mod store;
+#[cfg(all(test, feature = "tokio"))]
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+#[cfg(feature = "tokio")]
 mod sync;
 mod tags;
 
-pub use alias::{Alias, Words};
-pub use cache::{Cache, Look, NotKept};
-pub use counters::Stats;
-pub use entry::Entry;
-pub use flight::{Arrival, Boarding, Flights, Join, Landing, Lift, Panicked};
+pub use cache::{Cache, Lookup, PutError};
+pub use counters::CacheStats;
+pub use entry::CacheEntry;
 pub use generations::Epoch;
-pub use key::{Key, KeyRef, KeyWriter, Text};
-pub use lifetime::{Lifetime, State, Terms, Windows};
-#[cfg(feature = "moka")]
-pub use store::Moka;
-pub use store::{Bounds, Lru, Memory, Oversized, Recalled, Seeded, SlowStore, Store, Tiered, Usage};
+pub use key::{CacheKey, KeyRef, KeyWriter};
+pub use options::EntryOptions;
 #[cfg(feature = "disk")]
-pub use store::{Codec, Disk, DiskError, Own, Persist};
-pub use tags::Tags;
+pub use store::Disk;
+#[cfg(feature = "moka")]
+pub use store::moka;
+pub use store::{Capacity, Codec, Lru, Memory, SlowStore, Store, StoreError, StoredEntry};
 
 /// The examples of the crate's README compile and run.
 #[cfg(doctest)]

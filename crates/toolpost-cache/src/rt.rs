@@ -1,16 +1,21 @@
-//! The async front: a cache that makes what it does not have.
+//! The asynchronous front (feature `tokio`): a cache that loads what is missing.
 
-mod answer;
 mod load;
 mod many;
+mod outcome;
+#[cfg(all(test, not(shuttle)))]
+mod overtaken;
 mod plan;
 mod read_through;
 mod tasks;
+mod tiered;
 
-pub use answer::{Answer, Answered, LoadError, Loading, Outcome, Purpose, Request, Source};
-pub use read_through::{Hit, Missed, ReadThrough};
+pub use outcome::{LoadContext, LoadError, LoadOptions, LoadOutcome, Loaded, Source};
+pub use read_through::{Miss, ReadThrough};
+#[cfg(all(test, feature = "disk"))]
+pub(crate) use tiered::{Clock, Tiered};
 
-pub use crate::flight::Started;
+pub use crate::recent_keys::RawKey;
 
 /// The time now.
 #[expect(clippy::disallowed_methods, reason = "the front's clock, which a paused runtime holds still")]

@@ -1,4 +1,4 @@
-//! What answers depend on, by name.
+//! Names by which entries are invalidated together.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use crate::generations::{Epoch, Generations, Tag};
 /// It is made once for all the answers that depend on the same: the first cache that meets it remembers in it where its
 /// tags are, and does not look for them again.
 #[derive(Clone, Default)]
-pub struct Tags(Option<Arc<List>>);
+pub(crate) struct Tags(Option<Arc<List>>);
 
 struct List {
     names: Box<[Box<str>]>,
@@ -26,15 +26,8 @@ pub(crate) struct Ties {
 
 impl Tags {
     /// The names, in the order in which they were given.
-    #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names().iter().map(|name| &**name)
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_none()
     }
 
     fn names(&self) -> &[Box<str>] {
@@ -131,27 +124,28 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::{Bounds, Cache, Key, Look, Memory, NotKept, Terms};
+    use crate::{Cache, CacheKey, Capacity, EntryOptions, Lookup, Memory, PutError};
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a start of time for one test")]
     fn one_list_serves_two_caches() {
-        let cache = || Cache::new(Memory::new(Bounds::entries(100)));
+        let cache = || Cache::new(Memory::new(Capacity::entries(100)));
         let (one, other, now) = (cache(), cache(), Instant::now());
-        let (key, terms) = (Key::from("key"), Terms::ttl(Duration::from_secs(1)).tagged(["a", "b", "a"]));
-        let put = |cache: &Cache<()>, epoch| cache.put(&key, (), &terms, epoch, now).map(drop);
-        let is_kept = |cache: &Cache<()>| matches!(cache.look(&key, now), Look::Fresh(_));
+        let (key, options) =
+            (CacheKey::from("key"), EntryOptions::ttl(Duration::from_secs(1)).tagged(["a", "b", "a"]));
+        let put = |cache: &Cache<()>, epoch| cache.put(&key, (), &options, epoch, now).map(drop);
+        let is_kept = |cache: &Cache<()>| matches!(cache.get(&key, now), Lookup::Fresh(_));
         for cache in [&one, &other, &one] {
             assert_eq!(put(cache, cache.epoch()), Ok(()));
         }
         let began = other.epoch();
         assert_eq!(other.invalidate("b"), 1);
         assert_eq!((is_kept(&one), is_kept(&other)), (true, false));
-        assert_eq!(put(&other, began), Err(NotKept::Outdated));
-        assert_eq!(one.valid_since(b"k", terms.tags()), one.epoch());
-        assert_eq!(other.valid_since(b"k", terms.tags()), other.epoch());
+        assert_eq!(put(&other, began), Err(PutError::Outdated));
+        assert_eq!(one.valid_since(b"k".into(), Some(options.tags())), one.epoch());
+        assert_eq!(other.valid_since(b"k".into(), Some(options.tags())), other.epoch());
         assert_eq!((one.invalidate("a"), other.invalidate("a")), (1, 0));
-        assert_eq!(one.valid_since(b"k", terms.tags()), one.epoch());
+        assert_eq!(one.valid_since(b"k".into(), Some(options.tags())), one.epoch());
         assert_eq!((is_kept(&one), one.invalidate("a")), (false, 0));
     }
 
@@ -161,7 +155,6 @@ mod tests {
         assert_eq!(tags.iter().collect::<Vec<_>>(), ["b", "a"]);
         assert_ne!(tags, ["a", "b"].into_iter().collect());
         assert_eq!(Tags::default(), Tags::from_iter([""; 0]));
-        assert!(Tags::default().is_empty() && !tags.is_empty());
         assert_eq!(format!("{tags:?}"), r#"["b", "a"]"#);
     }
 }

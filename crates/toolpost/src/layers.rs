@@ -8,6 +8,7 @@
 #![doc = include_str!("../docs/order_of_policies.md")]
 #![doc = include_str!("../docs/cached_tool.md")]
 
+mod cache_keys;
 mod cached;
 mod fallback;
 mod guarded;
@@ -16,7 +17,6 @@ mod invalidating;
 mod limited;
 #[cfg(feature = "disk")]
 mod on_disk;
-mod question;
 mod retried;
 mod scheduled;
 mod threaded;
@@ -24,8 +24,8 @@ mod timed;
 mod verdict;
 
 pub use crate::lift::{Lent, Lifted};
-pub(crate) use cached::Looked;
 pub use cached::{Cached, Caching, ResultCache};
+pub(crate) use cached::{Looked, marked_hit};
 pub use fallback::{Backed, Fallback};
 pub(crate) use guarded::Held;
 pub use guarded::{Guard, Guarded};

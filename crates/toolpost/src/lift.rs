@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use toolpost_cache::rt::LoadContext;
 use toolpost_scheduler::Urgency;
 use toolpost_scheduler::rt::{Donation, PriorityGraph, PriorityHandle};
 use toolpost_tool::{Call, Priority};
@@ -75,14 +76,14 @@ impl Lifted {
 
 /// A flight of the cache, which its waiters lift; it takes part in lending once it has to queue, and most never do.
 pub(crate) struct Flight {
-    waiters: toolpost_cache::Lift<Priority>,
+    waiters: LoadContext<Priority>,
     own: Priority,
     lift: OnceLock<Arc<PriorityHandle>>,
 }
 
 impl Flight {
     /// A flight of this priority, for a start.
-    pub(crate) const fn new(waiters: toolpost_cache::Lift<Priority>, own: Priority) -> Self {
+    pub(crate) const fn new(waiters: LoadContext<Priority>, own: Priority) -> Self {
         Self { waiters, own, lift: OnceLock::new() }
     }
 
@@ -95,7 +96,7 @@ impl Flight {
         let lift = self.lift.get_or_init(|| {
             let lift = Arc::new(LIFTS.handle(Urgency::new(class(self.own))));
             let rising = Arc::clone(&lift);
-            self.waiters.on_rise(move |priority| rising.set(Urgency::new(class(*priority))));
+            self.waiters.on_raise(move |priority| rising.set(Urgency::new(class(*priority))));
             lift
         });
         Arc::clone(lift)

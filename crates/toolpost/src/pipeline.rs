@@ -7,7 +7,7 @@ mod run;
 use std::sync::{Arc, OnceLock};
 
 use toolpost_breaker::{Breaker, CountWindow};
-use toolpost_cache::Bounds;
+use toolpost_cache::Capacity;
 use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The cache of all tools.
     pub(crate) fn cache(&self) -> &ResultCache {
-        self.cache.get_or_init(|| ResultCache::new(Bounds::entries(10_000).bytes(64 << 20)))
+        self.cache.get_or_init(|| ResultCache::new(Capacity::entries(10_000).bytes(64 << 20)))
     }
 }
 

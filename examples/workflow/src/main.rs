@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use toolpost::breaker::{Breaker, Consecutive};
-use toolpost::cache::Bounds;
+use toolpost::cache::Capacity;
 use toolpost::layers::ResultCache;
 use toolpost::tool::{CachePolicy, Call, Json, Mark, Tool, ToolError, ToolSpec, tool_fn};
 use toolpost::workflow::{OnFailure, StepHandle, StepPolicy, StepRetry, Workflow};
@@ -80,7 +80,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let plan = w.finish(offer)?;
     println!("{}", plan.shape().to_mermaid());
 
-    let cache = ResultCache::new(Bounds::entries(1_000));
+    let cache = ResultCache::new(Capacity::entries(1_000));
     let offer = WorkflowTool::new(ToolSpec::new("offer")?.read_only(), plan)
         .taking::<Part>()
         .guarded(Breaker::new(Consecutive::new(5), Instant::now()))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use toolpost::breaker::{Breaker, Consecutive};
-use toolpost::cache::Bounds;
+use toolpost::cache::Capacity;
 use toolpost::layers::{ResultCache, Retry};
 use toolpost::tool::{CachePolicy, Call, Tool, ToolError, tool_fn};
 use toolpost::{ToolExt, tool};
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             }
         }
     });
-    let cache = ResultCache::new(Bounds::entries(1_000));
+    let cache = ResultCache::new(Capacity::entries(1_000));
     let quote = upstream
         .timed(Duration::from_secs(1)) //                          innermost: one attempt has a second
         .guarded(Breaker::new(Consecutive::new(5), Instant::now())) // five failures in a row, and it is left alone

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
-use super::Key;
+use super::CacheKey;
 use super::number::{self, Number};
 
 const NULL: u8 = 1;
@@ -96,18 +96,25 @@ impl KeyWriter {
         Self { bytes: Vec::new(), open: Vec::new(), members: Vec::new(), sorted: Vec::new() }
     }
 
-    /// Lends this thread's writer, empty, so that its buffers are reused from key to key.
-    pub fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
+    /// Calls `write` with this thread's writer, empty, so that its buffers are reused from key to key. One call may be inside
+    /// another; a third makes a writer of its own.
+    pub fn with<R>(write: impl FnOnce(&mut Self) -> R) -> R {
         thread_local! {
-            static WRITER: RefCell<KeyWriter> = const { RefCell::new(KeyWriter::new()) };
+            static OUTER: RefCell<KeyWriter> = const { RefCell::new(KeyWriter::new()) };
+            static INNER: RefCell<KeyWriter> = const { RefCell::new(KeyWriter::new()) };
         }
-        WRITER.with(|writer| match writer.try_borrow_mut() {
+        OUTER.with(|outer| match outer.try_borrow_mut() {
             Ok(mut writer) => {
                 writer.clear();
-                use_it(&mut writer)
+                write(&mut writer)
             }
-            // Lent already, further up.
-            Err(_) => use_it(&mut Self::new()),
+            Err(_) => INNER.with(|inner| match inner.try_borrow_mut() {
+                Ok(mut writer) => {
+                    writer.clear();
+                    write(&mut writer)
+                }
+                Err(_) => write(&mut Self::new()),
+            }),
         })
     }
 
@@ -128,8 +135,8 @@ impl KeyWriter {
     ///
     /// If an object or an array is still open.
     #[must_use]
-    pub fn key(&self) -> Key {
-        Key::from(self.bytes())
+    pub fn key(&self) -> CacheKey {
+        CacheKey::from(self.bytes())
     }
 
     /// Forgets everything, and keeps the buffers.
@@ -140,7 +147,7 @@ impl KeyWriter {
     }
 
     /// Writes what another key holds, as it stands there.
-    pub fn append(&mut self, key: &Key) -> &mut Self {
+    pub fn append(&mut self, key: &CacheKey) -> &mut Self {
         self.bytes.extend_from_slice(key.as_bytes());
         self
     }
@@ -249,12 +256,6 @@ impl KeyWriter {
         self
     }
 
-    /// Begins text that comes in pieces (between escapes, say); it ends when the piece-taker is dropped.
-    pub fn open_text(&mut self) -> Text<'_> {
-        self.bytes.push(TEXT);
-        Text::begin(self, None)
-    }
-
     /// Begins an array; [`close`](Self::close) ends it.
     pub fn open_array(&mut self) -> &mut Self {
         self.bytes.push(ARRAY);
@@ -280,17 +281,6 @@ impl KeyWriter {
         let end = self.bytes.len();
         self.add_member(start, end - name.len(), end);
         self
-    }
-
-    /// Begins a name that comes in pieces; it ends when the piece-taker is dropped.
-    ///
-    /// # Panics
-    ///
-    /// If the innermost open thing is not an object.
-    pub fn open_name(&mut self) -> Text<'_> {
-        let start = self.begin_member();
-        self.bytes.push(NAME);
-        Text::begin(self, Some(start))
     }
 
     /// Ends the innermost object or array.
@@ -393,39 +383,6 @@ impl KeyWriter {
 
 fn length_prefix(length: usize) -> [u8; 4] {
     u32::try_from(length).expect("a part of a key is shorter than 4 GiB").to_le_bytes()
-}
-
-/// Takes text in pieces; dropping it ends the text.
-#[derive(Debug)]
-pub struct Text<'w> {
-    writer: &'w mut KeyWriter,
-    start: usize,
-    /// Where the member begins, when this text is its name.
-    member: Option<usize>,
-}
-
-impl<'w> Text<'w> {
-    /// Appends a piece.
-    pub fn push(&mut self, piece: &str) {
-        self.writer.bytes.extend_from_slice(piece.as_bytes());
-    }
-
-    fn begin(writer: &'w mut KeyWriter, member: Option<usize>) -> Self {
-        writer.bytes.extend_from_slice(&[0; 4]);
-        let start = writer.bytes.len();
-        Self { writer, start, member }
-    }
-}
-
-impl Drop for Text<'_> {
-    fn drop(&mut self) {
-        let end = self.writer.bytes.len();
-        let prefix = length_prefix(end - self.start);
-        self.writer.bytes[self.start - 4..self.start].copy_from_slice(&prefix);
-        if let Some(member) = self.member {
-            self.writer.add_member(member, self.start, end);
-        }
-    }
 }
 
 struct Short {

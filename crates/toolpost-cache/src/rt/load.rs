@@ -9,17 +9,20 @@ use pin_project_lite::pin_project;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
 
-use super::answer::{LoadError, Outcome, Purpose, Source};
 use super::now;
-use crate::cache::Look;
-use crate::entry::Entry;
+use super::outcome::{LoadError, LoadOutcome, Loaded, Source};
+use crate::cache::Lookup;
+use crate::entry::CacheEntry;
 use crate::generations::Epoch;
 
 /// What is stored: an answer, or a failure that the question would meet again.
 pub(super) type Stored<V, E> = Result<V, E>;
 
+/// What a caller receives.
+pub(super) type Answered<V, E> = Result<Loaded<V>, LoadError<E>>;
+
 /// What a flight carries.
-pub(super) type Loaded<V, E> = Result<Found<V>, LoadError<E>>;
+pub(super) type FlightValue<V, E> = Result<Found<V>, LoadError<E>>;
 
 #[derive(Clone)]
 pub(super) struct Found<V> {
@@ -30,9 +33,9 @@ pub(super) struct Found<V> {
 /// What a flight has come to.
 pub(super) enum Flown<V, E> {
     /// To nothing that would have to be kept: an answer was there already, or looking for it took too long.
-    Settled(Loaded<V, E>),
+    Settled(FlightValue<V, E>),
     /// To the outcome of a load.
-    Ended(Outcome<V, E>, Begun),
+    Ended(LoadOutcome<V, E>, Begun),
     /// To nothing, for the load took longer than its limit, which was this.
     Late(Duration, Begun),
 }
@@ -40,7 +43,7 @@ pub(super) enum Flown<V, E> {
 /// How a load began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Begun {
-    pub(super) purpose: Purpose,
+    pub(super) is_refresh: bool,
     pub(super) at: Instant,
     pub(super) epoch: Epoch,
 }
@@ -60,7 +63,7 @@ impl<F> Loads<F> {
     }
 }
 
-impl<V, E, F: Future<Output = Outcome<V, E>>> Future for Loads<F> {
+impl<V, E, F: Future<Output = LoadOutcome<V, E>>> Future for Loads<F> {
     type Output = Flown<V, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -97,7 +100,7 @@ impl<F: Future> Future for Within<F> {
             return Poll::Ready(Some(output));
         }
         if this.timer.is_none() {
-            // Time passes also for work that uses up what tokio lets a task do in one go.
+            // `unconstrained`: otherwise tokio's coop budget could keep the timer from firing.
             let sleep = |end: Instant| Box::pin(unconstrained(sleep_until(end.into())));
             *this.timer = now().checked_add(*this.limit).map(sleep);
         }
@@ -108,15 +111,18 @@ impl<F: Future> Future for Within<F> {
 }
 
 /// What may be served of what a look-up has found.
-pub(super) fn found_in<V: Clone, E: Clone>(look: &Look<Stored<V, E>>) -> Option<Loaded<V, E>> {
+pub(super) fn found_in<V: Clone, E: Clone>(look: &Lookup<Stored<V, E>>) -> Option<FlightValue<V, E>> {
     match look {
-        Look::Fresh(entry) => Some(found(entry, Source::Fresh)),
-        Look::Stale(entry) => Some(found(entry, Source::Stale)),
-        Look::StaleIfError(_) | Look::Miss => None,
+        Lookup::Fresh(entry) => Some(found(entry, Source::Fresh)),
+        Lookup::Stale(entry) => Some(found(entry, Source::Stale)),
+        Lookup::StaleIfError(_) | Lookup::Miss => None,
     }
 }
 
-pub(super) fn found<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Loaded<V, E> {
+pub(super) fn found<V: Clone, E: Clone>(
+    entry: &CacheEntry<Stored<V, E>>,
+    source: Source,
+) -> FlightValue<V, E> {
     match entry.value() {
         Ok(value) => Ok(Found { value: value.clone(), source }),
         Err(error) => Err(LoadError::Rejected(error.clone())),

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::answer::{Answered, LoadError, Loading, Outcome, Request};
+use super::outcome::{LoadContext, LoadError, LoadOptions, LoadOutcome, Loaded};
 use super::read_through::ReadThrough;
-use crate::flight::{Arrival, Boarding, Flights, Landing};
-use crate::key::Key;
-use crate::lifetime::Terms;
+use crate::key::CacheKey;
+use crate::options::EntryOptions;
+use crate::single_flight::{FlightOutcome, JoinOptions, Joined, SingleFlight};
 
 impl<V, E> ReadThrough<V, E>
 where
@@ -38,13 +38,13 @@ where
         K: AsRef<[u8]> + Sync + ?Sized,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let load = move |_: Loading| async move {
+        let load = move |_: LoadContext| async move {
             match load.await {
-                Ok(value) => Outcome::Keep(value, Terms::ttl(ttl)),
-                Err(error) => Outcome::Fail(error),
+                Ok(value) => LoadOutcome::Keep(value, EntryOptions::ttl(ttl)),
+                Err(error) => LoadOutcome::Fail(error),
             }
         };
-        self.get(Request::new(key), load).await.map(|answer| answer.value)
+        self.get(key.as_ref().into(), LoadOptions::new(), load).await.map(|answer| answer.value)
     }
 
     /// Answers many questions, in their order: what is there from the cache, what others load already from their loads, and
@@ -57,15 +57,15 @@ where
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use toolpost_cache::{Bounds, Cache, Key, Memory, Terms};
-    /// use toolpost_cache::rt::{Outcome, ReadThrough};
+    /// # use toolpost_cache::{Capacity, Cache, CacheKey, Memory, EntryOptions};
+    /// use toolpost_cache::rt::{LoadOutcome, ReadThrough};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// let lengths: ReadThrough<usize, std::fmt::Error> =
-    ///     ReadThrough::new(Cache::new(Memory::new(Bounds::entries(1_000))));
+    ///     ReadThrough::new(Cache::new(Memory::new(Capacity::entries(1_000))));
     /// let minute = Duration::from_secs(60);
-    /// let load = move |keys: Vec<Key>| async move {
-    ///     keys.iter().map(|key| Outcome::Keep(key.as_bytes().len(), Terms::ttl(minute))).collect()
+    /// let load = move |keys: Vec<CacheKey>| async move {
+    ///     keys.iter().map(|key| LoadOutcome::Keep(key.as_bytes().len(), EntryOptions::ttl(minute))).collect()
     /// };
     /// let answers = lengths.get_many(&["a", "bb", "a"], minute, load).await;
     /// let lengths: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().value).collect();
@@ -87,23 +87,23 @@ where
         keys: &[K],
         limit: Duration,
         load: F,
-    ) -> impl Future<Output = Vec<Answered<V, E>>> + Send + use<V, E, K, F, Fut>
+    ) -> impl Future<Output = Vec<Result<Loaded<V>, LoadError<E>>>> + Send + use<V, E, K, F, Fut>
     where
         K: AsRef<[u8]>,
-        F: Fn(Vec<Key>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Vec<Outcome<V, E>>> + Send + 'static,
+        F: Fn(Vec<CacheKey>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Vec<LoadOutcome<V, E>>> + Send + 'static,
     {
         let batch = Arc::new(Batch {
             load,
             keys: Mutex::new(Vec::new()),
             sealed: Semaphore::new(0),
-            loads: Flights::new(),
+            loads: SingleFlight::new(),
             outcomes: OnceLock::new(),
         });
         let get = |key: &K| {
             let batch = Arc::clone(&batch);
-            self.get(Request::new(key).limit(limit), move |loading: Loading| {
-                batch.one(loading.lift.key().clone())
+            self.get(key.as_ref().into(), LoadOptions::new().limit(limit), move |context: LoadContext| {
+                batch.one(context.key().clone())
             })
         };
         let mut gets: Vec<_> = keys.iter().map(get).map(Get::Asks).collect();
@@ -144,17 +144,17 @@ impl<G: Unpin, A> Unpin for Get<G, A> {}
 struct Batch<F, V, E> {
     load: F,
     /// Those that nobody else loads; complete once it is sealed.
-    keys: Mutex<Vec<Key>>,
+    keys: Mutex<Vec<CacheKey>>,
     /// Closed when the keys are complete.
     sealed: Semaphore,
     /// The load itself: whichever of the keys still has a waiter polls it.
-    loads: Flights<()>,
+    loads: SingleFlight<()>,
     /// For each key; empty if the load broke.
     outcomes: OnceLock<Vec<Place<V, E>>>,
 }
 
 /// The outcome for one key, until its flight takes it.
-type Place<V, E> = Mutex<Option<Outcome<V, E>>>;
+type Place<V, E> = Mutex<Option<LoadOutcome<V, E>>>;
 
 /// Seals the batch when it is dropped, however that comes.
 struct Sealing<F, V, E>(Arc<Batch<F, V, E>>);
@@ -171,14 +171,14 @@ impl<F, Fut, V, E> Batch<F, V, E>
 where
     V: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
-    F: Fn(Vec<Key>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Vec<Outcome<V, E>>> + Send + 'static,
+    F: Fn(Vec<CacheKey>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Vec<LoadOutcome<V, E>>> + Send + 'static,
 {
     /// The load of one key.
-    async fn one(self: Arc<Self>, key: Key) -> Outcome<V, E> {
+    async fn one(self: Arc<Self>, key: CacheKey) -> LoadOutcome<V, E> {
         let Some(place) = self.enter(&key) else {
             let outcome = (self.load)(vec![key]).await;
-            return match <[Outcome<V, E>; 1]>::try_from(outcome) {
+            return match <[LoadOutcome<V, E>; 1]>::try_from(outcome) {
                 Ok([outcome]) => outcome,
                 Err(_) => broken(),
             };
@@ -196,10 +196,10 @@ where
                 }
                 let places = outcomes.into_iter().map(|outcome| Mutex::new(Some(outcome)));
                 let _only_one_load = batch.outcomes.set(places.collect());
-                Landing::Shared(())
+                FlightOutcome::Shared(())
             };
-            let landed = self.loads.join(Key::from(""), Boarding::any(()), load).await;
-            let Ok(Arrival { .. }) = landed else {
+            let landed = self.loads.join(CacheKey::from(""), JoinOptions::any(()), load).await;
+            let Ok(Joined { .. }) = landed else {
                 // The keys whose turn comes later do not load again.
                 let _first_to_tell = self.outcomes.set(Vec::new());
                 broken()
@@ -211,7 +211,7 @@ where
     }
 
     /// Puts a key on the list of the batch, unless that is complete.
-    fn enter(&self, key: &Key) -> Option<usize> {
+    fn enter(&self, key: &CacheKey) -> Option<usize> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if self.sealed.is_closed() {
             return None;

@@ -1,16 +1,16 @@
 //! What follows a look-up.
 
-use super::answer::Answered;
-use crate::flight::Boarding;
-use crate::key::{Key, KeyRef};
+use super::load::Answered;
+use crate::key::{CacheKey, KeyRef};
+use crate::single_flight::JoinOptions;
 
 /// A key, which is made when it is needed.
 pub(super) enum Name<'a> {
     Lent(KeyRef<'a>),
-    Own(Key),
+    Own(CacheKey),
 }
 
-impl From<Name<'_>> for Key {
+impl From<Name<'_>> for CacheKey {
     fn from(name: Name<'_>) -> Self {
         match name {
             Name::Lent(key) => key.into(),
@@ -21,17 +21,17 @@ impl From<Name<'_>> for Key {
 
 /// What a caller waits for.
 pub(super) enum Awaited<W, V, E> {
-    /// Nothing; the answer is given once.
-    Answer(Option<Answered<V, E>>),
+    /// Nothing; the result is given once.
+    Ready(Option<Answered<V, E>>),
     Flight(W),
 }
 
-/// Nothing in it is pinned.
+/// Not structurally pinned: a waiter is `Unpin`.
 impl<W, V, E> Unpin for Awaited<W, V, E> {}
 
 /// What follows a look-up.
 pub(super) enum Plan<V, E, L, F> {
-    Answer(Answered<V, E>),
-    /// Boards a flight, and makes this load if that begins then.
-    Board(Key, Boarding<L>, F),
+    Ready(Answered<V, E>),
+    /// Joins a flight, or begins one with this load.
+    Join(CacheKey, JoinOptions<L>, F),
 }

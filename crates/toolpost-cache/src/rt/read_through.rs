@@ -1,47 +1,49 @@
-//! Looks up, and loads what is not there.
+//! Looks up, and loads what is missing.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::future::{Future, poll_fn, ready};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::answer::{Answer, Answered, LoadError, Loading, Outcome, Purpose, Request, Source};
-use super::load::{Begun, Flown, Found, Loaded, Loads, Stored, Within, found, found_in};
+use super::load::{Answered, Begun, FlightValue, Flown, Found, Loads, Stored, Within, found, found_in};
 use super::now;
+use super::outcome::{LoadContext, LoadError, LoadOptions, LoadOutcome, Loaded, Source};
 use super::plan::{Awaited, Name, Plan};
 use super::tasks::Tasks;
-use crate::alias::{Alias, Fresh, Words};
-use crate::cache::{Cache, Look, NotKept};
+use super::tiered::{Clock, Tiered};
+use crate::cache::{Cache, Lookup, PutError};
 use crate::counters::Count;
-use crate::entry::Entry;
-use crate::flight::{Arrival, Boarding, Landing, Lift, Listed, Load, Make, Map, Panicked, Started, Waiter};
-use crate::key::{Key, KeyRef};
-use crate::lifetime::Terms;
-use crate::store::Tiered;
+use crate::entry::CacheEntry;
+use crate::key::{CacheKey, KeyRef, KeyWriter};
+use crate::options::EntryOptions;
+use crate::recent_keys::{RawKey, Sighting};
+use crate::single_flight::{
+    FlightOutcome, JoinOptions, Joined, Listed, Load, Make, Map, Panicked, PriorityHandle, Waiter,
+};
+use crate::store::{SlowStore, StoreError};
 
-/// A cache that makes what it does not have, once for everyone who asks.
+/// Loads what its cache does not have, once for all who ask for the same key at the same time.
 ///
-/// A handle; clones share everything. `V` is an answer and `E` a failure, both cloned for each caller
-/// (wrap what is large in an `Arc`); `L` says how urgent a caller is, see [`Lift`](crate::Lift).
+/// A handle; clones share everything. `V` is a value and `E` an error, both cloned for each caller (wrap what is large in an
+/// `Arc`); `L` is the urgency of a caller, see [`LoadOptions::urgency`].
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use toolpost_cache::{Bounds, Cache, Key, Memory, Terms};
-/// use toolpost_cache::rt::{Outcome, ReadThrough, Request};
+/// # use toolpost_cache::{Cache, Capacity, EntryOptions, Memory};
+/// use toolpost_cache::rt::{LoadOptions, LoadOutcome, ReadThrough};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let pages: ReadThrough<String, std::fmt::Error> =
-///     ReadThrough::new(Cache::new(Memory::new(Bounds::entries(1_000))));
-/// let load = |_| async { Outcome::Keep("hello".to_owned(), Terms::ttl(Duration::from_secs(60))) };
+///     ReadThrough::new(Cache::new(Memory::new(Capacity::entries(1_000))));
+/// let load = |_| async { LoadOutcome::Keep("hello".to_owned(), EntryOptions::ttl(Duration::from_secs(60))) };
 ///
-/// let first = pages.get(Request::new("/index"), load).await?;
-/// let second = pages.get(Request::new("/index"), load).await?;
+/// let first = pages.get("/index".into(), LoadOptions::new(), load).await?;
+/// let second = pages.get("/index".into(), LoadOptions::new(), load).await?;
 /// assert!(!first.source.is_hit() && second.source.is_hit());
-/// // Or, where every answer is good for the same time:
+/// // Or, where every value is good for the same time:
 /// let third = pages.load_for("/index", Duration::from_secs(60), async { Ok("hello".to_owned()) }).await?;
 /// assert_eq!(third, "hello");
 /// # pages.drain().await;
@@ -52,38 +54,25 @@ pub struct ReadThrough<V, E, L = ()>(Arc<Inner<V, E, L>>);
 
 struct Inner<V, E, L> {
     tiers: Tiered<Stored<V, E>>,
-    flights: Map<Flown<V, E>, Loaded<V, E>, L>,
+    flights: Map<Flown<V, E>, FlightValue<V, E>, L>,
     tasks: Tasks,
 }
 
 /// The longest key that takes no time worth telling from its look-up to the load.
 const LONG: usize = 4_096;
 
-/// A question that nothing fresh was found for; see [`ReadThrough::hit`].
-#[must_use = "nothing is loaded before it is asked"]
-pub struct Missed<V, E> {
-    key: Key,
-    looked: Looked<V, E>,
+/// A look-up that found nothing fresh, from which [`ReadThrough::load`] goes on without looking up again.
+#[must_use = "nothing is loaded before it is given to `load`"]
+pub struct Miss<V, E> {
+    key: CacheKey,
+    found: Looked<V, E>,
+    at: Instant,
 }
 
-/// A fresh answer where it lies. As long as this is there, no words are remembered in its part of the table of them.
-pub struct Hit<'a, V, E>(Fresh<'a, Stored<V, E>>);
-
-impl<V, E> Hit<'_, V, E> {
-    /// What `read` makes of the answer.
-    #[inline(always)]
-    pub fn read<R>(self, read: impl FnOnce(&V) -> R) -> R {
-        self.0.read(|entry| match entry.value() {
-            Ok(value) => read(value),
-            Err(_) => unreachable!("a failure is no hit"),
-        })
-    }
-}
-
-/// What came of a look-up.
+/// What a look-up has found.
 struct Looked<V, E> {
-    look: Look<Stored<V, E>>,
-    /// How many answers the cache had been given before.
+    lookup: Lookup<Stored<V, E>>,
+    /// How many values the cache had been given before.
     puts: u64,
 }
 
@@ -93,91 +82,225 @@ where
     E: Clone + Send + Sync + 'static,
     L: Ord + Clone + Send + 'static,
 {
-    /// A front to a cache, or to a [`Tiered`] one.
+    /// Loads what `cache` does not have.
     #[must_use]
-    pub fn new(cache: impl Into<Tiered<Result<V, E>>>) -> Self {
-        Self(Arc::new(Inner { tiers: cache.into(), flights: Map::default(), tasks: Tasks::default() }))
+    pub fn new(cache: Cache<Result<V, E>>) -> Self {
+        Self::with(Tiered::new(cache))
     }
 
-    /// The cache in front, for its figures and for synchronous invalidation.
+    /// Loads what neither `cache` nor the slow store below it has; what is found below is kept above.
+    ///
+    /// Times are handed to the slow store on the wall clock as it stood at this call; a clock that is set later changes
+    /// nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use toolpost_cache::{Cache, Capacity, Memory};
+    /// # #[cfg(feature = "disk")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use toolpost_cache::Disk;
+    /// use toolpost_cache::rt::ReadThrough;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache");
+    /// let memory = Cache::new(Memory::new(Capacity::entries(1_000)));
+    /// let disk = Disk::open(path, 64 << 20)?;
+    /// let pages: ReadThrough<String, std::fmt::Error> = ReadThrough::over(memory, disk);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "disk"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the front's clock")]
+    pub fn over(cache: Cache<Result<V, E>>, slow: impl SlowStore<Result<V, E>>) -> Self {
+        Self::with(Tiered::over(cache, slow, Clock { instant: now(), wall: SystemTime::now() }))
+    }
+
+    fn with(tiers: Tiered<Stored<V, E>>) -> Self {
+        Self(Arc::new(Inner { tiers, flights: Map::default(), tasks: Tasks::default() }))
+    }
+
+    /// The cache in memory, for its counts and for synchronous invalidation.
     #[must_use]
     pub fn cache(&self) -> &Cache<Result<V, E>> {
-        self.0.tiers.hot()
+        self.0.tiers.memory()
     }
 
-    /// The cache and the slow store below it, for invalidation in both.
-    #[must_use]
-    pub fn tiers(&self) -> &Tiered<Result<V, E>> {
-        &self.0.tiers
-    }
-
-    /// Answers from the cache, or from a load.
-    ///
-    /// The look-up happens when this is called, the rest when it is polled; a hit is ready at the first
-    /// poll. A stale hit starts `load` in the background unless a refresh runs already. On a miss, one of
-    /// the callers that ask at the same time has its `load` run, under the request's time limit.
+    /// Removes `key` from memory and from the slow store, and outdates every load of it; true if either had it.
     ///
     /// # Errors
     ///
-    /// If the load failed, panicked or took too long, and no stale answer may be served in its place.
+    /// If the slow store cannot be written; from memory it is removed all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// In memory it is done at the first poll; below perhaps.
+    pub async fn remove(&self, key: &CacheKey) -> Result<bool, StoreError> {
+        self.0.tiers.remove(key).await
+    }
+
+    /// Expires every entry that carries `tag`, in memory and in the slow store; returns how many in memory carry it.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written; in memory they are expired all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// In memory it is done at the first poll; below perhaps.
+    pub async fn invalidate(&self, tag: &str) -> Result<usize, StoreError> {
+        self.0.tiers.invalidate(tag).await
+    }
+
+    /// Removes everything from memory and from the slow store; returns how many entries there were in memory.
+    ///
+    /// # Errors
+    ///
+    /// If the slow store cannot be written; from memory everything is removed all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// In memory it is done at the first poll; below perhaps.
+    pub async fn clear(&self) -> Result<usize, StoreError> {
+        self.0.tiers.clear().await
+    }
+
+    /// Serves the value under `key` from the cache, or loads it.
+    ///
+    /// The look-up happens when this is called, the rest when it is polled; a hit is ready at the first poll. A stale hit
+    /// starts `load` in the background unless a refresh runs already. On a miss, one of the callers that ask at the same time
+    /// has its `load` run, within its time limit.
+    ///
+    /// # Errors
+    ///
+    /// If the load failed, panicked or took too long, and no stale value may be served in its place.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with time, when polled, if the load is not ready at its first poll. A stale answer is
+    /// Outside a tokio runtime with time, when polled, if the load is not ready at its first poll. A stale value is
     /// served there, and not refreshed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the load to the other callers that wait for it; with the last one the
     /// load is dropped.
-    #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one call")]
     pub fn get<F, Fut>(
         &self,
-        request: Request<'_, L>,
+        key: KeyRef<'_>,
+        options: LoadOptions<'_, L>,
         load: F,
-    ) -> impl Future<Output = Answered<V, E>> + Send + Unpin + use<V, E, L, F, Fut>
+    ) -> impl Future<Output = Result<Loaded<V>, LoadError<E>>> + Send + Unpin + use<V, E, L, F, Fut>
     where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+        F: FnOnce(LoadContext<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = LoadOutcome<V, E>> + Send + 'static,
     {
-        let (now, key) = (now(), KeyRef::from(request.key));
-        let Looked { look, puts } = self.look(key, now);
-        let mut awaited = match self.plan(look, Name::Lent(key), now, &request, load) {
-            Plan::Answer(answer) => Awaited::Answer(Some(answer)),
-            Plan::Board(key, boarding, load) => {
-                let (front, limit) = (self.clone(), request.limit);
-                let flight = move |lift| front.fly(lift, puts, None, limit, load);
-                Awaited::Flight(Self::handed(Waiter::new(self.clone(), key, boarding).laden(flight)))
+        let now = now();
+        let Looked { lookup, puts } = self.look(key, now);
+        let mut awaited = match self.plan(lookup, Name::Lent(key), now, &options, load) {
+            Plan::Ready(answer) => Awaited::Ready(Some(answer)),
+            Plan::Join(key, join, load) => {
+                let (front, limit) = (self.clone(), options.limit);
+                let flight = move |priority| front.fly(priority, puts, None, limit, load);
+                Awaited::Flight(Self::handed(Waiter::new(self.clone(), key, join, flight)))
             }
         };
         // No `async` block, which would have room for what it captures and again for what it awaits.
         poll_fn(move |cx| match &mut awaited {
-            Awaited::Answer(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Awaited::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
             Awaited::Flight(flight) => Pin::new(flight).poll(cx),
         })
     }
 
-    /// A fresh answer, if there is one; else what [`start`](Self::start) goes on from, and the look-up is not counted yet.
+    /// Reads a fresh value by the raw bytes of a request, without writing its canonical key, if these bytes have been seen
+    /// twice before; else by the key that `write_key` writes.
     ///
-    /// For a caller that would rather not make a load before it needs one. `now` is the time on tokio's clock, as a
-    /// standard instant.
+    /// For a server that receives the same bytes again and again, where writing the canonical key costs four fifths of a hit.
+    /// It allocates nothing, copies nothing but what `read` does, and counts a hit. Raw bytes of more than 1 KiB, or whose key
+    /// has more than 2 KiB, are not remembered; of the others the latest 8,192 are. A value of at most 2 KiB, by a weight
+    /// that its options give it, may be found by raw bytes for a while after the store evicted it.
+    ///
+    /// `now` is the time on tokio's clock, as a standard instant. `read` must not use the cache: it may be called with a lock
+    /// held.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use toolpost_cache::{Cache, Capacity, EntryOptions, KeyWriter, Memory};
+    /// use toolpost_cache::rt::{LoadOptions, LoadOutcome, RawKey, ReadThrough};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let sums: ReadThrough<u64, std::fmt::Error> =
+    ///     ReadThrough::new(Cache::new(Memory::new(Capacity::entries(1_000))));
+    /// for arguments in [&b"[1,2]"[..], b"[ 1, 2 ]"] {
+    ///     let raw = RawKey { function: 1, scope: b"ann", arguments };
+    ///     let now = tokio::time::Instant::now().into_std();
+    ///     let write_key = |key: &mut KeyWriter| {
+    ///         key.text("sum").text("ann").int(1).int(2);
+    ///     };
+    ///     let sum = match sums.hit(raw, now, write_key, |sum| *sum) {
+    ///         Ok(sum) => sum,
+    ///         Err(miss) => {
+    ///             let load = |_| async { LoadOutcome::Keep(3, EntryOptions::ttl(Duration::from_secs(60))) };
+    ///             sums.load(miss, LoadOptions::new(), load).await?.value
+    ///         }
+    ///     };
+    ///     assert_eq!(sum, 3);
+    /// }
+    /// assert_eq!(sums.cache().stats().loads, 1, "two spellings, one key");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// If nothing fresh is there.
-    pub fn hit<'a>(&self, key: impl Into<KeyRef<'a>>, now: Instant) -> Result<Hit<'_, V, E>, Missed<V, E>> {
-        let key = key.into();
-        match self.look(key, now) {
-            Looked { look: Look::Fresh(entry), .. } if entry.value().is_ok() => {
-                self.cache().count(Count::FreshHit);
-                Ok(Hit(Fresh::Shared(entry)))
-            }
-            looked => Err(Missed { key: key.into(), looked }),
+    /// A [`Miss`] if nothing fresh is there, uncounted until it is [loaded](Self::load).
+    #[inline(always)]
+    pub fn hit<R>(
+        &self,
+        raw: RawKey<'_>,
+        now: Instant,
+        write_key: impl FnOnce(&mut KeyWriter),
+        read: impl FnOnce(&V) -> R,
+    ) -> Result<R, Miss<V, E>> {
+        match self.cache().get_raw(raw, now, Result::is_ok) {
+            Ok(hit) => Ok(hit.read(|entry| match entry.value() {
+                Ok(value) => read(value),
+                Err(_) => unreachable!("an error is no hit"),
+            })),
+            Err(sighting) => self.hit_by_key(raw, sighting, now, write_key, read),
         }
     }
 
-    /// The first poll of what [`get`](Self::get) does, right after a [`hit`](Self::hit) at `now` that was none; the key of
-    /// the request does not matter.
+    #[inline(never)]
+    fn hit_by_key<R>(
+        &self,
+        raw: RawKey<'_>,
+        sighting: Sighting,
+        now: Instant,
+        write_key: impl FnOnce(&mut KeyWriter),
+        read: impl FnOnce(&V) -> R,
+    ) -> Result<R, Miss<V, E>> {
+        KeyWriter::with(|writer| {
+            write_key(writer);
+            let key = KeyRef::from(writer.bytes());
+            let found = self.look(key, now);
+            if let Lookup::Fresh(entry) = &found.lookup
+                && let Ok(value) = entry.value()
+            {
+                self.cache().count(Count::FreshHit);
+                if sighting == Sighting::Repeated {
+                    self.cache().recent_keys().insert(raw, key);
+                }
+                return Ok(read(value));
+            }
+            Err(Miss { key: key.into(), found, at: now })
+        })
+    }
+
+    /// Loads what a [`hit`](Self::hit) did not find, as [`get`](Self::get) does.
+    ///
+    /// Poll it at once: the load counts its time from the look-up.
     ///
     /// # Errors
     ///
@@ -185,44 +308,36 @@ where
     ///
     /// # Panics
     ///
-    /// As for [`get`](Self::get), in this call or when polled.
+    /// As for [`get`](Self::get).
     ///
     /// # Cancel safety
     ///
     /// As for [`get`](Self::get).
-    #[expect(clippy::needless_pass_by_value, reason = "a request is made for one call")]
-    pub fn start<'a, F, Fut>(
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one call")]
+    #[inline]
+    pub fn load<'a, F, Fut>(
         &'a self,
-        missed: Missed<V, E>,
-        now: Instant,
-        request: Request<'_, L>,
+        miss: Miss<V, E>,
+        options: LoadOptions<'_, L>,
         load: F,
-        cx: &mut Context<'_>,
-    ) -> Started<Answered<V, E>, impl Future<Output = Answered<V, E>> + Send + Unpin + use<'a, V, E, L, F, Fut>>
+    ) -> impl Future<Output = Result<Loaded<V>, LoadError<E>>> + Send + Unpin + use<'a, V, E, L, F, Fut>
     where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+        F: FnOnce(LoadContext<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = LoadOutcome<V, E>> + Send + 'static,
     {
-        let Missed { key, looked: Looked { look, puts } } = missed;
-        let (key, boarding, load) = match self.plan(look, Name::Own(key), now, &request, load) {
-            Plan::Answer(answer) => return Started::Ended(answer),
-            Plan::Board(key, boarding, load) => (key, boarding, load),
+        let Miss { key, found: Looked { lookup, puts }, at } = miss;
+        let mut awaited = match self.plan(lookup, Name::Own(key), at, &options, load) {
+            Plan::Ready(answer) => Awaited::Ready(Some(answer)),
+            Plan::Join(key, join, load) => {
+                let limit = options.limit;
+                let flight = move |priority| self.fly(priority, puts, Some(at), limit, load);
+                Awaited::Flight(Self::handed(Waiter::new(self, key, join, flight)))
+            }
         };
-        let (limit, mut waiter) = (request.limit, Waiter::new(self, key, boarding));
-        match waiter.start(move |lift| self.fly(lift, puts, Some(now), limit, load), cx) {
-            Poll::Ready(arrival) => Started::Ended(self.hand(waiter.key(), arrival)),
-            Poll::Pending => Started::Waits(Self::handed(waiter)),
-        }
-    }
-
-    /// As [`hit`](Self::hit), by words that were [remembered](Cache::remember).
-    ///
-    /// # Errors
-    ///
-    /// If it is to be asked by its key; says whether the words are worth remembering then.
-    #[inline(always)]
-    pub fn hit_as(&self, alias: Alias<'_>, now: Instant) -> Result<Hit<'_, V, E>, Words> {
-        self.cache().find_as(alias, now, Result::is_ok).map(Hit)
+        poll_fn(move |cx| match &mut awaited {
+            Awaited::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Awaited::Flight(flight) => Pin::new(flight).poll(cx),
+        })
     }
 
     /// How many background refreshes and writes are running.
@@ -243,46 +358,46 @@ where
     fn look(&self, key: KeyRef<'_>, now: Instant) -> Looked<V, E> {
         // The number first: what comes between the two is seen as having come.
         let puts = self.cache().puts();
-        Looked { look: self.cache().peek(key, now), puts }
+        Looked { lookup: self.cache().peek(key, now), puts }
     }
 
     /// What follows a look-up at `now`.
     #[inline(always)]
     fn plan<F, Fut>(
         &self,
-        look: Look<Stored<V, E>>,
+        lookup: Lookup<Stored<V, E>>,
         key: Name<'_>,
         now: Instant,
-        request: &Request<'_, L>,
+        options: &LoadOptions<'_, L>,
         load: F,
     ) -> Plan<V, E, L, F>
     where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+        F: FnOnce(LoadContext<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = LoadOutcome<V, E>> + Send + 'static,
     {
-        self.cache().count_look(&look);
-        match look {
-            Look::Fresh(entry) => Plan::Answer(served(&entry, Source::Fresh)),
-            Look::Stale(entry) => {
-                if entry.claim_refresh(now, request.limit) {
-                    self.refresh(key.into(), request, Arc::clone(&entry), load);
+        self.cache().count_lookup(&lookup);
+        match lookup {
+            Lookup::Fresh(entry) => Plan::Ready(served(&entry, Source::Fresh)),
+            Lookup::Stale(entry) => {
+                if entry.claim_refresh(now, options.limit) {
+                    self.refresh(key.into(), options, Arc::clone(&entry), load);
                 }
-                Plan::Answer(served(&entry, Source::Stale))
+                Plan::Ready(served(&entry, Source::Stale))
             }
-            Look::StaleIfError(_) | Look::Miss => {
+            Lookup::StaleIfError(_) | Lookup::Miss => {
                 let key = key.into();
-                let boarding = self.boarding(&key, request);
-                Plan::Board(key, boarding, load)
+                let join = self.join(&key, options);
+                Plan::Join(key, join, load)
             }
         }
     }
 
     /// What a waiter has got, for its caller.
     fn handed<B, F>(
-        mut waiter: Waiter<B, Flown<V, E>, Loaded<V, E>, L, F>,
+        mut waiter: Waiter<B, Flown<V, E>, FlightValue<V, E>, L, F>,
     ) -> impl Future<Output = Answered<V, E>> + Unpin + use<V, E, L, B, F>
     where
-        B: Borrow<Self> + Listed<Flown<V, E>, Loaded<V, E>, L>,
+        B: Borrow<Self> + Listed<Flown<V, E>, FlightValue<V, E>, L>,
         F: Make<Flown<V, E>, L>,
     {
         poll_fn(move |cx| {
@@ -291,24 +406,28 @@ where
         })
     }
 
-    fn boarding(&self, key: &Key, request: &Request<'_, L>) -> Boarding<L> {
-        let since = self.cache().valid_since_of(key.into(), request.tags);
-        Boarding::since(since, self.cache().epoch(), request.urgency.clone())
+    fn join(&self, key: &CacheKey, options: &LoadOptions<'_, L>) -> JoinOptions<L> {
+        let since = self.cache().valid_since(key.into(), options.tags);
+        JoinOptions::since(since, self.cache().epoch(), options.urgency.clone())
     }
 
-    fn refresh<F, Fut>(&self, key: Key, request: &Request<'_, L>, stale: Arc<Entry<Stored<V, E>>>, load: F)
-    where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+    fn refresh<F, Fut>(
+        &self,
+        key: CacheKey,
+        options: &LoadOptions<'_, L>,
+        stale: Arc<CacheEntry<Stored<V, E>>>,
+        load: F,
+    ) where
+        F: FnOnce(LoadContext<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = LoadOutcome<V, E>> + Send + 'static,
     {
-        let (boarding, front) = (self.boarding(&key, request), self.clone());
-        let (limit, pause) = (request.limit, request.pause);
-        let flight =
-            move |lift| -> Load<_> { Box::pin(front.load(lift, Purpose::Refresh, now(), limit, load)) };
-        let join = Waiter::new(self.clone(), key, boarding).laden(flight);
+        let (join, front) = (self.join(&key, options), self.clone());
+        let (limit, pause) = (options.limit, options.pause);
+        let flight = move |priority| -> Load<_> { Box::pin(front.run(priority, true, now(), limit, load)) };
+        let waiter = Waiter::new(self.clone(), key, join, flight);
         self.0.tasks.spawn(async move {
-            match join.await {
-                Ok(Arrival { value: Ok(_), .. }) => {}
+            match waiter.await {
+                Ok(Joined { value: Ok(_), .. }) => {}
                 // Nobody waits for this; the next caller after the pause tries again.
                 _ => stale.postpone_refresh(now(), pause),
             }
@@ -319,65 +438,65 @@ where
     /// `missed` is when that was, if it was just now.
     fn fly<F, Fut>(
         &self,
-        lift: Lift<L>,
+        priority: PriorityHandle<L>,
         puts: u64,
         missed: Option<Instant>,
         limit: Duration,
         load: F,
     ) -> Load<Flown<V, E>>
     where
-        F: FnOnce(Loading<L>) -> Fut + Send + 'static,
-        Fut: Future<Output = Outcome<V, E>> + Send + 'static,
+        F: FnOnce(LoadContext<L>) -> Fut + Send + 'static,
+        Fut: Future<Output = LoadOutcome<V, E>> + Send + 'static,
     {
         // A slow store may know the answer, and another load may have landed since the look-up.
         if self.0.tiers.has_slow() {
-            let (front, key) = (self.clone(), lift.key().clone());
+            let (front, key) = (self.clone(), priority.key().clone());
             return Box::pin(async move {
-                let Some(look) = Within::new(limit, Box::pin(front.0.tiers.look(&key, now()))).await else {
+                let Some(lookup) = Within::new(limit, Box::pin(front.0.tiers.get(&key, now()))).await else {
                     return Flown::Settled(Err(LoadError::TimedOut(limit)));
                 };
-                match found_in(&look) {
+                match found_in(&lookup) {
                     Some(found) => Flown::Settled(found),
-                    None => front.load(lift, Purpose::Answer, now(), limit, load).await,
+                    None => front.run(priority, false, now(), limit, load).await,
                 }
             });
         }
         if self.cache().puts() != puts
-            && let Some(found) = found_in(&self.cache().peek(lift.key(), now()))
+            && let Some(found) = found_in(&self.cache().peek(priority.key(), now()))
         {
             return Box::pin(ready(Flown::Settled(found)));
         }
         // Whoever looks up and finds nothing loads at once, so that one reading of the clock is enough for both.
-        let is_quick = lift.is_first() && lift.key().as_bytes().len() <= LONG;
+        let is_quick = priority.is_first() && priority.key().as_bytes().len() <= LONG;
         let began = missed.filter(|_| is_quick).unwrap_or_else(now);
-        Box::pin(self.load(lift, Purpose::Answer, began, limit, load))
+        Box::pin(self.run(priority, false, began, limit, load))
     }
 
-    fn load<F, Fut>(
+    fn run<F, Fut>(
         &self,
-        lift: Lift<L>,
-        purpose: Purpose,
+        priority: PriorityHandle<L>,
+        is_refresh: bool,
         began: Instant,
         limit: Duration,
         load: F,
     ) -> Loads<Fut>
     where
-        F: FnOnce(Loading<L>) -> Fut,
+        F: FnOnce(LoadContext<L>) -> Fut,
     {
-        let begun = Begun { purpose, at: began, epoch: self.cache().epoch() };
-        Loads::new(load(Loading { purpose, began, lift }), limit, begun)
+        let begun = Begun { is_refresh, at: began, epoch: self.cache().epoch() };
+        Loads::new(load(LoadContext { is_refresh, began, priority }), limit, begun)
     }
 
-    fn keep(&self, key: &Key, value: Stored<V, E>, terms: &Terms, begun: &Begun, now: Instant) {
+    fn keep(&self, key: &CacheKey, value: Stored<V, E>, options: &EntryOptions, begun: &Begun, now: Instant) {
         // An answer that is not kept is still an answer; the figures say why it was not.
-        let Ok(entry) = self.cache().entry(key, value, terms, begun.epoch, now) else { return };
+        let Ok(entry) = self.cache().entry(key, value, options, begun.epoch, now) else { return };
         if !self.0.tiers.has_slow() {
-            let _: Result<(), NotKept> = self.cache().admit(key, entry, terms);
-        } else if self.cache().admit(key, Arc::clone(&entry), terms).is_ok() {
+            let _: Result<(), PutError> = self.cache().admit(key, entry, options);
+        } else if self.cache().admit(key, Arc::clone(&entry), options).is_ok() {
             let (tiers, key) = (self.0.tiers.clone(), key.clone());
             self.0.tasks.spawn(async move {
                 // A slow store that cannot be written costs a load after the next start.
-                let _: io::Result<()> = tiers.spill(&key, &entry, self::now()).await;
+                let _: Result<(), StoreError> = tiers.write_back(&key, entry, self::now()).await;
             });
         }
     }
@@ -389,75 +508,79 @@ where
         if failed {
             cache.count(Count::FailedLoad);
         }
-        if begun.purpose == Purpose::Refresh {
+        if begun.is_refresh {
             cache.count(Count::Refresh);
         }
     }
 
-    /// Hands a landed load to one caller.
-    fn hand(&self, key: Option<&Key>, arrival: Result<Arrival<Loaded<V, E>>, Panicked>) -> Answered<V, E> {
-        let broken = Arrival { value: Err(LoadError::Panicked), joined: true };
-        let Arrival { value, joined } = arrival.unwrap_or(broken);
+    /// Hands the end of a load to one caller.
+    fn hand(
+        &self,
+        key: Option<&CacheKey>,
+        arrival: Result<Joined<FlightValue<V, E>>, Panicked>,
+    ) -> Answered<V, E> {
+        let broken = Joined { value: Err(LoadError::Panicked), joined: true };
+        let Joined { value, joined } = arrival.unwrap_or(broken);
         if joined {
             self.cache().count(Count::Joined);
         }
         match value {
             Ok(Found { value, source: Source::Loaded }) if joined => {
-                Ok(Answer { value, source: Source::Joined })
+                Ok(Loaded { value, source: Source::Joined })
             }
-            Ok(Found { value, source }) => Ok(Answer { value, source }),
+            Ok(Found { value, source }) => Ok(Loaded { value, source }),
             Err(rejected @ LoadError::Rejected(_)) => Err(rejected),
             Err(error) => match key.map(|key| self.cache().peek(key, now())) {
-                Some(Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry)) => {
+                Some(Lookup::Fresh(entry) | Lookup::Stale(entry) | Lookup::StaleIfError(entry)) => {
                     self.cache().count(Count::ErrorHit);
                     served(&entry, Source::StaleOnError).map_err(|_| error)
                 }
-                Some(Look::Miss) | None => Err(error),
+                Some(Lookup::Miss) | None => Err(error),
             },
         }
     }
 }
 
-fn served<V: Clone, E: Clone>(entry: &Entry<Stored<V, E>>, source: Source) -> Answered<V, E> {
-    found(entry, source).map(|Found { value, source }| Answer { value, source })
+fn served<V: Clone, E: Clone>(entry: &CacheEntry<Stored<V, E>>, source: Source) -> Answered<V, E> {
+    found(entry, source).map(|Found { value, source }| Loaded { value, source })
 }
 
-impl<V, E, L> Listed<Flown<V, E>, Loaded<V, E>, L> for ReadThrough<V, E, L>
+impl<V, E, L> Listed<Flown<V, E>, FlightValue<V, E>, L> for ReadThrough<V, E, L>
 where
     V: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
     L: Ord + Clone + Send + 'static,
 {
-    fn map(&self) -> &Map<Flown<V, E>, Loaded<V, E>, L> {
+    fn map(&self) -> &Map<Flown<V, E>, FlightValue<V, E>, L> {
         &self.0.flights
     }
 
-    fn land(&self, key: &Key, flown: Flown<V, E>) -> Landing<Loaded<V, E>> {
+    fn deliver(&self, key: &CacheKey, flown: Flown<V, E>) -> FlightOutcome<FlightValue<V, E>> {
         let (outcome, begun) = match flown {
-            Flown::Settled(found) => return Landing::Shared(found),
+            Flown::Settled(found) => return FlightOutcome::Shared(found),
             Flown::Ended(outcome, begun) => (outcome, begun),
             Flown::Late(limit, begun) => {
                 self.record(&begun, now(), true);
-                return Landing::Shared(Err(LoadError::TimedOut(limit)));
+                return FlightOutcome::Shared(Err(LoadError::TimedOut(limit)));
             }
         };
         let ended = now();
-        self.record(&begun, ended, !matches!(outcome, Outcome::Keep(..) | Outcome::Pass(_)));
+        self.record(&begun, ended, !matches!(outcome, LoadOutcome::Keep(..) | LoadOutcome::Pass(_)));
         let loaded = |value| Ok(Found { value, source: Source::Loaded });
         match outcome {
-            Outcome::Keep(value, terms) => {
-                self.keep(key, Ok(value.clone()), &terms, &begun, ended);
-                Landing::Shared(loaded(value))
+            LoadOutcome::Keep(value, options) => {
+                self.keep(key, Ok(value.clone()), &options, &begun, ended);
+                FlightOutcome::Shared(loaded(value))
             }
-            Outcome::Pass(value) => Landing::Shared(loaded(value)),
-            Outcome::Fail(error) => Landing::Shared(Err(LoadError::Failed(error))),
-            Outcome::Reject(error, terms) => {
-                self.keep(key, Err(error.clone()), &terms, &begun, ended);
-                Landing::Shared(Err(LoadError::Rejected(error)))
+            LoadOutcome::Pass(value) => FlightOutcome::Shared(loaded(value)),
+            LoadOutcome::Fail(error) => FlightOutcome::Shared(Err(LoadError::Failed(error))),
+            LoadOutcome::Reject(error, options) => {
+                self.keep(key, Err(error.clone()), &options, &begun, ended);
+                FlightOutcome::Shared(Err(LoadError::Rejected(error)))
             }
-            Outcome::Personal(Ok(value)) => Landing::Personal(loaded(value)),
-            Outcome::Personal(Err(error)) => Landing::Personal(Err(LoadError::Failed(error))),
-            Outcome::Refuse(error) => Landing::Personal(Err(LoadError::Rejected(error))),
+            LoadOutcome::Personal(Ok(value)) => FlightOutcome::Personal(loaded(value)),
+            LoadOutcome::Personal(Err(error)) => FlightOutcome::Personal(Err(LoadError::Failed(error))),
+            LoadOutcome::Refuse(error) => FlightOutcome::Personal(Err(LoadError::Rejected(error))),
         }
     }
 }
@@ -474,14 +597,8 @@ impl<V, E, L> fmt::Debug for ReadThrough<V, E, L> {
     }
 }
 
-impl<V, E> fmt::Debug for Hit<'_, V, E> {
+impl<V, E> fmt::Debug for Miss<V, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hit").finish_non_exhaustive()
-    }
-}
-
-impl<V, E> fmt::Debug for Missed<V, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Missed").field(&self.key).finish()
+        f.debug_tuple("Miss").field(&self.key).finish()
     }
 }

@@ -4,21 +4,20 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
+#[cfg(test)]
+use redb::StorageBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use self::record::{Record, Times};
-use super::{Recalled, SlowStore};
-use crate::entry::Entry;
-use crate::key::Key;
+use super::{Codec, SlowStore, StoreError, StoredEntry};
+use crate::key::CacheKey;
 
 /// The digest of the key, and the record.
 const ENTRIES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("entries");
@@ -38,7 +37,9 @@ const FLOOR: &str = "floor";
 /// More tags than this are forgotten at once, and what depends on any of them.
 const MAX_TAGS: u64 = 10_000;
 
-/// Keeps entries in one file, across restarts; use it below a cache in memory, through [`Tiered`](crate::Tiered).
+/// Keeps entries in one file across restarts, below a cache in memory: see
+/// [`ReadThrough::over`](crate::rt::ReadThrough::over). `C` encodes the values; a value that is a [`Codec`] of itself needs
+/// none.
 ///
 /// Its use is a warm start: a server that dies with each session finds what the last one knew. Every
 /// write is a transaction of the `redb` crate and is on disk when it ends, so that a process killed at
@@ -47,9 +48,8 @@ const MAX_TAGS: u64 = 10_000;
 /// bound, the oldest give way. Reads and writes run on the runtime's blocking threads; one already
 /// started is not stopped by dropping its future.
 ///
-/// Ages are kept by the wall clock, which alone survives a restart. An entry from the future (the clock
-/// was set back) is dead.
-pub struct Disk<V, C = Own> {
+/// Ages are kept by the wall clock, in milliseconds, which alone survives a restart.
+pub struct Disk<V, C = V> {
     file: Arc<File>,
     value: PhantomData<fn() -> (V, C)>,
 }
@@ -57,217 +57,122 @@ pub struct Disk<V, C = Own> {
 struct File {
     database: Database,
     max_bytes: u64,
-    clock: Clock,
 }
 
-/// A moment on both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    instant: Instant,
-    wall: SystemTime,
-}
-
-/// A value that can be written to disk.
-///
-/// The bytes are read back by the same type in another process, perhaps of another version:
-/// [`decode`](Self::decode) gives `None` for what it does not know.
-pub trait Persist: Sized + Send + Sync + 'static {
-    /// Appends the value to `bytes`; false if it should not be kept on disk.
-    fn encode(&self, bytes: &mut Vec<u8>) -> bool;
-
-    /// Reads what [`encode`](Self::encode) has written.
-    fn decode(bytes: &[u8]) -> Option<Self>;
-}
-
-/// How values of another crate's type are written to disk, where [`Persist`] cannot be implemented for them.
-pub trait Codec<V>: Send + Sync + 'static {
-    /// Appends the value to `bytes`; false if it should not be kept on disk.
-    fn encode(value: &V, bytes: &mut Vec<u8>) -> bool;
-
-    /// Reads what [`encode`](Self::encode) has written; `None` for what it does not know.
-    fn decode(bytes: &[u8]) -> Option<V>;
-}
-
-/// As the value itself says, see [`Persist`].
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Own;
-
-impl<V: Persist> Codec<V> for Own {
-    fn encode(value: &V, bytes: &mut Vec<u8>) -> bool {
-        value.encode(bytes)
-    }
-
-    fn decode(bytes: &[u8]) -> Option<V> {
-        V::decode(bytes)
-    }
-}
-
-impl Persist for Vec<u8> {
-    fn encode(&self, bytes: &mut Vec<u8>) -> bool {
-        bytes.extend_from_slice(self);
-        true
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        Some(bytes.to_vec())
-    }
-}
-
-impl Persist for String {
-    fn encode(&self, bytes: &mut Vec<u8>) -> bool {
-        bytes.extend_from_slice(self.as_bytes());
-        true
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        Self::from_utf8(bytes.to_vec()).ok()
-    }
-}
-
-/// An answer is kept on disk, a failure is not.
-impl<V: Persist, E: Send + Sync + 'static> Persist for Result<V, E> {
-    fn encode(&self, bytes: &mut Vec<u8>) -> bool {
-        self.as_ref().is_ok_and(|value| value.encode(bytes))
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        V::decode(bytes).map(Ok)
-    }
-}
-
-impl<V: Persist> Persist for Arc<V> {
-    fn encode(&self, bytes: &mut Vec<u8>) -> bool {
-        V::encode(self, bytes)
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        V::decode(bytes).map(Self::new)
-    }
-}
-
-impl<V: Persist> Disk<V> {
-    /// Opens the file at `path`, or makes it, for records of at most `max_bytes` together.
+impl<V: Codec<V>> Disk<V> {
+    /// Opens the file at `path`, or creates it, for records of at most `max_bytes` together.
     ///
-    /// `now` and `wall` are the present moment on both clocks. The file itself is somewhat larger than
-    /// its records. A file that was damaged is set aside under the name `<path>.damaged`, and a new one
-    /// is made.
+    /// The file itself is somewhat larger than its records. A damaged file is set aside under the name `<path>.damaged`,
+    /// and a new one is created. Blocks while it opens the file.
     ///
     /// # Errors
     ///
-    /// If another process has the file open, if it is not a cache, or if it cannot be read or written.
-    pub fn open(
-        path: impl AsRef<Path>,
-        max_bytes: u64,
-        now: Instant,
-        wall: SystemTime,
-    ) -> Result<Self, DiskError> {
-        Self::open_as(path, max_bytes, now, wall)
+    /// If another process has the file open ([`StoreError::is_in_use`]), if it is not a cache, or if it cannot be read or
+    /// written.
+    pub fn open(path: impl AsRef<Path>, max_bytes: u64) -> Result<Self, StoreError> {
+        Self::open_as(path, max_bytes)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "faults are injected here"))]
-    fn with_backend(backend: impl StorageBackend, max_bytes: u64, clock: Clock) -> Result<Self, DiskError> {
-        let database = Database::builder().create_with_backend(backend).map_err(DiskError::new)?;
-        Self::over(database, max_bytes, clock)
+    #[cfg(test)]
+    fn with_backend(backend: impl StorageBackend, max_bytes: u64) -> Result<Self, StoreError> {
+        let database = Database::builder().create_with_backend(backend).map_err(failed)?;
+        Self::over(database, max_bytes).map_err(failed)
     }
 }
 
 impl<V, C> Disk<V, C> {
-    /// As [`open`](Disk::open), for values that are written as `C` says.
+    /// Opens as [`open`](Disk::open) does, for values that the codec `C` encodes.
     ///
     /// # Errors
     ///
-    /// As those of [`open`](Disk::open).
-    pub fn open_as(
-        path: impl AsRef<Path>,
-        max_bytes: u64,
-        now: Instant,
-        wall: SystemTime,
-    ) -> Result<Self, DiskError> {
+    /// Those of [`open`](Disk::open).
+    pub fn open_as(path: impl AsRef<Path>, max_bytes: u64) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let clock = Clock { instant: now, wall };
-        let opened = Database::create(path)
-            .map_err(DiskError::new)
-            .and_then(|database| Self::over(database, max_bytes, clock));
-        match opened {
-            Err(error) if error.is_damage() => {
+        let open = || Self::over(Database::create(path)?, max_bytes);
+        let opened = match open() {
+            Err(error) if is_damage(&error) => {
                 let mut aside = path.as_os_str().to_owned();
                 aside.push(".damaged");
-                std::fs::rename(path, aside).map_err(DiskError::new)?;
-                Self::over(Database::create(path).map_err(DiskError::new)?, max_bytes, clock)
+                std::fs::rename(path, aside)?;
+                open()
             }
             opened => opened,
-        }
+        };
+        opened.map_err(failed)
     }
 
-    fn over(database: Database, max_bytes: u64, clock: Clock) -> Result<Self, DiskError> {
-        let disk = Self { file: Arc::new(File { database, max_bytes, clock }), value: PhantomData };
+    fn over(database: Database, max_bytes: u64) -> Result<Self, redb::Error> {
+        let disk = Self { file: Arc::new(File { database, max_bytes }), value: PhantomData };
         // Makes the tables, so that a read never meets a file without them.
-        disk.file.write(|tables| tables.open().map(drop)).map_err(DiskError::new)?;
+        disk.file.write(|tables| tables.open().map(drop))?;
         Ok(disk)
     }
 
     async fn blocking<R: Send + 'static>(
         &self,
         run: impl FnOnce(&File) -> Result<R, redb::Error> + Send + 'static,
-    ) -> io::Result<R> {
+    ) -> Result<R, StoreError> {
         let file = Arc::clone(&self.file);
         match tokio::task::spawn_blocking(move || run(&file)).await {
-            Ok(result) => result.map_err(io::Error::other),
+            Ok(result) => result.map_err(failed),
             // A panic over damaged pages, or a runtime that is shutting down.
-            Err(broken) => Err(io::Error::other(broken)),
+            Err(broken) => Err(StoreError::new(broken)),
         }
     }
 }
 
 #[async_trait]
 impl<V: Send + Sync + 'static, C: Codec<V>> SlowStore<V> for Disk<V, C> {
-    async fn get(&self, key: &Key, now: Instant) -> io::Result<Option<Recalled<V>>> {
+    async fn get(&self, key: &CacheKey, now: SystemTime) -> Result<Option<StoredEntry<V>>, StoreError> {
         let key = key.clone();
         self.blocking(move |file| file.get::<V, C>(&key, now)).await
     }
 
-    async fn put(&self, key: &Key, entry: &Arc<Entry<V>>, now: Instant) -> io::Result<()> {
-        let (key, entry) = (key.clone(), Arc::clone(entry));
-        self.blocking(move |file| file.put::<V, C>(&key, &entry, now)).await
+    async fn put(&self, key: &CacheKey, entry: StoredEntry<V>) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |file| file.put::<V, C>(&key, &entry)).await
     }
 
-    async fn remove(&self, key: &Key) -> io::Result<bool> {
+    async fn remove(&self, key: &CacheKey) -> Result<bool, StoreError> {
         let digest = key.digest();
         self.blocking(move |file| file.write(|tables| tables.open()?.remove(&digest))).await
     }
 
-    async fn invalidate(&self, tag: &str) -> io::Result<()> {
+    async fn invalidate(&self, tag: &str) -> Result<(), StoreError> {
         let tag = tag.to_owned();
         self.blocking(move |file| file.write(|tables| tables.open()?.invalidate(&tag))).await
     }
 
-    async fn clear(&self) -> io::Result<()> {
+    async fn clear(&self) -> Result<(), StoreError> {
         self.blocking(|file| file.write(|tables| tables.clear())).await
     }
 }
 
 impl File {
-    fn get<V, C: Codec<V>>(&self, key: &Key, now: Instant) -> Result<Option<Recalled<V>>, redb::Error> {
+    fn get<V, C: Codec<V>>(
+        &self,
+        key: &CacheKey,
+        now: SystemTime,
+    ) -> Result<Option<StoredEntry<V>>, redb::Error> {
         let digest = key.digest();
         let reading = self.database.begin_read()?;
         let Some(bytes) = reading.open_table(ENTRIES)?.get(&digest)? else { return Ok(None) };
-        let recalled = Record::read(bytes.value()).filter(|record| record.key == key.as_bytes());
+        let stored = Record::read(bytes.value()).filter(|record| record.key == key.as_bytes());
         let (tags, figures) = (reading.open_table(TAGS)?, reading.open_table(FIGURES)?);
         let floor = figures.get(FLOOR)?.map_or(0, |floor| floor.value());
-        let found = recalled.and_then(|record| {
-            let windows = record.times.windows(self.clock, now)?;
-            let value = C::decode(record.value)?;
-            let tags = record.tags.iter().copied().collect();
-            Some((record.written, Recalled::new(value, windows, record.weight, tags)))
+        let found = stored.and_then(|record| {
+            let mut stored = record.times.restore(C::decode(record.value)?);
+            stored.weight = record.weight;
+            stored.tags = record.tags.iter().copied().map(Into::into).collect();
+            stored.is_alive(now).then_some((record.written, stored))
         });
-        if let Some((written, recalled)) = found {
-            let mut last = if recalled.tags.is_empty() { 0 } else { floor };
-            for tag in recalled.tags.iter() {
-                last = last.max(tags.get(tag)?.map_or(0, |at| at.value()));
+        if let Some((written, stored)) = found {
+            let mut last = if stored.tags.is_empty() { 0 } else { floor };
+            for tag in stored.tags.iter() {
+                last = last.max(tags.get(&**tag)?.map_or(0, |at| at.value()));
             }
             if last <= written {
-                return Ok(Some(recalled));
+                return Ok(Some(stored));
             }
         }
         // Damaged, foreign, expired or invalidated: never asked for again in vain, unless it was just replaced.
@@ -281,14 +186,13 @@ impl File {
         Ok(None)
     }
 
-    fn put<V, C: Codec<V>>(&self, key: &Key, entry: &Entry<V>, now: Instant) -> Result<(), redb::Error> {
+    fn put<V, C: Codec<V>>(&self, key: &CacheKey, entry: &StoredEntry<V>) -> Result<(), redb::Error> {
         let mut value = Vec::new();
-        if !C::encode(entry.value(), &mut value) {
+        if !C::encode(&entry.value, &mut value) {
             return Ok(());
         }
-        let weight = entry.weight().saturating_sub(key.as_bytes().len());
-        let times = Times::of(entry.windows(), self.clock, now);
-        let tags: Vec<&str> = entry.tags().collect();
+        let (weight, times) = (entry.weight, Times::of(entry));
+        let tags: Vec<&str> = entry.tags.iter().map(|tag| &**tag).collect();
         let (key, digest) = (key.as_bytes(), key.digest());
         self.write(|tables| {
             let mut tables = tables.open()?;
@@ -404,41 +308,16 @@ impl Open<'_> {
     }
 }
 
-/// Why a file could not be opened.
-#[derive(Debug)]
-pub struct DiskError(Box<redb::Error>);
-
-impl DiskError {
-    fn new(error: impl Into<redb::Error>) -> Self {
-        Self(Box::new(error.into()))
-    }
-
-    /// Whether another process, or this one, has the file open already.
-    #[must_use]
-    pub fn is_in_use(&self) -> bool {
-        matches!(*self.0, redb::Error::DatabaseAlreadyOpen)
-    }
-
-    fn is_damage(&self) -> bool {
-        use redb::Error::{Corrupted, RepairAborted, TableTypeMismatch, UpgradeRequired};
-        matches!(*self.0, Corrupted(_) | RepairAborted | TableTypeMismatch { .. } | UpgradeRequired(_))
-    }
+fn is_damage(error: &redb::Error) -> bool {
+    use redb::Error::{Corrupted, RepairAborted, TableTypeMismatch, UpgradeRequired};
+    matches!(error, Corrupted(_) | RepairAborted | TableTypeMismatch { .. } | UpgradeRequired(_))
 }
 
-impl fmt::Display for DiskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_in_use() {
-            "the cache file is in use"
-        } else {
-            "the cache file cannot be opened"
-        })
-    }
-}
-
-impl Error for DiskError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
+fn failed(error: impl Into<redb::Error>) -> StoreError {
+    let error = error.into();
+    let in_use = matches!(error, redb::Error::DatabaseAlreadyOpen);
+    let error = StoreError::new(error);
+    if in_use { error.in_use() } else { error }
 }
 
 impl<V, C> fmt::Debug for Disk<V, C> {

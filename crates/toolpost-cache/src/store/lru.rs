@@ -5,39 +5,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::{Bounds, Oversized, Store, Usage};
-use crate::entry::Entry;
-use crate::key::{Key, KeyRef};
+use super::{Capacity, Store};
+use crate::cache::PutError;
+use crate::counters::CacheStats;
+use crate::entry::CacheEntry;
+use crate::key::{CacheKey, KeyRef};
 
-/// Keeps entries in memory and gives up exactly the one least recently used, or the oldest.
+/// Stores entries in memory and evicts exactly the one least recently used, or the oldest.
 ///
 /// One lock guards it, and the order is part of its promise; [`Memory`](super::Memory) is faster and
 /// keeps the right entries more often. An entry heavier than the bound in bytes is refused.
 pub struct Lru<V> {
     kept: Mutex<Kept<V>>,
-    bounds: Bounds,
+    capacity: Capacity,
     touch: bool,
 }
 
 struct Kept<V> {
-    entries: LruCache<Key, Arc<Entry<V>>>,
+    entries: LruCache<CacheKey, Arc<CacheEntry<V>>>,
     /// The weight of `entries` together.
     bytes: usize,
     evicted: u64,
 }
 
 impl<V> Lru<V> {
-    /// Gives up the entry that was used least recently.
+    /// Creates an empty store that evicts the entry used least recently.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
+    pub fn new(capacity: Capacity) -> Self {
         let kept = Kept { entries: LruCache::unbounded(), bytes: 0, evicted: 0 };
-        Self { kept: Mutex::new(kept), bounds, touch: true }
+        Self { kept: Mutex::new(kept), capacity, touch: true }
     }
 
-    /// Gives up the entry that has been kept longest, however much it is used.
+    /// Creates an empty store that evicts the entry stored longest ago, however much it is used.
     #[must_use]
-    pub fn first_in_first_out(bounds: Bounds) -> Self {
-        Self { touch: false, ..Self::new(bounds) }
+    pub fn first_in_first_out(capacity: Capacity) -> Self {
+        Self { touch: false, ..Self::new(capacity) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<V>> {
@@ -47,25 +49,25 @@ impl<V> Lru<V> {
 }
 
 impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
-    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>> {
         let mut kept = self.kept();
         let found =
             if self.touch { kept.entries.get(key.as_bytes()) } else { kept.entries.peek(key.as_bytes()) };
         found.map(Arc::clone)
     }
 
-    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
+    fn put(&self, key: CacheKey, entry: Arc<CacheEntry<V>>) -> Result<(), PutError> {
         let mut freed = Vec::new();
         let mut kept = self.kept();
         if let Some(old) = kept.entries.pop(&key) {
             kept.bytes -= old.weight();
             freed.push(old);
         }
-        if self.bounds.max_bytes() < entry.weight() {
-            return Err(Oversized);
+        if self.capacity.max_bytes() < entry.weight() {
+            return Err(PutError::Oversized);
         }
-        while self.bounds.max_entries().get() <= kept.entries.len()
-            || self.bounds.max_bytes() - entry.weight() < kept.bytes
+        while self.capacity.max_entries().get() <= kept.entries.len()
+            || self.capacity.max_bytes() - entry.weight() < kept.bytes
         {
             let Some((_, last)) = kept.entries.pop_lru() else { break };
             kept.bytes -= last.weight();
@@ -87,7 +89,7 @@ impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
         removed.is_some()
     }
 
-    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<CacheEntry<V>>) -> bool {
         let mut kept = self.kept();
         let same = kept.entries.peek(key.as_bytes()).is_some_and(|kept| Arc::ptr_eq(kept, entry));
         if same && let Some(removed) = kept.entries.pop(key.as_bytes()) {
@@ -97,7 +99,7 @@ impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
     }
 
     /// Copies what it holds first, so that nothing is visited under its lock.
-    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<CacheEntry<V>>)) {
         let kept = self.kept();
         let entries: Vec<_> =
             kept.entries.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect();
@@ -113,16 +115,16 @@ impl<V: Send + Sync + 'static> Store<V> for Lru<V> {
         cleared.len()
     }
 
-    fn usage(&self) -> Usage {
+    fn usage(&self) -> CacheStats {
         let kept = self.kept();
-        Usage::new(kept.entries.len(), kept.bytes, kept.evicted)
+        CacheStats::held(kept.entries.len(), kept.bytes, kept.evicted)
     }
 }
 
 impl<V> fmt::Debug for Lru<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lru")
-            .field("bounds", &self.bounds)
+            .field("capacity", &self.capacity)
             .field("touch", &self.touch)
             .finish_non_exhaustive()
     }

@@ -7,48 +7,49 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use super::bounds::{Shares, UNIT};
-use super::{Bounds, Oversized, Store, Usage};
-use crate::counters::{Count, Counters};
-use crate::entry::Entry;
-use crate::key::{Key, KeyRef, hash_of};
+use super::capacity::{Shares, UNIT};
+use super::{Capacity, Store};
+use crate::cache::PutError;
+use crate::counters::{CacheStats, Count, Counters};
+use crate::entry::CacheEntry;
+use crate::key::{CacheKey, KeyRef, hash_of};
 
-/// Keeps entries in memory, in shards that each keep what is asked for often.
+/// Stores entries in concurrent memory, in shards that each keep what is asked for often.
 ///
-/// The policy is Clock-PRO, as the `quick_cache` crate has it: one pass over many keys does not push out
+/// The eviction policy is Clock-PRO, as the `quick_cache` crate has it: one pass over many keys does not push out
 /// the ones in use. The hash is keyed anew in each process. An entry heavier than about
 /// 15/16 of a shard is refused; there are at most [`SHARDS`](Self::SHARDS) shards, fewer in a small store.
-pub struct Memory<V, H = Seeded> {
-    cache: Cache<Held, Arc<Entry<V>>, Shares, AsIs, Tally>,
-    /// One's own; none for the hash that keys come with.
-    hasher: Option<H>,
+pub struct Memory<V> {
+    cache: Cache<Held, Arc<CacheEntry<V>>, Shares, AsIs, Tally>,
+    /// A hash of the caller's own; none for the hash that keys come with.
+    hasher: Option<Box<OwnHash>>,
     shares: Shares,
     /// The share of the heaviest entry that is taken.
     heaviest: u64,
     tally: Tally,
 }
 
+type OwnHash = dyn Fn(&[u8]) -> u64 + Send + Sync;
+
 impl<V> Memory<V> {
     /// At most so many shards.
     pub const SHARDS: usize = 16;
 
-    /// An empty store with these bounds.
+    /// Creates an empty store of this capacity.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self::hashing_by(bounds, None)
-    }
-}
-
-impl<V, H: BuildHasher> Memory<V, H> {
-    /// As [`new`](Memory::new), with a hash of your own, which decides speed and never an answer.
-    #[must_use]
-    pub fn with_hasher(bounds: Bounds, hasher: H) -> Self {
-        Self::hashing_by(bounds, Some(hasher))
+    pub fn new(capacity: Capacity) -> Self {
+        Self::hashing_by(capacity, None)
     }
 
-    fn hashing_by(bounds: Bounds, hasher: Option<H>) -> Self {
+    /// Creates an empty store that hashes key bytes by `hash`, which decides speed and never what is found.
+    #[must_use]
+    pub fn with_hasher(capacity: Capacity, hash: impl Fn(&[u8]) -> u64 + Send + Sync + 'static) -> Self {
+        Self::hashing_by(capacity, Some(Box::new(hash)))
+    }
+
+    fn hashing_by(bounds: Capacity, hasher: Option<Box<OwnHash>>) -> Self {
         let shares = Shares::of(bounds);
-        let (shards, fits) = shares.shards(Memory::<V>::SHARDS as u64);
+        let (shards, fits) = shares.shards(Self::SHARDS as u64);
         // What enters a shard must fit into its hot part: also the one entry of a store for one.
         let capacity = if (fits as f64 * HOT) < UNIT as f64 { fits + fits / 16 } else { fits };
         let options = OptionsBuilder::new()
@@ -68,28 +69,28 @@ impl<V, H: BuildHasher> Memory<V, H> {
         Sought { hash: self.hash(key), key: key.as_bytes() }
     }
 
-    fn held(&self, key: Key) -> Held {
+    fn held(&self, key: CacheKey) -> Held {
         Held { hash: self.hash((&key).into()), key }
     }
 
     fn hash(&self, key: KeyRef<'_>) -> u64 {
-        self.hasher.as_ref().map_or(key.hashed(), |hasher| hasher.hash_one(key.as_bytes()))
+        self.hasher.as_ref().map_or(key.hashed(), |hash| hash(key.as_bytes()))
     }
 }
 
 /// The part of a shard that entries in use may take; what enters a shard must fit into it.
 const HOT: f64 = 0.97;
 
-impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> for Memory<V, H> {
-    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+impl<V: Send + Sync + 'static> Store<V> for Memory<V> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>> {
         self.cache.get(&self.sought(key))
     }
 
-    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
+    fn put(&self, key: CacheKey, entry: Arc<CacheEntry<V>>) -> Result<(), PutError> {
         let weight = entry.weight();
         if self.heaviest < self.shares.share(weight) {
             self.remove((&key).into());
-            return Err(Oversized);
+            return Err(PutError::Oversized);
         }
         // What it replaces keeps its place, so that a refreshed entry stays as popular as it was.
         let mut freed = Freed { written: key.hashed(), ..Freed::default() };
@@ -103,12 +104,12 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
         self.tally.drop_one(removed.as_ref())
     }
 
-    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<CacheEntry<V>>) -> bool {
         let removed = self.cache.remove_if(&self.sought(key), |kept| Arc::ptr_eq(kept, entry));
         self.tally.drop_one(removed.as_ref())
     }
 
-    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<CacheEntry<V>>)) {
         self.cache.iter().for_each(|(held, entry)| visit((&held.key).into(), &entry));
     }
 
@@ -116,9 +117,9 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
         self.cache.drain().inspect(|(_, entry)| self.tally.shrink(entry.weight())).count()
     }
 
-    fn usage(&self) -> Usage {
+    fn usage(&self) -> CacheStats {
         let bytes = usize::try_from(self.tally.0.sum(Count::Bytes).cast_signed()).unwrap_or(0);
-        Usage::new(self.cache.len(), bytes, self.tally.0.sum(Count::Evicted))
+        CacheStats::held(self.cache.len(), bytes, self.tally.0.sum(Count::Evicted))
     }
 }
 
@@ -126,7 +127,7 @@ impl<V: Send + Sync + 'static, H: BuildHasher + Send + Sync + 'static> Store<V> 
 #[derive(Clone, PartialEq, Eq)]
 struct Held {
     hash: u64,
-    key: Key,
+    key: CacheKey,
 }
 
 /// A key that is looked for.
@@ -186,7 +187,7 @@ impl Hasher for Written {
 
 /// A fast hash with a key of its own in each process.
 #[derive(Clone, Debug, Default)]
-pub struct Seeded(DefaultHashBuilder);
+pub(crate) struct Seeded(DefaultHashBuilder);
 
 impl BuildHasher for Seeded {
     type Hasher = <DefaultHashBuilder as BuildHasher>::Hasher;
@@ -196,8 +197,8 @@ impl BuildHasher for Seeded {
     }
 }
 
-impl<V> Weighter<Held, Arc<Entry<V>>> for Shares {
-    fn weight(&self, _: &Held, entry: &Arc<Entry<V>>) -> u64 {
+impl<V> Weighter<Held, Arc<CacheEntry<V>>> for Shares {
+    fn weight(&self, _: &Held, entry: &Arc<CacheEntry<V>>) -> u64 {
         self.share(entry.weight())
     }
 }
@@ -217,7 +218,7 @@ impl Tally {
         self.0.add(Count::Bytes, (bytes as u64).wrapping_neg());
     }
 
-    fn drop_one<V>(&self, removed: Option<&(Held, Arc<Entry<V>>)>) -> bool {
+    fn drop_one<V>(&self, removed: Option<&(Held, Arc<CacheEntry<V>>)>) -> bool {
         if let Some((_, entry)) = removed {
             self.shrink(entry.weight());
         }
@@ -235,8 +236,8 @@ struct Freed<V> {
     /// Those that were not replaced.
     evicted: u64,
     /// Mostly there is one, if any.
-    first: Option<(Key, Arc<Entry<V>>)>,
-    others: Vec<(Key, Arc<Entry<V>>)>,
+    first: Option<(CacheKey, Arc<CacheEntry<V>>)>,
+    others: Vec<(CacheKey, Arc<CacheEntry<V>>)>,
 }
 
 impl<V> Default for Freed<V> {
@@ -245,10 +246,10 @@ impl<V> Default for Freed<V> {
     }
 }
 
-impl<V> Lifecycle<Held, Arc<Entry<V>>> for Tally {
+impl<V> Lifecycle<Held, Arc<CacheEntry<V>>> for Tally {
     type RequestState = Freed<V>;
 
-    fn on_evict(&self, freed: &mut Freed<V>, held: Held, entry: Arc<Entry<V>>) {
+    fn on_evict(&self, freed: &mut Freed<V>, held: Held, entry: Arc<CacheEntry<V>>) {
         freed.bytes = freed.bytes.wrapping_add(entry.weight());
         freed.evicted += u64::from(freed.written != held.key.hashed());
         match &mut freed.first {
@@ -258,7 +259,7 @@ impl<V> Lifecycle<Held, Arc<Entry<V>>> for Tally {
     }
 }
 
-impl<V, H> fmt::Debug for Memory<V, H> {
+impl<V> fmt::Debug for Memory<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
             .field("shares", &self.shares)

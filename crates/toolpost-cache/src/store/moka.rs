@@ -1,38 +1,42 @@
 //! The store of the `moka` crate.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
-use super::bounds::Shares;
+use super::capacity::Shares;
 use super::memory::Seeded;
-use super::{Bounds, Oversized, Store, Usage};
-use crate::entry::Entry;
-use crate::key::{Key, KeyRef};
+use super::{Capacity, Store};
+use crate::cache::PutError;
+use crate::counters::CacheStats;
+use crate::entry::CacheEntry;
+use crate::key::{CacheKey, KeyRef};
 
-/// Keeps entries in memory by the TinyLFU policy of the `moka` crate.
+/// Creates a store that evicts by the TinyLFU policy of the `moka` crate (feature `moka`).
 ///
-/// Its bounds are enforced in batches, so that it may hold a little more for a moment. An entry
-/// heavier than the bound in bytes is refused.
-pub struct Moka<V> {
-    cache: Cache<Key, Arc<Entry<V>>, Seeded>,
+/// Its capacity is enforced in batches, so that it may hold a little more for a moment. An entry heavier than the capacity in
+/// bytes is refused.
+#[must_use]
+pub fn moka<V: Send + Sync + 'static>(capacity: Capacity) -> impl Store<V> {
+    Moka::new(capacity)
+}
+
+struct Moka<V> {
+    cache: Cache<CacheKey, Arc<CacheEntry<V>>, Seeded>,
     shares: Shares,
     evicted: Arc<AtomicU64>,
 }
 
 impl<V: Send + Sync + 'static> Moka<V> {
-    /// An empty store with these bounds.
-    #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        let shares = Shares::of(bounds);
+    fn new(capacity: Capacity) -> Self {
+        let shares = Shares::of(capacity);
         let evicted = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&evicted);
         let cache = Cache::builder()
             .max_capacity(shares.capacity())
-            .weigher(move |_: &Key, entry: &Arc<Entry<V>>| {
+            .weigher(move |_: &CacheKey, entry: &Arc<CacheEntry<V>>| {
                 u32::try_from(shares.share(entry.weight())).unwrap_or(u32::MAX)
             })
             .eviction_listener(move |_, _, cause| {
@@ -46,15 +50,15 @@ impl<V: Send + Sync + 'static> Moka<V> {
 }
 
 impl<V: Send + Sync + 'static> Store<V> for Moka<V> {
-    fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+    fn get(&self, key: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>> {
         self.cache.get(key.as_bytes())
     }
 
-    fn put(&self, key: Key, entry: Arc<Entry<V>>) -> Result<(), Oversized> {
+    fn put(&self, key: CacheKey, entry: Arc<CacheEntry<V>>) -> Result<(), PutError> {
         // Moka counts a weight in 32 bits.
         if self.shares.capacity().min(u64::from(u32::MAX)) < self.shares.share(entry.weight()) {
             self.cache.invalidate(&key);
-            return Err(Oversized);
+            return Err(PutError::Oversized);
         }
         self.cache.insert(key, entry);
         Ok(())
@@ -64,13 +68,13 @@ impl<V: Send + Sync + 'static> Store<V> for Moka<V> {
         self.cache.remove(key.as_bytes()).is_some()
     }
 
-    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<CacheEntry<V>>) -> bool {
         // Between the look and the removal another entry may move in; losing it costs a miss.
         let same = self.cache.get(key.as_bytes()).is_some_and(|kept| Arc::ptr_eq(&kept, entry));
         same && self.cache.remove(key.as_bytes()).is_some()
     }
 
-    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<Entry<V>>)) {
+    fn each(&self, visit: &mut dyn FnMut(KeyRef<'_>, &Arc<CacheEntry<V>>)) {
         self.cache.iter().for_each(|(key, entry)| visit((&*key).into(), &entry));
     }
 
@@ -82,16 +86,10 @@ impl<V: Send + Sync + 'static> Store<V> for Moka<V> {
     }
 
     /// Walks over the entries: as slow as there are many.
-    fn usage(&self) -> Usage {
+    fn usage(&self) -> CacheStats {
         self.cache.run_pending_tasks();
         let weights = self.cache.iter().map(|(_, entry)| entry.weight());
         let (entries, bytes) = weights.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
-        Usage::new(entries, bytes, self.evicted.load(Ordering::Relaxed))
-    }
-}
-
-impl<V> fmt::Debug for Moka<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Moka").field("shares", &self.shares).finish_non_exhaustive()
+        CacheStats::held(entries, bytes, self.evicted.load(Ordering::Relaxed))
     }
 }

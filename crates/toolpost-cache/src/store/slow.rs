@@ -1,23 +1,27 @@
 //! Stores that have to wait.
 
-use std::io;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::entry::Entry;
-use crate::key::Key;
-use crate::lifetime::Windows;
-use crate::tags::Tags;
+use crate::cache::Cache;
+use crate::entry::CacheEntry;
+use crate::key::CacheKey;
 
 /// Keeps entries where reaching them takes time: on disk, or on another machine.
 ///
-/// An error is never worse than a miss: the caller asks the question again. Implementations keep the
-/// whole key and compare it, and drop what they cannot read.
+/// A [`ReadThrough`](crate::rt::ReadThrough) asks it after a miss in memory, and writes to it behind what it stores. An
+/// error is never worse than a miss: the value is loaded again. Implementations store the whole key and compare it, and
+/// remove what they cannot read. Times are on the wall clock, which another process and another machine share.
+///
+/// A store that several processes share passes on the invalidations of the others through [`attach`](Self::attach).
+/// `examples/shared_cache` is one in fifty lines.
 #[async_trait]
 pub trait SlowStore<V>: Send + Sync + 'static {
-    /// What is kept under `key` and not dead at `now`.
+    /// The entry under `key` that is not expired at `now`.
     ///
     /// # Errors
     ///
@@ -26,9 +30,9 @@ pub trait SlowStore<V>: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    async fn get(&self, key: &Key, now: Instant) -> io::Result<Option<Recalled<V>>>;
+    async fn get(&self, key: &CacheKey, now: SystemTime) -> Result<Option<StoredEntry<V>>, StoreError>;
 
-    /// Keeps `entry`, unless it is no longer [current](Entry::is_current) when its turn comes.
+    /// Stores `entry`, unless it is no longer [current](StoredEntry::is_current) when its turn comes.
     ///
     /// # Errors
     ///
@@ -36,10 +40,10 @@ pub trait SlowStore<V>: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// After a drop the entry may be kept or not.
-    async fn put(&self, key: &Key, entry: &Arc<Entry<V>>, now: Instant) -> io::Result<()>;
+    /// After a drop the entry may be stored or not.
+    async fn put(&self, key: &CacheKey, entry: StoredEntry<V>) -> Result<(), StoreError>;
 
-    /// Drops what is under `key`; true if something was.
+    /// Removes what is under `key`; true if something was.
     ///
     /// # Errors
     ///
@@ -48,9 +52,9 @@ pub trait SlowStore<V>: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// After a drop it may be gone or not.
-    async fn remove(&self, key: &Key) -> io::Result<bool>;
+    async fn remove(&self, key: &CacheKey) -> Result<bool, StoreError>;
 
-    /// Makes everything kept so far that depends on `tag` dead, and keeps that for good.
+    /// Expires everything stored so far that carries `tag`, for good.
     ///
     /// # Errors
     ///
@@ -59,9 +63,9 @@ pub trait SlowStore<V>: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// After a drop it may be done or not.
-    async fn invalidate(&self, tag: &str) -> io::Result<()>;
+    async fn invalidate(&self, tag: &str) -> Result<(), StoreError>;
 
-    /// Drops everything.
+    /// Removes everything.
     ///
     /// # Errors
     ///
@@ -70,27 +74,143 @@ pub trait SlowStore<V>: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// After a drop it may be done or not.
-    async fn clear(&self) -> io::Result<()>;
+    async fn clear(&self) -> Result<(), StoreError>;
+
+    /// Receives the cache in memory above this store, once, before any other call.
+    ///
+    /// A shared store keeps it, and when another process invalidates something, calls the same
+    /// [`invalidate`](Cache::invalidate), [`remove`](Cache::remove) or [`clear`](Cache::clear) on it; after a lost connection
+    /// `clear`, since nobody knows what was missed. Until then this process serves what it has. By default nothing.
+    fn attach(&self, memory: &Cache<V>) {
+        let _ = memory;
+    }
 }
 
-/// An answer read back from a slow store.
-#[derive(Clone, Debug)]
+/// An entry as a [`SlowStore`] writes and reads it, with times on the wall clock.
+#[derive(Clone)]
 #[non_exhaustive]
-pub struct Recalled<V> {
-    /// The answer.
+pub struct StoredEntry<V> {
+    /// The value.
     pub value: V,
-    /// What is left of its windows.
-    pub windows: Windows,
-    /// Bytes of the value, as its terms gave them.
+    /// When it was stored. One from the future, where a clock was set back, is expired.
+    pub stored_at: SystemTime,
+    /// Served before this.
+    pub fresh_until: SystemTime,
+    /// Served and refreshed before this; not earlier than `fresh_until`.
+    pub stale_until: SystemTime,
+    /// Served before this if loading it again fails; not earlier than `stale_until`.
+    pub error_until: SystemTime,
+    /// Bytes of the value, as its options gave them, without its key.
     pub weight: usize,
-    /// The tags it depends on.
-    pub tags: Tags,
+    /// The tags it carries.
+    pub tags: Vec<Box<str>>,
+    /// What is asked whether it is current; none once it has been read back.
+    source: Option<Arc<dyn Current>>,
 }
 
-impl<V> Recalled<V> {
-    /// An answer with these windows, weight and tags.
+impl<V> StoredEntry<V> {
+    /// An entry read back from a store: fresh until `fresh_until` and then expired, without weight and tags.
     #[must_use]
-    pub fn new(value: V, windows: Windows, weight: usize, tags: Tags) -> Self {
-        Self { value, windows, weight, tags }
+    pub fn new(value: V, stored_at: SystemTime, fresh_until: SystemTime) -> Self {
+        Self {
+            value,
+            stored_at,
+            fresh_until,
+            stale_until: fresh_until,
+            error_until: fresh_until,
+            weight: 0,
+            tags: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Whether nothing has invalidated it since its load began.
+    ///
+    /// A store asks this inside its write transaction, so that no entry is written behind the invalidation that overtook
+    /// it.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.source.as_ref().is_none_or(|source| source.is_current())
+    }
+
+    /// Whether it is neither expired nor from the future at `now`.
+    #[must_use]
+    pub fn is_alive(&self, now: SystemTime) -> bool {
+        self.stored_at <= now && now < self.error_until
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn with_source(self, source: Arc<CacheEntry<V>>) -> Self
+    where
+        V: Send + Sync + 'static,
+    {
+        Self { source: Some(source), ..self }
+    }
+}
+
+/// What an entry in memory says of itself, whatever its value.
+trait Current: Send + Sync {
+    fn is_current(&self) -> bool;
+}
+
+impl<V: Send + Sync> Current for CacheEntry<V> {
+    fn is_current(&self) -> bool {
+        self.is_current()
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for StoredEntry<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredEntry")
+            .field("value", &self.value)
+            .field("fresh_until", &self.fresh_until)
+            .field("error_until", &self.error_until)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reports that a store cannot be opened, read or written; [`source`](Error::source) says why.
+#[derive(Debug)]
+pub struct StoreError {
+    source: Box<dyn Error + Send + Sync>,
+    in_use: bool,
+}
+
+impl StoreError {
+    /// Wraps the error of a database or a connection.
+    #[must_use]
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: source.into(), in_use: false }
+    }
+
+    /// Says that another process, or this one, has the store open already.
+    #[must_use]
+    pub fn in_use(self) -> Self {
+        Self { in_use: true, ..self }
+    }
+
+    /// Whether another process, or this one, has the store open already.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        self.in_use
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.in_use { "the cache's store is in use" } else { "the cache's store failed" })
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error)
     }
 }

@@ -3,28 +3,33 @@
 use crate::support;
 
 use std::time::Duration;
+#[cfg(feature = "tokio")]
+use std::time::Instant;
 
 use support::{cache, hit, key, put, secs, start};
-use toolpost_cache::{Bounds, Cache, Key, KeyWriter, Lifetime, Look, Lru, Memory, NotKept, Store, Terms};
+#[cfg(feature = "tokio")]
+use toolpost_cache::rt::{RawKey, ReadThrough};
+use toolpost_cache::{
+    Cache, CacheKey, Capacity, EntryOptions, KeyWriter, Lookup, Lru, Memory, PutError, Store,
+};
 
-fn stores(bounds: Bounds) -> Vec<(&'static str, Cache<u64>)> {
+fn stores(bounds: Capacity) -> Vec<(&'static str, Cache<u64>)> {
     vec![
         ("memory", cache(Memory::new(bounds))),
         ("lru", cache(Lru::new(bounds))),
         ("first in, first out", cache(Lru::first_in_first_out(bounds))),
         #[cfg(feature = "moka")]
-        ("moka", cache(toolpost_cache::Moka::new(bounds))),
+        ("moka", cache(toolpost_cache::moka(bounds))),
     ]
 }
 
-fn minute() -> Terms {
-    Terms::ttl(secs(60))
+fn minute() -> EntryOptions {
+    EntryOptions::ttl(secs(60))
 }
 
-// Cache 1
 #[test]
 fn what_is_put_is_there_until_it_is_removed_or_cleared() {
-    for (store, cache) in stores(Bounds::entries(100)) {
+    for (store, cache) in stores(Capacity::entries(100)) {
         let now = start();
         for n in 0..10 {
             put(&cache, &n.to_string(), n, &minute(), now);
@@ -39,7 +44,6 @@ fn what_is_put_is_there_until_it_is_removed_or_cleared() {
     }
 }
 
-// Cache 2
 #[test]
 fn other_arguments_are_another_question_and_their_order_is_not() {
     let question = |pairs: &[(&str, &str)]| {
@@ -56,14 +60,13 @@ fn other_arguments_are_another_question_and_their_order_is_not() {
     assert_ne!(question(&[("a", "1")]), question(&[("a", "1"), ("b", "")]));
 }
 
-// Cache 3
 #[test]
 fn an_entry_lives_exactly_as_long_as_its_terms_say() {
-    for (store, cache) in stores(Bounds::entries(100)) {
+    for (store, cache) in stores(Capacity::entries(100)) {
         let now = start();
-        put(&cache, "short", 1, &Terms::ttl(secs(1)), now);
+        put(&cache, "short", 1, &EntryOptions::ttl(secs(1)), now);
         put(&cache, "long", 2, &minute(), now);
-        put(&cache, "none", 3, &Terms::ttl(Duration::ZERO), now);
+        put(&cache, "none", 3, &EntryOptions::ttl(Duration::ZERO), now);
         let just_before = now + secs(1) - Duration::from_nanos(1);
         assert_eq!(hit(&cache, "short", just_before), Some(1), "{store}");
         assert_eq!(hit(&cache, "short", now + secs(1)), None, "{store}");
@@ -73,14 +76,13 @@ fn an_entry_lives_exactly_as_long_as_its_terms_say() {
     }
 }
 
-// Cache 3
 #[test]
 fn jitter_only_ever_shortens() {
-    let cache = cache(Memory::new(Bounds::entries(1_000)));
+    let cache = cache(Memory::new(Capacity::entries(1_000)));
     let now = start();
-    let terms = Terms::new(Lifetime::new(secs(100)).jitter(0.1));
+    let options = EntryOptions::ttl(secs(100)).jitter(0.1);
     for n in 0..200 {
-        put(&cache, &n.to_string(), n, &terms, now);
+        put(&cache, &n.to_string(), n, &options, now);
     }
     let alive = |at| (0..200).filter(|n| hit(&cache, &n.to_string(), now + at).is_some()).count();
     assert_eq!(alive(secs(90)), 200);
@@ -89,10 +91,9 @@ fn jitter_only_ever_shortens() {
     assert_eq!(alive(secs(100)), 0);
 }
 
-// Cache 4
 #[test]
 fn a_touch_saves_from_lru_and_not_from_first_in_first_out() {
-    let bounds = Bounds::entries(2);
+    let bounds = Capacity::entries(2);
     for (store, touched) in [(Lru::new(bounds), true), (Lru::first_in_first_out(bounds), false)] {
         let (cache, now) = (cache(store), start());
         put(&cache, "a", 1, &minute(), now);
@@ -105,10 +106,9 @@ fn a_touch_saves_from_lru_and_not_from_first_in_first_out() {
     }
 }
 
-// Cache 4
 #[test]
 fn a_scan_does_not_push_out_the_hot_keys() {
-    let (cache, now) = (cache(Memory::new(Bounds::entries(100))), start());
+    let (cache, now) = (cache(Memory::new(Capacity::entries(100))), start());
     for _ in 0..5 {
         for n in 0..20 {
             let name = format!("hot {n}");
@@ -124,10 +124,9 @@ fn a_scan_does_not_push_out_the_hot_keys() {
     assert_eq!(kept, 20);
 }
 
-// Cache 5
 #[test]
 fn bounds_hold_and_the_tally_returns_to_zero() {
-    for (store, cache) in stores(Bounds::entries(50).bytes(10_000)) {
+    for (store, cache) in stores(Capacity::entries(50).bytes(10_000)) {
         let now = start();
         for n in 0..500_u64 {
             put(&cache, &n.to_string(), n, &minute().weighing((n * 7 % 400) as usize), now);
@@ -142,18 +141,17 @@ fn bounds_hold_and_the_tally_returns_to_zero() {
     }
 }
 
-// Cache 5
 #[test]
 fn an_oversized_answer_is_refused_and_nothing_gives_way() {
-    for (store, cache) in stores(Bounds::entries(1_000).bytes(100_000)) {
+    for (store, cache) in stores(Capacity::entries(1_000).bytes(100_000)) {
         let now = start();
         for n in 0..10 {
             put(&cache, &n.to_string(), n, &minute().weighing(100), now);
         }
         let before = cache.stats();
-        let terms = minute().weighing(200_000);
-        let refused = cache.put(&key("huge"), 1, &terms, cache.epoch(), now);
-        assert_eq!(refused.err(), Some(NotKept::Oversized), "{store}");
+        let options = minute().weighing(200_000);
+        let refused = cache.put(&key("huge"), 1, &options, cache.epoch(), now);
+        assert_eq!(refused.err(), Some(PutError::Oversized), "{store}");
         let after = cache.stats();
         assert_eq!((after.entries, after.bytes, after.evicted), (10, before.bytes, 0), "{store}");
         assert_eq!(after.refused, 1, "{store}");
@@ -161,10 +159,9 @@ fn an_oversized_answer_is_refused_and_nothing_gives_way() {
     }
 }
 
-// Cache 6
 #[test]
 fn the_hit_rate_is_told_once_there_is_one() {
-    let (cache, now) = (cache(Memory::new(Bounds::entries(10))), start());
+    let (cache, now) = (cache(Memory::new(Capacity::entries(10))), start());
     assert_eq!(cache.stats().hit_rate(), None);
     assert_eq!(hit(&cache, "a", now), None);
     put(&cache, "a", 1, &minute(), now);
@@ -173,28 +170,25 @@ fn the_hit_rate_is_told_once_there_is_one() {
     assert_eq!(cache.stats().hit_rate(), Some(2.0 / 3.0));
 }
 
-// Cache 7
 #[test]
 fn the_absence_of_a_value_is_an_answer() {
-    let cache: Cache<Option<u64>> = Cache::new(Memory::new(Bounds::entries(10)));
+    let cache: Cache<Option<u64>> = Cache::new(Memory::new(Capacity::entries(10)));
     let now = start();
     let kept = cache.put(&key("nobody"), None, &minute(), cache.epoch(), now);
     assert!(kept.is_ok());
-    assert!(matches!(cache.look(b"nobody", now), Look::Fresh(entry) if entry.value().is_none()));
+    assert!(matches!(cache.get(b"nobody", now), Lookup::Fresh(entry) if entry.value().is_none()));
 }
 
-// Cache 8
 #[test]
 fn what_a_caller_does_to_its_answer_does_not_reach_the_cache() {
-    let cache: Cache<Vec<u64>> = Cache::new(Memory::new(Bounds::entries(10)));
+    let cache: Cache<Vec<u64>> = Cache::new(Memory::new(Capacity::entries(10)));
     let now = start();
     let kept = cache.put(&key("list"), vec![1, 2], &minute(), cache.epoch(), now);
     let mut mine = kept.map(|entry| entry.value().clone()).unwrap_or_default();
     mine.push(3);
-    assert!(matches!(cache.look(b"list", now), Look::Fresh(entry) if entry.value() == &[1, 2]));
+    assert!(matches!(cache.get(b"list", now), Lookup::Fresh(entry) if entry.value() == &[1, 2]));
 }
 
-// Cache 10
 #[test]
 fn keys_do_not_run_together() {
     let question = |write: &dyn Fn(&mut KeyWriter)| {
@@ -249,20 +243,18 @@ fn keys_do_not_run_together() {
     }
 }
 
-// Cache 11
 #[test]
 fn two_principals_never_share() {
-    let (cache, now) = (cache(Memory::with_hasher(Bounds::entries(10), support::OneBit)), start());
+    let (cache, now) = (cache(Memory::with_hasher(Capacity::entries(10), support::one_bit)), start());
     let question = |principal: &str| KeyWriter::with(|w| w.text("balance").text(principal).null().key());
     let kept = cache.put(&question("ann"), 1, &minute(), cache.epoch(), now);
     assert!(kept.is_ok());
-    assert!(matches!(cache.look(question("bob").as_bytes(), now), Look::Miss));
+    assert!(matches!(cache.get(question("bob").as_bytes(), now), Lookup::Miss));
 }
 
-// Cache 12
 #[test]
 fn tags_count_what_carries_them_and_an_unknown_one_does_nothing() {
-    for (store, cache) in stores(Bounds::entries(100)) {
+    for (store, cache) in stores(Capacity::entries(100)) {
         let now = start();
         put(&cache, "a", 1, &minute().tagged(["users"]).tagged(["all"]), now);
         put(&cache, "b", 2, &minute().tagged(["orders", "all"]), now);
@@ -283,12 +275,11 @@ fn tags_count_what_carries_them_and_an_unknown_one_does_nothing() {
     }
 }
 
-// Cache 12
 #[test]
 fn a_prefix_takes_with_it_all_that_lies_below() {
     let paths = ["db/users/7", "db/users/8", "db/users", "db/userspace", "db", "files/db/users"];
     let left = |prefix: &str| -> Vec<&str> {
-        let (cache, now) = (cache(Memory::new(Bounds::entries(100))), start());
+        let (cache, now) = (cache(Memory::new(Capacity::entries(100))), start());
         let began = cache.epoch();
         for path in paths {
             put(&cache, path, 1, &minute().within(path), now);
@@ -309,10 +300,14 @@ fn a_prefix_takes_with_it_all_that_lies_below() {
     assert_eq!(left("users"), paths);
 }
 
-// Cache 12
 #[test]
 fn a_path_is_a_tag_for_each_of_its_levels() {
-    let tags = |path: &str| minute().tagged(["own"]).within(path).tags().iter().collect::<Vec<_>>().join(" ");
+    let (cache, now) = (cache(Memory::new(Capacity::entries(10))), start());
+    let tags = |path: &str| {
+        let options = minute().tagged(["own"]).within(path);
+        let entry = cache.put(&key("k"), 1, &options, cache.epoch(), now).expect("kept");
+        entry.tags().collect::<Vec<_>>().join(" ")
+    };
     assert_eq!(tags("db/users/7"), "own db db/users db/users/7");
     assert_eq!(tags("db"), "own db");
     assert_eq!(tags("/é//b"), "own /é /é/ /é//b");
@@ -335,39 +330,39 @@ fn a_load_overtaken_by_an_invalidation_is_not_kept() {
         },
     ];
     for way in ways {
-        let (cache, now) = (cache(Memory::new(Bounds::entries(10))), start());
+        let (cache, now) = (cache(Memory::new(Capacity::entries(10))), start());
         let began = cache.epoch();
         way(&cache);
-        let terms = minute().tagged(["tag"]);
-        let late = cache.put(&key("key"), 1, &terms, began, now);
-        assert_eq!(late.err(), Some(NotKept::Outdated));
+        let options = minute().tagged(["tag"]);
+        let late = cache.put(&key("key"), 1, &options, began, now);
+        assert_eq!(late.err(), Some(PutError::Outdated));
         assert_eq!(hit(&cache, "key", now), None);
-        put(&cache, "key", 2, &terms, now);
+        put(&cache, "key", 2, &options, now);
         assert_eq!(hit(&cache, "key", now), Some(2));
     }
 }
 
 #[test]
 fn windows_follow_one_another() {
-    let (cache, now) = (cache(Memory::new(Bounds::entries(10))), start());
-    let terms = Terms::new(Lifetime::new(secs(10)).stale(secs(5)).stale_if_error(secs(20)));
-    put(&cache, "a", 1, &terms, now);
-    let look = |at: u64| cache.look(b"a", now + secs(at));
-    assert!(matches!(look(9), Look::Fresh(_)));
-    assert!(matches!(look(10), Look::Stale(_)));
-    assert!(matches!(look(14), Look::Stale(_)));
-    assert!(matches!(look(15), Look::StaleIfError(_)));
-    assert!(matches!(look(29), Look::StaleIfError(_)));
-    assert!(matches!(look(30), Look::Miss));
+    let (cache, now) = (cache(Memory::new(Capacity::entries(10))), start());
+    let options = EntryOptions::ttl(secs(10)).stale(secs(5)).stale_if_error(secs(20));
+    put(&cache, "a", 1, &options, now);
+    let look = |at: u64| cache.get(b"a", now + secs(at));
+    assert!(matches!(look(9), Lookup::Fresh(_)));
+    assert!(matches!(look(10), Lookup::Stale(_)));
+    assert!(matches!(look(14), Lookup::Stale(_)));
+    assert!(matches!(look(15), Lookup::StaleIfError(_)));
+    assert!(matches!(look(29), Lookup::StaleIfError(_)));
+    assert!(matches!(look(30), Lookup::Miss));
     assert_eq!(cache.stats().entries, 0);
 }
 
 #[test]
 fn one_caller_claims_a_refresh_at_a_time() {
-    let (cache, now) = (cache(Memory::new(Bounds::entries(10))), start());
-    let terms = Terms::new(Lifetime::new(secs(10)).stale(secs(50)));
-    put(&cache, "a", 1, &terms, now);
-    let Look::Stale(entry) = cache.look(b"a", now + secs(10)) else { panic!("stale") };
+    let (cache, now) = (cache(Memory::new(Capacity::entries(10))), start());
+    let options = EntryOptions::ttl(secs(10)).stale(secs(50));
+    put(&cache, "a", 1, &options, now);
+    let Lookup::Stale(entry) = cache.get(b"a", now + secs(10)) else { panic!("stale") };
     assert!(entry.claim_refresh(now + secs(10), secs(5)));
     assert!(!entry.claim_refresh(now + secs(14), secs(5)));
     // Whoever claimed it has vanished.
@@ -379,7 +374,7 @@ fn one_caller_claims_a_refresh_at_a_time() {
 
 #[test]
 fn a_refreshed_entry_keeps_its_place_in_memory() {
-    let store = Memory::new(Bounds::entries(32).bytes(32_000));
+    let store = Memory::new(Capacity::entries(32).bytes(32_000));
     let usage = || Store::<u64>::usage(&store);
     assert_eq!(usage().entries, 0);
     let (cache, now) = (cache(store), start());
@@ -394,19 +389,19 @@ fn a_refreshed_entry_keeps_its_place_in_memory() {
 fn a_store_for_one_keeps_one() {
     let now = start();
     for entries in [0, 1] {
-        let bounds = Bounds::entries(entries);
-        let stores: [Box<dyn Fn(Bounds) -> Cache<u64>>; 2] =
+        let bounds = Capacity::entries(entries);
+        let stores: [Box<dyn Fn(Capacity) -> Cache<u64>>; 2] =
             [Box::new(|bounds| cache(Memory::new(bounds))), Box::new(|bounds| cache(Lru::new(bounds)))];
         for store in stores {
             let kept = store(bounds);
             for name in ["a", "b", "c"] {
-                kept.put(&key(name), 1, &Terms::ttl(secs(60)), kept.epoch(), now)
+                kept.put(&key(name), 1, &EntryOptions::ttl(secs(60)), kept.epoch(), now)
                     .expect("it is no heavier than any");
                 assert_eq!(kept.stats().entries, 1);
             }
             // And of a weight that fits exactly, none that does not.
             let kept = store(bounds.bytes(1_000));
-            let of = |bytes| Terms::ttl(secs(60)).weighing(bytes);
+            let of = |bytes| EntryOptions::ttl(secs(60)).weighing(bytes);
             assert!(kept.put(&key("a"), 1, &of(999), kept.epoch(), now).is_ok());
             assert!(kept.put(&key("a"), 1, &of(1_000), kept.epoch(), now).is_err());
         }
@@ -416,10 +411,16 @@ fn a_store_for_one_keeps_one() {
 #[test]
 fn what_is_kept_can_be_asked_for_searched_and_swept() {
     let now = start();
-    let stores = [cache(Memory::new(Bounds::entries(1_000))), cache(Lru::new(Bounds::entries(1_000)))];
+    let stores = [cache(Memory::new(Capacity::entries(1_000))), cache(Lru::new(Capacity::entries(1_000)))];
     for kept in stores {
         for n in 0..100_u64 {
-            put(&kept, &format!("k{n}"), n, &Terms::ttl(secs(n + 1)).tagged([format!("t{}", n % 2)]), now);
+            put(
+                &kept,
+                &format!("k{n}"),
+                n,
+                &EntryOptions::ttl(secs(n + 1)).tagged([format!("t{}", n % 2)]),
+                now,
+            );
         }
         assert!(
             kept.contains("k7", now) && !kept.contains("k7", now + secs(8)) && !kept.contains("nothing", now)
@@ -443,36 +444,42 @@ fn what_is_kept_can_be_asked_for_searched_and_swept() {
 #[test]
 fn a_weigher_holds_the_bound_for_answers_that_say_no_weight() {
     let now = start();
-    let kept: Cache<String> = Cache::weighed_by(Lru::new(Bounds::entries(1_000).bytes(10_000)), String::len);
+    let kept: Cache<String> =
+        Cache::weighed_by(Lru::new(Capacity::entries(1_000).bytes(10_000)), String::len);
     for n in 0..100 {
-        let name = Key::from(format!("{n:03}"));
-        let _kept = kept.put(&name, "x".repeat(997), &Terms::ttl(secs(60)), kept.epoch(), now);
+        let name = CacheKey::from(format!("{n:03}"));
+        let _kept = kept.put(&name, "x".repeat(997), &EntryOptions::ttl(secs(60)), kept.epoch(), now);
         assert!(kept.stats().bytes <= 10_000);
     }
     assert_eq!(kept.stats().entries, 10);
-    let own = kept.put(&key("own"), String::new(), &Terms::ttl(secs(60)).weighing(497), kept.epoch(), now);
-    assert_eq!(own.expect("it fits").weight(), 500, "terms that say a weight are believed");
+    let own =
+        kept.put(&key("own"), String::new(), &EntryOptions::ttl(secs(60)).weighing(497), kept.epoch(), now);
+    assert_eq!(own.expect("it fits").weight(), 500, "options that say a weight are believed");
 }
 
 #[test]
 fn a_key_is_a_key_however_it_is_spelled() {
     let (now, owned) = (start(), "key".to_owned());
-    let kept = cache(Lru::new(Bounds::entries(10)));
-    put(&kept, &owned, 1, &Terms::ttl(secs(60)), now);
-    let finds = |look: Look<u64>| matches!(look, Look::Fresh(_));
-    assert!(finds(kept.look(&owned, now)) && finds(kept.look("key", now)) && finds(kept.look(b"key", now)));
-    assert!(finds(kept.look(&owned.clone().into_bytes(), now)) && finds(kept.look(&Key::from(&owned), now)));
-    assert_eq!(Key::from(owned), Key::from("key"));
+    let kept = cache(Lru::new(Capacity::entries(10)));
+    put(&kept, &owned, 1, &EntryOptions::ttl(secs(60)), now);
+    let finds = |look: Lookup<u64>| matches!(look, Lookup::Fresh(_));
+    assert!(finds(kept.get(&owned, now)) && finds(kept.get("key", now)) && finds(kept.get(b"key", now)));
+    assert!(
+        finds(kept.get(&owned.clone().into_bytes(), now)) && finds(kept.get(&CacheKey::from(&owned), now))
+    );
+    assert_eq!(CacheKey::from(owned), CacheKey::from("key"));
 }
 
-/// What whoever asks can fill, as `docs/bounds.md` lists it, with the test that fills it.
+#[cfg(feature = "tokio")]
+/// What callers can fill, as `docs/bounds.md` lists it, with the test that fills it.
 const BOUNDS: &[(&str, fn())] = &[
     ("entries of a store", bound_entries),
     ("bytes of a store", bound_bytes),
-    ("words that are remembered", bound_words),
-    ("length of words that are remembered", bound_length),
+    ("raw keys that are remembered", bound_raw_keys),
+    ("length of a raw key that is remembered", bound_raw_length),
 ];
 
+#[cfg(feature = "tokio")]
 #[test]
 fn every_bounded_thing_is_listed_and_filled() {
     let doc = include_str!("../../../../docs/bounds.md");
@@ -484,43 +491,70 @@ fn every_bounded_thing_is_listed_and_filled() {
     BOUNDS.iter().for_each(|(_, fill)| fill());
 }
 
+#[cfg(feature = "tokio")]
 fn bound_entries() {
-    for (store, cache) in stores(Bounds::entries(100)) {
+    for (store, cache) in stores(Capacity::entries(100)) {
         let now = start();
         (0..10_000).for_each(|n| put(&cache, &n.to_string(), n, &minute(), now));
         assert!(cache.stats().entries <= 100, "{store}");
     }
 }
 
+#[cfg(feature = "tokio")]
 fn bound_bytes() {
-    for (store, cache) in stores(Bounds::entries(1_000).bytes(100_000)) {
+    for (store, cache) in stores(Capacity::entries(1_000).bytes(100_000)) {
         let now = start();
         (0..10_000).for_each(|n| put(&cache, &n.to_string(), n, &minute().weighing(1_000), now));
         assert!(cache.stats().bytes <= 100_000, "{store}");
     }
 }
 
-fn alias(words: &[u8]) -> toolpost_cache::Alias<'_> {
-    toolpost_cache::Alias { of: 1, asker: b"", words }
+#[cfg(feature = "tokio")]
+/// Reads by raw key, and says whether the canonical key had to be written for it.
+fn has_to_write(front: &ReadThrough<u64, ()>, name: &str, now: Instant) -> bool {
+    let raw = RawKey { function: 1, scope: b"", arguments: name.as_bytes() };
+    let mut written = false;
+    let found = front.hit(
+        raw,
+        now,
+        |key| {
+            written = true;
+            key.text("k");
+        },
+        |_| (),
+    );
+    assert!(found.is_ok());
+    written
 }
 
-fn bound_words() {
-    let (now, kept) = (start(), cache(Memory::new(Bounds::entries(100_000))));
+#[cfg(feature = "tokio")]
+fn filled() -> (ReadThrough<u64, ()>, Instant) {
+    let (now, front) = (start(), ReadThrough::new(Cache::new(Memory::new(Capacity::entries(10)))));
+    let (key, cache) = (KeyWriter::new().text("k").key(), front.cache());
+    cache.put(&key, Ok(1), &minute(), cache.epoch(), now).expect("kept");
+    (front, now)
+}
+
+#[cfg(feature = "tokio")]
+fn bound_raw_keys() {
+    let (front, now) = filled();
     let names: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
     for name in &names {
-        put(&kept, name, 1, &minute(), now);
-        kept.remember(alias(name.as_bytes()), name);
+        // The second sighting inserts it.
+        for _ in 0..2 {
+            has_to_write(&front, name, now);
+        }
     }
-    let known = names.iter().filter(|name| kept.look_as(alias(name.as_bytes()), now).is_ok()).count();
+    let known = names.iter().filter(|name| !has_to_write(&front, name, now)).count();
     assert!((1..=8_192).contains(&known), "{known}");
 }
 
-fn bound_length() {
-    let (now, kept) = (start(), cache(Memory::new(Bounds::entries(10))));
-    put(&kept, "k", 1, &minute(), now);
+#[cfg(feature = "tokio")]
+fn bound_raw_length() {
+    let (front, now) = filled();
     for (length, known) in [(1 << 10, true), ((1 << 10) + 1, false)] {
-        let words = vec![b'x'; length];
-        kept.remember(alias(&words), "k");
-        assert_eq!(kept.look_as(alias(&words), now).is_ok(), known, "{length} bytes");
+        let name = "x".repeat(length);
+        assert!(has_to_write(&front, &name, now) && has_to_write(&front, &name, now), "{length} bytes");
+        assert_eq!(!has_to_write(&front, &name, now), known, "{length} bytes");
     }
 }

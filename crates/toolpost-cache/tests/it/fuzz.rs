@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 #[path = "../../../../fuzz/targets/cache_key.rs"]
 mod cache_key;
 
-// Cache 10
 #[test]
 fn keys_are_equal_exactly_when_values_are() {
     let hash = BuildHasherDefault::<DefaultHasher>::default();

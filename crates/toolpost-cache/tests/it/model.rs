@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use support::{OneBit, cache, cases, key, start};
-use toolpost_cache::{Bounds, Cache, Key, KeyWriter, Lifetime, Look, Lru, Memory, Terms};
+use support::{cache, cases, key, one_bit, start};
+use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, KeyWriter, Lookup, Lru, Memory};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -25,7 +25,7 @@ enum Op {
         ago: usize,
         tags: Vec<u8>,
     },
-    Look {
+    Lookup {
         key: u8,
     },
     Remove {
@@ -46,7 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0..8_u8, 0..10_u64, 0..5_u64, 0..8_u64, tags(), 0..2_000_u16)
             .prop_map(|(key, ttl, stale, on_error, tags, weight)| Op::Put { key, ttl, stale, on_error, tags, weight }),
         2 => (0..8_u8, 0..6_usize, tags()).prop_map(|(key, ago, tags)| Op::PutLate { key, ago, tags }),
-        8 => (0..8_u8).prop_map(|key| Op::Look { key }),
+        8 => (0..8_u8).prop_map(|key| Op::Lookup { key }),
         1 => (0..8_u8).prop_map(|key| Op::Remove { key }),
         2 => (0..4_u8).prop_map(|tag| Op::Invalidate { tag }),
         1 => Just(Op::Clear),
@@ -94,12 +94,11 @@ fn check(cache: &Cache<u64>, ops: &[Op], exact: bool) -> Result<(), TestCaseErro
         let instant = began + Duration::from_secs(now);
         match op {
             Op::Put { key: k, ttl, stale, on_error, tags, weight } => {
-                let lifetime = Lifetime::new(Duration::from_secs(*ttl))
+                let lifetime = EntryOptions::ttl(Duration::from_secs(*ttl))
                     .stale(Duration::from_secs(*stale))
                     .stale_if_error(Duration::from_secs(*on_error));
-                let terms =
-                    Terms::new(lifetime).tagged(tags.iter().map(u8::to_string)).weighing((*weight).into());
-                let kept = cache.put(&key(&k.to_string()), value, &terms, cache.epoch(), instant);
+                let options = lifetime.tagged(tags.iter().map(u8::to_string)).weighing((*weight).into());
+                let kept = cache.put(&key(&k.to_string()), value, &options, cache.epoch(), instant);
                 let (fresh, of_use) = (now + ttl, now + ttl + (*stale).max(*on_error));
                 if now < of_use {
                     prop_assert!(kept.is_ok());
@@ -111,8 +110,9 @@ fn check(cache: &Cache<u64>, ops: &[Op], exact: bool) -> Result<(), TestCaseErro
             }
             Op::PutLate { key: k, ago, tags } => {
                 let born = at.saturating_sub(*ago);
-                let terms = Terms::ttl(Duration::from_secs(5)).tagged(tags.iter().map(u8::to_string));
-                let kept = cache.put(&key(&k.to_string()), value, &terms, epochs[born], instant);
+                let options =
+                    EntryOptions::ttl(Duration::from_secs(5)).tagged(tags.iter().map(u8::to_string));
+                let kept = cache.put(&key(&k.to_string()), value, &options, epochs[born], instant);
                 // Removals of other keys may count against it, real ones must.
                 let outdated = model.outdated(*k, born + 1, tags);
                 prop_assert!(!outdated || kept.is_err());
@@ -122,21 +122,21 @@ fn check(cache: &Cache<u64>, ops: &[Op], exact: bool) -> Result<(), TestCaseErro
                     model.kept.insert(*k, kept);
                 }
             }
-            Op::Look { key: k } => {
+            Op::Lookup { key: k } => {
                 let alive = |kept: &&Kept| !model.outdated(*k, kept.born, &kept.tags);
                 let expected = model.kept.get(k).filter(alive);
-                match (cache.look(k.to_string().as_bytes(), instant), expected) {
-                    (Look::Fresh(entry), Some(kept)) => {
+                match (cache.get(k.to_string().as_bytes(), instant), expected) {
+                    (Lookup::Fresh(entry), Some(kept)) => {
                         prop_assert!(*entry.value() == kept.value && now < kept.fresh);
                     }
-                    (Look::Stale(entry), Some(kept)) => {
+                    (Lookup::Stale(entry), Some(kept)) => {
                         prop_assert!(*entry.value() == kept.value && kept.fresh <= now && now < kept.stale);
                     }
-                    (Look::StaleIfError(entry), Some(kept)) => {
+                    (Lookup::StaleIfError(entry), Some(kept)) => {
                         prop_assert!(*entry.value() == kept.value && kept.stale <= now && now < kept.of_use);
                     }
-                    (Look::Miss, None) => {}
-                    (Look::Miss, Some(kept)) => prop_assert!(!exact || kept.of_use <= now),
+                    (Lookup::Miss, None) => {}
+                    (Lookup::Miss, Some(kept)) => prop_assert!(!exact || kept.of_use <= now),
                     (found, None) => prop_assert!(false, "{found:?} where nothing may be served"),
                 }
             }
@@ -168,30 +168,29 @@ proptest! {
 
     #[test]
     fn a_roomy_cache_serves_exactly_what_it_should(ops in prop::collection::vec(op(), 1..80)) {
-        check(&cache(Memory::new(Bounds::entries(1_000))), &ops, true)?;
-        check(&cache(Memory::with_hasher(Bounds::entries(1_000), OneBit)), &ops, true)?;
-        check(&cache(Lru::new(Bounds::entries(1_000))), &ops, true)?;
+        check(&cache(Memory::new(Capacity::entries(1_000))), &ops, true)?;
+        check(&cache(Memory::with_hasher(Capacity::entries(1_000), one_bit)), &ops, true)?;
+        check(&cache(Lru::new(Capacity::entries(1_000))), &ops, true)?;
     }
 
     #[test]
     fn a_tight_cache_never_serves_what_it_should_not(ops in prop::collection::vec(op(), 1..80)) {
-        let bounds = Bounds::entries(4).bytes(4_000);
+        let bounds = Capacity::entries(4).bytes(4_000);
         check(&cache(Memory::new(bounds)), &ops, false)?;
         check(&cache(Lru::new(bounds)), &ops, false)?;
         check(&cache(Lru::first_in_first_out(bounds)), &ops, false)?;
     }
 
-    // Cache 4
     #[test]
     fn lru_gives_up_what_a_list_would(ops in prop::collection::vec((0..12_u8, any::<bool>()), 1..120), touch: bool) {
-        let store = if touch { Lru::new(Bounds::entries(5)) } else { Lru::first_in_first_out(Bounds::entries(5)) };
+        let store = if touch { Lru::new(Capacity::entries(5)) } else { Lru::first_in_first_out(Capacity::entries(5)) };
         let (cache, now) = (cache(store), start());
         let mut list: Vec<u8> = Vec::new();
         for (k, write) in ops {
             let name = k.to_string();
             let at = list.iter().position(|kept| *kept == k);
             if write {
-                support::put(&cache, &name, k.into(), &Terms::ttl(Duration::from_secs(1)), now);
+                support::put(&cache, &name, k.into(), &EntryOptions::ttl(Duration::from_secs(1)), now);
                 at.map(|at| list.remove(at));
                 list.push(k);
                 if 5 < list.len() {
@@ -207,19 +206,18 @@ proptest! {
         }
     }
 
-    // Cache 5
     #[test]
     fn both_bounds_hold_after_every_put(
         puts in prop::collection::vec((0..40_u8, 0..3_000_usize), 1..150),
         entries in 1..40_usize,
         bytes in 500..10_000_usize,
     ) {
-        let bounds = Bounds::entries(entries).bytes(bytes);
+        let bounds = Capacity::entries(entries).bytes(bytes);
         for cache in [cache(Memory::new(bounds)), cache(Lru::new(bounds))] {
             let now = start();
             for (k, weight) in &puts {
-                let terms = Terms::ttl(Duration::from_secs(1)).weighing(*weight);
-                support::put(&cache, &k.to_string(), 0, &terms, now);
+                let options = EntryOptions::ttl(Duration::from_secs(1)).weighing(*weight);
+                support::put(&cache, &k.to_string(), 0, &options, now);
                 let stats = cache.stats();
                 prop_assert!(stats.entries <= entries && stats.bytes <= bytes, "{stats:?}");
             }
@@ -259,7 +257,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Writes `value`, its members in the order that `seed` shuffles them into, its text in pieces.
+/// Writes `value`, its members in the order that `seed` shuffles them into.
 fn write(writer: &mut KeyWriter, value: &Value, seed: u64) {
     match value {
         Value::Null => drop(writer.null()),
@@ -268,10 +266,7 @@ fn write(writer: &mut KeyWriter, value: &Value, seed: u64) {
         Value::Int(value) => drop(writer.number(&value.to_string())),
         Value::Float(value) if seed & 1 == 0 => drop(writer.float(*value)),
         Value::Float(value) => drop(writer.number(&format!("{value:?}"))),
-        Value::Text(value) => {
-            let mut text = writer.open_text();
-            value.chars().for_each(|piece| text.push(piece.encode_utf8(&mut [0; 4])));
-        }
+        Value::Text(value) => drop(writer.text(value)),
         Value::Blob(value) => drop(writer.blob(value)),
         Value::Array(values) => {
             writer.open_array();
@@ -295,7 +290,7 @@ fn write(writer: &mut KeyWriter, value: &Value, seed: u64) {
 
 fn drop<T>(_: T) {}
 
-fn written(value: &Value, seed: u64) -> Key {
+fn written(value: &Value, seed: u64) -> CacheKey {
     let mut writer = KeyWriter::new();
     write(&mut writer, value, seed);
     writer.key()
@@ -304,7 +299,6 @@ fn written(value: &Value, seed: u64) -> Key {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
-    // Cache 10
     #[test]
     fn keys_are_equal_exactly_when_values_are(a in value(), b in value(), seed: u64) {
         prop_assert_eq!(written(&a, 0), written(&a, seed));
@@ -312,11 +306,10 @@ proptest! {
         prop_assert_eq!(a == b && format!("{a:?}") == format!("{b:?}"), written(&a, 0) == written(&b, seed));
     }
 
-    // Cache 10
     #[test]
     fn keys_are_told_apart_in_any_company(values in prop::collection::vec(value(), 2..12)) {
         let distinct: BTreeSet<String> = values.iter().map(|value| format!("{value:?}")).collect();
-        let keys: BTreeSet<Key> = values.iter().map(|value| written(value, 0)).collect();
+        let keys: BTreeSet<CacheKey> = values.iter().map(|value| written(value, 0)).collect();
         prop_assert_eq!(distinct.len(), keys.len());
         // Neither does a sequence share its bytes with another way to cut it.
         let mut writer = KeyWriter::new();

@@ -13,14 +13,19 @@ use std::time::Duration;
 
 use support::secs;
 use tokio::time::sleep;
-use toolpost_cache::rt::{Answer, LoadError, Loading, Outcome, Purpose, ReadThrough, Request, Source};
-use toolpost_cache::{Bounds, Cache, Entry, Key, KeyRef, Lifetime, Memory, Oversized, Store, Terms, Usage};
+use toolpost_cache::rt::{
+    LoadContext, LoadError, LoadOptions, LoadOutcome, Loaded, RawKey, ReadThrough, Source,
+};
+use toolpost_cache::{
+    Cache, CacheEntry, CacheKey, CacheStats, Capacity, EntryOptions, KeyRef, KeyWriter, Memory, PutError,
+    Store,
+};
 
 type Front = ReadThrough<u64, &'static str>;
-type Result = std::result::Result<Answer<u64>, LoadError<&'static str>>;
+type Result = std::result::Result<Loaded<u64>, LoadError<&'static str>>;
 
 fn front() -> Front {
-    ReadThrough::new(Cache::new(Memory::new(Bounds::entries(1_000))))
+    ReadThrough::new(Cache::new(Memory::new(Capacity::entries(1_000))))
 }
 
 /// An upstream that takes 50 ms, counts its calls, and answers with their number.
@@ -47,30 +52,32 @@ impl Upstream {
         self.calls.load(Ordering::SeqCst)
     }
 
-    async fn load(self, loading: Loading) -> Outcome<u64, &'static str> {
+    async fn load(self, context: LoadContext) -> LoadOutcome<u64, &'static str> {
         let n = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if loading.purpose == Purpose::Refresh {
+        if context.is_refresh() {
             self.refreshes.fetch_add(1, Ordering::SeqCst);
         }
         sleep(Duration::from_millis(50)).await;
         match self.down.load(Ordering::SeqCst) {
-            FAILING => Outcome::Fail("down"),
-            REJECTING => Outcome::Reject("no such thing", Terms::ttl(secs(1))),
-            REFUSING => Outcome::Personal(Err("not for you")),
+            FAILING => LoadOutcome::Fail("down"),
+            REJECTING => LoadOutcome::Reject("no such thing", EntryOptions::ttl(secs(1))),
+            REFUSING => LoadOutcome::Personal(Err("not for you")),
             HANGING => std::future::pending().await,
             PANICKING => panic!("broken"),
-            _ => Outcome::Keep(n, terms()),
+            _ => LoadOutcome::Keep(n, options()),
         }
     }
 
     async fn ask(&self, front: &Front) -> Result {
         let upstream = self.clone();
-        front.get(Request::new(b"k").limit(secs(5)), move |loading| upstream.load(loading)).await
+        front
+            .get((b"k").into(), LoadOptions::new().limit(secs(5)), move |context| upstream.load(context))
+            .await
     }
 }
 
-fn terms() -> Terms {
-    Terms::new(Lifetime::new(secs(10)).stale(secs(20)).stale_if_error(secs(60)))
+fn options() -> EntryOptions {
+    EntryOptions::ttl(secs(10)).stale(secs(20)).stale_if_error(secs(60))
 }
 
 fn told(value: u64, source: Source) -> std::result::Result<(u64, Source), LoadError<&'static str>> {
@@ -81,7 +88,6 @@ fn got(result: Result) -> std::result::Result<(u64, Source), LoadError<&'static 
     result.map(|answer| (answer.value, answer.source))
 }
 
-// Cache 9
 #[tokio::test(start_paused = true)]
 async fn a_thousand_questions_are_one_load() {
     let (front, upstream) = (front(), Upstream::default());
@@ -102,7 +108,6 @@ async fn a_thousand_questions_are_one_load() {
     assert_eq!(front.cache().stats().load_time, Duration::from_millis(50));
 }
 
-// Cache 9
 #[tokio::test(start_paused = true)]
 async fn the_first_caller_may_leave_at_any_await() {
     // The load of `ask` awaits once; whoever leaves before or after it, the others get their answer.
@@ -133,7 +138,7 @@ async fn at_expiry_everyone_is_served_at_once_and_one_refresh_runs() {
     for _ in 0..100 {
         let mut asked = pin!(upstream.ask(&front));
         let first_poll = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
-        assert!(matches!(first_poll, Poll::Ready(Ok(Answer { value: 1, source: Source::Stale, .. }))));
+        assert!(matches!(first_poll, Poll::Ready(Ok(Loaded { value: 1, source: Source::Stale, .. }))));
     }
     assert_eq!(front.in_background(), 1);
     sleep(secs(1)).await;
@@ -182,7 +187,6 @@ async fn a_refusal_a_hang_and_a_panic_are_covered_and_a_rejection_is_not() {
     }
 }
 
-// Cache 9, 15
 #[tokio::test(start_paused = true)]
 async fn failures_are_told_to_everyone_and_not_kept() {
     for (mood, expected) in [
@@ -270,11 +274,11 @@ async fn a_read_after_an_invalidation_never_joins_a_load_from_before() {
 struct Broken;
 
 impl<V> Store<V> for Broken {
-    fn get(&self, _: KeyRef<'_>) -> Option<Arc<Entry<V>>> {
+    fn get(&self, _: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>> {
         None
     }
 
-    fn put(&self, _: Key, _: Arc<Entry<V>>) -> std::result::Result<(), Oversized> {
+    fn put(&self, _: CacheKey, _: Arc<CacheEntry<V>>) -> std::result::Result<(), PutError> {
         panic!("broken")
     }
 
@@ -282,7 +286,7 @@ impl<V> Store<V> for Broken {
         false
     }
 
-    fn remove_entry(&self, _: KeyRef<'_>, _: &Arc<Entry<V>>) -> bool {
+    fn remove_entry(&self, _: KeyRef<'_>, _: &Arc<CacheEntry<V>>) -> bool {
         false
     }
 
@@ -290,8 +294,8 @@ impl<V> Store<V> for Broken {
         0
     }
 
-    fn usage(&self) -> Usage {
-        Usage::default()
+    fn usage(&self) -> CacheStats {
+        CacheStats::default()
     }
 }
 
@@ -308,11 +312,11 @@ async fn a_store_that_panics_leaves_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_load_begins_when_it_is_polled() {
     let (front, began) = (front(), tokio::time::Instant::now());
-    let load = move |loading: Loading| {
-        assert_eq!(loading.began, (began + secs(3)).into_std());
-        async { Outcome::Keep(1, terms()) }
+    let load = move |context: LoadContext| {
+        assert_eq!(context.began(), (began + secs(3)).into_std());
+        async { LoadOutcome::Keep(1, options()) }
     };
-    let asked = for_a_task(front.get(Request::new(b"k"), load));
+    let asked = for_a_task(front.get((b"k").into(), LoadOptions::new(), load));
     drop(front);
     sleep(secs(3)).await;
     assert_eq!(got(asked.await), told(1, Source::Loaded));
@@ -324,22 +328,24 @@ const fn for_a_task<F: Future + Send + Unpin + 'static>(future: F) -> F {
 }
 
 /// A load for many, that notes what it was asked for and takes 50 ms; `k1` is answered with 1, and so on.
-fn many(asked: &Arc<std::sync::Mutex<Vec<Vec<Key>>>>) -> impl Fn(Vec<Key>) -> Many + Send + Sync + use<> {
+fn many(
+    asked: &Arc<std::sync::Mutex<Vec<Vec<CacheKey>>>>,
+) -> impl Fn(Vec<CacheKey>) -> Many + Send + Sync + use<> {
     let asked = Arc::clone(asked);
     move |keys| {
         asked.lock().expect("whole").push(keys.clone());
         Box::pin(async move {
             sleep(Duration::from_millis(50)).await;
-            let number = |key: &Key| u64::from(key.as_bytes()[1] - b'0');
-            keys.iter().map(|key| Outcome::Keep(number(key), Terms::ttl(secs(60)))).collect()
+            let number = |key: &CacheKey| u64::from(key.as_bytes()[1] - b'0');
+            keys.iter().map(|key| LoadOutcome::Keep(number(key), EntryOptions::ttl(secs(60)))).collect()
         })
     }
 }
 
-type Many = std::pin::Pin<Box<dyn Future<Output = Vec<Outcome<u64, &'static str>>> + Send>>;
+type Many = std::pin::Pin<Box<dyn Future<Output = Vec<LoadOutcome<u64, &'static str>>> + Send>>;
 
-fn names(keys: &[Vec<Key>]) -> Vec<Vec<String>> {
-    let name = |key: &Key| String::from_utf8(key.as_bytes().to_vec()).expect("text");
+fn names(keys: &[Vec<CacheKey>]) -> Vec<Vec<String>> {
+    let name = |key: &CacheKey| String::from_utf8(key.as_bytes().to_vec()).expect("text");
     keys.iter().map(|keys| keys.iter().map(name).collect()).collect()
 }
 
@@ -348,15 +354,15 @@ async fn many_questions_are_one_load_for_those_that_nobody_loads() {
     let front = front();
     let asked = Arc::default();
     assert_eq!(front.load_for("k1", secs(60), async { Ok(1) }).await, Ok(1));
-    let mut other = Box::pin(front.get(Request::new("k2"), |_| async {
+    let mut other = Box::pin(front.get("k2".into(), LoadOptions::new(), |_| async {
         sleep(Duration::from_millis(10)).await;
-        Outcome::Keep(22, Terms::ttl(secs(60)))
+        LoadOutcome::Keep(22, EntryOptions::ttl(secs(60)))
     }));
     assert!(poll_fn(|cx| Poll::Ready(other.as_mut().poll(cx).is_pending())).await);
     let mut batch = Box::pin(front.get_many(&["k1", "k2", "k3", "k4", "k3"], secs(10), many(&asked)));
     assert!(poll_fn(|cx| Poll::Ready(batch.as_mut().poll(cx).is_pending())).await);
     // Who asks for one of them alone waits for the batch.
-    let one = front.get(Request::new(&"k4".to_owned()), |_| async { Outcome::Pass(0) });
+    let one = front.get((&"k4".to_owned()).into(), LoadOptions::new(), |_| async { LoadOutcome::Pass(0) });
     let (other, batch, one) = tokio::join!(other, batch, one);
     let one = one.unwrap();
     assert_eq!((other.unwrap().value, one.value, one.source), (22, 4, Source::Joined));
@@ -377,7 +383,7 @@ async fn a_batch_goes_on_as_long_as_anybody_waits_for_a_part_of_it() {
     let asked = Arc::default();
     let mut batch = Box::pin(front.get_many(&["k1", "k2"], secs(10), many(&asked)));
     assert!(poll_fn(|cx| Poll::Ready(batch.as_mut().poll(cx).is_pending())).await);
-    let mut one = Box::pin(front.get(Request::new("k2"), |_| async { Outcome::Pass(0) }));
+    let mut one = Box::pin(front.get("k2".into(), LoadOptions::new(), |_| async { LoadOutcome::Pass(0) }));
     assert!(poll_fn(|cx| Poll::Ready(one.as_mut().poll(cx).is_pending())).await);
     drop(batch);
     let one = one.await.unwrap();
@@ -396,7 +402,7 @@ async fn a_batch_goes_on_as_long_as_anybody_waits_for_a_part_of_it() {
     let loaded = count();
     let fewer = front.get_many(&["k7", "k8", "k10"], secs(10), move |_| {
         loaded();
-        async { vec![Outcome::Pass(7)] }
+        async { vec![LoadOutcome::Pass(7)] }
     });
     assert_eq!(fewer.await, vec![Err(LoadError::Panicked); 3]);
     let loaded = count();
@@ -416,16 +422,16 @@ async fn a_batch_goes_on_as_long_as_anybody_waits_for_a_part_of_it() {
 // Random batches and single questions at once, on several threads: every answer is right, no key is loaded by two at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn batches_and_single_questions_share_their_loads() {
-    let front: Front = ReadThrough::new(Cache::new(Memory::new(Bounds::entries(10))));
-    let loading: Arc<[AtomicUsize; 10]> = Arc::default();
+    let front: Front = ReadThrough::new(Cache::new(Memory::new(Capacity::entries(10))));
+    let context: Arc<[AtomicUsize; 10]> = Arc::default();
     let mut tasks = tokio::task::JoinSet::new();
     for seed in 0..200_u64 {
-        let (front, loading) = (front.clone(), Arc::clone(&loading));
+        let (front, context) = (front.clone(), Arc::clone(&context));
         tasks.spawn(async move {
             let keys: Vec<String> =
                 (0..4).map(|n| format!("k{}", (seed * 7 + n * (seed % 5 + 1)) % 10)).collect();
-            let busy = Arc::clone(&loading);
-            let load = move |keys: Vec<Key>| {
+            let busy = Arc::clone(&context);
+            let load = move |keys: Vec<CacheKey>| {
                 let busy = Arc::clone(&busy);
                 async move {
                     let digits: Vec<_> =
@@ -441,17 +447,17 @@ async fn batches_and_single_questions_share_their_loads() {
                     digits.iter().for_each(|digit| {
                         busy[*digit].fetch_sub(1, Ordering::SeqCst);
                     });
-                    digits.iter().map(|digit| Outcome::Pass(*digit as u64)).collect::<Vec<_>>()
+                    digits.iter().map(|digit| LoadOutcome::Pass(*digit as u64)).collect::<Vec<_>>()
                 }
             };
             let right = |key: &String, value: u64| key.as_bytes()[1] - b'0' == value as u8;
             if seed % 3 == 0 {
-                let key = Key::from(&keys[0]);
-                let load = move |loading: Loading| async move {
-                    let _ = loading;
+                let key = CacheKey::from(&keys[0]);
+                let load = move |context: LoadContext| async move {
+                    let _ = context;
                     load(vec![key]).await.remove(0)
                 };
-                front.get(Request::new(&keys[0]), load).await.map(drop)
+                front.get((&keys[0]).into(), LoadOptions::new(), load).await.map(drop)
             } else {
                 let answers = front.get_many(&keys, secs(10), load).await;
                 assert!(keys.iter().zip(&answers).all(|(key, it)| right(key, it.as_ref().unwrap().value)));
@@ -466,13 +472,13 @@ async fn batches_and_single_questions_share_their_loads() {
 #[test]
 fn a_stale_answer_is_served_outside_a_runtime() {
     let front = front();
-    let terms = Terms::new(Lifetime::new(Duration::ZERO).stale(secs(60)));
+    let options = EntryOptions::ttl(Duration::ZERO).stale(secs(60));
     let cache = front.cache();
     let now = tokio::time::Instant::now().into_std();
-    cache.put(&Key::from("k"), Ok(1), &terms, cache.epoch(), now).unwrap();
-    let mut get = pin!(front.get(Request::new("k"), |_| async { Outcome::Pass(2) }));
+    cache.put(&CacheKey::from("k"), Ok(1), &options, cache.epoch(), now).unwrap();
+    let mut get = pin!(front.get("k".into(), LoadOptions::new(), |_| async { LoadOutcome::Pass(2) }));
     let polled = get.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-    assert!(matches!(polled, Poll::Ready(Ok(Answer { value: 1, source: Source::Stale, .. }))));
+    assert!(matches!(polled, Poll::Ready(Ok(Loaded { value: 1, source: Source::Stale, .. }))));
     assert_eq!(front.in_background(), 0);
 }
 
@@ -480,36 +486,20 @@ fn a_stale_answer_is_served_outside_a_runtime() {
 #[tokio::test(start_paused = true)]
 async fn a_load_with_a_long_key_begins_when_it_begins() {
     let front = front();
-    for (length, at_once) in [(4_096, true), (4_097, false)] {
+    // Five of the bytes are the writer's.
+    for (length, at_once) in [(4_091, true), (4_092, false)] {
         let key = vec![b'k'; length];
         let looked = tokio::time::Instant::now().into_std();
         tokio::time::advance(Duration::from_millis(5)).await;
-        let load = move |loading: Loading| async move {
-            Outcome::<u64, &str>::Pass(u64::from(loading.began == looked))
+        let load = move |context: LoadContext| async move {
+            LoadOutcome::<u64, &str>::Pass(u64::from(context.began() == looked))
         };
-        let mut load = Some(load);
-        let started = poll_fn(|cx| {
-            Poll::Ready(front_start(&front, &key, looked, load.take().expect("polled once"), cx))
-        })
-        .await;
+        let raw = RawKey { function: 0, scope: b"", arguments: b"" };
+        let write_key = |writer: &mut KeyWriter| {
+            writer.encoded(|bytes| bytes.extend_from_slice(&key));
+        };
+        let Err(miss) = front.hit(raw, looked, write_key, |_| ()) else { panic!("nothing is there") };
+        let started = front.load(miss, LoadOptions::new(), load).await;
         assert_eq!(started.unwrap().value, u64::from(at_once), "{length} bytes");
-    }
-}
-
-fn front_start<F, Fut>(
-    front: &Front,
-    key: &[u8],
-    looked: std::time::Instant,
-    load: F,
-    cx: &mut std::task::Context<'_>,
-) -> Result
-where
-    F: FnOnce(Loading) -> Fut + Send + 'static,
-    Fut: Future<Output = Outcome<u64, &'static str>> + Send + 'static,
-{
-    let Err(missed) = front.hit(key, looked) else { panic!("nothing is there") };
-    match front.start(missed, looked, Request::new(key), load, cx) {
-        toolpost_cache::rt::Started::Ended(answer) => answer,
-        toolpost_cache::rt::Started::Waits(_) => panic!("it is ready"),
     }
 }

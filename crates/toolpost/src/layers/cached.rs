@@ -7,17 +7,17 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
-use toolpost_cache::rt::{Answered, Hit, Loading, Missed, Purpose, ReadThrough, Request, Started};
-use toolpost_cache::{Bounds, Cache, Lifetime, Memory, Stats, Terms, Tiered, Words};
+use toolpost_cache::rt::{LoadContext, LoadError, LoadOptions, Loaded, Miss, ReadThrough};
+use toolpost_cache::{Cache, CacheStats, Capacity, EntryOptions, Memory, SlowStore, StoreError};
 use toolpost_tool::{CachePolicy, Call, Mark, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
-use self::outcome::{Running, told};
-use super::question::Questions;
+use self::outcome::{Running, into_result};
+use super::cache_keys::CacheKeys;
 use crate::clock;
 use crate::lift::Flight;
 
@@ -29,12 +29,12 @@ use crate::lift::Flight;
 /// ```
 /// use std::time::Duration;
 /// use toolpost::ToolExt;
-/// use toolpost::cache::Bounds;
+/// use toolpost::cache::Capacity;
 /// use toolpost::layers::ResultCache;
 /// use toolpost::tool::{Call, CachePolicy, Mark, NoArgs, Tool, tool_fn};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// let cache = ResultCache::new(Bounds::entries(10_000).bytes(64 << 20));
+/// let cache = ResultCache::new(Capacity::entries(10_000).bytes(64 << 20));
 /// let policy = CachePolicy::new(Duration::from_secs(60)).stale_if_error(Duration::from_secs(600)).tagged("stock");
 /// let stock = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
 ///
@@ -54,19 +54,28 @@ pub struct ResultCache {
 }
 
 impl ResultCache {
-    /// An empty cache in memory, within `bounds`. A result weighs as many bytes as it holds encoded.
+    /// Creates an empty cache in memory of this capacity. A result weighs as many bytes as it holds encoded.
     ///
-    /// Beside that, the latest 8,192 questions of up to 1 KiB are remembered in the words they came in, each with its
-    /// result if that has no more than 2 KiB: some 40 MiB more at the most.
+    /// Beside that, the latest 8,192 arguments of up to 1 KiB are remembered byte for byte, each with its result if that has
+    /// no more than 2 KiB: some 40 MiB more at the most.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self::over(Cache::new(Memory::new(bounds)))
+    pub fn new(capacity: Capacity) -> Self {
+        Self::with_cache(Cache::new(Memory::new(capacity)))
     }
 
-    /// A cache over a store of one's own, or over a memory and something slower below it.
+    /// Uses a cache over a store of your own.
     #[must_use]
-    pub fn over(cache: impl Into<Tiered<Result<Output, ToolError>>>) -> Self {
+    pub fn with_cache(cache: Cache<Result<Output, ToolError>>) -> Self {
         Self { front: ReadThrough::new(cache), server: "".into() }
+    }
+
+    /// Uses a cache in memory with a slow store below it: [`ResultDisk`](super::ResultDisk), or one on another machine.
+    #[must_use]
+    pub fn with_slow_store(
+        cache: Cache<Result<Output, ToolError>>,
+        slow: impl SlowStore<Result<Output, ToolError>>,
+    ) -> Self {
+        Self { front: ReadThrough::over(cache, slow), server: "".into() }
     }
 
     /// Sets the name of the server whose tools these are, where several share a store.
@@ -84,7 +93,7 @@ impl ResultCache {
     /// In memory it is done at the first poll; below that, perhaps.
     pub async fn invalidate(&self, tag: &str) {
         // A store that cannot be written loses its part of what it holds; memory is done.
-        let _carriers: std::io::Result<usize> = self.front.tiers().invalidate(tag).await;
+        let _carriers: Result<usize, StoreError> = self.front.invalidate(tag).await;
     }
 
     /// As [`invalidate`](Self::invalidate), in memory alone; for a `drop`.
@@ -92,9 +101,9 @@ impl ResultCache {
         self.front.cache().invalidate(tag);
     }
 
-    /// Hits, misses, loads, what is held.
+    /// Counts of hits, misses, loads and evictions, and what is held.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> CacheStats {
         self.front.cache().stats()
     }
 
@@ -137,13 +146,13 @@ impl fmt::Debug for ResultCache {
 #[derive(Clone, Debug)]
 pub struct Caching {
     cache: ResultCache,
-    questions: Arc<Questions>,
-    terms: Terms,
+    keys: Arc<CacheKeys>,
+    options: EntryOptions,
     limit: Duration,
 }
 
-/// A call that has been looked up and was no hit; `None` for one that is not remembered.
-pub(crate) type Looked = Option<Missed<Output, ToolError>>;
+/// The look-up of a call that was no hit; `None` for a call that is never served from the cache.
+pub(crate) type Looked = Option<Miss<Output, ToolError>>;
 
 /// The time a run has that nothing else limits.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -165,14 +174,16 @@ impl Caching {
     /// Remembers results of the tool that `spec` describes in `cache`, as `policy` says.
     #[must_use]
     pub fn new(cache: &ResultCache, policy: &CachePolicy, spec: &ToolSpec) -> Self {
-        let lifetime =
-            Lifetime::new(policy.ttl).stale(policy.stale).stale_if_error(policy.stale_if_error).jitter(0.1);
+        let options = EntryOptions::ttl(policy.ttl)
+            .stale(policy.stale)
+            .stale_if_error(policy.stale_if_error)
+            .jitter(0.1)
+            .tagged(policy.tags.iter().cloned())
+            .tagged(cache.own_tags(spec.name()));
         Self {
             cache: cache.clone(),
-            questions: Arc::new(Questions::new(&cache.server, policy, spec)),
-            terms: Terms::new(lifetime)
-                .tagged(policy.tags.iter().cloned())
-                .tagged(cache.own_tags(spec.name())),
+            keys: Arc::new(CacheKeys::new(&cache.server, policy, spec)),
+            options,
             limit: whole_run(spec.policy()).unwrap_or(LIMIT),
         }
     }
@@ -219,179 +230,143 @@ impl Caching {
     where
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        let (mut new, mut rest) = (Some((call, next)), None);
-        poll_fn(|cx| match (new.take(), &mut rest) {
-            (Some((call, next)), rest) => {
-                let now = clock::now();
-                match self.look(&call, now) {
-                    Ok(output) => Poll::Ready(Ok(output)),
-                    Err(looked) => self.start(looked, now, call, |call, _| next(call), cx).or_wait(rest),
-                }
-            }
-            (None, Some(rest)) => Pin::new(rest).poll(cx),
-            (None, None) => Poll::Pending,
-        })
-        .await
+        let now = clock::now();
+        match self.look(&call, now, marked) {
+            Ok(output) => Ok(output),
+            Err(looked) => self.load(looked, now, call, |call, _| next(call)).await,
+        }
     }
 
     /// A fresh result of the same call, marked; nothing is run for it.
     #[must_use]
     pub fn hit(&self, call: &Call) -> Option<Output> {
-        self.look(call, clock::now()).ok()
+        self.look(call, clock::now(), marked).ok()
     }
 
-    /// As [`hit`](Self::hit), or else what [`start`](Self::start) goes on from.
-    #[inline]
-    pub(crate) fn look(&self, call: &Call, now: Instant) -> Result<Output, Looked> {
-        match self.seen(call, now) {
-            Ok(hit) => Ok(hit.read(fresh)),
-            Err(words) => self.look_further(call, now, words),
-        }
-    }
-
-    /// A fresh result of a call that came in these very words before, if nothing has to be written to find it; `None`
-    /// says that it was not looked for.
+    /// Looks the call up, and reads a fresh result in place. On a miss, returns what [`load`](Self::load) goes on from, so
+    /// that the look-up is not repeated.
     #[inline(always)]
-    fn seen(&self, call: &Call, now: Instant) -> Result<Hit<'_, Output, ToolError>, Option<Words>> {
+    pub(crate) fn look<R>(
+        &self,
+        call: &Call,
+        now: Instant,
+        read: impl FnOnce(&Output) -> R,
+    ) -> Result<R, Looked> {
         if call.is_resumed() {
             return Err(None);
         }
-        let alias = self.questions.alias(call).ok_or(None)?;
-        self.cache.front.hit_as(alias, now).map_err(Some)
+        let front = &self.cache.front;
+        match self.keys.raw(call) {
+            Some(raw) => front.hit(raw, now, |writer| self.keys.write(writer, call), read),
+            None => self.look_by_written_scope(call, now, read),
+        }
+        .map_err(Some)
     }
 
-    /// As [`look`](Self::look), for a call that has not been [seen](Self::seen).
+    /// As [`look`](Self::look), for a tool that varies by `_meta`, so that its scope has to be written too.
     #[inline(never)]
-    fn look_further(&self, call: &Call, now: Instant, words: Option<Words>) -> Result<Output, Looked> {
-        let (front, questions) = (&self.cache.front, &self.questions);
-        let words = match words {
-            Some(words) => words,
-            None if call.is_resumed() => return Err(None),
-            None => match questions.with_alias(call, |alias| front.hit_as(alias, now)) {
-                Ok(hit) => return Ok(hit.read(fresh)),
-                Err(words) => words,
-            },
-        };
-        let hit = questions.with_key(call, |key| {
-            let hit = front.hit(key, now);
-            if words == Words::Again && hit.is_ok() {
-                questions.with_alias(call, |alias| front.cache().remember(alias, key));
-            }
-            hit
-        })?;
-        Ok(hit.read(fresh))
+    fn look_by_written_scope<R>(
+        &self,
+        call: &Call,
+        now: Instant,
+        read: impl FnOnce(&Output) -> R,
+    ) -> Result<R, Miss<Output, ToolError>> {
+        self.keys.with_written_scope(call, |raw| {
+            self.cache.front.hit(raw, now, |writer| self.keys.write(writer, call), read)
+        })
     }
 
-    /// The first poll of what [`around`](Self::around) does, right after a look-up at `now` that was no hit. `next` is told
-    /// when it begins.
+    /// Runs `next` once for all who make the same call at the same time, after a look-up at `now` that was no hit. `next` is
+    /// given the time at which it begins.
+    ///
+    /// Poll it at once. Each caller waits until its own deadline; the run has a limit of its own.
     #[inline]
-    pub(crate) fn start<'a, N, F>(
+    pub(crate) fn load<'a, N, F>(
         &'a self,
         looked: Looked,
         now: Instant,
         call: Call,
         next: N,
-        cx: &mut Context<'_>,
-    ) -> Started<
-        Result<Output, ToolError>,
-        impl Future<Output = Result<Output, ToolError>> + Send + Unpin + use<'a, N, F>,
-    >
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + Unpin + use<'a, N, F>
     where
         N: FnOnce(Call, Instant) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        let deadline = call.deadline();
-        let work = match looked {
-            Some(missed) => match self.ask(missed, now, call, next, cx) {
-                Started::Ended(answer) => return Started::Ended(told(answer)),
-                Started::Waits(asked) => Work::Shared(asked, deadline.map(Timer::new)),
-            },
-            None => {
-                let mut own = Box::pin(next(call, now));
-                match own.as_mut().poll(cx) {
-                    Poll::Ready(answer) => return Started::Ended(answer),
-                    Poll::Pending => Work::Own(own),
+        let (deadline, mut timer) = (call.deadline(), None);
+        let mut work = Some(match looked {
+            Some(miss) => Work::Shared(self.join(miss, call, next)),
+            None => Work::Own(Box::pin(next(call, now))),
+        });
+        poll_fn(move |cx| {
+            match &mut work {
+                Some(Work::Shared(load)) => {
+                    if let Poll::Ready(loaded) = Pin::new(load).poll(cx) {
+                        return Poll::Ready(into_result(loaded));
+                    }
                 }
+                Some(Work::Own(own)) => return own.as_mut().poll(cx),
+                None => return Poll::Pending,
             }
-        };
-        let mut work = Some(work);
-        if let Poll::Ready(error) = give_up_if_late(&mut work, cx) {
-            return Started::Ended(Err(error));
-        }
-        Started::Waits(poll_fn(move |cx| {
-            let polled = match &mut work {
-                Some(Work::Shared(asked, _)) => Pin::new(asked).poll(cx).map(told),
-                Some(Work::Own(own)) => own.as_mut().poll(cx),
-                None => Poll::Pending,
-            };
-            if polled.is_ready() { polled } else { give_up_if_late(&mut work, cx).map(Err) }
-        }))
+            let Some(deadline) = deadline else { return Poll::Pending };
+            let timer = timer.get_or_insert_with(|| Timer::new(deadline));
+            ready!(timer.sleep.as_mut().poll(cx));
+            // The run is left to the others at once, and not when somebody gets to drop this.
+            work = None;
+            Poll::Ready(Err(ToolError::timed_out(timer.left)))
+        })
     }
 
-    fn ask<'a, N, F>(
+    fn join<'a, N, F>(
         &'a self,
-        missed: Missed<Output, ToolError>,
-        now: Instant,
+        miss: Miss<Output, ToolError>,
         call: Call,
         next: N,
-        cx: &mut Context<'_>,
-    ) -> Started<
-        Answered<Output, ToolError>,
-        impl Future<Output = Answered<Output, ToolError>> + Send + Unpin + use<'a, N, F>,
-    >
+    ) -> impl Future<Output = Result<Loaded<Output>, LoadError<ToolError>>> + Send + Unpin + use<'a, N, F>
     where
         N: FnOnce(Call, Instant) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        let terms = self.terms.clone();
-        let request = Request::new(b"").limit(self.limit).tags(self.terms.tags()).urgency(call.priority());
-        let load = move |loading: Loading<Priority>| {
-            let call = match loading.purpose {
-                Purpose::Refresh => call.without_deadline().quiet().with_priority(Priority::Background),
+        let options = self.options.clone();
+        let request = LoadOptions::new().limit(self.limit).tags_of(&self.options).urgency(call.priority());
+        let load = move |context: LoadContext<Priority>| {
+            let call = if context.is_refresh() {
+                call.without_deadline().quiet().with_priority(Priority::Background)
+            } else {
                 // Each caller leaves at its own deadline; the run has a limit of its own.
-                _ => call.without_deadline().with_priority(*loading.lift.start()),
+                call.without_deadline().with_priority(*context.initial_urgency())
             };
-            // A seat that the run queues for moves forward when somebody more urgent joins.
-            let flight = Flight::new(loading.lift, call.priority());
-            Running::new(flight.run(next(call, loading.began)), terms)
+            let began = context.began();
+            // A permit that the run queues for moves forward when a more urgent caller joins.
+            let flight = Flight::new(context, call.priority());
+            Running::new(flight.run(next(call, began)), options)
         };
-        self.cache.front.start(missed, now, request, load, cx)
+        self.cache.front.load(miss, request, load)
     }
 }
 
-/// A fresh result, marked where it is cloned: a result is long to move.
-fn fresh(output: &Output) -> Output {
+/// A result from the cache, marked as such.
+fn marked(output: &Output) -> Output {
     output.clone_marked(Mark::CacheHit)
 }
 
-/// As [`fresh`], in its last place from the start.
+/// As [`marked`], in the place of the answer: a result is long to move (some 5 % of a hit, `bench-cache`).
 #[inline(never)]
-fn answered(output: &Output) -> Poll<Result<Output, ToolError>> {
+pub(crate) fn marked_hit(output: &Output) -> Poll<Result<Output, ToolError>> {
     Poll::Ready(Ok(output.clone_marked(Mark::CacheHit)))
 }
 
 /// What a call waits for that was no hit.
 enum Work<A, F> {
-    /// A run that others may wait for too, for as long as there is time.
-    Shared(A, Option<Timer>),
+    /// A run that others may wait for too.
+    Shared(A),
     /// Its own run.
     Own(Pin<Box<F>>),
-}
-
-/// Ready with the error when there is no time left. Then the run is left to the others at once, and not when somebody gets
-/// to drop this.
-fn give_up_if_late<A, F>(work: &mut Option<Work<A, F>>, cx: &mut Context<'_>) -> Poll<ToolError> {
-    let Some(Work::Shared(_, Some(timer))) = work else { return Poll::Pending };
-    ready!(timer.sleep.as_mut().poll(cx));
-    let error = ToolError::timed_out(timer.left);
-    *work = None;
-    Poll::Ready(error)
 }
 
 /// The deadline of a call whose run is not ready at the first poll.
 struct Timer {
     left: Duration,
-    /// Time passes also for a run that uses up what tokio lets a task do in one go.
+    /// `unconstrained`: otherwise tokio's coop budget could keep the timer from firing.
     sleep: Pin<Box<Unconstrained<Sleep>>>,
 }
 
@@ -435,26 +410,23 @@ impl<T: Tool> Tool for Cached<T> {
 
     fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
         let (mut new, mut rest) = (Some(call), None);
-        // No `async` block: a hit is cloned to where the caller wants it, and not moved.
+        // No `async` block: it would hold the call twice (rust-lang/rust#62958), and a hit needs none of it.
         poll_fn(move |cx| {
             if let Some(call) = &new {
                 let now = clock::now();
-                let looked = match self.caching.seen(call, now) {
+                let looked = match self.caching.look(call, now, marked_hit) {
                     Ok(hit) => {
                         new = None;
-                        return hit.read(answered);
+                        return hit;
                     }
-                    Err(words) => self.caching.look_further(call, now, words),
+                    Err(looked) => looked,
                 };
-                return match (looked, new.take()) {
-                    (Err(looked), Some(call)) => {
-                        // Not before: a hit needs no share of the tool.
-                        let tool = Arc::clone(&self.tool);
-                        let run = move |call, _| async move { tool.call(call).await };
-                        self.caching.start(looked, now, call, run, cx).or_wait(&mut rest)
-                    }
-                    (looked, _) => looked.map_or(Poll::Pending, |output| Poll::Ready(Ok(output))),
-                };
+                if let Some(call) = new.take() {
+                    // Not before: a hit needs no share of the tool.
+                    let tool = Arc::clone(&self.tool);
+                    let run = move |call, _| async move { tool.call(call).await };
+                    rest = Some(self.caching.load(looked, now, call, run));
+                }
             }
             rest.as_mut().map_or(Poll::Pending, |rest| Pin::new(rest).poll(cx))
         })

@@ -1,16 +1,16 @@
-//! Results on disk: what a server that dies with its session leaves to the next.
+//! Stores results in a file, for the next process.
 
 use serde_json::value::RawValue;
 use toolpost_cache::{Codec, Disk};
 use toolpost_json::{Frame, Limits, Node};
 use toolpost_tool::{Output, ToolError};
 
-/// Results of tools in a file, to lie below a cache in memory.
+/// Stores results of tools in a file, below a cache in memory: see [`ResultCache::with_slow_store`](super::ResultCache).
 ///
 /// ```
-/// use std::time::{Duration, Instant, SystemTime};
+/// use std::time::Duration;
 /// use toolpost::ToolExt;
-/// use toolpost::cache::{Bounds, Cache, Memory, Tiered};
+/// use toolpost::cache::{Cache, Capacity, Memory};
 /// use toolpost::layers::{ResultCache, ResultDisk};
 /// use toolpost::tool::{Call, Mark, NoArgs, Tool, tool_fn};
 ///
@@ -18,8 +18,8 @@ use toolpost_tool::{Output, ToolError};
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("results");
 /// for start in 0..2 {
-///     let disk = ResultDisk::open_as(&path, 64 << 20, Instant::now(), SystemTime::now()).unwrap();
-///     let cache = ResultCache::over(Tiered::new(Cache::new(Memory::new(Bounds::entries(1_000))), disk));
+///     let disk = ResultDisk::open_as(&path, 64 << 20).unwrap();
+///     let cache = ResultCache::with_slow_store(Cache::new(Memory::new(Capacity::entries(1_000))), disk);
 ///     let slow = tool_fn("slow", |_: NoArgs, _: Call| async { Ok("found") }).cached(&cache, Duration::from_secs(60));
 ///
 ///     let output = slow.call(Call::new(&serde_json::json!({})).unwrap()).await.unwrap();

@@ -11,13 +11,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use toolpost_breaker::CountWindow;
-use toolpost_cache::rt::Started;
 use toolpost_scheduler::rt::Permit;
 use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 
 use super::Stages;
 use crate::clock::{self, Moment};
-use crate::layers::{Caching, Held, Kept, Looked, Time};
+use crate::layers::{Caching, Held, Kept, Looked, Time, marked_hit};
 
 type Answer = Result<Output, ToolError>;
 
@@ -53,8 +52,9 @@ impl Future for Run<'_> {
                 None => stages.start(call, Moment::default(), rest, cx),
                 Some(caching) => {
                     let now = clock::now();
-                    match caching.look(&call, now) {
-                        Ok(output) => Poll::Ready(Ok(output)),
+                    let mut hit = Poll::Pending;
+                    match caching.look(&call, now, |output| hit = marked_hit(output)) {
+                        Ok(()) => hit,
                         Err(looked) => load(stages, caching, looked, now, call, rest, cx),
                     }
                 }
@@ -90,13 +90,12 @@ fn load<'a>(
             .await
         }
     };
-    match caching.start(looked, now, call, run, cx) {
-        Started::Ended(answer) => Poll::Ready(answer),
-        Started::Waits(load) => {
-            *rest = Some(Box::pin(load));
-            Poll::Pending
-        }
+    let mut load = caching.load(looked, now, call, run);
+    let polled = Pin::new(&mut load).poll(cx);
+    if polled.is_pending() {
+        *rest = Some(Box::pin(load));
     }
+    polled
 }
 
 /// Goes on with `next` in a box.

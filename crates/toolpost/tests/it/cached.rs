@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, advance, sleep};
 use toolpost::ToolExt;
 use toolpost::breaker::{Breaker, BreakerSettings, Consecutive};
-use toolpost::cache::Bounds;
+use toolpost::cache::Capacity;
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::{Cached, Caching, ResultCache};
 use toolpost::tool::{
@@ -23,7 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn cache() -> ResultCache {
-    ResultCache::new(Bounds::entries(1_000))
+    ResultCache::new(Capacity::entries(1_000))
 }
 
 fn call() -> Call {
@@ -133,7 +133,7 @@ fn a_principal_shares_with_nobody_unless_the_tool_says_so_in_writing() {
         assert_text(&own.call(call_of("ann")).await, "1");
         // Nor while they wait.
         let (tool, counter) = counting();
-        let own = tool.cached(&ResultCache::new(Bounds::entries(10)), MINUTE);
+        let own = tool.cached(&ResultCache::new(Capacity::entries(10)), MINUTE);
         let (a, b) = tokio::join!(own.call(call_of("ann")), own.call(call_of("bob")));
         assert_ne!(a.unwrap(), b.unwrap());
         assert_eq!(runs(&counter), 2);
@@ -530,7 +530,7 @@ fn an_attempt_that_times_out_is_tried_again_behind_a_cache_by_hand() {
         let second = Duration::from_secs(1);
         let script = Script::new("s").hangs().answers("ok");
         let tool = script.with_spec(|spec| spec.with_time_limit(10 * second).repeatable());
-        let cache = ResultCache::new(Bounds::entries(10));
+        let cache = ResultCache::new(Capacity::entries(10));
         let policy = CachePolicy::new(60 * second);
         let retry = toolpost::layers::Retry::new(2);
         let tool = tool.timed(10 * second).retried(retry).cached(&cache, policy);

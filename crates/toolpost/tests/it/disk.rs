@@ -2,10 +2,10 @@
 #![cfg(feature = "disk")]
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use toolpost::ToolExt as _;
-use toolpost::cache::{Bounds, Cache, Codec, Disk, Memory, Tiered};
+use toolpost::cache::{Cache, Capacity, Codec, Disk, Memory};
 use toolpost::layers::{ResultCache, Results};
 use toolpost::tool::{CachePolicy, Call, Mark, NoArgs, Output, Tool as _, ToolError, tool_fn};
 
@@ -20,9 +20,8 @@ enum Then {
 
 /// One life of a server: asks its tool once, and says whether the result was remembered.
 async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, then: Then) -> bool {
-    let (now, wall) = clocks();
-    let disk = Disk::<Result<Output, ToolError>, C>::open_as(path, 1 << 20, now, wall).expect("a disk");
-    let cache = ResultCache::over(Tiered::new(Cache::new(Memory::new(Bounds::entries(100))), disk));
+    let disk = Disk::<Result<Output, ToolError>, C>::open_as(path, 1 << 20).expect("a disk");
+    let cache = ResultCache::with_slow_store(Cache::new(Memory::new(Capacity::entries(100))), disk);
     let policy = CachePolicy::new(Duration::from_secs(600)).tagged("shelf");
     let tool = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
     let call = Call::new(&serde_json::json!({})).expect("JSON");
@@ -36,11 +35,6 @@ async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, then: Then) -> b
     }
     cache.drain().await;
     output.has_mark(Mark::CacheHit)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a start of time for a disk")]
-fn clocks() -> (Instant, SystemTime) {
-    (Instant::now(), SystemTime::now())
 }
 
 /// Writes what no version ever wrote.
@@ -57,7 +51,6 @@ impl Codec<Result<Output, ToolError>> for Garbage {
     }
 }
 
-// Cache 13
 #[tokio::test]
 async fn a_restarted_server_finds_what_the_last_one_knew() {
     let directory = tempfile::tempdir().unwrap();
@@ -70,7 +63,6 @@ async fn a_restarted_server_finds_what_the_last_one_knew() {
     }
 }
 
-// Cache 13
 #[tokio::test]
 async fn a_result_that_cannot_be_read_is_a_miss_and_gives_way() {
     let directory = tempfile::tempdir().unwrap();

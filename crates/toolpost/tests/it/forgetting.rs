@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolpost::cache::{Bounds, Cache, Memory, Tiered};
+use toolpost::cache::{Cache, Capacity, Memory};
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::ResultCache;
 use toolpost::tool::{
@@ -37,7 +37,7 @@ async fn hit(tool: &impl Tool, call: &Call) -> bool {
 #[test]
 fn one_call_is_forgotten_and_no_other() {
     run(async {
-        let cache = ResultCache::new(Bounds::entries(100));
+        let cache = ResultCache::new(Capacity::entries(100));
         let stock = tool_fn("stock", |_: Value, _: Call| async { Ok("found") }).cached(&cache, MINUTE);
         let (ann, bob) = (call("ann", &json!({"a": 1, "b": 2})), call("bob", &json!({"a": 1, "b": 2})));
         let other = call("ann", &json!({"a": 2}));
@@ -56,7 +56,7 @@ fn one_call_is_forgotten_and_no_other() {
 #[test]
 fn a_run_under_way_is_forgotten_with_its_call() {
     run(async {
-        let cache = ResultCache::new(Bounds::entries(100));
+        let cache = ResultCache::new(Capacity::entries(100));
         let (tool, mut handle) = mock("stock");
         let tool = tool.cached(&cache, MINUTE);
         let asked = call("ann", &json!({}));
@@ -76,7 +76,7 @@ fn a_run_under_way_is_forgotten_with_its_call() {
 #[test]
 fn a_tool_is_forgotten_whoever_asked_and_whatever() {
     run(async {
-        let cache = ResultCache::new(Bounds::entries(100));
+        let cache = ResultCache::new(Capacity::entries(100));
         let (stock, stockroom) = (tool("stock", &cache), tool("stockroom", &cache));
         let calls = [call("ann", &json!({})), call("bob", &json!({})), call("bob", &json!({"a": 1}))];
         for call in &calls {
@@ -95,8 +95,8 @@ fn a_tool_is_forgotten_whoever_asked_and_whatever() {
 #[test]
 fn a_server_is_forgotten_and_not_the_one_beside_it() {
     run(async {
-        let store = Tiered::from(Cache::<Result<Output, ToolError>>::new(Memory::new(Bounds::entries(100))));
-        let cache = |server: &str| ResultCache::over(store.clone()).of_server(server);
+        let store = Cache::<Result<Output, ToolError>>::new(Memory::new(Capacity::entries(100)));
+        let cache = |server: &str| ResultCache::with_cache(store.clone()).of_server(server);
         let (shop, bank) = (cache("shop"), cache("bank"));
         let tools = [tool("list", &shop), tool("show", &shop), tool("list", &bank)];
         let asked = call("ann", &json!({}));
@@ -115,7 +115,7 @@ fn a_server_is_forgotten_and_not_the_one_beside_it() {
             assert!(!hit(tool, &asked).await);
         }
         // Without a name it has the store to itself.
-        ResultCache::over(store.clone()).invalidate_server().await;
+        ResultCache::with_cache(store.clone()).invalidate_server().await;
         assert_eq!(shop.stats().entries, 0);
     });
 }

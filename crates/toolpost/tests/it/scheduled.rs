@@ -384,7 +384,7 @@ fn whoever_joins_queued_work_lends_it_urgency() {
 fn whoever_asks_the_same_urgently_moves_the_run_forward() {
     fn one(join: bool) -> Duration {
         run(async move {
-            let (gate, cache) = (gate(4), ResultCache::new(toolpost::cache::Bounds::entries(16)));
+            let (gate, cache) = (gate(4), ResultCache::new(toolpost::cache::Capacity::entries(16)));
             let others = Arc::new(Slow::new().scheduled(&gate));
             let tool = Arc::new(Slow::new().scheduled(&gate).cached(&cache, CachePolicy::new(60 * SECOND)));
             for _ in 0..200 {

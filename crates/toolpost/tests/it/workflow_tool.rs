@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use toolpost::cache::Bounds as CacheBounds;
+use toolpost::cache::Capacity;
 use toolpost::dispatch::{Access, Authorize, Decision, Request};
 use toolpost::layers::ResultCache;
 use toolpost::scheduler::rt::Gate;
@@ -263,7 +263,7 @@ fn a_tool_is_called_for_each_item() {
 #[test]
 fn a_cached_step_does_not_run_again_and_neither_does_a_cached_workflow() {
     run(async {
-        let (cache, runs) = (ResultCache::new(CacheBounds::entries(100)), Arc::new(AtomicU32::new(0)));
+        let (cache, runs) = (ResultCache::new(Capacity::entries(100)), Arc::new(AtomicU32::new(0)));
         let count = Arc::clone(&runs);
         let slow = tool_fn("double", move |n: Number, _| {
             count.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,8 @@
 //! One entry as bytes: checksum, key, times, tags, value.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Clock;
-use crate::lifetime::Windows;
+use crate::store::StoredEntry;
 
 /// Changes whenever the layout does, or the way keys are written; part of what the checksum covers, so that what was
 /// written otherwise is a miss.
@@ -99,33 +98,26 @@ fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl Times {
-    pub(super) fn of(windows: Windows, clock: Clock, now: Instant) -> Self {
-        let millis = |at: Instant| {
-            let since_1970 = clock.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let at = match at.checked_duration_since(clock.instant) {
-                Some(after) => since_1970.saturating_add(after),
-                None => since_1970.saturating_sub(clock.instant.duration_since(at)),
-            };
-            u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+    pub(super) fn of<V>(entry: &StoredEntry<V>) -> Self {
+        let millis = |at: SystemTime| {
+            let since_1970 = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
         };
         Self {
-            written: millis(now),
-            fresh_until: millis(windows.fresh_until),
-            stale_until: millis(windows.stale_until),
-            error_until: millis(windows.error_until),
+            written: millis(entry.stored_at),
+            fresh_until: millis(entry.fresh_until),
+            stale_until: millis(entry.stale_until),
+            error_until: millis(entry.error_until),
         }
     }
 
-    /// The windows on this process's clock; `None` if they are over, or begin in the future.
-    pub(super) fn windows(&self, clock: Clock, now: Instant) -> Option<Windows> {
-        let wall_now = clock.wall.checked_add(now.saturating_duration_since(clock.instant))?;
-        let since_1970 = wall_now.duration_since(UNIX_EPOCH).ok()?;
-        let millis = u64::try_from(since_1970.as_millis()).ok()?;
-        if millis < self.written || self.error_until <= millis {
-            return None;
-        }
-        let left = |until: u64| now.checked_add(Duration::from_millis(until.saturating_sub(millis)));
-        let ended = |until: u64| if until <= millis { Some(now) } else { left(until) };
-        Some(Windows::new(ended(self.fresh_until)?, ended(self.stale_until)?, ended(self.error_until)?))
+    /// An entry with these times.
+    pub(super) fn restore<V>(&self, value: V) -> StoredEntry<V> {
+        // A time that no clock shows comes from a file that nobody wrote: long ago, and so expired.
+        let at = |millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH);
+        let mut entry = StoredEntry::new(value, at(self.written), at(self.fresh_until));
+        entry.stale_until = at(self.stale_until);
+        entry.error_until = at(self.error_until);
+        entry
     }
 }

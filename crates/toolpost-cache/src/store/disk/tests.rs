@@ -1,30 +1,32 @@
 //! Restarts, damage, and a crash at every write.
 #![expect(clippy::disallowed_methods, reason = "a test picks its own start of time")]
 
+use std::io;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::ReadableTableMetadata;
 
 use super::*;
-use crate::cache::{Cache, Look};
-use crate::lifetime::{Lifetime, Terms};
-use crate::store::{Bounds, Memory, Tiered};
+use crate::cache::{Cache, Lookup};
+use crate::options::EntryOptions;
+use crate::rt::{Clock, Tiered};
+use crate::store::{Capacity, Memory};
 
 fn clock() -> Clock {
     Clock { instant: Instant::now(), wall: SystemTime::now() }
 }
 
 fn memory() -> Cache<String> {
-    Cache::new(Memory::new(Bounds::entries(1_000)))
+    Cache::new(Memory::new(Capacity::entries(1_000)))
 }
 
-fn minute() -> Terms {
-    Terms::ttl(Duration::from_secs(60))
+fn minute() -> EntryOptions {
+    EntryOptions::ttl(Duration::from_secs(60))
 }
 
-fn key(name: &str) -> Key {
-    Key::from(name)
+fn key(name: &str) -> CacheKey {
+    CacheKey::from(name)
 }
 
 fn run<R>(task: impl Future<Output = R>) -> R {
@@ -32,27 +34,34 @@ fn run<R>(task: impl Future<Output = R>) -> R {
     runtime.expect("a runtime").block_on(task)
 }
 
-async fn put(tiers: &Tiered<String>, name: &str, value: &str, terms: &Terms, now: Instant) -> io::Result<()> {
-    let cache = tiers.hot();
+async fn put(
+    tiers: &Tiered<String>,
+    name: &str,
+    value: &str,
+    options: &EntryOptions,
+    now: Instant,
+) -> Result<(), StoreError> {
+    let cache = tiers.memory();
     let entry =
-        cache.put(&key(name), value.to_owned(), terms, cache.epoch(), now).map_err(io::Error::other)?;
-    tiers.spill(&key(name), &entry, now).await
+        cache.put(&key(name), value.to_owned(), options, cache.epoch(), now).map_err(StoreError::new)?;
+    tiers.write_back(&key(name), entry, now).await
 }
 
 /// What a process that has just started finds.
 async fn found(tiers: &Tiered<String>, name: &str, now: Instant) -> Option<String> {
-    match tiers.look(&key(name), now).await {
-        Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry) => Some(entry.value().clone()),
-        Look::Miss => None,
+    match tiers.get(&key(name), now).await {
+        Lookup::Fresh(entry) | Lookup::Stale(entry) | Lookup::StaleIfError(entry) => {
+            Some(entry.value().clone())
+        }
+        Lookup::Miss => None,
     }
 }
 
 fn open(path: &Path, at: Clock) -> Tiered<String> {
-    let disk = Disk::open(path, 1 << 20, at.instant, at.wall).expect("the file opens");
-    Tiered::new(memory(), disk)
+    let disk = Disk::open(path, 1 << 20).expect("the file opens");
+    Tiered::over(memory(), disk, at)
 }
 
-// Cache 13
 #[test]
 fn entries_survive_a_restart_and_no_longer_than_they_should() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -60,8 +69,8 @@ fn entries_survive_a_restart_and_no_longer_than_they_should() {
     let at = clock();
     run(async {
         let tiers = open(&path, at);
-        let terms = Terms::new(Lifetime::new(Duration::from_secs(60)).stale(Duration::from_secs(30)));
-        put(&tiers, "a", "1", &terms, at.instant).await.expect("written");
+        let options = EntryOptions::ttl(Duration::from_secs(60)).stale(Duration::from_secs(30));
+        put(&tiers, "a", "1", &options, at.instant).await.expect("written");
         put(&tiers, "b", "2", &minute(), at.instant).await.expect("written");
     });
     let after = |secs: u64| {
@@ -77,13 +86,12 @@ fn entries_survive_a_restart_and_no_longer_than_they_should() {
         });
     }
     // The expired records are gone.
-    let disk: Disk<String> = Disk::open(&path, 1 << 20, at.instant, at.wall).expect("the file opens");
+    let disk: Disk<String> = Disk::open(&path, 1 << 20).expect("the file opens");
     let reading = disk.file.database.begin_read().expect("readable");
     assert_eq!(reading.open_table(ENTRIES).expect("a table").len().expect("readable"), 0);
     assert_eq!(reading.open_table(ORDER).expect("a table").len().expect("readable"), 0);
 }
 
-// Cache 13
 #[test]
 fn a_clock_set_back_makes_nothing_live_longer() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -96,7 +104,6 @@ fn a_clock_set_back_makes_nothing_live_longer() {
     });
 }
 
-// Cache 13
 #[test]
 fn a_damaged_or_foreign_record_is_a_miss_and_is_removed() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -117,7 +124,7 @@ fn a_damaged_or_foreign_record_is_a_miss_and_is_removed() {
         run(async {
             put(&open(&path, at), "a", "1", &minute(), at.instant).await.expect("written");
         });
-        let disk: Disk<String> = Disk::open(&path, 1 << 20, at.instant, at.wall).expect("the file opens");
+        let disk: Disk<String> = Disk::open(&path, 1 << 20).expect("the file opens");
         let write = |digest: [u8; 32], record: &[u8]| {
             let writing = disk.file.database.begin_write().expect("writable");
             writing.open_table(ENTRIES).expect("a table").insert(&digest, record).expect("written");
@@ -134,8 +141,8 @@ fn a_damaged_or_foreign_record_is_a_miss_and_is_removed() {
         // The whole record of another key, under the name of this one.
         write(key("b").digest(), &whole);
         run(async {
-            assert!(disk.get(&key("a"), at.instant).await.expect("readable").is_none());
-            assert!(disk.get(&key("b"), at.instant).await.expect("readable").is_none());
+            assert!(disk.get(&key("a"), at.wall).await.expect("readable").is_none());
+            assert!(disk.get(&key("b"), at.wall).await.expect("readable").is_none());
         });
         let reading = disk.file.database.begin_read().expect("readable");
         assert_eq!(reading.open_table(ENTRIES).expect("a table").len().expect("readable"), 0);
@@ -161,8 +168,8 @@ fn an_invalidation_outlives_the_process() {
         assert_eq!(found(&tiers, "b", at.instant).await.as_deref(), Some("2"));
         assert_eq!(found(&tiers, "c", at.instant).await, None);
         // What was promoted carries its tags with it.
-        assert_eq!(tiers.hot().invalidate("u"), 1);
-        assert!(matches!(tiers.hot().peek(b"b", at.instant), Look::Miss));
+        assert_eq!(tiers.memory().invalidate("u"), 1);
+        assert!(matches!(tiers.memory().peek(b"b", at.instant), Lookup::Miss));
         put(&tiers, "a", "4", &minute().tagged(["t"]), at.instant).await.expect("written");
     });
     run(async {
@@ -177,10 +184,10 @@ fn an_entry_overtaken_by_an_invalidation_is_not_written_behind_it() {
     let at = clock();
     run(async {
         let tiers = open(&path, at);
-        let cache = tiers.hot();
+        let cache = tiers.memory();
         let entry = cache.put(&key("a"), "1".into(), &minute().tagged(["t"]), cache.epoch(), at.instant);
         tiers.invalidate("t").await.expect("written");
-        tiers.spill(&key("a"), &entry.expect("kept"), at.instant).await.expect("written");
+        tiers.write_back(&key("a"), entry.expect("kept"), at.instant).await.expect("written");
     });
     run(async {
         assert_eq!(found(&open(&path, at), "a", at.instant).await, None);
@@ -191,15 +198,14 @@ fn an_entry_overtaken_by_an_invalidation_is_not_written_behind_it() {
 fn the_oldest_give_way_within_the_bound() {
     let dir = tempfile::tempdir().expect("a directory");
     let at = clock();
-    let disk: Disk<String> =
-        Disk::open(dir.path().join("cache"), 4_000, at.instant, at.wall).expect("the file opens");
-    let tiers = Tiered::new(memory(), disk);
+    let disk: Disk<String> = Disk::open(dir.path().join("cache"), 4_000).expect("the file opens");
+    let tiers = Tiered::over(memory(), disk, at);
     run(async {
         for n in 0..20 {
             put(&tiers, &n.to_string(), &"x".repeat(500), &minute(), at.instant).await.expect("written");
         }
         put(&tiers, "huge", &"x".repeat(5_000), &minute(), at.instant).await.expect("refused in silence");
-        tiers.hot().clear();
+        tiers.memory().clear();
         let mut kept = Vec::new();
         for n in 0..20 {
             if found(&tiers, &n.to_string(), at.instant).await.is_some() {
@@ -216,14 +222,13 @@ fn the_oldest_give_way_within_the_bound() {
 fn a_file_in_use_is_said_to_be_and_a_damaged_one_is_set_aside() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("cache");
-    let at = clock();
-    let first: Disk<String> = Disk::open(&path, 1 << 20, at.instant, at.wall).expect("the file opens");
-    let second: Result<Disk<String>, _> = Disk::open(&path, 1 << 20, at.instant, at.wall);
+    let first: Disk<String> = Disk::open(&path, 1 << 20).expect("the file opens");
+    let second: Result<Disk<String>, _> = Disk::open(&path, 1 << 20);
     assert!(second.is_err_and(|error| error.is_in_use()));
     drop(first);
     let other = dir.path().join("letter");
     std::fs::write(&other, b"Dear Sir or Madam, this is not a cache.").expect("written");
-    let foreign: Result<Disk<String>, _> = Disk::open(&other, 1 << 20, at.instant, at.wall);
+    let foreign: Result<Disk<String>, _> = Disk::open(&other, 1 << 20);
     assert!(foreign.is_err(), "a file that is not a cache is left alone");
     assert_eq!(std::fs::read(&other).expect("readable"), b"Dear Sir or Madam, this is not a cache.");
 }
@@ -300,8 +305,8 @@ fn a_process_killed_between_any_two_writes_leaves_the_old_value_or_the_new() {
     let at = clock();
     let tape = Tape::default();
     let on = |tape: &Tape| {
-        let disk = Disk::with_backend(tape.clone(), 1 << 20, at).expect("the file opens");
-        Tiered::new(memory(), disk)
+        let disk = Disk::with_backend(tape.clone(), 1 << 20).expect("the file opens");
+        Tiered::over(memory(), disk, at)
     };
     let (old, new) = ("old".repeat(300), "new".repeat(400));
     run(async {

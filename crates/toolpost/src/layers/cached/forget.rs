@@ -1,8 +1,6 @@
 //! Forgetting more than a tag, or less: one call, one tool, one server, everything.
 
-use std::io;
-
-use toolpost_cache::Key;
+use toolpost_cache::StoreError;
 use toolpost_tool::{Call, ToolSpec};
 
 use super::{Caching, ResultCache};
@@ -81,7 +79,7 @@ impl ResultCache {
     pub async fn clear(&self) -> usize {
         let above = self.front.cache().stats().entries;
         // A store that cannot be written loses its part of what it holds; memory is done.
-        self.front.tiers().clear().await.unwrap_or(above)
+        self.front.clear().await.unwrap_or(above)
     }
 
     /// The tags by which the results of a tool die together.
@@ -98,9 +96,9 @@ impl Caching {
     ///
     /// In memory it is done at the first poll; below that, perhaps.
     pub async fn forget(&self, call: &Call) -> bool {
-        let key = self.questions.with_key(call, |key| Key::from(key));
+        let key = self.keys.key(call);
         // As above: memory is done.
-        let removed: io::Result<bool> = self.cache.front.tiers().remove(&key).await;
+        let removed: Result<bool, StoreError> = self.cache.front.remove(&key).await;
         removed.unwrap_or(true)
     }
 }

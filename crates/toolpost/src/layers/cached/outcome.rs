@@ -1,77 +1,76 @@
-//! What becomes of what a run has come to.
+//! Maps a tool's result to what is cached, and to what waiting callers receive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use toolpost_cache::Terms;
-use toolpost_cache::rt::{Answer, Answered, LoadError, Outcome, Source};
+use toolpost_cache::EntryOptions;
+use toolpost_cache::rt::{LoadError, LoadOutcome, Loaded, Source};
 use toolpost_tool::{ErrorKind, Mark, Output, Refusal, ToolError};
 
 use crate::layers::Verdict;
 use crate::lift::Part;
 
 pin_project! {
-    /// A run, which ends in an outcome. No `async` block, which would have room for the run twice.
+    /// Runs a call, and ends in its outcome. No `async` block: it would hold the run twice (rust-lang/rust#62958).
     pub(super) struct Running<F> {
         #[pin]
         run: Part<F>,
-        terms: Option<Terms>,
+        options: Option<EntryOptions>,
     }
 }
 
 impl<F> Running<F> {
-    pub(super) const fn new(run: Part<F>, terms: Terms) -> Self {
-        Self { run, terms: Some(terms) }
+    pub(super) const fn new(run: Part<F>, options: EntryOptions) -> Self {
+        Self { run, options: Some(options) }
     }
 }
 
 impl<F: Future<Output = Result<Output, ToolError>>> Future for Running<F> {
-    type Output = Outcome<Output, ToolError>;
+    type Output = LoadOutcome<Output, ToolError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.run.poll(cx));
-        this.terms.take().map_or(Poll::Pending, |terms| Poll::Ready(outcome(result, terms)))
+        this.options.take().map_or(Poll::Pending, |options| Poll::Ready(outcome(result, options)))
     }
 }
 
-/// What the caller is told.
-pub(super) fn told(answer: Answered<Output, ToolError>) -> Result<Output, ToolError> {
-    match answer {
-        Ok(Answer { value, source, .. }) => Ok(marked(value, source)),
+/// Converts the end of a load to the caller's result, marked with where it came from.
+pub(super) fn into_result(loaded: Result<Loaded<Output>, LoadError<ToolError>>) -> Result<Output, ToolError> {
+    match loaded {
+        Ok(Loaded { value, source, .. }) => Ok(marked(value, source)),
         Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
         Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
         Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
     }
 }
 
-/// What becomes of the outcome of a run: for whom it is, whether it is kept, and whether an expired result may stand
-/// in for it.
+/// Decides for whom a result is, whether it is stored, and whether an expired one may be served in its place.
 ///
 /// This is where caching meets the breaker, the scheduler and the rate limit: what they refuse belongs to one caller,
 /// and an expired result covers it. A denial, a question and the caller's own fault are covered by nothing.
-fn outcome(result: Result<Output, ToolError>, terms: Terms) -> Outcome<Output, ToolError> {
+fn outcome(result: Result<Output, ToolError>, options: EntryOptions) -> LoadOutcome<Output, ToolError> {
     let verdict = Verdict::of(&result);
     match result {
         // What stands in for a result is not one: the next call asks again.
         Ok(output) if output.has_mark(Mark::Degraded) || output.has_mark(Mark::CacheStale) => {
-            Outcome::Pass(output)
+            LoadOutcome::Pass(output)
         }
         Ok(output) if verdict == Verdict::Works => {
-            let terms = terms.weighing(output.weight());
-            Outcome::Keep(output, terms)
+            let options = options.weighing(output.weight());
+            LoadOutcome::Keep(output, options)
         }
-        Ok(output) => Outcome::Pass(output),
+        Ok(output) => LoadOutcome::Pass(output),
         Err(error) => match (verdict, error.kind()) {
-            (_, ErrorKind::Refused(Refusal::Denied)) => Outcome::Refuse(error),
-            (Verdict::Refused, _) => Outcome::Personal(Err(error)),
-            (Verdict::Suspended | Verdict::Cancelled, _) => Outcome::Refuse(error),
+            (_, ErrorKind::Refused(Refusal::Denied)) => LoadOutcome::Refuse(error),
+            (Verdict::Refused, _) => LoadOutcome::Personal(Err(error)),
+            (Verdict::Suspended | Verdict::Cancelled, _) => LoadOutcome::Refuse(error),
             // What one client cannot be asked, another can.
-            (Verdict::CallersFault, ErrorKind::Protocol) => Outcome::Refuse(error),
-            (Verdict::CallersFault, _) => Outcome::Reject(error, Terms::ttl(Duration::ZERO)),
-            _ => Outcome::Fail(error),
+            (Verdict::CallersFault, ErrorKind::Protocol) => LoadOutcome::Refuse(error),
+            (Verdict::CallersFault, _) => LoadOutcome::Reject(error, EntryOptions::ttl(Duration::ZERO)),
+            _ => LoadOutcome::Fail(error),
         },
     }
 }

@@ -1,7 +1,6 @@
 //! Single-flight under every order of events the scheduler finds, with callers that leave at any await.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p toolpost-cache --test shuttle --release`
-#![cfg(shuttle)]
+//! `cargo xtask shuttle` runs them.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,7 +10,9 @@ use std::task::Poll;
 
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
-use toolpost_cache::{Boarding, Flights, Key, Landing, Lift};
+
+use super::{FlightOutcome, JoinOptions, PriorityHandle, SingleFlight};
+use crate::key::CacheKey;
 
 fn schedules() -> usize {
     std::env::var("TOOLPOST_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(3_000)
@@ -56,7 +57,7 @@ impl Drop for Running {
     }
 }
 
-async fn load(loads: Arc<Loads>, landing: Landing<usize>) -> Landing<usize> {
+async fn load(loads: Arc<Loads>, outcome: FlightOutcome<usize>) -> FlightOutcome<usize> {
     let running = Running::begin(&loads);
     for _ in 0..3 {
         running.step();
@@ -79,7 +80,7 @@ async fn load(loads: Arc<Loads>, landing: Landing<usize>) -> Landing<usize> {
         .await;
         running.step();
     }
-    landing
+    outcome
 }
 
 /// Polls `future` so many times, then drops it.
@@ -108,13 +109,14 @@ async fn at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 #[test]
 fn whoever_stays_gets_the_answer() {
     check(|| {
-        let (flights, loads) = (Flights::<usize>::new(), Arc::new(Loads::default()));
+        let (flights, loads) = (SingleFlight::<usize>::new(), Arc::new(Loads::default()));
         let waiter = |polls: usize| {
             let (flights, loads) = (flights.clone(), Arc::clone(&loads));
             async move {
                 let own = Arc::clone(&loads);
-                let join =
-                    flights.join(Key::from("k"), Boarding::any(()), move |_| load(own, Landing::Shared(7)));
+                let join = flights.join(CacheKey::from("k"), JoinOptions::any(()), move |_| {
+                    load(own, FlightOutcome::Shared(7))
+                });
                 at_most(polls, join).await
             }
         };
@@ -137,11 +139,12 @@ fn whoever_stays_gets_the_answer() {
 #[test]
 fn the_first_leaves_after_each_poll_in_turn_and_the_load_runs_once() {
     check(|| {
-        let (flights, loads) = (Flights::<usize>::new(), Arc::new(Loads::default()));
+        let (flights, loads) = (SingleFlight::<usize>::new(), Arc::new(Loads::default()));
         let polls = thread_rng().gen_range(1..5);
         let join = || {
             let own = Arc::clone(&loads);
-            flights.join(Key::from("k"), Boarding::any(()), move |_| load(own, Landing::Shared(7)))
+            flights
+                .join(CacheKey::from("k"), JoinOptions::any(()), move |_| load(own, FlightOutcome::Shared(7)))
         };
         block_on(async {
             let mut first = Box::pin(join());
@@ -164,16 +167,17 @@ fn the_first_leaves_after_each_poll_in_turn_and_the_load_runs_once() {
 #[test]
 fn refusals_pass_the_lead_on_until_someone_is_answered() {
     check(|| {
-        let (flights, loads) = (Flights::<usize>::new(), Arc::new(Loads::default()));
+        let (flights, loads) = (SingleFlight::<usize>::new(), Arc::new(Loads::default()));
         block_on(async {
             let waiters: Vec<_> = (0..4)
                 .map(|n| {
                     let (flights, loads) = (flights.clone(), Arc::clone(&loads));
                     let polls = if n == 1 { thread_rng().gen_range(1..4) } else { usize::MAX };
                     spawn(async move {
-                        let landing = if n < 2 { Landing::Personal(n) } else { Landing::Shared(n) };
-                        let join =
-                            flights.join(Key::from("k"), Boarding::any(()), move |_| load(loads, landing));
+                        let outcome =
+                            if n < 2 { FlightOutcome::Personal(n) } else { FlightOutcome::Shared(n) };
+                        let join = flights
+                            .join(CacheKey::from("k"), JoinOptions::any(()), move |_| load(loads, outcome));
                         at_most(polls, join).await
                     })
                 })
@@ -197,21 +201,21 @@ fn refusals_pass_the_lead_on_until_someone_is_answered() {
 #[test]
 fn a_load_begins_as_urgent_as_those_who_wait_for_it() {
     check(|| {
-        let flights = Flights::<u8, u8>::new();
+        let flights = SingleFlight::<u8, u8>::new();
         block_on(async {
             let waiters: Vec<_> = [9, 1]
                 .into_iter()
                 .map(|urgency| {
                     let flights = flights.clone();
                     spawn(async move {
-                        let own = move |lift: Lift<u8>| {
-                            assert_eq!(*lift.start(), urgency, "nobody else waits for this load");
+                        let own = move |priority: PriorityHandle<u8>| {
+                            assert_eq!(*priority.initial(), urgency, "nobody else waits for this load");
                             async move {
                                 yield_now().await;
-                                Landing::Personal(urgency)
+                                FlightOutcome::Personal(urgency)
                             }
                         };
-                        let arrival = flights.join(Key::from("k"), Boarding::any(urgency), own).await;
+                        let arrival = flights.join(CacheKey::from("k"), JoinOptions::any(urgency), own).await;
                         assert_eq!(arrival.expect("landed").value, urgency);
                     })
                 })

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-/// How many entries, and how many bytes of them, a store may hold at most.
+/// Bounds a store: how many entries it holds at most, and how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct Capacity {
     entries: NonZeroUsize,
     bytes: usize,
 }
 
-impl Bounds {
-    /// At most so many entries, of any weight; zero is taken as one.
+impl Capacity {
+    /// Bounds the number of entries, of any weight; zero is taken as one.
     #[must_use]
     pub const fn entries(entries: usize) -> Self {
         let entries = match NonZeroUsize::new(entries) {
@@ -20,7 +20,7 @@ impl Bounds {
         Self { entries, bytes: usize::MAX }
     }
 
-    /// And at most so many bytes together, as the [weight](crate::Entry::weight) of entries counts them.
+    /// Bounds the bytes of all entries together too, as the [weight](crate::CacheEntry::weight) of entries counts them.
     #[must_use]
     pub const fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
@@ -51,7 +51,7 @@ pub(super) struct Shares {
 pub(super) const UNIT: u64 = 1 << 12;
 
 impl Shares {
-    pub(super) fn of(bounds: Bounds) -> Self {
+    pub(super) fn of(bounds: Capacity) -> Self {
         let capacity = (bounds.entries.get() as u64).saturating_mul(UNIT);
         Self { bytes: (bounds.bytes as u128).max(1), capacity, light: bounds.bytes / bounds.entries.get() }
     }

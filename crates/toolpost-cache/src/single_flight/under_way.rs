@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{ArcWake, waker_ref};
 
-use super::lift::{Height, Raised};
-use super::seats::{FIRST, Seat, Seats};
-use super::{Boarding, Landing, Lift, Panicked};
+use super::members::{FIRST, Member, Members};
+use super::priority::{MaxUrgency, Raisable};
+use super::{FlightOutcome, JoinOptions, Panicked, PriorityHandle};
 use crate::generations::Epoch;
-use crate::key::Key;
+use crate::key::CacheKey;
 use crate::sync::{Mutex, lock};
 
 /// A load, which comes to an `R`.
@@ -21,17 +21,17 @@ pub(crate) type Load<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
 /// Of loads that come to an `R`, out of which a `T` is made for each waiter.
 pub(crate) struct Flight<R, T, L> {
-    pub(super) key: Key,
+    pub(super) key: CacheKey,
     pub(super) epoch: Epoch,
-    pub(super) height: Mutex<Height<L>>,
+    pub(super) max_urgency: Mutex<MaxUrgency<L>>,
     pub(super) state: Mutex<State<R, T, L>>,
 }
 
 pub(super) struct State<R, T, L> {
-    pub(super) seats: Seats<T, L>,
-    /// The seat that polls the load; always one of `seats`, unless there are none.
+    pub(super) members: Members<T, L>,
+    /// The member that polls the load; always one of `members`, unless there are none.
     pub(super) driver: u64,
-    /// The seat whose load it is.
+    /// The member whose load it is.
     pub(super) leader: u64,
     pub(super) engine: Engine<R, T>,
     /// The load has asked to be polled since its last poll began.
@@ -52,7 +52,7 @@ pub(super) enum Engine<R, T> {
 /// What a waiter has to do next.
 pub(super) enum Step<R, T, L> {
     Wait,
-    Make(Lift<L>),
+    Make(PriorityHandle<L>),
     Run(Load<R>),
     Leave(Result<T, Panicked>),
     LeaveAlone(T),
@@ -60,14 +60,14 @@ pub(super) enum Step<R, T, L> {
 
 impl<R, T, L: Ord + Clone> Flight<R, T, L> {
     /// A flight whose first waiter is about to make its load.
-    pub(super) fn new(key: Key, boarding: &Boarding<L>, waker: &Waker) -> Arc<Self> {
-        let urgency = boarding.urgency.clone();
+    pub(super) fn new(key: CacheKey, join: &JoinOptions<L>, waker: &Waker) -> Arc<Self> {
+        let urgency = join.urgency.clone();
         Arc::new(Self {
             key,
-            epoch: boarding.epoch,
-            height: Mutex::new(Height::new(urgency.clone())),
+            epoch: join.epoch,
+            max_urgency: Mutex::new(MaxUrgency::new(urgency.clone())),
             state: Mutex::new(State {
-                seats: Seats::of(Seat { waker: waker.clone(), urgency, own: None }),
+                members: Members::of(Member { waker: waker.clone(), urgency, own: None }),
                 driver: FIRST,
                 leader: FIRST,
                 engine: Engine::Running,
@@ -78,27 +78,27 @@ impl<R, T, L: Ord + Clone> Flight<R, T, L> {
 }
 
 impl<R: 'static, T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Flight<R, T, L> {
-    /// What the waiter in `seat` has to do, being polled.
-    pub(super) fn step(self: &Arc<Self>, seat: u64, waker: &Waker) -> Step<R, T, L> {
+    /// What the waiter in `member` has to do, being polled.
+    pub(super) fn step(self: &Arc<Self>, member: u64, waker: &Waker) -> Step<R, T, L> {
         let mut state = lock(&self.state);
         let woken = state.woken;
-        if let Some(seat) = state.seats.get_mut(seat) {
-            if let Some(own) = seat.own.take() {
+        if let Some(member) = state.members.get_mut(member) {
+            if let Some(own) = member.own.take() {
                 return Step::LeaveAlone(*own);
             }
-            seat.waker.clone_from(waker);
+            member.waker.clone_from(waker);
         }
         if let Engine::Landed(answer) = &state.engine {
             let answer = (**answer).clone();
-            state.seats.remove(seat);
+            state.members.remove(member);
             return Step::Leave(answer);
         }
         // Whoever is polled while the load waits for its driver takes over: the driver may never be.
-        let mine = state.driver == seat || (woken && matches!(state.engine, Engine::Parked(_)));
+        let mine = state.driver == member || (woken && matches!(state.engine, Engine::Parked(_)));
         if !mine {
             return Step::Wait;
         }
-        state.driver = seat;
+        state.driver = member;
         match mem::replace(&mut state.engine, Engine::Running) {
             Engine::Parked(load) if woken => {
                 state.woken = false;
@@ -110,8 +110,8 @@ impl<R: 'static, T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Fli
             }
             Engine::Wanted => {
                 state.woken = false;
-                state.leader = seat;
-                Step::Make(Lift::latest(Arc::clone(self) as Arc<dyn Raised<L>>))
+                state.leader = member;
+                Step::Make(PriorityHandle::latest(Arc::clone(self) as Arc<dyn Raisable<L>>))
             }
             Engine::Running | Engine::Landed(_) => Step::Wait,
         }
@@ -121,8 +121,8 @@ impl<R: 'static, T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Fli
     pub(super) fn poll(
         self: &Arc<Self>,
         mut load: Load<R>,
-        land: impl FnOnce(R) -> Landing<T>,
-    ) -> Result<Poll<Landing<T>>, Panicked> {
+        land: impl FnOnce(R) -> FlightOutcome<T>,
+    ) -> Result<Poll<FlightOutcome<T>>, Panicked> {
         let waker = waker_ref(self);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let ended = load.as_mut().poll(&mut Context::from_waker(&waker));
@@ -147,13 +147,13 @@ impl<R: 'static, T: Clone + Send + 'static, L: Ord + Clone + Send + 'static> Fli
 }
 
 impl<R, T, L> State<R, T, L> {
-    /// Gives up a seat; the waker to wake if somebody has to take over at once.
-    pub(super) fn leave(&mut self, seat: u64) -> Option<Waker> {
-        self.seats.remove(seat);
-        if self.driver != seat {
+    /// Gives up a member; the waker to wake if somebody has to take over at once.
+    pub(super) fn leave(&mut self, member: u64) -> Option<Waker> {
+        self.members.remove(member);
+        if self.driver != member {
             return None;
         }
-        let (next, heir) = self.seats.iter().next()?;
+        let (next, heir) = self.members.iter().next()?;
         self.driver = next;
         let urgent = match self.engine {
             Engine::Wanted => true,
@@ -171,7 +171,7 @@ impl<R: 'static, T: Send + 'static, L: Send + 'static> ArcWake for Flight<R, T, 
         let mut state = lock(&flight.state);
         state.woken = true;
         let driver = state.driver;
-        let waker = state.seats.get_mut(driver).map(|seat| seat.waker.clone());
+        let waker = state.members.get_mut(driver).map(|member| member.waker.clone());
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -179,13 +179,12 @@ impl<R: 'static, T: Send + 'static, L: Send + 'static> ArcWake for Flight<R, T, 
     }
 }
 
-impl<R, T: Send, L: Send> Raised<L> for Flight<R, T, L> {
-    fn height(&self) -> &Mutex<Height<L>> {
-        &self.height
+impl<R, T: Send, L: Send> Raisable<L> for Flight<R, T, L> {
+    fn max_urgency(&self) -> &Mutex<MaxUrgency<L>> {
+        &self.max_urgency
     }
 
-    #[cfg(feature = "tokio")]
-    fn key(&self) -> &Key {
+    fn key(&self) -> &CacheKey {
         &self.key
     }
 }

@@ -5,18 +5,18 @@ use std::task::Waker;
 
 /// Whoever has been polled at least once and is neither answered nor dropped. The first has a place of its own, and
 /// mostly nobody else comes.
-pub(super) struct Seats<T, L> {
-    first: Option<(u64, Seat<T, L>)>,
+pub(super) struct Members<T, L> {
+    first: Option<(u64, Member<T, L>)>,
     /// All of them came later than the first; `None` until somebody does.
     #[expect(clippy::box_collection, reason = "mostly nobody does, and a flight is moved when it is made")]
-    others: Option<Box<BTreeMap<u64, Seat<T, L>>>>,
+    others: Option<Box<BTreeMap<u64, Member<T, L>>>>,
     next: u64,
 }
 
-pub(super) struct Seat<T, L> {
+pub(super) struct Member<T, L> {
     pub(super) waker: Waker,
     pub(super) urgency: L,
-    /// The personal answer of this seat's load, which another waiter polled to its end. Boxed, since there hardly ever
+    /// The personal answer of this member's load, which another waiter polled to its end. Boxed, since there hardly ever
     /// is one.
     pub(super) own: Option<Box<T>>,
 }
@@ -24,27 +24,27 @@ pub(super) struct Seat<T, L> {
 /// The number of whoever came first.
 pub(super) const FIRST: u64 = 0;
 
-impl<T, L> Seats<T, L> {
-    /// One waiter, in the seat [`FIRST`].
-    pub(super) const fn of(seat: Seat<T, L>) -> Self {
-        Self { first: Some((FIRST, seat)), others: None, next: FIRST + 1 }
+impl<T, L> Members<T, L> {
+    /// One waiter, in the member [`FIRST`].
+    pub(super) const fn of(member: Member<T, L>) -> Self {
+        Self { first: Some((FIRST, member)), others: None, next: FIRST + 1 }
     }
 
     /// Takes in another waiter, and numbers it.
-    pub(super) fn add(&mut self, seat: Seat<T, L>) -> u64 {
+    pub(super) fn add(&mut self, member: Member<T, L>) -> u64 {
         let number = self.next;
         self.next += 1;
         if self.is_empty() {
-            self.first = Some((number, seat));
+            self.first = Some((number, member));
         } else {
-            self.others.get_or_insert_default().insert(number, seat);
+            self.others.get_or_insert_default().insert(number, member);
         }
         number
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Seat<T, L>> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Member<T, L>> {
         match &mut self.first {
-            Some((first, seat)) if *first == number => Some(seat),
+            Some((first, member)) if *first == number => Some(member),
             _ => self.others.as_mut()?.get_mut(&number),
         }
     }
@@ -65,10 +65,10 @@ impl<T, L> Seats<T, L> {
         self.iter().all(|(other, _)| other == number)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Seat<T, L>)> {
-        let first = self.first.iter().map(|(number, seat)| (*number, seat));
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Member<T, L>)> {
+        let first = self.first.iter().map(|(number, member)| (*number, member));
         let others =
-            self.others.iter().flat_map(|others| others.iter()).map(|(number, seat)| (*number, seat));
+            self.others.iter().flat_map(|others| others.iter()).map(|(number, member)| (*number, member));
         first.chain(others)
     }
 }

@@ -1,13 +1,12 @@
 //! Nobody is ever served the answer to another: many operations, a hash of one bit, several principals.
 
-use crate::support;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{OneBit, start};
-use toolpost_cache::{Alias, Bounds, Cache, KeyWriter, Lifetime, Look, Memory, Terms};
+use super::RawKey;
+use crate::support::{one_bit, start};
+use crate::{Cache, Capacity, EntryOptions, KeyWriter, Lookup, Memory};
 
 const PRINCIPALS: u64 = 5;
 const TOOLS: u64 = 3;
@@ -35,18 +34,18 @@ type Question = (u64, u64, u64);
 /// Runs `operations`; returns how many looks found anything, and how many of those somebody else's.
 fn run(operations: u64, write: impl Fn(&mut KeyWriter, Question)) -> (u64, u64) {
     run_as(operations, write, |(principal, tool, arguments), ask| {
-        let (asker, words) = (principal.to_le_bytes(), arguments.to_le_bytes());
-        ask(Alias { of: tool, asker: &asker, words: &words });
+        let (scope, bytes) = (principal.to_le_bytes(), arguments.to_le_bytes());
+        ask(RawKey { function: tool, scope: &scope, arguments: &bytes });
     })
 }
 
-/// As [`run`], with aliases of one's own.
+/// As [`run`], with recent_keys of one's own.
 fn run_as(
     operations: u64,
     write: impl Fn(&mut KeyWriter, Question),
-    alias: impl Fn(Question, &mut dyn FnMut(Alias<'_>)),
+    raw: impl Fn(Question, &mut dyn FnMut(RawKey<'_>)),
 ) -> (u64, u64) {
-    let cache: Cache<Question> = Cache::new(Memory::with_hasher(Bounds::entries(64), OneBit));
+    let cache: Cache<Question> = Cache::new(Memory::with_hasher(Capacity::entries(64), one_bit));
     let mut stream = Stream(1);
     let mut now = start();
     let (mut hits, mut foreign) = (0, 0);
@@ -57,34 +56,35 @@ fn run_as(
         KeyWriter::with(|writer| {
             write(writer, question);
             match stream.below(16) {
-                0..=3 => alias(question, &mut |alias| {
-                    if let Ok(entry) = cache.look_as(alias, now) {
+                0..=3 => raw(question, &mut |raw| {
+                    if let Ok(entry) = cache.get_raw(raw, now, |_| true) {
+                        let entry = entry.read(Arc::clone);
                         hits += 1;
                         let by_key = cache.peek(writer.bytes(), now);
-                        // What the store gave up for others may still be held by the alias.
+                        // What the store gave up for others may still be held by the raw.
                         let same = match by_key {
-                            Look::Fresh(kept) => Arc::ptr_eq(&kept, &entry),
+                            Lookup::Fresh(kept) => Arc::ptr_eq(&kept, &entry),
                             _ => !gone.contains(&question),
                         };
                         foreign += u64::from(*entry.value() != question || !same);
                     }
                 }),
-                4..=9 => match cache.look(writer.bytes(), now) {
-                    Look::Fresh(entry) | Look::Stale(entry) | Look::StaleIfError(entry) => {
+                4..=9 => match cache.get(writer.bytes(), now) {
+                    Lookup::Fresh(entry) | Lookup::Stale(entry) | Lookup::StaleIfError(entry) => {
                         hits += 1;
                         foreign += u64::from(*entry.value() != question);
                     }
-                    Look::Miss => {}
+                    Lookup::Miss => {}
                 },
                 10..=13 => {
-                    let lifetime =
-                        Lifetime::new(Duration::from_secs(stream.below(20))).stale(Duration::from_secs(5));
-                    let terms = Terms::new(lifetime).tagged([question.1.to_string()]);
-                    // Weightless entries are never held by an alias.
-                    let terms = terms.weighing(stream.below(2) as usize);
+                    let lifetime = EntryOptions::ttl(Duration::from_secs(stream.below(20)))
+                        .stale(Duration::from_secs(5));
+                    let options = lifetime.tagged([question.1.to_string()]);
+                    // Weightless entries are never held by an raw.
+                    let options = options.weighing(stream.below(2) as usize);
                     let key = writer.key();
-                    alias(question, &mut |alias| cache.remember(alias, key.as_bytes()));
-                    if cache.put(&key, question, &terms, cache.epoch(), now).is_ok() {
+                    raw(question, &mut |raw| cache.recent_keys().insert(raw, (&key).into()));
+                    if cache.put(&key, question, &options, cache.epoch(), now).is_ok() {
                         gone.remove(&question);
                     }
                 }
@@ -113,7 +113,6 @@ fn operations() -> u64 {
 /// Enough to catch what is wrong in every other hit.
 const CONTROL: u64 = 50_000;
 
-// Cache 11
 #[test]
 fn no_hit_crosses_a_scope() {
     let (hits, foreign) = run(operations(), |writer, (principal, tool, arguments)| {
@@ -123,7 +122,6 @@ fn no_hit_crosses_a_scope() {
     assert_eq!(foreign, 0);
 }
 
-// Cache 11
 #[test]
 fn the_same_run_catches_a_key_that_leaves_the_principal_out() {
     let (hits, foreign) = run(CONTROL, |writer, (_, tool, arguments)| {
@@ -132,7 +130,6 @@ fn the_same_run_catches_a_key_that_leaves_the_principal_out() {
     assert!(hits / 2 < foreign, "{foreign} of {hits}");
 }
 
-// Cache 11
 #[test]
 fn the_same_run_catches_a_key_whose_fields_run_together() {
     let (hits, foreign) = run(CONTROL, |writer, (principal, tool, arguments)| {
@@ -143,7 +140,6 @@ fn the_same_run_catches_a_key_whose_fields_run_together() {
     assert!(hits / 2 < foreign, "{foreign} of {hits}");
 }
 
-// Cache 11
 #[test]
 fn the_same_run_catches_an_alias_that_leaves_the_principal_out() {
     let (hits, foreign) = run_as(
@@ -151,7 +147,9 @@ fn the_same_run_catches_an_alias_that_leaves_the_principal_out() {
         |writer, (principal, tool, arguments)| {
             writer.uint(principal).uint(tool).uint(arguments);
         },
-        |(_, tool, arguments), ask| ask(Alias { of: tool, asker: b"", words: &arguments.to_le_bytes() }),
+        |(_, tool, arguments), ask| {
+            ask(RawKey { function: tool, scope: b"", arguments: &arguments.to_le_bytes() })
+        },
     );
     assert!(0 < foreign && foreign < hits, "{foreign} of {hits}");
 }

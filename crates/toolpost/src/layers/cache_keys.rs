@@ -1,22 +1,23 @@
-//! What a cached result is the answer to: a call as a key, and as the words it came in.
+//! The cache keys of calls: written canonically, and as the bytes that were received.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use toolpost_cache::{Alias, Key, KeyWriter};
+use toolpost_cache::rt::RawKey;
+use toolpost_cache::{CacheKey, KeyWriter};
 use toolpost_tool::{CachePolicy, CacheScope, Call, ToolSpec};
 
-/// The questions asked of one tool.
+/// Makes the cache keys of the calls of one tool.
 #[derive(Debug)]
-pub(super) struct Questions {
-    /// Tells the aliases of these questions from those of others.
+pub(super) struct CacheKeys {
+    /// Tells the raw keys of this tool from those of others.
     number: u64,
     /// Server, tool and version, as each key begins.
-    tool: Key,
+    tool: CacheKey,
     scope: CacheScope,
     vary: Box<[String]>,
 }
 
-impl Questions {
+impl CacheKeys {
     pub(super) fn new(server: &str, policy: &CachePolicy, spec: &ToolSpec) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let tool = KeyWriter::with(|writer| {
@@ -31,47 +32,45 @@ impl Questions {
         Self { number, tool, scope: policy.scope, vary: policy.vary.as_slice().into() }
     }
 
-    /// Lends the key of `call`.
-    pub(super) fn with_key<R>(&self, call: &Call, use_it: impl FnOnce(&[u8]) -> R) -> R {
+    /// The key of `call`.
+    pub(super) fn key(&self, call: &Call) -> CacheKey {
         KeyWriter::with(|writer| {
             self.write(writer, call);
-            use_it(writer.bytes())
+            writer.key()
         })
     }
 
-    /// Lends `call` in the words it was received in, and by whom.
-    pub(super) fn with_alias<R>(&self, call: &Call, use_it: impl FnOnce(Alias<'_>) -> R) -> R {
-        match self.alias(call) {
-            Some(alias) => use_it(alias),
-            None => KeyWriter::with(|writer| {
-                self.write_asker(writer, call);
-                let words = call.arguments().raw().as_bytes();
-                use_it(Alias { of: self.number, asker: writer.bytes(), words })
-            }),
-        }
+    /// Writes the key of `call`.
+    pub(super) fn write(&self, writer: &mut KeyWriter, call: &Call) {
+        self.write_scope(writer, call);
+        writer.encoded(|bytes| call.arguments().write_canonical(bytes));
     }
 
-    /// As [`with_alias`](Self::with_alias), if nothing of the alias has to be written.
+    /// The call as it was received, unless its scope has to be written.
     #[inline(always)]
-    pub(super) fn alias<'a>(&self, call: &'a Call) -> Option<Alias<'a>> {
+    pub(super) fn raw<'a>(&self, call: &'a Call) -> Option<RawKey<'a>> {
         let principal = call.principal();
-        let asker = match self.scope {
+        let scope = match self.scope {
             _ if !self.vary.is_empty() => return None,
             CacheScope::Public => &b""[..],
             // No name holds this byte.
             _ if principal.is_anonymous() => b"\xff",
             _ => principal.as_str().as_bytes(),
         };
-        Some(Alias { of: self.number, asker, words: call.arguments().raw().as_bytes() })
+        Some(RawKey { function: self.number, scope, arguments: call.arguments().raw().as_bytes() })
     }
 
-    fn write(&self, writer: &mut KeyWriter, call: &Call) {
-        self.write_asker(writer, call);
-        writer.encoded(|bytes| call.arguments().write_canonical(bytes));
+    /// Calls `look` with the call as it was received, its scope written.
+    pub(super) fn with_written_scope<R>(&self, call: &Call, look: impl FnOnce(RawKey<'_>) -> R) -> R {
+        KeyWriter::with(|writer| {
+            self.write_scope(writer, call);
+            let arguments = call.arguments().raw().as_bytes();
+            look(RawKey { function: self.number, scope: writer.bytes(), arguments })
+        })
     }
 
     /// Everything but the arguments.
-    fn write_asker(&self, writer: &mut KeyWriter, call: &Call) {
+    fn write_scope(&self, writer: &mut KeyWriter, call: &Call) {
         writer.append(&self.tool);
         match self.scope {
             CacheScope::Public => writer.bool(true),

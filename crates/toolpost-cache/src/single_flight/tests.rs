@@ -1,15 +1,15 @@
 //! Who polls a load, who gets its answer, and what happens when they leave.
 
-use crate::support;
-
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use support::key;
-use toolpost_cache::{Arrival, Boarding, Cache, Flights, Landing, Lift, Panicked, Tags};
+use super::{FlightOutcome, JoinOptions, Joined, Panicked, PriorityHandle, SingleFlight};
+use crate::cache::Cache;
+use crate::support::key;
+use crate::tags::Tags;
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -55,25 +55,25 @@ impl Gate {
     }
 }
 
-type Boxed<T> = Pin<Box<dyn Future<Output = Result<Arrival<T>, Panicked>> + Send>>;
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<Joined<T>, Panicked>> + Send>>;
 
-fn poll<T>(waiter: &mut Boxed<T>, bell: &Arc<Bell>) -> Poll<Result<Arrival<T>, Panicked>> {
+fn poll<T>(waiter: &mut Boxed<T>, bell: &Arc<Bell>) -> Poll<Result<Joined<T>, Panicked>> {
     waiter.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(bell))))
 }
 
 /// A waiter whose load passes `gate` twice, then lands what `land` makes of it; `runs` counts loads.
 fn waiter(
-    flights: &Flights<u64>,
+    flights: &SingleFlight<u64>,
     gate: &Gate,
     runs: &Arc<AtomicUsize>,
-    landing: impl FnOnce() -> Landing<u64> + Send + 'static,
+    outcome: impl FnOnce() -> FlightOutcome<u64> + Send + 'static,
 ) -> Boxed<u64> {
     let (gate, runs) = (gate.clone(), Arc::clone(runs));
-    Box::pin(flights.join(key("k"), Boarding::any(()), move |_| async move {
+    Box::pin(flights.join(key("k"), JoinOptions::any(()), move |_| async move {
         runs.fetch_add(1, Ordering::SeqCst);
         gate.pass().await;
         gate.pass().await;
-        landing()
+        outcome()
     }))
 }
 
@@ -81,11 +81,10 @@ fn crowd(n: usize, make: impl Fn() -> Boxed<u64>) -> Vec<(Boxed<u64>, Arc<Bell>)
     (0..n).map(|_| (make(), Arc::new(Bell::default()))).collect()
 }
 
-// Cache 9
 #[test]
 fn many_callers_are_one_load_and_each_is_polled_twice() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
-    let mut waiters = crowd(10_000, || waiter(&flights, &gate, &runs, || Landing::Shared(7)));
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
+    let mut waiters = crowd(10_000, || waiter(&flights, &gate, &runs, || FlightOutcome::Shared(7)));
     let mut polls = vec![0_usize; waiters.len()];
     for (at, (waiter, bell)) in waiters.iter_mut().enumerate() {
         polls[at] += 1;
@@ -109,14 +108,13 @@ fn many_callers_are_one_load_and_each_is_polled_twice() {
     assert!(flights.is_empty());
 }
 
-// Cache 9
 #[test]
 fn whoever_leaves_and_whenever_the_load_goes_on() {
     // Before or after the load is woken for its step, the first `leavers` of five waiters leave.
     for (step_left, woken) in [(0, false), (0, true), (1, false), (1, true)] {
         for leavers in 1..5 {
-            let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
-            let mut waiters = crowd(5, || waiter(&flights, &gate, &runs, || Landing::Shared(7)));
+            let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
+            let mut waiters = crowd(5, || waiter(&flights, &gate, &runs, || FlightOutcome::Shared(7)));
             for (waiter, bell) in &mut waiters {
                 assert!(poll(waiter, bell).is_pending());
             }
@@ -157,13 +155,13 @@ fn settle(waiters: &mut Vec<(Boxed<u64>, Arc<Bell>)>) {
 
 #[test]
 fn the_last_to_leave_takes_the_load_along() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
     let held = Arc::new(());
     let mut waiters = crowd(2, || {
         let held = Arc::clone(&held);
         waiter(&flights, &gate, &runs, move || {
             let _held = held;
-            Landing::Shared(7)
+            FlightOutcome::Shared(7)
         })
     });
     for (waiter, bell) in &mut waiters {
@@ -179,11 +177,11 @@ fn the_last_to_leave_takes_the_load_along() {
 
 #[test]
 fn a_personal_answer_goes_to_its_owner_and_the_next_waiter_leads() {
-    let (flights, gate, runs): (Flights<u64>, Gate, Arc<AtomicUsize>) = Default::default();
+    let (flights, gate, runs): (SingleFlight<u64>, Gate, Arc<AtomicUsize>) = Default::default();
     let mut waiters: Vec<(Boxed<u64>, Arc<Bell>)> = (0..4)
         .map(|n| {
-            let landing = move || if n < 2 { Landing::Personal(n) } else { Landing::Shared(n) };
-            (waiter(&flights, &gate, &runs, landing), Arc::new(Bell::default()))
+            let outcome = move || if n < 2 { FlightOutcome::Personal(n) } else { FlightOutcome::Shared(n) };
+            (waiter(&flights, &gate, &runs, outcome), Arc::new(Bell::default()))
         })
         .collect();
     for (waiter, bell) in &mut waiters {
@@ -194,7 +192,7 @@ fn a_personal_answer_goes_to_its_owner_and_the_next_waiter_leads() {
         gate.open();
         for (at, (waiter, bell)) in waiters.iter_mut().enumerate() {
             if 0 < bell.0.swap(0, Ordering::SeqCst)
-                && let Poll::Ready(Ok(Arrival { value, joined, .. })) = poll(waiter, bell)
+                && let Poll::Ready(Ok(Joined { value, joined, .. })) = poll(waiter, bell)
             {
                 answers[at] = Some((value, joined));
             }
@@ -207,9 +205,9 @@ fn a_personal_answer_goes_to_its_owner_and_the_next_waiter_leads() {
 
 #[test]
 fn a_personal_answer_without_its_owner_is_nobodys() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
-    let mut first = waiter(&flights, &gate, &runs, || Landing::Personal(1));
-    let mut second = waiter(&flights, &gate, &runs, || Landing::Shared(7));
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
+    let mut first = waiter(&flights, &gate, &runs, || FlightOutcome::Personal(1));
+    let mut second = waiter(&flights, &gate, &runs, || FlightOutcome::Shared(7));
     let bell = Arc::new(Bell::default());
     assert!(poll(&mut first, &bell).is_pending());
     assert!(poll(&mut second, &bell).is_pending());
@@ -217,13 +215,13 @@ fn a_personal_answer_without_its_owner_is_nobodys() {
     for _ in 0..4 {
         gate.open();
     }
-    assert!(matches!(poll(&mut second, &bell), Poll::Ready(Ok(Arrival { value: 7, joined: false, .. }))));
+    assert!(matches!(poll(&mut second, &bell), Poll::Ready(Ok(Joined { value: 7, joined: false, .. }))));
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 
 #[test]
 fn a_panic_reaches_everyone_as_an_error() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
     let mut waiters = crowd(3, || waiter(&flights, &gate, &runs, || panic!("broken")));
     for (waiter, bell) in &mut waiters {
         assert!(poll(waiter, bell).is_pending());
@@ -238,9 +236,9 @@ fn a_panic_reaches_everyone_as_an_error() {
 }
 
 fn panicked() -> Panicked {
-    let flights: Flights<u64> = Flights::new();
-    let make = |_| -> std::future::Ready<Landing<u64>> { panic!("cannot be made") };
-    let mut own = pin!(flights.join(key("own"), Boarding::any(()), make));
+    let flights: SingleFlight<u64> = SingleFlight::new();
+    let make = |_| -> std::future::Ready<FlightOutcome<u64>> { panic!("cannot be made") };
+    let mut own = pin!(flights.join(key("own"), JoinOptions::any(()), make));
     match own.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Err(panicked)) => panicked,
         other => panic!("{other:?}"),
@@ -249,15 +247,15 @@ fn panicked() -> Panicked {
 
 #[test]
 fn a_load_overtaken_by_an_invalidation_is_not_joined() {
-    let cache: Cache<u64> = Cache::new(toolpost_cache::Memory::new(toolpost_cache::Bounds::entries(10)));
-    let (flights, gate) = (Flights::new(), Gate::default());
+    let cache: Cache<u64> = Cache::new(crate::Memory::new(crate::Capacity::entries(10)));
+    let (flights, gate) = (SingleFlight::new(), Gate::default());
     let tags = Tags::from_iter(["tag"]);
     let join = |value| -> Boxed<u64> {
-        let boarding = Boarding::since(cache.valid_since(b"k", &tags), cache.epoch(), ());
+        let join = JoinOptions::since(cache.valid_since(b"k".into(), Some(&tags)), cache.epoch(), ());
         let gate = gate.clone();
-        Box::pin(flights.join(key("k"), boarding, move |_| async move {
+        Box::pin(flights.join(key("k"), join, move |_| async move {
             gate.pass().await;
-            Landing::Shared(value)
+            FlightOutcome::Shared(value)
         }))
     };
     let bell = Arc::new(Bell::default());
@@ -270,20 +268,20 @@ fn a_load_overtaken_by_an_invalidation_is_not_joined() {
     let mut after = join(3);
     gate.open();
     gate.open();
-    assert!(matches!(poll(&mut after, &bell), Poll::Ready(Ok(Arrival { value: 3, joined: false, .. }))));
-    assert!(matches!(poll(&mut before, &bell), Poll::Ready(Ok(Arrival { value: 1, joined: false, .. }))));
-    assert!(matches!(poll(&mut along, &bell), Poll::Ready(Ok(Arrival { value: 1, joined: true, .. }))));
+    assert!(matches!(poll(&mut after, &bell), Poll::Ready(Ok(Joined { value: 3, joined: false, .. }))));
+    assert!(matches!(poll(&mut before, &bell), Poll::Ready(Ok(Joined { value: 1, joined: false, .. }))));
+    assert!(matches!(poll(&mut along, &bell), Poll::Ready(Ok(Joined { value: 1, joined: true, .. }))));
     assert!(flights.is_empty());
 }
 
 #[test]
 fn a_more_urgent_waiter_lifts_the_load() {
-    let flights: Flights<u64, u8> = Flights::new();
+    let flights: SingleFlight<u64, u8> = SingleFlight::new();
     let told = Arc::new(Mutex::new(Vec::new()));
     let join = |urgency: u8| -> Boxed<u64> {
         let told = Arc::clone(&told);
-        Box::pin(flights.join(key("k"), Boarding::any(urgency), move |lift: Lift<u8>| {
-            lift.on_rise(move |urgency| told.lock().unwrap().push(*urgency));
+        Box::pin(flights.join(key("k"), JoinOptions::any(urgency), move |priority: PriorityHandle<u8>| {
+            priority.on_raise(move |urgency| told.lock().unwrap().push(*urgency));
             std::future::pending()
         }))
     };
@@ -297,10 +295,10 @@ fn a_more_urgent_waiter_lifts_the_load() {
 
 #[test]
 fn a_waiter_whose_rise_panics_keeps_no_seat() {
-    let flights: Flights<u64, u8> = Flights::new();
+    let flights: SingleFlight<u64, u8> = SingleFlight::new();
     let join = |urgency: u8| -> Boxed<u64> {
-        Box::pin(flights.join(key("k"), Boarding::any(urgency), move |lift: Lift<u8>| {
-            lift.on_rise(move |risen| assert!(*risen <= urgency, "for the test"));
+        Box::pin(flights.join(key("k"), JoinOptions::any(urgency), move |priority: PriorityHandle<u8>| {
+            priority.on_raise(move |risen| assert!(*risen <= urgency, "for the test"));
             std::future::pending()
         }))
     };
@@ -315,8 +313,8 @@ fn a_waiter_whose_rise_panics_keeps_no_seat() {
 
 #[test]
 fn a_waiter_polled_for_another_reason_takes_over_a_load_left_waiting() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
-    let mut waiters = crowd(2, || waiter(&flights, &gate, &runs, || Landing::Shared(7)));
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
+    let mut waiters = crowd(2, || waiter(&flights, &gate, &runs, || FlightOutcome::Shared(7)));
     for (waiter, bell) in &mut waiters {
         assert!(poll(waiter, bell).is_pending());
     }
@@ -329,19 +327,19 @@ fn a_waiter_polled_for_another_reason_takes_over_a_load_left_waiting() {
 
 #[test]
 fn a_personal_answer_reaches_its_owner_though_another_polled_the_load() {
-    let (flights, gate, runs) = (Flights::new(), Gate::default(), Arc::default());
-    let mut first = waiter(&flights, &gate, &runs, || Landing::Personal(1));
-    let mut second = waiter(&flights, &gate, &runs, || Landing::Shared(7));
+    let (flights, gate, runs) = (SingleFlight::new(), Gate::default(), Arc::default());
+    let mut first = waiter(&flights, &gate, &runs, || FlightOutcome::Personal(1));
+    let mut second = waiter(&flights, &gate, &runs, || FlightOutcome::Shared(7));
     let bell = Arc::new(Bell::default());
     assert!(poll(&mut first, &bell).is_pending());
     assert!(poll(&mut second, &bell).is_pending());
     gate.open();
     gate.open();
     assert!(poll(&mut second, &bell).is_pending(), "it took over, and now asks for itself");
-    assert!(matches!(poll(&mut first, &bell), Poll::Ready(Ok(Arrival { value: 1, joined: false, .. }))));
+    assert!(matches!(poll(&mut first, &bell), Poll::Ready(Ok(Joined { value: 1, joined: false, .. }))));
     gate.open();
     gate.open();
-    assert!(matches!(poll(&mut second, &bell), Poll::Ready(Ok(Arrival { value: 7, joined: false, .. }))));
+    assert!(matches!(poll(&mut second, &bell), Poll::Ready(Ok(Joined { value: 7, joined: false, .. }))));
     assert_eq!(runs.load(Ordering::SeqCst), 2);
     assert!(flights.is_empty());
 }
@@ -357,16 +355,16 @@ impl Wake for Cracked {
 
 #[test]
 fn a_waker_that_panics_costs_no_other_waiter_its_own() {
-    let flights: Flights<u64> = Flights::new();
+    let flights: SingleFlight<u64> = SingleFlight::new();
     let gate = Gate::default();
     let mut joins: Vec<Boxed<u64>> = (0..4)
         .map(|_| {
             let gate = gate.clone();
-            let load = move |_: Lift<()>| async move {
+            let load = move |_: PriorityHandle<()>| async move {
                 gate.pass().await;
-                Landing::Shared(7)
+                FlightOutcome::Shared(7)
             };
-            Box::pin(flights.join(key("k"), Boarding::any(()), load)) as Boxed<u64>
+            Box::pin(flights.join(key("k"), JoinOptions::any(()), load)) as Boxed<u64>
         })
         .collect();
     let bells: Vec<Arc<Bell>> = (0..4).map(|_| Arc::default()).collect();
@@ -382,6 +380,6 @@ fn a_waker_that_panics_costs_no_other_waiter_its_own() {
     assert!(landed.is_err(), "the panic goes on, in the task that landed the load");
     assert_eq!((rings(2), rings(3)), (before.0 + 1, before.1 + 1));
     for n in 2..4 {
-        assert!(matches!(poll(&mut joins[n], &bells[n]), Poll::Ready(Ok(Arrival { value: 7, .. }))));
+        assert!(matches!(poll(&mut joins[n], &bells[n]), Poll::Ready(Ok(Joined { value: 7, .. }))));
     }
 }
