@@ -1,5 +1,6 @@
 //! The asynchronous front (feature `tokio`): a cache that loads what is missing.
 
+mod hit;
 mod load;
 mod many;
 mod outcome;
@@ -10,8 +11,9 @@ mod read_through;
 mod tasks;
 mod tiered;
 
+pub use hit::Miss;
 pub use outcome::{LoadContext, LoadError, LoadOptions, LoadOutcome, Loaded, Source};
-pub use read_through::{Miss, ReadThrough};
+pub use read_through::ReadThrough;
 #[cfg(all(test, feature = "disk"))]
 pub(crate) use tiered::{Clock, Tiered};
 
