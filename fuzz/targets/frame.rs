@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use toolpost_json::{Frame, Limits, write};
-use toolpost_protocol::{Error, Id, Meant, Message, Outcome, receive, reply};
+use toolpost_protocol::{Error, Id, Meant, Message, receive, reply};
 
 /// A type with something of everything that can go wrong.
 #[derive(Deserialize)]
@@ -72,7 +72,7 @@ fn answer(frame: &Frame, out: &mut Vec<u8>) -> Option<Id> {
             batch.items().for_each(|item| drop(Message::from_node(item)));
             None
         }
-        Ok(Message::Response { outcome: Outcome::Error(error), .. }) => {
+        Ok(Message::Response { outcome: Err(error), .. }) => {
             assert!(error.pointer("/code").is_some());
             None
         }

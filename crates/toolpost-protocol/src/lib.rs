@@ -35,7 +35,7 @@ mod version;
 pub use error::{Code, Error};
 pub use gist::{Gist, Meant};
 pub use id::Id;
-pub use message::{Malformed, Message, Outcome, receive};
+pub use message::{Malformed, Message, receive};
 pub use version::{Version, meta};
 
 // What the signatures above name.

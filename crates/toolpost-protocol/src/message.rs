@@ -36,20 +36,11 @@ pub enum Message<'a> {
     Response {
         /// The request; `None` if the other side could not tell.
         id: Option<Id>,
-        /// How it ended.
-        outcome: Outcome<'a>,
+        /// Its result; or its error, an object with at least an integer `code`.
+        outcome: Result<Node<'a>, Node<'a>>,
     },
     /// An array of messages, each for [`Message::from_node`]. Only 2025-03-26 allows it.
     Batch(Node<'a>),
-}
-
-/// How the request of a [`Message::Response`] ended.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// With this result.
-    Result(Node<'a>),
-    /// With this error: an object with at least an integer `code`.
-    Error(Node<'a>),
 }
 
 /// What was received is no message: what is wrong, and who has to hear of it.
@@ -163,7 +154,7 @@ impl<'a> Envelope<'a> {
                 })
             }
             (None, Some(result), None) => match id {
-                Some(_) => Ok(Message::Response { id, outcome: Outcome::Result(result) }),
+                Some(_) => Ok(Message::Response { id, outcome: Ok(result) }),
                 None => Err(malformed("member \"id\" must be a string or an integer")),
             },
             (None, None, Some(error)) => {
@@ -173,7 +164,7 @@ impl<'a> Envelope<'a> {
                 if error.member("code").and_then(Node::as_number).is_none_or(|code| !code.is_integer()) {
                     return Err(malformed("member \"error\" must be an object with an integer \"code\""));
                 }
-                Ok(Message::Response { id, outcome: Outcome::Error(error) })
+                Ok(Message::Response { id, outcome: Err(error) })
             }
             _ => Err(malformed("a message has exactly one of \"method\", \"result\" and \"error\"")),
         }

@@ -1,13 +1,13 @@
 //! Calling a request off.
 
-use super::{NotificationMeta, Object, RequestId};
+use super::{Meta, Object, RequestId};
 
 /// The params of `notifications/cancelled`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CancelledNotificationParams {
     /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// The request to stop. Required in 2026-07-28; in 2025-11-25 absent where a task is meant.
     pub request_id: Option<RequestId>,
     /// Why, for a log or for people.

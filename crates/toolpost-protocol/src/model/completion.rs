@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::content::type_of;
-use super::{Json, Number, Object, RequestMeta, ResultMeta, ResultType};
+use super::{Json, Meta, Number, Object, RequestMeta, ResultType};
 
 /// The params of `completion/complete`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +166,7 @@ object! { CompletionContext { arguments: optional "arguments" } }
 #[non_exhaustive]
 pub struct CompleteResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The suggestions.

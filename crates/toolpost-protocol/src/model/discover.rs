@@ -1,13 +1,13 @@
 //! `server/discover`: what a server speaks and offers. 2026-07-28 only.
 
-use super::{CacheScope, Number, Object, ResultMeta, ResultType, ServerCapabilities};
+use super::{CacheScope, Meta, Number, Object, ResultType, ServerCapabilities};
 
 /// The result of `server/discover`, whose params are [`RequestParams`](super::RequestParams).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiscoverResult {
     /// What the result says about itself; the server's name belongs here.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Always `complete`.
     pub result_type: Option<ResultType>,
     /// The revisions that the server speaks.

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FormSchema, Json, Object, RequestMeta, ResultMeta, TaskMetadata};
+use super::{FormSchema, Json, Meta, Object, RequestMeta, TaskMetadata};
 
 /// The params of `elicitation/create`, decoded by their `mode`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl ElicitRequestUrlParams {
 #[non_exhaustive]
 pub struct ElicitResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// What the person decided.
     pub action: ElicitAction,
     /// What the person entered, by field: strings, numbers, booleans and arrays of strings.

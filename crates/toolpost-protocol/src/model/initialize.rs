@@ -1,6 +1,6 @@
 //! `initialize`: the handshake that opens a session. 2025-11-25 only.
 
-use super::{ClientCapabilities, Implementation, Object, RequestMeta, ResultMeta, ServerCapabilities};
+use super::{ClientCapabilities, Implementation, Meta, Object, RequestMeta, ServerCapabilities};
 
 /// The params of `initialize`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl InitializeRequestParams {
 #[non_exhaustive]
 pub struct InitializeResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// The revision that the session speaks.
     pub protocol_version: String,
     /// What the server can do.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult, Json,
-    ListRootsResult, Object, Request, ResultMeta, ResultType,
+    ListRootsResult, Meta, Object, Request, ResultType,
 };
 
 /// What a server asks, by a name of its choice.
@@ -21,7 +21,7 @@ pub type InputResponses = BTreeMap<String, InputResponse>;
 #[non_exhaustive]
 pub struct InputRequiredResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Always [`ResultType::InputRequired`].
     pub result_type: ResultType,
     /// The questions. Absent where the server only asks to be called again.

@@ -1,6 +1,6 @@
 //! Log messages from a server to its client. Deprecated in 2026-07-28.
 
-use super::{Json, NotificationMeta, Object, RequestMeta};
+use super::{Json, Meta, Object, RequestMeta};
 
 /// How grave a log message is (RFC 5424).
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ names! { LoggingLevel {
 #[non_exhaustive]
 pub struct LoggingMessageNotificationParams {
     /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// How grave it is.
     pub level: LoggingLevel,
     /// Who logs.

@@ -56,39 +56,22 @@ impl RequestMeta {
     }
 }
 
-/// The `_meta` of a result.
+/// The `_meta` of a result or a notification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ResultMeta {
-    /// Who answers; belongs on every result. 2026-07-28 only.
+pub struct Meta {
+    /// Who answers; belongs on every result, and on no notification. 2026-07-28 only.
     pub server_info: Option<Implementation>,
-    /// The id of the listen request that ends with this result. 2026-07-28 only.
+    /// The id of the listen request that ends with this result, or that the notification answers. 2026-07-28 only.
     pub subscription_id: Option<RequestId>,
-    /// The task that the result belongs to. 2025-11-25 only.
+    /// The task that the message belongs to. 2025-11-25 only.
     pub related_task: Option<RelatedTask>,
     /// Keys that no revision names.
     pub extra: Object,
 }
 
-object! { ResultMeta {
+object! { Meta {
     server_info: optional "io.modelcontextprotocol/serverInfo",
-    subscription_id: optional "io.modelcontextprotocol/subscriptionId",
-    related_task: optional "io.modelcontextprotocol/related-task",
-} }
-
-/// The `_meta` of a notification.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotificationMeta {
-    /// The id of the listen request that the notification answers. 2026-07-28 only.
-    pub subscription_id: Option<RequestId>,
-    /// The task that the notification belongs to. 2025-11-25 only.
-    pub related_task: Option<RelatedTask>,
-    /// Keys that no revision names.
-    pub extra: Object,
-}
-
-object! { NotificationMeta {
     subscription_id: optional "io.modelcontextprotocol/subscriptionId",
     related_task: optional "io.modelcontextprotocol/related-task",
 } }
@@ -110,7 +93,7 @@ object! { RequestParams { meta: optional "_meta" } }
 #[non_exhaustive]
 pub struct NotificationParams {
     /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// Fields that no revision names.
     pub extra: Object,
 }

@@ -92,7 +92,7 @@ pub use input::{InputRequest, InputRequests, InputRequiredResult, InputResponse,
 pub use json::{Json, Number, Object};
 pub use jsonrpc::{JsonRpcError, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse};
 pub use logging::{LoggingLevel, LoggingMessageNotificationParams, SetLevelRequestParams};
-pub use meta::{NotificationMeta, NotificationParams, RequestMeta, RequestParams, ResultMeta};
+pub use meta::{Meta, NotificationParams, RequestMeta, RequestParams};
 pub use notification::Notification;
 pub use pagination::PaginatedRequestParams;
 pub use progress::ProgressNotificationParams;
@@ -105,7 +105,7 @@ pub use resources::{
     ReadResourceResult, Resource, ResourceContents, ResourceRequestParams, ResourceTemplate,
     ResourceUpdatedNotificationParams, TextResourceContents,
 };
-pub use result::{CacheScope, EmptyResult, Outcome, ResultType};
+pub use result::{CacheScope, EmptyResult, RequestResult, ResultType};
 pub use roots::{ListRootsResult, Root};
 pub use sampling::{
     ContextInclusion, CreateMessageRequestParams, CreateMessageResult, ModelHint, ModelPreferences,
@@ -117,8 +117,7 @@ pub use subscriptions::{
     SubscriptionsListenResult,
 };
 pub use tasks::{
-    CreateTaskResult, ListTasksResult, RelatedTask, Task, TaskMetadata, TaskRequestParams, TaskResult,
-    TaskStatus, TaskStatusNotificationParams,
+    CreateTaskResult, ListTasksResult, RelatedTask, Task, TaskMetadata, TaskRequestParams, TaskStatus,
 };
 pub use tools::{
     CallToolRequestParams, CallToolResult, ListToolsResult, TaskSupport, Tool, ToolAnnotations, ToolExecution,

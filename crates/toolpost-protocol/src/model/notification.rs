@@ -4,8 +4,7 @@ use super::request::{encode, encode_some, optional, required};
 use super::{
     CancelledNotificationParams, ElicitationCompleteNotificationParams, Json,
     LoggingMessageNotificationParams, NotificationParams, ProgressNotificationParams,
-    ResourceUpdatedNotificationParams, SubscriptionsAcknowledgedNotificationParams,
-    TaskStatusNotificationParams,
+    ResourceUpdatedNotificationParams, SubscriptionsAcknowledgedNotificationParams, Task,
 };
 
 /// A notification of either revision and either direction.
@@ -35,7 +34,7 @@ pub enum Notification {
     /// `notifications/elicitation/complete`, to the client. 2025-11-25 only.
     ElicitationComplete(ElicitationCompleteNotificationParams),
     /// `notifications/tasks/status`, in both directions. 2025-11-25 only.
-    TaskStatus(TaskStatusNotificationParams),
+    TaskStatus(Task),
     /// A method that no revision names, with its params verbatim.
     Unknown {
         /// The method.

@@ -1,13 +1,13 @@
 //! How far a request has come.
 
-use super::{NotificationMeta, Number, Object, ProgressToken};
+use super::{Meta, Number, Object, ProgressToken};
 
 /// The params of `notifications/progress`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProgressNotificationParams {
     /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// The token that the request gave.
     pub progress_token: ProgressToken,
     /// How much is done; grows with every notification, in a unit of the sender's choice.

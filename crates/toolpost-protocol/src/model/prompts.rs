@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::result::milliseconds;
 use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Number, Object, RequestMeta, ResultMeta, ResultType, Role,
+    CacheScope, ContentBlock, Icon, InputResponses, Meta, Number, Object, RequestMeta, ResultType, Role,
 };
 
 /// A prompt as `prompts/list` shows it.
@@ -140,7 +140,7 @@ impl PromptArgument {
 #[non_exhaustive]
 pub struct ListPromptsResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The prompts of this page.
@@ -227,7 +227,7 @@ impl GetPromptRequestParams {
 #[non_exhaustive]
 pub struct GetPromptResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// What the prompt is for.

@@ -7,8 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::result::milliseconds;
 use super::{
-    Annotations, CacheScope, Icon, InputResponses, Json, NotificationMeta, Number, Object, RequestMeta,
-    ResultMeta, ResultType,
+    Annotations, CacheScope, Icon, InputResponses, Json, Meta, Number, Object, RequestMeta, ResultType,
 };
 
 /// Something a client can read.
@@ -239,7 +238,7 @@ impl BlobResourceContents {
 #[non_exhaustive]
 pub struct ListResourcesResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The resources of this page.
@@ -285,7 +284,7 @@ impl ListResourcesResult {
 #[non_exhaustive]
 pub struct ListResourceTemplatesResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The templates of this page.
@@ -362,7 +361,7 @@ impl ReadResourceRequestParams {
 #[non_exhaustive]
 pub struct ReadResourceResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The resource, or its parts.
@@ -427,7 +426,7 @@ impl ResourceRequestParams {
 #[non_exhaustive]
 pub struct ResourceUpdatedNotificationParams {
     /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// The resource that changed, or one below a resource that was asked about.
     pub uri: String,
     /// Fields that no revision names.

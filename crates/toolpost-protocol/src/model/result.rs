@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CreateTaskResult, InputRequiredResult, Json, Number, Object, ResultMeta};
+use super::{CreateTaskResult, InputRequiredResult, Json, Meta, Number, Object};
 
 /// How a request ended. Required on every result of 2026-07-28, absent before.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub(super) fn milliseconds(duration: Duration) -> Number {
 #[non_exhaustive]
 pub struct EmptyResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// Fields that no revision names.
@@ -59,7 +59,7 @@ object! { EmptyResult { meta: optional "_meta", result_type: optional "resultTyp
 /// Decoded by its `resultType`, and where that is absent (before 2026-07-28) by whether it has a `task`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outcome<T> {
+pub enum RequestResult<T> {
     /// The request is done.
     Complete(T),
     /// The server needs answers first. 2026-07-28 only.
@@ -70,7 +70,7 @@ pub enum Outcome<T> {
     Unknown(Json),
 }
 
-impl<T: Serialize> Serialize for Outcome<T> {
+impl<T: Serialize> Serialize for RequestResult<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Complete(result) => result.serialize(serializer),
@@ -81,7 +81,7 @@ impl<T: Serialize> Serialize for Outcome<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Outcome<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for RequestResult<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Probe {

@@ -1,6 +1,6 @@
 //! The directories that a client lets a server work in. Deprecated in 2026-07-28.
 
-use super::{Object, ResultMeta};
+use super::{Meta, Object};
 
 /// A directory or file that a server may work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Root {
 #[non_exhaustive]
 pub struct ListRootsResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// The roots.
     pub roots: Vec<Root>,
     /// Fields that no revision names.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::content::type_of;
 use super::{
-    AudioContent, ContentBlock, ImageContent, Json, Number, Object, RequestMeta, ResultMeta, Role,
-    TaskMetadata, TextContent, Tool,
+    AudioContent, ContentBlock, ImageContent, Json, Meta, Number, Object, RequestMeta, Role, TaskMetadata,
+    TextContent, Tool,
 };
 
 /// The params of `sampling/createMessage`.
@@ -83,7 +83,7 @@ impl CreateMessageRequestParams {
 #[non_exhaustive]
 pub struct CreateMessageResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Who speaks.
     pub role: Role,
     /// What is said.

@@ -1,6 +1,6 @@
 //! `subscriptions/listen`: a stream of the notifications that a client asks for. 2026-07-28 only.
 
-use super::{NotificationMeta, Object, RequestId, RequestMeta, ResultMeta, ResultType};
+use super::{Meta, Object, RequestId, RequestMeta, ResultType};
 
 /// The kinds of notifications to send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl SubscriptionsListenRequestParams {
 #[non_exhaustive]
 pub struct SubscriptionsAcknowledgedNotificationParams {
     /// Names the listen request.
-    pub meta: Option<NotificationMeta>,
+    pub meta: Option<Meta>,
     /// What will be sent, out of what was asked for.
     pub notifications: SubscriptionFilter,
     /// Fields that no revision names.
@@ -68,7 +68,7 @@ impl SubscriptionsAcknowledgedNotificationParams {
     /// Acknowledges the listen request with this id.
     #[must_use]
     pub fn new(subscription_id: impl Into<RequestId>, notifications: SubscriptionFilter) -> Self {
-        let meta = NotificationMeta { subscription_id: Some(subscription_id.into()), ..Default::default() };
+        let meta = Meta { subscription_id: Some(subscription_id.into()), ..Default::default() };
         Self { meta: Some(meta), notifications, extra: Object::new() }
     }
 }
@@ -78,7 +78,7 @@ impl SubscriptionsAcknowledgedNotificationParams {
 #[non_exhaustive]
 pub struct SubscriptionsListenResult {
     /// Names the listen request.
-    pub meta: ResultMeta,
+    pub meta: Meta,
     /// Always `complete`.
     pub result_type: Option<ResultType>,
     /// Fields that no revision names.
@@ -91,7 +91,7 @@ impl SubscriptionsListenResult {
     /// Ends the stream of the listen request with this id.
     #[must_use]
     pub fn new(subscription_id: impl Into<RequestId>) -> Self {
-        let meta = ResultMeta { subscription_id: Some(subscription_id.into()), ..Default::default() };
+        let meta = Meta { subscription_id: Some(subscription_id.into()), ..Default::default() };
         Self { meta, result_type: Some(ResultType::Complete), extra: Object::new() }
     }
 }

@@ -1,11 +1,14 @@
 //! Requests that go on after their answer. 2025-11-25 only, and experimental there.
 
-use super::{NotificationMeta, Number, Object, RequestMeta, ResultMeta};
+use super::{Meta, Number, Object, RequestMeta};
 
-/// A request that goes on after its answer.
+/// A request that goes on after its answer; also the result of `tasks/get` and `tasks/cancel`, and the params of
+/// `notifications/tasks/status`. (The result of `tasks/result` is that of the request itself.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Task {
+    /// What the result or the notification says about itself; absent where a task is part of one.
+    pub meta: Option<Meta>,
     /// The task's name.
     pub task_id: String,
     /// How it stands.
@@ -25,6 +28,7 @@ pub struct Task {
 }
 
 object! { Task {
+    meta: optional "_meta",
     task_id: required "taskId",
     status: required "status",
     status_message: optional "statusMessage",
@@ -40,6 +44,7 @@ impl Task {
     pub fn new(task_id: impl Into<String>, status: TaskStatus, created_at: impl Into<String>) -> Self {
         let created_at = created_at.into();
         Self {
+            meta: None,
             task_id: task_id.into(),
             status,
             status_message: None,
@@ -115,7 +120,7 @@ impl RelatedTask {
 #[non_exhaustive]
 pub struct CreateTaskResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// The task.
     pub task: Task,
     /// Fields that no revision names.
@@ -154,63 +159,12 @@ impl TaskRequestParams {
     }
 }
 
-/// The result of `tasks/get` and `tasks/cancel`; that of `tasks/result` is the result of the task itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskResult {
-    /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
-    /// The task's name.
-    pub task_id: String,
-    /// How it stands.
-    pub status: TaskStatus,
-    /// How it stands, for people.
-    pub status_message: Option<String>,
-    /// When it began, as ISO 8601 says it.
-    pub created_at: String,
-    /// When it last changed, as ISO 8601 says it.
-    pub last_updated_at: String,
-    /// For how many milliseconds after it began it is kept; `null` on the wire means for ever.
-    pub ttl: Option<Number>,
-    /// How many milliseconds to wait between two looks at it.
-    pub poll_interval: Option<Number>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TaskResult {
-    meta: optional "_meta",
-    task_id: required "taskId",
-    status: required "status",
-    status_message: optional "statusMessage",
-    created_at: required "createdAt",
-    last_updated_at: required "lastUpdatedAt",
-    ttl: nullable "ttl",
-    poll_interval: optional "pollInterval",
-} }
-
-impl From<Task> for TaskResult {
-    fn from(task: Task) -> Self {
-        Self {
-            meta: None,
-            task_id: task.task_id,
-            status: task.status,
-            status_message: task.status_message,
-            created_at: task.created_at,
-            last_updated_at: task.last_updated_at,
-            ttl: task.ttl,
-            poll_interval: task.poll_interval,
-            extra: task.extra,
-        }
-    }
-}
-
 /// The result of `tasks/list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListTasksResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// The tasks of this page.
     pub tasks: Vec<Task>,
     /// Where the next page starts; absent on the last.
@@ -226,56 +180,5 @@ impl ListTasksResult {
     #[must_use]
     pub fn new(tasks: Vec<Task>) -> Self {
         Self { tasks, ..Self::default() }
-    }
-}
-
-/// The params of `notifications/tasks/status`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskStatusNotificationParams {
-    /// What the notification says about itself.
-    pub meta: Option<NotificationMeta>,
-    /// The task's name.
-    pub task_id: String,
-    /// How it stands.
-    pub status: TaskStatus,
-    /// How it stands, for people.
-    pub status_message: Option<String>,
-    /// When it began, as ISO 8601 says it.
-    pub created_at: String,
-    /// When it last changed, as ISO 8601 says it.
-    pub last_updated_at: String,
-    /// For how many milliseconds after it began it is kept; `null` on the wire means for ever.
-    pub ttl: Option<Number>,
-    /// How many milliseconds to wait between two looks at it.
-    pub poll_interval: Option<Number>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TaskStatusNotificationParams {
-    meta: optional "_meta",
-    task_id: required "taskId",
-    status: required "status",
-    status_message: optional "statusMessage",
-    created_at: required "createdAt",
-    last_updated_at: required "lastUpdatedAt",
-    ttl: nullable "ttl",
-    poll_interval: optional "pollInterval",
-} }
-
-impl From<Task> for TaskStatusNotificationParams {
-    fn from(task: Task) -> Self {
-        Self {
-            meta: None,
-            task_id: task.task_id,
-            status: task.status,
-            status_message: task.status_message,
-            created_at: task.created_at,
-            last_updated_at: task.last_updated_at,
-            ttl: task.ttl,
-            poll_interval: task.poll_interval,
-            extra: task.extra,
-        }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::result::milliseconds;
 use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Json, Number, Object, RequestMeta, ResultMeta,
-    ResultType, TaskMetadata,
+    CacheScope, ContentBlock, Icon, InputResponses, Json, Meta, Number, Object, RequestMeta, ResultType,
+    TaskMetadata,
 };
 
 /// A tool as `tools/list` shows it.
@@ -152,7 +152,7 @@ names! { TaskSupport { Forbidden = "forbidden", Optional = "optional", Required 
 #[non_exhaustive]
 pub struct ListToolsResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The tools of this page.
@@ -243,7 +243,7 @@ impl CallToolRequestParams {
 #[non_exhaustive]
 pub struct CallToolResult {
     /// What the result says about itself.
-    pub meta: Option<ResultMeta>,
+    pub meta: Option<Meta>,
     /// Required in 2026-07-28, absent before.
     pub result_type: Option<ResultType>,
     /// The result for a language model.

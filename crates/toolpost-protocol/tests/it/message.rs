@@ -1,7 +1,7 @@
 //! Envelopes, ids, errors and replies.
 
 use toolpost_json::{Frame, Limits, ViolationKind, write};
-use toolpost_protocol::{Code, Error, Id, Malformed, Meant, Message, Outcome, Version, receive, reply};
+use toolpost_protocol::{Code, Error, Id, Malformed, Meant, Message, Version, receive, reply};
 
 fn frame(text: &str) -> Frame {
     Frame::from_text(text, &Limits::new()).expect(text)
@@ -16,10 +16,10 @@ fn read(text: &str) -> String {
         Ok(Message::Notification { method, params }) => {
             format!("notification {method} {}", params.map_or("-", |params| params.raw()))
         }
-        Ok(Message::Response { id, outcome: Outcome::Result(node) }) => {
+        Ok(Message::Response { id, outcome: Ok(node) }) => {
             format!("result {} {}", shown(id), node.raw())
         }
-        Ok(Message::Response { id, outcome: Outcome::Error(node) }) => {
+        Ok(Message::Response { id, outcome: Err(node) }) => {
             format!("error {} {}", shown(id), node.raw())
         }
         Ok(Message::Batch(node)) => format!("batch of {}", node.len()),

@@ -215,7 +215,7 @@ fn rmcp_drops_data_that_is_null() {
 #[test]
 fn rmcp_guesses_the_type_of_a_result_and_may_lose_its_content() {
     let text = r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.modelcontextprotocol/subscriptionId":2},"resultType":"complete","content":[]}}"#;
-    kept::<ours::JsonRpcResponse<ours::Outcome<ours::CallToolResult>>>(text);
+    kept::<ours::JsonRpcResponse<ours::RequestResult<ours::CallToolResult>>>(text);
     assert_eq!(rmcp::<theirs::ServerJsonRpcMessage>(text).unwrap()["result"].get("content"), None);
 }
 

@@ -100,8 +100,8 @@ fn parties_and_capabilities() {
 #[test]
 fn meta() {
     check::<RequestMeta>(&W.request_meta());
-    check::<ResultMeta>(&W.result_meta());
-    check::<NotificationMeta>(&W.notification_meta());
+    check::<Meta>(&W.result_meta());
+    check::<Meta>(&W.notification_meta());
     check::<RequestParams>(&W.request_params());
     check::<NotificationParams>(&W.notification_params());
     check::<PaginatedRequestParams>(&W.paginated());
@@ -225,10 +225,10 @@ fn tasks() {
     check::<Task>(&W.task());
     check::<TaskMetadata>(&W.task_metadata());
     check::<TaskRequestParams>(&W.task_params());
-    check::<TaskResult>(&W.task_result());
+    check::<Task>(&W.task_result());
     check::<CreateTaskResult>(&W.create_task_result());
     check::<ListTasksResult>(&W.list_tasks());
-    check::<TaskStatusNotificationParams>(&W.task_status_params());
+    check::<Task>(&W.task_status_params());
 }
 
 #[test]
@@ -243,11 +243,11 @@ fn input() {
 #[test]
 fn results() {
     check::<EmptyResult>(&W.empty_result());
-    check::<Outcome<CallToolResult>>(&W.outcome(W.call_result()));
-    check::<Outcome<GetPromptResult>>(&W.outcome(W.prompt_result()));
-    check::<Outcome<ReadResourceResult>>(&W.outcome(W.read_result()));
+    check::<RequestResult<CallToolResult>>(&W.outcome(W.call_result()));
+    check::<RequestResult<GetPromptResult>>(&W.outcome(W.prompt_result()));
+    check::<RequestResult<ReadResourceResult>>(&W.outcome(W.read_result()));
     check::<JsonRpcResponse<ListToolsResult>>(&W.response(W.list_tools()));
-    check::<JsonRpcResponse<Outcome<CallToolResult>>>(&W.response(W.outcome(W.call_result())));
+    check::<JsonRpcResponse<RequestResult<CallToolResult>>>(&W.response(W.outcome(W.call_result())));
 }
 
 #[test]

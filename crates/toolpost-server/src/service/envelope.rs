@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 use toolpost_json::{Frame, Kind, Node, NodeId};
-use toolpost_protocol::{Code, Error, Id, Malformed, Message, Outcome, Version, meta as keys};
+use toolpost_protocol::{Code, Error, Id, Malformed, Message, Version, meta as keys};
 
 use super::meta::Meta;
 use super::methods::{InSession, Method};
@@ -127,8 +127,8 @@ impl Service {
                     session.answered(
                         &id,
                         match outcome {
-                            Outcome::Result(result) => Ok(result.raw().to_owned()),
-                            Outcome::Error(error) => Err(refusal_of(error)),
+                            Ok(result) => Ok(result.raw().to_owned()),
+                            Err(error) => Err(refusal_of(error)),
                         },
                     );
                 }
