@@ -18,7 +18,6 @@ use crate::key::CacheKey;
 /// remove what they cannot read. Times are on the wall clock, which another process and another machine share.
 ///
 /// A store that several processes share passes on the invalidations of the others through [`attach`](Self::attach).
-/// `examples/shared_cache` is one in fifty lines.
 #[async_trait]
 pub trait SlowStore<V>: Send + Sync + 'static {
     /// The entry under `key` that is not expired at `now`.
