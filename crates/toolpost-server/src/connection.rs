@@ -142,7 +142,7 @@ impl Connection {
             return;
         }
         let full = self.is_full();
-        self.message(message.into(), full);
+        self.message(&message.into(), full);
     }
 
     /// Runs the calls, and gives out the next message for the client, without a line end in it. `None` once the
@@ -214,8 +214,8 @@ impl Connection {
     }
 
     /// Takes one message, however full it is; if `full`, requests are refused.
-    pub(crate) fn message(&mut self, message: Bytes, full: bool) {
-        match receive(&message, &self.service.limits) {
+    pub(crate) fn message(&mut self, message: &Bytes, full: bool) {
+        match receive(message, &self.service.limits) {
             Ok(frame) => self.frame(frame, full),
             Err(refused) => self.answer(self.service.refused(&refused, &self.peer)),
         }

@@ -213,8 +213,8 @@ fn sessions(messages: &mut Messages) -> Result<(), serde_json::Error> {
     add(messages, "ListRootsRequest", &m::JsonRpcRequest::new(6_u64, Request::ListRoots(None)))?;
     let task = m::Task::new("t", m::TaskStatus::Working, "2025-11-25T10:30:00Z");
     add(messages, "CreateTaskResult", &m::CreateTaskResult::new(task.clone()))?;
-    add(messages, "GetTaskResult", &task.clone())?;
-    let status = m::JsonRpcNotification::new(Notification::TaskStatus(task.into()));
+    add(messages, "GetTaskResult", &task)?;
+    let status = m::JsonRpcNotification::new(Notification::TaskStatus(task));
     add(messages, "TaskStatusNotification", &status)?;
     let get = Request::GetTask(m::TaskRequestParams::new("t"));
     add(messages, "GetTaskRequest", &m::JsonRpcRequest::new(8_u64, get))

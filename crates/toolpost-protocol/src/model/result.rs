@@ -63,9 +63,9 @@ pub enum RequestResult<T> {
     /// The request is done.
     Complete(T),
     /// The server needs answers first. 2026-07-28 only.
-    InputRequired(InputRequiredResult),
+    InputRequired(Box<InputRequiredResult>),
     /// The request goes on as a task. 2025-11-25 only.
-    Task(CreateTaskResult),
+    Task(Box<CreateTaskResult>),
     /// A type that an extension names, kept verbatim.
     Unknown(Json),
 }

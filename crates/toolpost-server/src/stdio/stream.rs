@@ -194,7 +194,7 @@ where
 
     fn take(&mut self, line: Line, cx: &mut Context<'_>) {
         match line {
-            Line::Whole(line) => self.connection.message(line, false),
+            Line::Whole(line) => self.connection.message(&line, false),
             Line::TooLong(meant) => self.connection.too_large(&meant, self.message_limit),
         }
         self.connection.start(cx);
