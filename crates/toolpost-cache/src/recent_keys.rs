@@ -27,7 +27,7 @@ use crate::store::{Seeded, Store};
 /// A request as it was received, by which its entry is found without writing its canonical key.
 ///
 /// Two raw keys are equal when all their parts are. Requests with different canonical keys must have different raw keys.
-/// See [`ReadThrough::peek_raw`](crate::rt::ReadThrough::peek_raw).
+/// See [`ReadThrough::hit`](crate::rt::ReadThrough::hit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawKey<'a> {
     /// Which function is called, by a number of the caller's choice.

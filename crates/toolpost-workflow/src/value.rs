@@ -163,7 +163,7 @@ impl StepContext {
     }
 
     /// The place in its list, from zero, of the item that this is about; none outside of
-    /// [`each_with`](crate::Step::each_with).
+    /// [`map_with`](crate::Step::map_with).
     #[must_use]
     pub const fn item(&self) -> Option<usize> {
         self.item

@@ -284,7 +284,7 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
         self.map_with(rule, items, move |_, _, item| function(item))
     }
 
-    /// Like [`each`](Self::each), with what [`run_with`](Self::run_with) gives; the context tells the item.
+    /// Like [`map`](Self::map), with what [`run_with`](Self::run_with) gives; the context tells the item.
     pub fn map_with<T, U, F, Fut>(
         self,
         rule: MapOptions,

@@ -163,7 +163,7 @@ pub trait CallStep: Sized {
         N: Needs,
         A: Serialize;
 
-    /// Calls `tool` once for every item of a list; see [`Step::each`].
+    /// Calls `tool` once for every item of a list; see [`Step::map`].
     fn call_for_each<R, T, I, A>(
         self,
         rule: MapOptions,
