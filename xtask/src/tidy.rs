@@ -86,6 +86,7 @@ fn faults(root: &Path) -> Vec<String> {
         } else if name.ends_with(".rs") {
             source(&name, &text, &mut faults);
             test_binaries(&name, &mut faults);
+            citations(&name, &text, &mut faults);
         }
         prose(&name, &text, &mut faults);
     }
@@ -199,6 +200,19 @@ fn cancel_safety(name: &str, body: &str, faults: &mut Vec<String>) {
             docs.clear();
         } else if !line.starts_with("#[") {
             docs.clear();
+        }
+    }
+}
+
+/// A comment such as `// Cases 12` cites a list that its reader does not have.
+fn citations(name: &str, text: &str, faults: &mut Vec<String>) {
+    for (n, line) in text.lines().enumerate() {
+        let Some(comment) = line.trim_start().strip_prefix("// ") else { continue };
+        let Some((word, rest)) = comment.split_once(' ') else { continue };
+        let number = rest.split([',', ':']).next().unwrap_or(rest);
+        let names = word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphabetic);
+        if names && !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) {
+            faults.push(format!("{name}:{}: `{comment}` cites a list that is not here", n + 1));
         }
     }
 }
@@ -331,6 +345,17 @@ mod tests {
             cancel_safety("a.rs", "pub fn f(of: impl Future) -> u8 {\n", &mut found);
             assert!(found.is_empty(), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_not_here_is_not_cited() {
+        let mut found = Vec::new();
+        citations(
+            "a.rs",
+            "// Cache 12\n    // Retry 2, Retry 6\n// Cache 9: what it is\n// About 1 ms\n// 12\n",
+            &mut found,
+        );
+        assert_eq!(found.len(), 3, "{found:?}");
     }
 
     #[test]

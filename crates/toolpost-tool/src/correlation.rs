@@ -71,7 +71,6 @@ mod tests {
         Call::from_parts(CallParts { request_id: id, principal, ..CallParts::default() })
     }
 
-    // Dispatch 20
     #[test]
     fn one_request_id_is_one_correlation_and_another_is_another() {
         let ids =
@@ -86,7 +85,6 @@ mod tests {
         }
     }
 
-    // Dispatch 20
     #[test]
     fn without_a_request_id_each_call_draws_its_own() {
         let calls: Vec<Call> = (0..1_000).map(|_| call(None, "ann")).collect();
@@ -95,7 +93,6 @@ mod tests {
         assert!(calls.iter().all(|call| drawn.contains(&call.clone().with_attempt(2).correlation())));
     }
 
-    // Dispatch 20
     #[test]
     fn the_calls_that_a_call_makes_share_its_correlation() {
         for id in [Some(Id::from("a")), None] {

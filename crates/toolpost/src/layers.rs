@@ -3,8 +3,9 @@
 //! A layer is two things. Its *policy* is a plain value (`TimeLimit`, ...) with one method,
 //! `around(call, next)`, that runs `next` zero, one or more times under that policy. Its *wrapper*
 //! (`Timed<T>`, ...) holds a tool and a policy, and is a [`Tool`](toolpost_tool::Tool). The wrapper
-//! is what people compose by hand; the runtime nests the same `around`s, with those a tool does not
-//! declare left out, so that its whole pipeline is one future and one allocation.
+//! is what people compose by hand; the runtime takes the same policies by their steps (admit, poll,
+//! settle), with those a tool does not declare left out, so that its whole pipeline is one future and
+//! one allocation.
 #![doc = include_str!("../docs/order_of_policies.md")]
 #![doc = include_str!("../docs/cached_tool.md")]
 

@@ -49,7 +49,6 @@ fn id(number: i64) -> Id {
 
 #[tokio::test]
 async fn sync_async_and_parameterized_tools() {
-    // Dispatch 1
     let upper = blocking_fn("upper", |args: Text, _| Ok(args.text.to_uppercase()));
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping()), AnyTool::new(upper)]);
     let sum = all.call(Request::new("add").with_arguments(&json!({"a": 1, "b": 2})).unwrap()).await.unwrap();
@@ -66,7 +65,6 @@ struct Text {
 
 #[tokio::test]
 async fn unknown_tool_names_the_nearest() {
-    // Dispatch 2, Protocol 1, Protocol 8
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping())]);
     let error = all.call(Request::new("Add")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
@@ -78,7 +76,6 @@ async fn unknown_tool_names_the_nearest() {
 
 #[tokio::test]
 async fn a_failing_or_panicking_tool_costs_one_call() {
-    // Dispatch 3, Dispatch 19
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let fails = tool_fn("fails", move |_: NoArgs, _| {
@@ -146,7 +143,6 @@ impl Tool for PanicsInDrop {
 
 #[tokio::test]
 async fn missing_arguments_are_an_empty_object() {
-    // Dispatch 4
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping())]);
     assert!(all.call(Request::new("ping")).await.is_ok());
     let error = all.call(Request::new("add")).await.unwrap_err();
@@ -159,7 +155,6 @@ async fn missing_arguments_are_an_empty_object() {
 
 #[tokio::test]
 async fn wrong_arguments_are_named() {
-    // Dispatch 22
     let all = dispatcher(vec![AnyTool::new(add())]);
     let check = async |arguments, expected: &str| {
         let request = Request::new("add").with_arguments(&arguments).unwrap();
@@ -188,7 +183,6 @@ struct Optional {
 
 #[tokio::test]
 async fn every_alias_reaches_its_tool() {
-    // Protocol 7, Protocol 8
     let spec = |spec: ToolSpec| spec.with_alias("plus").unwrap().with_alias("sum").unwrap();
     let tool = tool_fn("add", |args: Add, _| async move { Ok(Json(args.a + args.b)) }).with_spec(spec);
     let all = dispatcher(vec![AnyTool::new(tool)]);
@@ -202,7 +196,6 @@ async fn every_alias_reaches_its_tool() {
 
 #[test]
 fn duplicate_names_and_aliases_are_refused_together() {
-    // Protocol 7, Dispatch 18
     let named = |name: &str, alias: &str| {
         let alias = alias.to_owned();
         let tool = tool_fn(name, |_: NoArgs, _| async { Ok("") });
@@ -235,7 +228,6 @@ fn duplicate_names_and_aliases_are_refused_together() {
 
 #[test]
 fn order_does_not_depend_on_registration() {
-    // Protocol 10
     let tool = |name: &&str| AnyTool::new(tool_fn(name, |_: NoArgs, _| async { Ok("") }));
     let names = ["list", "add", "zip", "Add", "list_2"];
     let order = |names: &[&str]| -> Vec<String> {
@@ -250,7 +242,6 @@ fn order_does_not_depend_on_registration() {
 
 #[tokio::test]
 async fn registration_is_thread_safe_and_loses_no_call() {
-    // Dispatch 18
     let replacing = Registry::new(Catalog::new([AnyTool::new(ping())]).unwrap());
     let all = Dispatcher::builder(replacing.clone()).build();
     let writer = tokio::task::spawn_blocking(move || {
@@ -313,7 +304,6 @@ fn held() -> (AnyTool, oneshot::Sender<()>, Arc<AtomicUsize>) {
 
 #[tokio::test(start_paused = true)]
 async fn drain_lets_running_calls_finish_and_refuses_new_ones_for_good() {
-    // Dispatch 14
     let (tool, release, _) = held();
     let all = dispatcher(vec![tool, AnyTool::new(ping())]);
     let running = tokio::spawn(all.call(Request::new("held")));
@@ -335,7 +325,6 @@ async fn drain_lets_running_calls_finish_and_refuses_new_ones_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn drain_says_how_many_remain_at_the_deadline() {
-    // Dispatch 14
     let (tool, _release, _) = held();
     let all = dispatcher(vec![tool]);
     let _running = tokio::spawn(all.call(Request::new("held")));
@@ -348,7 +337,6 @@ async fn drain_says_how_many_remain_at_the_deadline() {
 
 #[tokio::test]
 async fn a_dropped_call_drops_the_tool_and_is_counted_out() {
-    // Dispatch 21
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let (tool, _release, dropped) = held();
@@ -430,7 +418,6 @@ async fn calls_under_a_key_that_may_recur_run_side_by_side_and_are_cancelled_tog
 
 #[tokio::test]
 async fn a_deprecated_tool_warns_once_per_call_and_works() {
-    // Dispatch 17
     let warnings = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&warnings);
     let tool = tool_fn("old", |_: NoArgs, _| async { Ok("still here") })
@@ -450,7 +437,6 @@ async fn a_deprecated_tool_warns_once_per_call_and_works() {
 
 #[tokio::test]
 async fn every_event_of_a_call_carries_its_correlation() {
-    // Dispatch 20
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let tool = tool_fn("old", |_: NoArgs, call: Call| async move { Ok(call.correlation().to_string()) })

@@ -168,7 +168,6 @@ struct Open {
 
 #[tokio::test]
 async fn an_argument_that_does_not_fit_is_named_with_what_would() {
-    // Dispatch 22
     let registry = Registry::builder()
         .tool(tool_fn("lookup", |_: Lookup, _| async { Ok("found") }))
         .tool(tool_fn("none", |_: NoArgs, _| async { Ok("pong") }))

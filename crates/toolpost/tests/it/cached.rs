@@ -67,7 +67,6 @@ fn runs(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::SeqCst)
 }
 
-// Cache 14
 #[test]
 fn a_hit_is_marked_and_a_first_answer_is_not() {
     run(async {
@@ -87,7 +86,6 @@ fn a_hit_is_marked_and_a_first_answer_is_not() {
     });
 }
 
-// Cache 2, 10
 #[test]
 fn arguments_are_compared_by_value() {
     run(async {
@@ -119,7 +117,6 @@ fn arguments_are_compared_by_value() {
     });
 }
 
-// Cache 11
 #[test]
 fn a_principal_shares_with_nobody_unless_the_tool_says_so_in_writing() {
     run(async {
@@ -194,7 +191,6 @@ fn tools_versions_and_servers_are_told_apart() {
     });
 }
 
-// Cache 15
 #[test]
 fn neither_errors_nor_questions_nor_answers_to_them_are_remembered() {
     run(async {
@@ -254,7 +250,6 @@ impl Wake for Bell {
 
 type Asked = Pin<Box<dyn Future<Output = Result<Output, ToolError>> + Send>>;
 
-// Cache 9
 #[test]
 fn ten_thousand_identical_calls_are_one_run_and_three_polls_at_most() {
     run(async {
@@ -293,7 +288,6 @@ fn ten_thousand_identical_calls_are_one_run_and_three_polls_at_most() {
     });
 }
 
-// Cache 9
 #[test]
 fn the_first_caller_may_leave_at_each_await() {
     run(async {
@@ -463,7 +457,6 @@ fn a_panic_costs_the_calls_that_waited_for_it_and_no_other() {
     });
 }
 
-// Cache 12
 #[test]
 fn a_write_makes_dead_what_was_read_before_it() {
     run(async {
@@ -502,7 +495,6 @@ fn a_write_makes_dead_what_was_read_before_it() {
     });
 }
 
-// Cache 14
 #[test]
 fn nothing_is_remembered_of_a_tool_that_does_not_declare_it() {
     let cache = cache();

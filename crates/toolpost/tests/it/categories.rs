@@ -53,7 +53,6 @@ fn builder(loads: &Arc<AtomicUsize>, failures: usize) -> RuntimeBuilder {
 
 #[test]
 fn listing_is_sorted_counts_and_loads_nothing() {
-    // Dispatch 11, Dispatch 13
     run(async {
         let loads = Arc::default();
         let runtime = builder(&loads, 0).build().unwrap();
@@ -144,7 +143,6 @@ fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
 
 #[test]
 fn a_hundred_first_uses_load_once() {
-    // Dispatch 11
     run(async {
         let loads = Arc::default();
         let runtime = builder(&loads, 0).build().unwrap();
@@ -164,7 +162,6 @@ fn a_hundred_first_uses_load_once() {
 
 #[test]
 fn a_failed_load_is_tried_again() {
-    // Dispatch 11
     run(async {
         let loads = Arc::default();
         let runtime = builder(&loads, 1).build().unwrap();
@@ -192,7 +189,6 @@ fn loading_a_category_keeps_the_state_of_the_others() {
 
 #[test]
 fn an_unknown_category_names_those_there_are() {
-    // Dispatch 2
     run(async {
         let runtime = builder(&Arc::default(), 0).build().unwrap();
         let error = runtime.categories().tools("file", &nobody()).await.unwrap_err();
@@ -202,7 +198,6 @@ fn an_unknown_category_names_those_there_are() {
 
 #[test]
 fn short_descriptions_are_one_line_cut_between_characters() {
-    // Dispatch 13
     run(async {
         let runtime = builder(&Arc::default(), 0).build().unwrap();
         let tools = runtime.categories().tools("files", &nobody()).await.unwrap();
@@ -213,7 +208,6 @@ fn short_descriptions_are_one_line_cut_between_characters() {
 
 #[test]
 fn schemas_are_encoded_once() {
-    // Dispatch 12
     run(async {
         let runtime = builder(&Arc::default(), 0).build().unwrap();
         let all = runtime.categories();

@@ -20,7 +20,6 @@ fn call_by(name: &str, argument: u32) -> Call {
     Call::from_parts(parts)
 }
 
-// Breaker 14
 #[test]
 fn the_last_good_answer_is_marked_degraded() {
     run(async {
@@ -35,7 +34,6 @@ fn the_last_good_answer_is_marked_degraded() {
     });
 }
 
-// Breaker 14
 #[test]
 fn an_answer_is_never_shown_to_someone_else() {
     run(async {
@@ -48,7 +46,6 @@ fn an_answer_is_never_shown_to_someone_else() {
     });
 }
 
-// Breaker 14
 #[test]
 fn only_so_many_answers_are_kept() {
     run(async {
@@ -65,7 +62,6 @@ fn only_so_many_answers_are_kept() {
     });
 }
 
-// Breaker 14
 #[test]
 fn a_function_runs_outside_any_lock_and_sees_the_error() {
     run(async {
@@ -85,7 +81,6 @@ fn a_function_runs_outside_any_lock_and_sees_the_error() {
     });
 }
 
-// Breaker 14
 #[test]
 fn a_fallback_that_fails_is_reported() {
     run(async {
@@ -100,7 +95,6 @@ fn a_fallback_that_fails_is_reported() {
     });
 }
 
-// Breaker 14
 #[test]
 fn it_stands_in_for_an_open_breaker() {
     run(async {

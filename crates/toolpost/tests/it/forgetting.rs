@@ -33,7 +33,6 @@ async fn hit(tool: &impl Tool, call: &Call) -> bool {
     tool.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit)
 }
 
-// Cache 12
 #[test]
 fn one_call_is_forgotten_and_no_other() {
     run(async {
@@ -52,7 +51,6 @@ fn one_call_is_forgotten_and_no_other() {
     });
 }
 
-// Cache 12
 #[test]
 fn a_run_under_way_is_forgotten_with_its_call() {
     run(async {
@@ -72,7 +70,6 @@ fn a_run_under_way_is_forgotten_with_its_call() {
     });
 }
 
-// Cache 12
 #[test]
 fn a_tool_is_forgotten_whoever_asked_and_whatever() {
     run(async {
@@ -91,7 +88,6 @@ fn a_tool_is_forgotten_whoever_asked_and_whatever() {
     });
 }
 
-// Cache 12
 #[test]
 fn a_server_is_forgotten_and_not_the_one_beside_it() {
     run(async {
@@ -120,7 +116,6 @@ fn a_server_is_forgotten_and_not_the_one_beside_it() {
     });
 }
 
-// Cache 12
 #[test]
 fn what_a_runtime_remembers_is_forgotten_by_tool_and_by_call() {
     run(async {

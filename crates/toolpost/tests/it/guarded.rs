@@ -29,7 +29,6 @@ fn breaker<P: FailurePolicy>(policy: P) -> Arc<Breaker<P>> {
     Arc::new(Breaker::with(policy, settings))
 }
 
-// Breaker 3
 #[test]
 fn while_open_the_tool_is_not_called() {
     run(async {
@@ -50,7 +49,6 @@ fn while_open_the_tool_is_not_called() {
     });
 }
 
-// Breaker 5
 #[test]
 fn it_comes_back_by_itself() {
     run(async {
@@ -161,7 +159,6 @@ fn a_caller_in_a_hurry_says_nothing_about_the_tool() {
     });
 }
 
-// Retry 2
 #[test]
 fn a_wait_that_the_tool_asks_for_is_honored() {
     run(async {
@@ -195,7 +192,6 @@ fn calls_that_never_return_trip_it() {
     });
 }
 
-// Breaker 9
 #[test]
 fn a_probe_given_up_on_leaves_its_place() {
     let outcome = |breaker: &Arc<Breaker<Consecutive>>| {
@@ -218,7 +214,6 @@ fn a_probe_given_up_on_leaves_its_place() {
     });
 }
 
-// Breaker 9
 #[test]
 fn a_probe_dropped_at_any_await_leaves_its_place() {
     run(async {

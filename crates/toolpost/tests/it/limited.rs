@@ -33,7 +33,6 @@ async fn passed(tool: &impl Tool, calls: usize) -> usize {
     passed
 }
 
-// Retry 5
 #[test]
 fn all_windows_hold_for_nine_hundred_calls_at_once() {
     run(async {
@@ -55,7 +54,6 @@ fn all_windows_hold_for_nine_hundred_calls_at_once() {
     });
 }
 
-// Retry 5
 #[test]
 fn it_says_when_to_come_back() {
     run(async {
@@ -73,7 +71,6 @@ fn it_says_when_to_come_back() {
     });
 }
 
-// Retry 5
 #[test]
 fn a_burst_can_be_less_than_the_rate() {
     run(async {
@@ -84,7 +81,6 @@ fn a_burst_can_be_less_than_the_rate() {
     });
 }
 
-// Retry 5
 #[test]
 fn principals_do_not_share_but_tools_may() {
     run(async {
@@ -99,7 +95,6 @@ fn principals_do_not_share_but_tools_may() {
     });
 }
 
-// Retry 5
 #[test]
 fn the_table_of_principals_is_bounded() {
     run(async {
@@ -115,7 +110,6 @@ fn the_table_of_principals_is_bounded() {
     });
 }
 
-// Retry 7
 #[test]
 fn no_calls_at_all_is_refused() {
     for make in [|| Rate::new(0, MINUTE), || Rate::new(1, MINUTE).burst(0), || Rate::new(1, Duration::ZERO)] {

@@ -185,7 +185,6 @@ fn tracing_writes_every_call_once_and_no_line_breaks_of_strangers() {
     assert_eq!(ended, expected);
 }
 
-// Dispatch 20
 #[test]
 fn the_lines_of_a_call_share_the_correlation_that_its_tool_sees() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,6 @@ async fn one(
     if fails { Err(n) } else { Ok(n) }
 }
 
-// Dispatch 5
 #[test]
 fn results_come_in_the_order_of_the_calls() {
     for calls in [5, 10] {
@@ -45,7 +44,6 @@ fn results_come_in_the_order_of_the_calls() {
     }
 }
 
-// Dispatch 6
 #[test]
 fn failures_are_values_among_the_others() {
     run(async {
@@ -55,7 +53,6 @@ fn failures_are_values_among_the_others() {
     });
 }
 
-// Dispatch 6
 #[test]
 fn a_failed_call_of_a_runtime_says_which_tool_and_of_which_category() {
     run(async {
@@ -95,7 +92,6 @@ fn a_failed_call_of_a_runtime_says_which_tool_and_of_which_category() {
     });
 }
 
-// Dispatch 7
 #[test]
 fn the_first_failure_drops_the_siblings_and_makes_no_more_calls() {
     run(async {
@@ -111,7 +107,6 @@ fn the_first_failure_drops_the_siblings_and_makes_no_more_calls() {
     });
 }
 
-// Dispatch 8
 #[test]
 fn nothing_in_nothing_out() {
     run(async {
@@ -121,7 +116,6 @@ fn nothing_in_nothing_out() {
     });
 }
 
-// Dispatch 9
 #[test]
 fn the_limit_holds_and_is_used() {
     run(async {
@@ -148,7 +142,7 @@ fn dropping_the_scope_drops_the_calls() {
     });
 }
 
-// Dispatch 19: one call each, whatever happens.
+// One call each, whatever happens.
 #[test]
 fn every_call_is_made_once() {
     run(async {

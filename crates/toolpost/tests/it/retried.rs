@@ -31,7 +31,6 @@ fn plain(attempts: u32) -> Retry {
     Retry::new(attempts).backoff(Backoff::exponential(SECOND, 8 * SECOND).jitter(Jitter::None))
 }
 
-// Retry 1
 #[test]
 fn it_is_tried_as_often_as_allowed() {
     run(async {
@@ -45,7 +44,6 @@ fn it_is_tried_as_often_as_allowed() {
     });
 }
 
-// Retry 1
 #[test]
 fn what_cannot_pass_is_not_tried_again() {
     let hopeless = [
@@ -69,7 +67,6 @@ fn what_cannot_pass_is_not_tried_again() {
     });
 }
 
-// Retry 1
 #[test]
 fn when_attempts_run_out_the_last_cause_is_the_answer() {
     run(async {
@@ -99,7 +96,6 @@ fn only_what_is_safe_to_repeat_is_repeated() {
     assert!(Retry::declared(&policy).is_none());
 }
 
-// Retry 2
 #[test]
 fn waits_grow_up_to_the_cap() {
     run(async {
@@ -109,7 +105,6 @@ fn waits_grow_up_to_the_cap() {
     });
 }
 
-// Retry 2
 #[test]
 fn jitter_stays_within_its_range_and_is_seeded() {
     let took = |seed| {
@@ -128,7 +123,6 @@ fn jitter_stays_within_its_range_and_is_seeded() {
     assert_ne!(took(1), took(2));
 }
 
-// Retry 2
 #[test]
 fn the_wait_that_an_error_asks_for_is_kept() {
     run(async {
@@ -139,7 +133,6 @@ fn the_wait_that_an_error_asks_for_is_kept() {
     });
 }
 
-// Retry 3
 #[test]
 fn there_is_no_wait_after_the_last_attempt() {
     run(async {
@@ -149,7 +142,6 @@ fn there_is_no_wait_after_the_last_attempt() {
     });
 }
 
-// Retry 3
 #[test]
 fn the_time_for_everything_stops_it_early() {
     run(async {
@@ -167,7 +159,6 @@ fn the_time_for_everything_stops_it_early() {
     });
 }
 
-// Retry 3
 #[test]
 fn each_attempt_knows_its_number_and_the_time_left() {
     run(async {
@@ -185,7 +176,6 @@ fn each_attempt_knows_its_number_and_the_time_left() {
     });
 }
 
-// Retry 4
 #[test]
 fn a_total_outage_adds_at_most_a_tenth() {
     const CALLS: usize = 1_000;
@@ -210,7 +200,6 @@ fn a_total_outage_adds_at_most_a_tenth() {
     assert!(budgeted <= CALLS + CALLS / 10);
 }
 
-// Retry 4
 #[test]
 fn a_few_failures_are_retried_all_the_same() {
     run(async {
@@ -280,7 +269,6 @@ fn nothing_is_held_while_waiting() {
     });
 }
 
-// Retry 7
 #[test]
 fn less_than_two_attempts_are_refused() {
     for attempts in [0, 1] {

@@ -25,7 +25,6 @@ async fn call(runtime: &Runtime, name: &str) -> Result<Output, ToolError> {
 
 #[test]
 fn a_declared_time_limit_is_enforced() {
-    // Dispatch 15
     run(async {
         let tool = Script::new("s").hangs().with_spec(|spec| spec.with_time_limit(Duration::from_secs(2)));
         let start = Instant::now();
@@ -36,7 +35,6 @@ fn a_declared_time_limit_is_enforced() {
 
 #[test]
 fn a_declared_retry_is_enforced_for_what_may_be_repeated() {
-    // Dispatch 16, Dispatch 19
     run(async {
         let flaky = || Script::new("s").fails(ToolError::unavailable("later")).times(2).answers("there");
         let declared = |spec: ToolSpec| spec.with_retry(RetryPolicy::new(3));
@@ -229,7 +227,6 @@ fn a_stale_answer_flows_while_the_breaker_is_open() {
 
 #[test]
 fn a_declared_concurrency_is_enforced_and_results_keep_their_order() {
-    // Dispatch 5, Dispatch 6, Dispatch 9
     run(async {
         let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (running, most) = (Arc::clone(&now), Arc::clone(&peak));
@@ -263,14 +260,13 @@ fn a_declared_concurrency_is_enforced_and_results_keep_their_order() {
         );
         let bound = naps.iter().sum::<u64>() / 4 + 80;
         assert!(start.elapsed() <= Duration::from_millis(bound), "{:?} of {bound} ms", start.elapsed());
-        // Dispatch 8
         assert!(runtime.call_all(Vec::<(&str, Nap)>::new(), 4).await.is_empty());
     });
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_blocking_tool_never_stalls_the_loop() {
-    // Dispatch 10: five that block until all five run at once end only if they do.
+    // Five that block until all five run at once end only if they do.
     use toolpost::tool::blocking_fn;
     let all_here = Arc::new(std::sync::Barrier::new(5));
     let blocks = blocking_fn("blocks", move |_: NoArgs, _: Call| {

@@ -51,7 +51,6 @@ impl Tool for Slow {
     }
 }
 
-// Dispatch 9
 #[test]
 fn no_more_run_than_there_are_seats() {
     run(async {
@@ -64,7 +63,7 @@ fn no_more_run_than_there_are_seats() {
     });
 }
 
-// Retry 6: whoever floods the queue does not shut others out.
+// Whoever floods the queue does not shut others out.
 #[test]
 fn the_urgent_go_first_and_the_principal_is_the_tenant() {
     run(async {
@@ -105,7 +104,7 @@ fn the_urgent_go_first_and_the_principal_is_the_tenant() {
     });
 }
 
-// Retry 6: a full queue refuses at once, and waiting ends by the deadline.
+// A full queue refuses at once, and waiting ends by the deadline.
 #[test]
 fn a_refusal_says_why_and_when_to_come_back() {
     run(async {
@@ -265,7 +264,6 @@ fn leaving_between_attempts_leaves_nothing_behind() {
     });
 }
 
-// Dispatch 21
 #[test]
 fn whoever_leaves_leaves_nothing_behind() {
     run(async {
@@ -290,7 +288,7 @@ fn whoever_leaves_leaves_nothing_behind() {
     });
 }
 
-// Dispatch 10: none of them ends before all have started.
+// None of them ends before all have started.
 #[test]
 fn blocking_tools_run_side_by_side() {
     run(async {

@@ -259,7 +259,6 @@ fn a_tool_is_called_for_each_item() {
     });
 }
 
-// Workflow 19
 #[test]
 fn a_cached_step_does_not_run_again_and_neither_does_a_cached_workflow() {
     run(async {
