@@ -19,7 +19,8 @@ const CLEAN: &[(&str, Duration)] = &[
 ];
 
 /// Packages that whoever serves tools compiles, with those of the family: as it comes, and without the validator of schemas.
-const SERVED: &[(&[&str], usize)] = &[(&[], 150), (&["--no-default-features"], 120)];
+/// A package in two versions is two. More come in for a reason, and the bound follows it.
+const SERVED: &[(&[&str], usize)] = &[(&[], 156), (&["--no-default-features"], 118)];
 
 /// The build of a server's author stays small.
 pub(crate) fn count_packages() -> Done {
@@ -28,7 +29,9 @@ pub(crate) fn count_packages() -> Done {
         let listed = Command::new("cargo").args(tree).args(*options).current_dir(root()).output();
         let listed = listed.map_err(|error| format!("cargo tree: {error}"))?;
         let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        // Name and version; after them comes where it is from, or that it was listed before.
+        let packages: BTreeSet<&str> =
+            text.lines().map(|line| line.split(" (").next().unwrap_or(line)).collect();
         let count = packages.len();
         println!("toolpost with `server` {}: {count} packages, at most {most}", options.join(" "));
         if !(10..=*most).contains(&count) {

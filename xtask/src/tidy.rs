@@ -269,6 +269,10 @@ fn first_screen(root: &Path, faults: &mut Vec<String>) {
     if !program.ends_with(shown) {
         faults.push("README.md: its first code differs from examples/hello_tool".into());
     }
+    // A crate is packed with files of its own folder alone.
+    if readme != fs::read_to_string(root.join("crates/toolpost/README.md")).unwrap_or_default() {
+        faults.push("crates/toolpost/README.md: not the same as README.md, of which it is the copy".into());
+    }
 }
 
 /// What `docs/where.md` says where it is, is there: a row is a question, a link to a file, a line of that file.

@@ -5,6 +5,7 @@
 mod canonical;
 #[path = "../../../../fuzz/targets/guard.rs"]
 mod guard;
+#[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
 use replay::replay;

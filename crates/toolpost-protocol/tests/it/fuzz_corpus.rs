@@ -3,7 +3,7 @@
 
 #[path = "../../../../fuzz/targets/frame.rs"]
 mod frame;
-#[path = "../../../toolpost-json/tests/it/fuzz_corpus/replay.rs"]
+#[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
 #[test]

@@ -1,18 +1,16 @@
 //! The fuzz target of the string arguments over its committed corpus, with every prefix and some damage: what runs
 //! everywhere, without a fuzzer.
 
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 #[path = "../../../../fuzz/targets/tool_strings.rs"]
 mod tool_strings;
 
-use std::fs;
-use std::path::Path;
-
 #[test]
 fn tool_strings_corpus() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/tool_strings");
-    let mut files = 0;
-    for file in fs::read_dir(corpus).unwrap() {
-        let bytes = fs::read(file.unwrap().path()).unwrap();
+    let inputs = replay::committed("tool_strings");
+    assert!(20 <= inputs.len(), "{} files", inputs.len());
+    for bytes in inputs {
         tool_strings::run(&bytes);
         for end in 0..bytes.len() {
             tool_strings::run(&bytes[..end]);
@@ -23,7 +21,5 @@ fn tool_strings_corpus() {
             other[0] = choice;
             tool_strings::run(&other);
         }
-        files += 1;
     }
-    assert!(20 <= files, "{files} files");
 }
