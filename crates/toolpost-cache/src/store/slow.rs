@@ -91,7 +91,8 @@ pub trait SlowStore<V>: Send + Sync + 'static {
 pub struct StoredEntry<V> {
     /// The value.
     pub value: V,
-    /// When it was stored. One from the future, where a clock was set back, is expired.
+    /// When it was stored. One from the future, where a clock was set back, is expired; one that was written by a machine
+    /// whose clock is ahead is a miss until the reader's own has come that far.
     pub stored_at: SystemTime,
     /// Served before this.
     pub fresh_until: SystemTime,

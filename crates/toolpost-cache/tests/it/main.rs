@@ -4,4 +4,5 @@ mod cases;
 mod fuzz;
 mod model;
 mod read_through;
+mod shared_store;
 mod support;
