@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use toolpost::Runtime;
-use toolpost::dispatch::{Access, Decision, Dispatcher, Event, Registry, Request};
-use toolpost::layers::{Rate, RateLimit};
+use toolpost::dispatch::{Access, CallRequest, Decision, Dispatcher, Event, Registry};
 use toolpost::json::{Frame, Limits, NodeId};
+use toolpost::layers::{Rate, RateLimit};
 use toolpost::tool::{
     BreakerPolicy, CachePolicy, Call, CallParts, Output, Principal, RetryPolicy, Tool, ToolError, ToolSpec,
 };
@@ -103,28 +103,28 @@ impl Requests {
     }
 
     /// One with arguments that are always the same.
-    pub fn same(&self) -> Request {
+    pub fn same(&self) -> CallRequest {
         self.request(0)
     }
 
     /// One with arguments that there never were before.
-    pub fn new_one(&mut self) -> Request {
+    pub fn new_one(&mut self) -> CallRequest {
         self.next += 1;
         self.request(self.next)
     }
 
-    fn request(&self, number: u64) -> Request {
+    fn request(&self, number: u64) -> CallRequest {
         let text = format!(r#"{{"query":"{number:06}","limit":25}}"#);
         let mut parts = CallParts::default();
         parts.tool = NAME.into();
         parts.frame = Some(Frame::from_text(text, &Limits::new()).expect("JSON"));
         parts.arguments = Some(NodeId::ROOT);
         parts.principal = self.principal.clone();
-        Request::from_parts(parts)
+        CallRequest::from_parts(parts)
     }
 }
 
 /// One call to its end.
-pub fn call(dispatcher: &Dispatcher, request: Request) -> Output {
+pub fn call(dispatcher: &Dispatcher, request: CallRequest) -> Output {
     now_or_never(dispatcher.call(request)).expect("an answer")
 }

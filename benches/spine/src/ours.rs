@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use toolpost_dispatch::{Answer, Dispatcher, Registry, Request};
+use toolpost_dispatch::{Answer, CallRequest, Dispatcher, Registry};
 use toolpost_json::{Frame, Limits};
 use toolpost_protocol::{Message, reply};
 use toolpost_tool::{CallParts, Form, Json, tool_fn};
@@ -38,7 +38,7 @@ impl Server {
         parts.meta = params.member("_meta").map(|node| node.id());
         parts.request_id = Some(id.clone());
         parts.frame = Some(frame);
-        let mut call = pin!(self.dispatcher.call(Request::from_parts(parts)));
+        let mut call = pin!(self.dispatcher.call(CallRequest::from_parts(parts)));
         let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             unreachable!()
         };

@@ -17,8 +17,8 @@ use crate::nearest::nearest;
 use crate::offered::Offered;
 use crate::run::Run;
 use crate::{
-    Access, AllowAll, Authorize, CallKey, Catalog, Changes, Completions, Decision, Drained, Entry, Observe,
-    Prompts, Registry, Request, Resources, Target,
+    Access, AllowAll, Authorize, CallKey, CallRequest, Catalog, Changes, Completions, Decision, Drained,
+    Entry, Observe, Prompts, Registry, Resources, Target,
 };
 
 /// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
@@ -89,7 +89,10 @@ impl Dispatcher {
     /// # Cancel safety
     ///
     /// Dropping the future drops the tool's future, counts the call out, and reports it as cancelled.
-    pub fn call(&self, request: Request) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
+    pub fn call(
+        &self,
+        request: CallRequest,
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
         let (mut parts, key) = request.split();
         if parts.arrived.is_none() && self.0.observe.is_some() {
             parts.arrived = Some(clock::now());

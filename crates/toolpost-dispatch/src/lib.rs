@@ -9,7 +9,7 @@
 //! ```
 //!
 //! ```
-//! use toolpost_dispatch::{Dispatcher, Registry, Request};
+//! use toolpost_dispatch::{Dispatcher, Registry, CallRequest};
 //! use toolpost_tool::{ErrorKind, NoArgs, tool_fn};
 //!
 //! let registry = Registry::builder()
@@ -19,10 +19,10 @@
 //! let dispatcher = Dispatcher::builder(registry).build();
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! let output = dispatcher.call(Request::new("ping")).await.unwrap();
+//! let output = dispatcher.call(CallRequest::new("ping")).await.unwrap();
 //! assert_eq!(output.as_text(), Some("pong"));
 //!
-//! let error = dispatcher.call(Request::new("pong")).await.unwrap_err();
+//! let error = dispatcher.call(CallRequest::new("pong")).await.unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::Protocol);
 //! assert_eq!(error.to_string(), "unknown tool `pong`; did you mean `ping`?");
 //! # });
@@ -73,7 +73,7 @@ pub use offer::{
     Variables,
 };
 pub use registry::{Registry, RegistryBuilder};
-pub use request::Request;
+pub use request::CallRequest;
 pub use schema::InvalidSchema;
 #[cfg(feature = "validate")]
 pub use validate::Schema;

@@ -8,12 +8,12 @@ use crate::CallKey;
 
 /// One request to call a tool.
 #[derive(Debug, Default)]
-pub struct Request {
+pub struct CallRequest {
     parts: CallParts,
     key: Option<CallKey>,
 }
 
-impl Request {
+impl CallRequest {
     /// A call of the tool called `name`, without arguments, by an anonymous principal.
     pub fn new(name: impl Into<ByteString>) -> Self {
         let mut parts = CallParts::default();

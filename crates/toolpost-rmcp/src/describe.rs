@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rmcp::model::{Icon, Tool, ToolAnnotations};
+use rmcp::model::{Icon, IconTheme, Tool, ToolAnnotations};
 use serde_json::Value;
-use toolpost_tool::{Annotations, InvalidToolName, ToolSpec};
+use toolpost_tool::{InvalidToolName, ToolSpec};
 
 use crate::answer::Era;
 
@@ -23,10 +23,11 @@ pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
         Era::Legacy => spec.object_output_schema(),
     };
     tool.output_schema = output.and_then(|schema| schema.as_object().cloned()).map(Arc::new);
-    let Annotations { read_only, destructive, idempotent, open_world, .. } = *spec.annotations();
-    if *spec.annotations() != Annotations::default() {
-        tool.annotations =
-            Some(ToolAnnotations::from_raw(None, read_only, destructive, idempotent, open_world));
+    let told = spec.annotations();
+    if *told != toolpost_tool::ToolAnnotations::new() {
+        let title = told.title.clone();
+        let hints = (told.read_only, told.destructive, told.idempotent, told.open_world);
+        tool.annotations = Some(ToolAnnotations::from_raw(title, hints.0, hints.1, hints.2, hints.3));
     }
     if !spec.icons().is_empty() {
         tool.icons = Some(spec.icons().iter().map(icon).collect());
@@ -44,7 +45,7 @@ pub(crate) fn spec(tool: &Tool) -> Result<ToolSpec, InvalidToolName> {
         spec = spec.with_output_schema(Value::Object((**schema).clone()));
     }
     if let Some(told) = &tool.annotations {
-        let mut annotations = Annotations::default();
+        let mut annotations = toolpost_tool::ToolAnnotations::new();
         annotations.read_only = told.read_only_hint;
         annotations.destructive = told.destructive_hint;
         annotations.idempotent = told.idempotent_hint;
@@ -58,7 +59,11 @@ pub(crate) fn spec(tool: &Tool) -> Result<ToolSpec, InvalidToolName> {
     for icon in tool.icons.iter().flatten() {
         let mut own = toolpost_tool::Icon::new(&*icon.src);
         own.mime_type.clone_from(&icon.mime_type);
-        own.sizes = icon.sizes.clone().unwrap_or_default();
+        own.sizes.clone_from(&icon.sizes);
+        own.theme = icon.theme.map(|theme| match theme {
+            IconTheme::Dark => "dark".into(),
+            _ => "light".into(),
+        });
         spec = spec.with_icon(own);
     }
     if let Some(meta) = &tool.meta {
@@ -77,6 +82,11 @@ fn rooted(schema: &serde_json::Map<String, Value>) -> Value {
 fn icon(icon: &toolpost_tool::Icon) -> Icon {
     let mut listed = Icon::new(&*icon.src);
     listed.mime_type.clone_from(&icon.mime_type);
-    listed.sizes = (!icon.sizes.is_empty()).then(|| icon.sizes.clone());
+    listed.sizes.clone_from(&icon.sizes);
+    listed.theme = match icon.theme.as_ref().map(|theme| theme.as_str()) {
+        Some("light") => Some(IconTheme::Light),
+        Some("dark") => Some(IconTheme::Dark),
+        _ => None,
+    };
     listed
 }

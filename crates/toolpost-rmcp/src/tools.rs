@@ -9,7 +9,7 @@ use rmcp::handler::server::tool::{ToolCallContext, ToolRoute, ToolRouter};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, ListToolsResult, PaginatedRequestParams, Tool};
 use rmcp::service::RequestContext;
 use toolpost::Runtime;
-use toolpost_dispatch::{Answer, Request};
+use toolpost_dispatch::{Answer, CallRequest};
 use toolpost_tool::{Principal, Priority};
 
 use crate::answer::{self, Era};
@@ -154,7 +154,7 @@ impl Tools {
         let notices = Notices::wanted(&context);
         parts.set_sink(notices.as_ref().map(Notices::sink));
         let bound = Bound::of(&parts);
-        let call = self.runtime.dispatcher().call(Request::from_parts(parts));
+        let call = self.runtime.dispatcher().call(CallRequest::from_parts(parts));
         let result = tokio::select! {
             biased;
             () = context.ct.cancelled() => return Err(cancelled()),

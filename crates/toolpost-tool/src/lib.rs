@@ -80,7 +80,6 @@
 //! What this crate does not know: transports, registries, clocks, and every policy's mechanism. A
 //! [`ToolSpec`] *declares* policy; whoever runs the tool enforces it.
 
-mod annotations;
 mod any;
 mod args;
 mod call;
@@ -101,7 +100,6 @@ mod tool;
 mod trace;
 mod typed;
 
-pub use annotations::{Annotations, Icon};
 pub use any::{AnyTool, BoxFuture};
 pub use args::NoArgs;
 pub use call::Call;
@@ -114,7 +112,7 @@ pub use input::{Client, InputRequest, Inputs, Suspended};
 pub use output::{Form, IntoOutput, Json, Mark, Output, StructuredForm};
 pub use parts::CallParts;
 pub use policy::{
-    Backoff, BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RatePolicy, RetryPolicy,
+    Backoff, BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy,
 };
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};
@@ -122,3 +120,6 @@ pub use spec::{InvalidToolName, ToolSpec};
 pub use tool::Tool;
 pub use trace::TraceContext;
 pub use typed::{Blocking, ToolFn, Typed, TypedTool, blocking_fn, tool_fn, typed};
+
+// What a tool's author says in MCP's own words.
+pub use toolpost_protocol::model::{Icon, ToolAnnotations};

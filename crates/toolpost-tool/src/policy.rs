@@ -39,7 +39,7 @@ impl Priority {
 /// Who may share a cached result.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum CacheScope {
+pub enum CacheSharing {
     /// Only the principal whose call filled the entry.
     #[default]
     Principal,
@@ -72,7 +72,7 @@ pub struct CachePolicy {
     /// moment as `stale`, so one that is shorter than `stale` adds nothing. Zero: not at all.
     pub stale_if_error: Duration,
     /// Who may share the result.
-    pub scope: CacheScope,
+    pub scope: CacheSharing,
     /// Names of `_meta` members that change the result and so belong in its key. A member that is not there is told
     /// apart from one that is `null`.
     pub vary: Vec<String>,
@@ -104,7 +104,7 @@ impl CachePolicy {
     /// Shares the result among all callers.
     #[must_use]
     pub fn public(mut self) -> Self {
-        self.scope = CacheScope::Public;
+        self.scope = CacheSharing::Public;
         self
     }
 

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::annotations::{Annotations, Icon};
 use crate::schema::{Declared, Ordered};
 use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RatePolicy, RetryPolicy};
+use toolpost_protocol::model::{Icon, ToolAnnotations};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
 ///
@@ -38,7 +38,7 @@ pub struct ToolSpec {
     category: Option<String>,
     version: Option<String>,
     deprecated: Option<String>,
-    annotations: Annotations,
+    annotations: ToolAnnotations,
     icons: Vec<Icon>,
     input_schema: Declared,
     output_schema: Option<Declared>,
@@ -62,7 +62,7 @@ impl ToolSpec {
             category: None,
             version: None,
             deprecated: None,
-            annotations: Annotations::default(),
+            annotations: ToolAnnotations::default(),
             icons: Vec::new(),
             input_schema: Declared::derived(serde_json::json!({ "type": "object", "properties": {} })),
             output_schema: None,
@@ -116,7 +116,7 @@ impl ToolSpec {
 
     /// Hints about the tool's behavior.
     #[must_use]
-    pub const fn annotations(&self) -> &Annotations {
+    pub const fn annotations(&self) -> &ToolAnnotations {
         &self.annotations
     }
 
@@ -277,8 +277,8 @@ impl ToolSpec {
 
     /// Sets the hints about the tool's behavior.
     #[must_use]
-    pub fn with_annotations(mut self, annotations: Annotations) -> Self {
-        self.policy.repeatable |= annotations.is_repeatable();
+    pub fn with_annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.policy.repeatable |= annotations.read_only == Some(true) || annotations.idempotent == Some(true);
         self.annotations = annotations;
         self
     }

@@ -11,8 +11,8 @@ use futures_util::future::join;
 use serde::Serialize;
 use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_dispatch::{
-    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
-    Prompts, Registry, Request, Resources, Target,
+    Access, Authorize, CallRequest, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder,
+    Observe, Prompts, Registry, Resources, Target,
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Fair, Limit, QueueLimits};
@@ -79,7 +79,7 @@ impl Runtime {
     ///
     /// Dropping the future drops the tool's future.
     pub async fn call<T: Serialize + ?Sized>(&self, name: &str, arguments: &T) -> Result<Output, ToolError> {
-        self.dispatcher.call(Request::new(name).with_arguments(arguments)?).await
+        self.dispatcher.call(CallRequest::new(name).with_arguments(arguments)?).await
     }
 
     /// The dispatcher: what a transport, or a server that already exists, calls.

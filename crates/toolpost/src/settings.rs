@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toolpost_dispatch::nearest;
 use toolpost_json::{Frame, Limits};
 use toolpost_tool::{
-    BreakerPolicy, CachePolicy, CacheScope, Policy, Priority, RatePolicy, RetryPolicy, ToolSpec,
+    BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy, ToolSpec,
 };
 
 use crate::warnings;
@@ -390,8 +390,8 @@ impl CacheSettings {
         policy.stale = self.stale_ms.map_or(policy.stale, Duration::from_millis);
         policy.stale_if_error = self.stale_if_error_ms.map_or(policy.stale_if_error, Duration::from_millis);
         policy.scope = match self.public {
-            Some(true) => CacheScope::Public,
-            Some(false) => CacheScope::Principal,
+            Some(true) => CacheSharing::Public,
+            Some(false) => CacheSharing::Principal,
             None => policy.scope,
         };
     }

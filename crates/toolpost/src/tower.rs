@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use toolpost_dispatch::Request;
+use toolpost_dispatch::CallRequest;
 use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 use tower_service::Service;
 
@@ -15,7 +15,7 @@ use crate::Runtime;
 type Calling = Pin<Box<dyn Future<Output = Result<Output, ToolError>> + Send>>;
 
 /// Always ready: a runtime queues and refuses by what a request is, which `poll_ready` does not see.
-impl Service<Request> for Runtime {
+impl Service<CallRequest> for Runtime {
     type Response = Output;
     type Error = ToolError;
     type Future = Calling;
@@ -25,7 +25,7 @@ impl Service<Request> for Runtime {
     }
 
     /// Runs one call. Dropping the future cancels it.
-    fn call(&mut self, request: Request) -> Calling {
+    fn call(&mut self, request: CallRequest) -> Calling {
         Box::pin(self.dispatcher().call(request))
     }
 }

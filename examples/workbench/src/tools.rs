@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::File;
-use toolpost_tool::{Annotations, AnyTool, ErrorKind, ToolError, ToolSpec};
+use toolpost_tool::{AnyTool, ErrorKind, ToolAnnotations, ToolError, ToolSpec};
 
 use crate::root::{RelPath, Root};
 
@@ -43,7 +43,7 @@ pub fn all(path: &Path) -> std::io::Result<Vec<AnyTool>> {
 
 /// What all of the tools say of themselves: they read, and talk to nobody.
 pub(crate) fn local(spec: ToolSpec, title: &str, limit: Duration) -> ToolSpec {
-    let mut annotations = Annotations::default();
+    let mut annotations = ToolAnnotations::default();
     annotations.read_only = Some(true);
     annotations.destructive = Some(false);
     annotations.idempotent = Some(true);

@@ -52,7 +52,7 @@ fn both(stateless: bool, messages: &mut Messages) -> Result<(), serde_json::Erro
 
     let mut call = m::CallToolRequestParams::new("echo");
     call.meta = meta();
-    call.arguments = Some(m::Object::from([("text".to_owned(), m::Json::from("hi"))]));
+    call.arguments = Some(m::Object::from([("text".to_owned(), m::RawJson::from("hi"))]));
     add(messages, "CallToolRequest", &m::JsonRpcRequest::new("call-1", Request::CallTool(call)))?;
     let mut read = m::ReadResourceRequestParams::new("file:///a");
     read.meta = meta();
@@ -67,7 +67,7 @@ fn both(stateless: bool, messages: &mut Messages) -> Result<(), serde_json::Erro
     add(messages, "CompleteRequest", &request(Request::Complete(complete)))?;
 
     let mut hints = m::ToolAnnotations::default();
-    hints.read_only_hint = Some(true);
+    hints.read_only = Some(true);
     let tool = m::Tool::new("echo", json!({"type": "object", "properties": {"text": {"type": "string"}}}))
         .with_title("Echo")
         .with_description("Says it again")
@@ -119,7 +119,7 @@ fn both(stateless: bool, messages: &mut Messages) -> Result<(), serde_json::Erro
     let cancelled = m::CancelledNotificationParams::new(7_u64);
     add(messages, "CancelledNotification", &notification(Notification::Cancelled(cancelled)))?;
     let mut progress = m::ProgressNotificationParams::new("token", 1_u32);
-    progress.total = m::Number::from_f64(2.5);
+    progress.total = m::RawNumber::from_f64(2.5);
     add(messages, "ProgressNotification", &notification(Notification::Progress(progress)))?;
     let log = m::LoggingMessageNotificationParams::new(m::LoggingLevel::Warning, "low on disk");
     add(messages, "LoggingMessageNotification", &notification(Notification::LoggingMessage(log)))?;
@@ -177,7 +177,7 @@ fn stateless(messages: &mut Messages) -> Result<(), serde_json::Error> {
 
     let data = m::UnsupportedProtocolVersion::new(vec!["2026-07-28".to_owned()], "1900-01-01");
     let mut error = m::ErrorObject::new(-32022, "unsupported protocol version");
-    error.data = Some(m::Json::encode(&data)?);
+    error.data = Some(m::RawJson::encode(&data)?);
     add(messages, "UnsupportedProtocolVersionError", &m::JsonRpcError::new(Some(1_u64.into()), error))
 }
 

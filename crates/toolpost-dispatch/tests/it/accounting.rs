@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 use serde_json::json;
 use toolpost_dispatch::{
-    Access, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request, WeakDispatcher,
+    Access, CallKey, CallRequest, Catalog, Decision, Dispatcher, Event, Outcome, Registry, WeakDispatcher,
 };
 use toolpost_json::Frame;
 use toolpost_protocol::Id;
@@ -85,9 +85,9 @@ fn a_call_barred_by_a_drain_ends_once_as_refused() {
     let (all, seen) = dispatcher();
     assert!(poll(pin!(all.drain(std::time::Instant::now()))).is_ready());
     assert_eq!(all.running(), 0);
-    let mut refused = pin!(all.call(Request::new("quick")));
+    let mut refused = pin!(all.call(CallRequest::new("quick")));
     assert!(matches!(poll(refused.as_mut()), Poll::Ready(Err(_))));
-    drop(all.call(Request::new("quick")));
+    drop(all.call(CallRequest::new("quick")));
     assert_eq!(*seen.outcomes.lock().unwrap(), [Outcome::Refused(Refusal::Draining); 2]);
     assert_eq!(seen.started.load(Ordering::SeqCst), 0);
 }
@@ -95,9 +95,9 @@ fn a_call_barred_by_a_drain_ends_once_as_refused() {
 #[test]
 fn a_call_under_a_key_in_use_ends_once_and_is_never_counted_as_running() {
     let (all, seen) = dispatcher();
-    let mut first = Box::pin(all.call(Request::new("held").cancelled_by(key(1))));
+    let mut first = Box::pin(all.call(CallRequest::new("held").cancelled_by(key(1))));
     assert!(poll(first.as_mut()).is_pending());
-    let second = all.call(Request::new("quick").cancelled_by(key(1)));
+    let second = all.call(CallRequest::new("quick").cancelled_by(key(1)));
     assert_eq!(all.running(), 1, "the refused one does not run");
     assert!(matches!(poll(pin!(second)), Poll::Ready(Err(_))));
     assert_eq!(*seen.outcomes.lock().unwrap(), [Outcome::Protocol]);
@@ -120,7 +120,7 @@ fn a_dropped_call_is_in_flight_until_its_end_is_reported() {
         })
         .build();
     own.set(all.downgrade()).unwrap();
-    let mut call = Box::pin(all.call(Request::new("held")));
+    let mut call = Box::pin(all.call(CallRequest::new("held")));
     assert!(poll(call.as_mut()).is_pending());
     drop(call);
     assert_eq!((running.lock().unwrap().as_slice(), all.running()), (&[1][..], 0));
@@ -129,7 +129,7 @@ fn a_dropped_call_is_in_flight_until_its_end_is_reported() {
 #[test]
 fn a_call_dropped_before_its_first_poll_ends_once_as_cancelled() {
     let (all, seen) = dispatcher();
-    drop(all.call(Request::new("quick")));
+    drop(all.call(CallRequest::new("quick")));
     let mut parts = CallParts::default();
     parts.tool = "quick".into();
     drop(all.call_within(Call::from_parts(parts)));
@@ -181,7 +181,7 @@ proptest! {
                     made += 1;
                 }
                 Step::Make { tool, key: under, .. } => {
-                    let mut request = Request::new(NAMES[tool]);
+                    let mut request = CallRequest::new(NAMES[tool]);
                     if let Some(under) = under {
                         request = request.cancelled_by(key(under));
                     }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use toolpost_dispatch::{Catalog, Dispatcher, Registry, Request};
+use toolpost_dispatch::{CallRequest, Catalog, Dispatcher, Registry};
 use toolpost_json::{Frame, Limits};
 use toolpost_protocol::Message;
 use toolpost_tool::{AnyTool, Call, CallParts, NoArgs, Output, Tool, ToolError, ToolSpec, tool_fn};
@@ -46,7 +46,7 @@ fn dispatch(dispatcher: &Dispatcher, body: Bytes) -> Output {
     parts.arguments = params.member("arguments").map(|node| node.id());
     parts.meta = params.member("_meta").map(|node| node.id());
     parts.frame = Some(frame);
-    let mut call = pin!(dispatcher.call(Request::from_parts(parts)));
+    let mut call = pin!(dispatcher.call(CallRequest::from_parts(parts)));
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result.unwrap(),
         Poll::Pending => unreachable!(),

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use toolpost_dispatch::{
-    Access, Answer, CallKey, Catalog, Decision, Dispatcher, Event, Outcome, Registry, Request,
+    Access, Answer, CallKey, CallRequest, Catalog, Decision, Dispatcher, Event, Outcome, Registry,
 };
 use toolpost_json::Frame;
 use toolpost_protocol::{Code, Id};
@@ -51,10 +51,12 @@ fn id(number: i64) -> Id {
 async fn sync_async_and_parameterized_tools() {
     let upper = blocking_fn("upper", |args: Text, _| Ok(args.text.to_uppercase()));
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping()), AnyTool::new(upper)]);
-    let sum = all.call(Request::new("add").with_arguments(&json!({"a": 1, "b": 2})).unwrap()).await.unwrap();
+    let sum =
+        all.call(CallRequest::new("add").with_arguments(&json!({"a": 1, "b": 2})).unwrap()).await.unwrap();
     assert_eq!(sum.structured(), Some("3"));
-    assert_eq!(all.call(Request::new("ping")).await.unwrap().as_text(), Some("pong"));
-    let shout = all.call(Request::new("upper").with_arguments(&json!({"text": "a"})).unwrap()).await.unwrap();
+    assert_eq!(all.call(CallRequest::new("ping")).await.unwrap().as_text(), Some("pong"));
+    let shout =
+        all.call(CallRequest::new("upper").with_arguments(&json!({"text": "a"})).unwrap()).await.unwrap();
     assert_eq!(shout.as_text(), Some("A"));
 }
 
@@ -66,11 +68,11 @@ struct Text {
 #[tokio::test]
 async fn unknown_tool_names_the_nearest() {
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping())]);
-    let error = all.call(Request::new("Add")).await.unwrap_err();
+    let error = all.call(CallRequest::new("Add")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert_eq!(error.as_protocol().unwrap().code(), Code::INVALID_PARAMS);
     assert_eq!(error.to_string(), "unknown tool `Add`; did you mean `add`?");
-    let error = all.call(Request::new("weather")).await.unwrap_err();
+    let error = all.call(CallRequest::new("weather")).await.unwrap_err();
     assert_eq!(error.to_string(), "unknown tool `weather`; tools/list names those there are");
 }
 
@@ -94,13 +96,13 @@ async fn a_failing_or_panicking_tool_costs_one_call() {
         AnyTool::new(PanicsInDrop(ToolSpec::new("panics_in_drop").unwrap())),
         AnyTool::new(ping()),
     ]);
-    let answer = Answer::of(all.call(Request::new("fails")).await);
+    let answer = Answer::of(all.call(CallRequest::new("fails")).await);
     let Answer::Result(output) = answer else { panic!("{answer:?}") };
     assert!(output.is_error());
     assert_eq!(output.as_text(), Some("the disk is full"));
     assert_eq!(runs.load(Ordering::SeqCst), 1, "a failing tool is not run again by itself");
     for name in ["panics", "panics_early", "panics_in_drop"] {
-        let error = all.call(Request::new(name)).await.unwrap_err();
+        let error = all.call(CallRequest::new(name)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Panicked, "{name}");
         let answer = Answer::of(Err(error));
         let Answer::Result(output) = answer else { panic!("{answer:?}") };
@@ -108,7 +110,7 @@ async fn a_failing_or_panicking_tool_costs_one_call() {
         assert!(!output.as_text().unwrap().contains("secret"), "what a panic says is not for the caller");
         assert_eq!(all.running(), 0);
     }
-    assert_eq!(all.call(Request::new("ping")).await.unwrap().as_text(), Some("pong"));
+    assert_eq!(all.call(CallRequest::new("ping")).await.unwrap().as_text(), Some("pong"));
 }
 
 #[expect(clippy::panic, reason = "what the test is about")]
@@ -144,8 +146,8 @@ impl Tool for PanicsInDrop {
 #[tokio::test]
 async fn missing_arguments_are_an_empty_object() {
     let all = dispatcher(vec![AnyTool::new(add()), AnyTool::new(ping())]);
-    assert!(all.call(Request::new("ping")).await.is_ok());
-    let error = all.call(Request::new("add")).await.unwrap_err();
+    assert!(all.call(CallRequest::new("ping")).await.is_ok());
+    let error = all.call(CallRequest::new("add")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArguments);
     assert_eq!(
         error.to_string(),
@@ -157,7 +159,7 @@ async fn missing_arguments_are_an_empty_object() {
 async fn wrong_arguments_are_named() {
     let all = dispatcher(vec![AnyTool::new(add())]);
     let check = async |arguments, expected: &str| {
-        let request = Request::new("add").with_arguments(&arguments).unwrap();
+        let request = CallRequest::new("add").with_arguments(&arguments).unwrap();
         let error = all.call(request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArguments);
         assert_eq!(error.to_string(), expected);
@@ -166,7 +168,7 @@ async fn wrong_arguments_are_named() {
     check(json!({"a": "1", "b": 2}), r#"arguments.a: expected integer, got string "1""#).await;
     let optional = tool_fn("optional", |args: Optional, _| async move { Ok(Json(args.limit)) });
     let all_optional = dispatcher(vec![AnyTool::new(optional)]);
-    let request = Request::new("optional").with_arguments(&json!({"limit": "ten"})).unwrap();
+    let request = CallRequest::new("optional").with_arguments(&json!({"limit": "ten"})).unwrap();
     let error = all_optional.call(request).await.unwrap_err();
     assert_eq!(error.to_string(), r#"arguments.limit: expected integer, got string "ten""#);
     check(
@@ -187,10 +189,10 @@ async fn every_alias_reaches_its_tool() {
     let tool = tool_fn("add", |args: Add, _| async move { Ok(Json(args.a + args.b)) }).with_spec(spec);
     let all = dispatcher(vec![AnyTool::new(tool)]);
     for name in ["add", "plus", "sum"] {
-        let request = Request::new(name).with_arguments(&json!({"a": 1, "b": 2})).unwrap();
+        let request = CallRequest::new(name).with_arguments(&json!({"a": 1, "b": 2})).unwrap();
         assert_eq!(all.call(request).await.unwrap().structured(), Some("3"), "{name}");
     }
-    let error = all.call(Request::new("summ")).await.unwrap_err();
+    let error = all.call(CallRequest::new("summ")).await.unwrap_err();
     assert!(error.to_string().starts_with("unknown tool `summ`"), "{error}");
 }
 
@@ -250,7 +252,7 @@ async fn registration_is_thread_safe_and_loses_no_call() {
         }
     });
     for _ in 0..2_000 {
-        assert!(all.call(Request::new("ping")).await.is_ok());
+        assert!(all.call(CallRequest::new("ping")).await.is_ok());
     }
     writer.await.unwrap();
     assert_eq!(all.catalog().generation(), 200);
@@ -306,7 +308,7 @@ fn held() -> (AnyTool, oneshot::Sender<()>, Arc<AtomicUsize>) {
 async fn drain_lets_running_calls_finish_and_refuses_new_ones_for_good() {
     let (tool, release, _) = held();
     let all = dispatcher(vec![tool, AnyTool::new(ping())]);
-    let running = tokio::spawn(all.call(Request::new("held")));
+    let running = tokio::spawn(all.call(CallRequest::new("held")));
     tokio::task::yield_now().await;
     let draining = all.clone();
     let draining =
@@ -314,12 +316,12 @@ async fn drain_lets_running_calls_finish_and_refuses_new_ones_for_good() {
             async move { draining.drain((Instant::now() + Duration::from_secs(5)).into_std()).await },
         );
     tokio::task::yield_now().await;
-    let refused = all.call(Request::new("ping")).await.unwrap_err();
+    let refused = all.call(CallRequest::new("ping")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused(Refusal::Draining));
     release.send(()).unwrap();
     assert_eq!(running.await.unwrap().unwrap().as_text(), Some("released"));
     assert!(draining.await.unwrap().is_clean());
-    let refused = all.call(Request::new("ping")).await.unwrap_err();
+    let refused = all.call(CallRequest::new("ping")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused(Refusal::Draining), "refused for good");
 }
 
@@ -327,7 +329,7 @@ async fn drain_lets_running_calls_finish_and_refuses_new_ones_for_good() {
 async fn drain_says_how_many_remain_at_the_deadline() {
     let (tool, _release, _) = held();
     let all = dispatcher(vec![tool]);
-    let _running = tokio::spawn(all.call(Request::new("held")));
+    let _running = tokio::spawn(all.call(CallRequest::new("held")));
     tokio::task::yield_now().await;
     let start = Instant::now();
     let drained = all.drain((start + Duration::from_secs(5)).into_std()).await;
@@ -348,7 +350,7 @@ async fn a_dropped_call_drops_the_tool_and_is_counted_out() {
         })
         .build();
     {
-        let mut call = std::pin::pin!(all.call(Request::new("held")));
+        let mut call = std::pin::pin!(all.call(CallRequest::new("held")));
         assert!(futures_poll(call.as_mut()).await.is_pending());
         assert_eq!(all.running(), 1);
     }
@@ -364,15 +366,15 @@ async fn cancel_reaches_a_call_before_and_after_its_first_poll() {
     let key = CallKey::new(1, id(7));
     let other = CallKey::new(2, id(7));
 
-    let early = all.call(Request::new("held").cancelled_by(key.clone()));
+    let early = all.call(CallRequest::new("held").cancelled_by(key.clone()));
     assert!(!all.cancel(&other), "the same id on another connection is another call");
     assert!(all.cancel(&key));
     assert_eq!(early.await.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(dropped.load(Ordering::SeqCst), 0, "it never ran");
 
-    let late = tokio::spawn(all.call(Request::new("held").cancelled_by(key.clone())));
+    let late = tokio::spawn(all.call(CallRequest::new("held").cancelled_by(key.clone())));
     tokio::task::yield_now().await;
-    let twice = all.call(Request::new("held").cancelled_by(key.clone())).await.unwrap_err();
+    let twice = all.call(CallRequest::new("held").cancelled_by(key.clone())).await.unwrap_err();
     assert_eq!(twice.as_protocol().unwrap().code(), Code::INVALID_REQUEST, "an id is in use while it runs");
     assert!(all.cancel(&key));
     assert_eq!(late.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
@@ -388,7 +390,7 @@ async fn calls_under_a_key_that_may_recur_run_side_by_side_and_are_cancelled_tog
     });
     let all = dispatcher(vec![AnyTool::new(tool), AnyTool::new(ping())]);
     let key = CallKey::new(1, id(7)).recurring();
-    let start = || tokio::spawn(all.call(Request::new("held").cancelled_by(key.clone())));
+    let start = || tokio::spawn(all.call(CallRequest::new("held").cancelled_by(key.clone())));
 
     // Whoever of them ends first takes no other's place with it.
     for first in 0..3 {
@@ -412,7 +414,7 @@ async fn calls_under_a_key_that_may_recur_run_side_by_side_and_are_cancelled_tog
     let gone = start();
     tokio::task::yield_now().await;
     assert!(all.cancel(&key));
-    assert!(all.call(Request::new("ping").cancelled_by(key)).await.is_ok());
+    assert!(all.call(CallRequest::new("ping").cancelled_by(key)).await.is_ok());
     assert_eq!(gone.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
@@ -430,8 +432,8 @@ async fn a_deprecated_tool_warns_once_per_call_and_works() {
             }
         })
         .build();
-    assert!(all.call(Request::new("old")).await.is_ok());
-    assert!(all.call(Request::new("old")).await.is_ok());
+    assert!(all.call(CallRequest::new("old")).await.is_ok());
+    assert!(all.call(CallRequest::new("old")).await.is_ok());
     assert_eq!(warnings.load(Ordering::SeqCst), 2);
 }
 
@@ -456,7 +458,7 @@ async fn every_event_of_a_call_carries_its_correlation() {
     let request = |tool: &'static str| {
         let mut parts = CallParts::default();
         (parts.tool, parts.request_id) = (tool.into(), Some(id(7)));
-        Request::from_parts(parts)
+        CallRequest::from_parts(parts)
     };
     let told = all.call(request("old")).await.unwrap().as_text().unwrap().to_owned();
     assert!(all.call(request("new")).await.is_err());
@@ -468,7 +470,7 @@ async fn every_event_of_a_call_carries_its_correlation() {
     // Without an id two calls are told apart, and the events of each are not.
     events.lock().unwrap().clear();
     for _ in 0..2 {
-        assert!(all.call(Request::new("old")).await.is_ok());
+        assert!(all.call(CallRequest::new("old")).await.is_ok());
     }
     let events = events.lock().unwrap();
     let of = |call: usize| -> Vec<&String> { events[3 * call..][..3].iter().map(|(_, id)| id).collect() };
@@ -502,7 +504,8 @@ async fn list_and_call_ask_the_same_authorizer_and_an_error_denies() {
     assert_eq!(seen("bob"), ["ping"]);
     assert_eq!(seen("eve"), Vec::<String>::new());
 
-    let call = |tool: &'static str, who: &'static str| all.call(Request::new(tool).by(Principal::new(who)));
+    let call =
+        |tool: &'static str, who: &'static str| all.call(CallRequest::new(tool).by(Principal::new(who)));
     assert!(call("ping", "bob").await.is_ok());
     let denied = call("add", "bob").await.unwrap_err();
     assert_eq!(denied.kind(), ErrorKind::Refused(Refusal::Denied));
@@ -520,7 +523,7 @@ async fn a_denial_says_the_name_that_the_caller_gave() {
     let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap())
         .authorize(|_: &Access<'_>| Decision::Deny("not yours".into()))
         .build();
-    let denied = all.call(Request::new("alias")).await.unwrap_err();
+    let denied = all.call(CallRequest::new("alias")).await.unwrap_err();
     assert_eq!(denied.to_string(), "not allowed to use `alias`: not yours");
 }
 
@@ -549,7 +552,7 @@ async fn a_hidden_tool_answers_as_if_there_were_none_and_observers_know_better()
         (all(vec![AnyTool::new(hidden), AnyTool::new(ping())]), dispatcher(vec![AnyTool::new(ping())]));
     // Well called, badly called, and by its alias.
     for (name, arguments) in [("add", json!({"a": 1, "b": 2})), ("add", json!({})), ("sum", json!({}))] {
-        let request = || Request::new(name).with_arguments(&arguments).unwrap();
+        let request = || CallRequest::new(name).with_arguments(&arguments).unwrap();
         let hidden = with.call(request()).await.unwrap_err();
         let unknown = without.call(request()).await.unwrap_err();
         assert_eq!((hidden.kind(), hidden.to_string()), (unknown.kind(), unknown.to_string()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use toolpost_dispatch::{Dispatcher, DispatcherBuilder, Registry, Request};
+use toolpost_dispatch::{CallRequest, Dispatcher, DispatcherBuilder, Registry};
 use toolpost_tool::{ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn};
 
 fn builder() -> DispatcherBuilder {
@@ -26,8 +26,8 @@ fn builder() -> DispatcherBuilder {
     Dispatcher::builder(registry)
 }
 
-fn by(name: &'static str) -> Request {
-    Request::new("held").by(Principal::new(name))
+fn by(name: &'static str) -> CallRequest {
+    CallRequest::new("held").by(Principal::new(name))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn one_principal_cannot_have_every_call() {
     assert_eq!(all.running(), 32, "what is refused is never counted");
 
     assert!(pin!(all.call(by("bob"))).poll(&mut cx).is_pending(), "another principal has calls of its own");
-    let mut strangers: Vec<_> = (0..64).map(|_| Box::pin(all.call(Request::new("held")))).collect();
+    let mut strangers: Vec<_> = (0..64).map(|_| Box::pin(all.call(CallRequest::new("held")))).collect();
     for call in &mut strangers {
         assert!(call.as_mut().poll(&mut cx).is_pending(), "nobody can tell whose these are");
     }
@@ -68,21 +68,21 @@ fn the_number_of_calls_is_the_hosts_to_say() {
 async fn a_tool_that_declares_no_time_limit_has_a_minute() {
     let begin = Instant::now();
     let all = builder().build();
-    let error = all.call(Request::new("held")).await.unwrap_err();
+    let error = all.call(CallRequest::new("held")).await.unwrap_err();
     assert_eq!((error.kind(), begin.elapsed()), (ErrorKind::TimedOut, Duration::from_secs(60)));
     let text = "the call took longer than 60s, the limit of what declares no time limit of its own";
     assert_eq!(error.to_string(), text);
 
     let brief = builder().time_limit(Duration::from_millis(5)).build();
     for (all, tool) in [(&all, "patient"), (&all, "composite"), (&brief, "patient"), (&brief, "composite")] {
-        let call = all.call(Request::new(tool));
+        let call = all.call(CallRequest::new(tool));
         let cut = tokio::time::timeout(Duration::from_secs(299), call).await;
         assert!(cut.is_err(), "{tool} has limits of its own");
     }
     let begin = Instant::now();
-    brief.call(Request::new("held")).await.unwrap_err();
+    brief.call(CallRequest::new("held")).await.unwrap_err();
     assert_eq!(begin.elapsed(), Duration::from_millis(5));
-    assert_eq!(brief.call(Request::new("ping")).await.unwrap().as_text(), Some("pong"));
+    assert_eq!(brief.call(CallRequest::new("ping")).await.unwrap().as_text(), Some("pong"));
     assert_eq!((all.running(), brief.running()), (0, 0));
 }
 
@@ -132,7 +132,7 @@ async fn a_result_is_what_its_schema_promises() {
         ("failed", "no such file"),
         ("typed", "3"),
     ] {
-        assert_eq!(said(all.call(Request::new(name)).await).as_deref(), Some(expected), "{name}");
+        assert_eq!(said(all.call(CallRequest::new(name)).await).as_deref(), Some(expected), "{name}");
     }
 }
 
@@ -186,7 +186,7 @@ async fn an_argument_that_does_not_fit_is_named_with_what_would() {
         ("lookup", json!({"filter": {"op": 3}}), "arguments.filter.op: expected string, got number 3"),
         ("lookup", json!({"filter": "eq"}), r#"arguments.filter: expected object, got string "eq""#),
     ] {
-        let answer = all.call(Request::new(tool).with_arguments(&arguments).unwrap()).await;
+        let answer = all.call(CallRequest::new(tool).with_arguments(&arguments).unwrap()).await;
         let said = answer.map_or_else(|error| error.to_string(), |out| out.as_text().unwrap().to_owned());
         assert_eq!(said, expected, "{arguments}");
     }
@@ -295,7 +295,7 @@ async fn a_form_that_is_wrong_is_told_by_its_tag_and_a_member_at_any_depth() {
         ),
         (json!({ "shape": round, "times": null }), "arguments.times: expected integer, got null"),
     ] {
-        let answer = all.call(Request::new("draw").with_arguments(&arguments).unwrap()).await;
+        let answer = all.call(CallRequest::new("draw").with_arguments(&arguments).unwrap()).await;
         let said = answer.map_or_else(|error| error.to_string(), |out| out.as_text().unwrap().to_owned());
         let mut faults: Vec<_> = said.split("; ").collect();
         let mut wanted: Vec<_> = expected.split("; ").collect();
@@ -322,7 +322,7 @@ impl serde::Serialize for Miswritten {
 async fn a_debug_build_notices_a_type_that_is_written_otherwise_than_it_says() {
     let tool = tool_fn("odd", |_: NoArgs, _| async { Ok(Json(Miswritten { count: 1 })) });
     let all = Dispatcher::builder(Registry::builder().tool(tool).build().unwrap()).build();
-    let said = all.call(Request::new("odd")).await.map_err(|error| error.to_string());
+    let said = all.call(CallRequest::new("odd")).await.map_err(|error| error.to_string());
     if cfg!(debug_assertions) {
         let expected = "the result of `odd` is not what its output schema promises: \
              structuredContent.count: expected integer, got string \"many\"";

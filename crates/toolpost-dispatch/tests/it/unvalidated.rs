@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test unwraps")]
 
 use serde_json::json;
-use toolpost_dispatch::{Dispatcher, Registry, Request};
+use toolpost_dispatch::{CallRequest, Dispatcher, Registry};
 use toolpost_tool::{Call, ErrorKind, Json, ToolError, tool_fn};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -16,8 +16,8 @@ async fn find(query: Query, _call: Call) -> Result<Json<u32>, ToolError> {
     Ok(Json(query.limit))
 }
 
-fn request(arguments: &serde_json::Value) -> Request {
-    Request::new("find").with_arguments(arguments).unwrap()
+fn request(arguments: &serde_json::Value) -> CallRequest {
+    CallRequest::new("find").with_arguments(arguments).unwrap()
 }
 
 #[tokio::test]

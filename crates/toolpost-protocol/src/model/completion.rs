@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::content::type_of;
-use super::{Json, Meta, Number, Object, RequestMeta, ResultType};
+use super::{Meta, Object, RawJson, RawNumber, RequestMeta, ResultType};
 
 /// The params of `completion/complete`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum CompletionReference {
     /// A resource template.
     ResourceTemplate(ResourceTemplateReference),
     /// A reference of a type that no revision names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl From<PromptReference> for CompletionReference {
@@ -75,7 +75,7 @@ impl Serialize for CompletionReference {
 
 impl<'de> Deserialize<'de> for CompletionReference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match &*type_of(&json)? {
             "ref/prompt" => json.decode().map(Self::Prompt),
             "ref/resource" => json.decode().map(Self::ResourceTemplate),
@@ -203,7 +203,7 @@ pub struct Completion {
     /// The suggestions, the best first; at most 100.
     pub values: Vec<String>,
     /// How many there are in all.
-    pub total: Option<Number>,
+    pub total: Option<RawNumber>,
     /// Whether there are more than these.
     pub has_more: Option<bool>,
     /// Fields that no revision names.

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Icon, Json, Number, Object, ResourceContents};
+use super::{Icon, Object, RawJson, RawNumber, ResourceContents};
 use crate::Version;
 
 /// A block of content, decoded by its `type`.
@@ -21,7 +21,7 @@ pub enum ContentBlock {
     /// A resource itself.
     Resource(EmbeddedResource),
     /// A block of a type that no revision names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl ContentBlock {
@@ -95,7 +95,7 @@ impl Serialize for ContentBlock {
 
 impl<'de> Deserialize<'de> for ContentBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match &*type_of(&json)? {
             "text" => json.decode().map(Self::Text),
             "image" => json.decode().map(Self::Image),
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for ContentBlock {
 }
 
 /// The `type` of a block.
-pub(super) fn type_of<E: serde::de::Error>(block: &Json) -> Result<String, E> {
+pub(super) fn type_of<E: serde::de::Error>(block: &RawJson) -> Result<String, E> {
     #[derive(Deserialize)]
     struct Probe {
         r#type: String,
@@ -238,7 +238,7 @@ pub struct ResourceLink {
     /// The resource's media type.
     pub mime_type: Option<String>,
     /// The resource's size in bytes, before any encoding.
-    pub size: Option<Number>,
+    pub size: Option<RawNumber>,
     /// Icons, in any number of sizes.
     pub icons: Option<Vec<Icon>>,
     /// Fields that no revision names.
@@ -323,7 +323,7 @@ pub struct Annotations {
     /// For whom it is.
     pub audience: Option<Vec<Role>>,
     /// How much it matters, from 0 (optional) to 1 (effectively required).
-    pub priority: Option<Number>,
+    pub priority: Option<RawNumber>,
     /// When it last changed, as ISO 8601 says it.
     pub last_modified: Option<String>,
     /// Fields that no revision names.

@@ -1,6 +1,6 @@
 //! `server/discover`: what a server speaks and offers. 2026-07-28 only.
 
-use super::{CacheScope, Meta, Number, Object, ResultType, ServerCapabilities};
+use super::{CacheScope, Meta, Object, RawNumber, ResultType, ServerCapabilities};
 
 /// The result of `server/discover`, whose params are [`RequestParams`](super::RequestParams).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct DiscoverResult {
     /// How to use the server, for a language model.
     pub instructions: Option<String>,
     /// For how many milliseconds the result may be reused.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse it.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.
@@ -42,7 +42,7 @@ impl DiscoverResult {
             result_type: Some(ResultType::Complete),
             supported_versions,
             capabilities,
-            ttl_ms: Some(Number::from(0_u32)),
+            ttl_ms: Some(RawNumber::from(0_u32)),
             cache_scope: Some(CacheScope::Private),
             ..Self::default()
         }

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FormSchema, Json, Meta, Object, RequestMeta, TaskMetadata};
+use super::{FormSchema, Meta, Object, RawJson, RequestMeta, TaskMetadata};
 
 /// The params of `elicitation/create`, decoded by their `mode`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum ElicitRequestParams {
     /// A page to visit.
     Url(ElicitRequestUrlParams),
     /// A mode that no revision names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl From<ElicitRequestFormParams> for ElicitRequestParams {
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for ElicitRequestParams {
         struct Probe {
             mode: Option<String>,
         }
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         let Probe { mode } = json.decode().map_err(D::Error::custom)?;
         match mode.as_deref() {
             None | Some("form") => json.decode().map(Self::Form),

@@ -1,6 +1,6 @@
 //! What a JSON-RPC error says, and the data that MCP adds to some.
 
-use super::{ClientCapabilities, ElicitRequestUrlParams, Json, Object};
+use super::{ClientCapabilities, ElicitRequestUrlParams, Object, RawJson};
 
 /// The `error` of a JSON-RPC answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct ErrorObject {
     /// What went wrong, in a sentence.
     pub message: String,
     /// More about it: any JSON value.
-    pub data: Option<Json>,
+    pub data: Option<RawJson>,
     /// Fields that no revision names.
     pub extra: Object,
 }

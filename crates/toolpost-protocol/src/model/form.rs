@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Json, Number, Object};
+use super::{Object, RawJson, RawNumber};
 
 /// A form: an object schema whose properties are all primitive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum PrimitiveSchema {
     /// One of several options with titles, the old way: a string with `enum` and `enumNames`.
     LegacyTitled(LegacyTitledEnumSchema),
     /// A field that no revision names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl Serialize for PrimitiveSchema {
@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for PrimitiveSchema {
             #[serde(rename = "anyOf")]
             any_of: Option<IgnoredAny>,
         }
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match json.decode().map_err(D::Error::custom)? {
             Probe { r#type, .. } if r#type == "boolean" => json.decode().map(Self::Boolean),
             Probe { r#type, .. } if r#type == "number" || r#type == "integer" => {
@@ -130,9 +130,9 @@ pub struct StringSchema {
     /// What to enter.
     pub description: Option<String>,
     /// The shortest text, in characters.
-    pub min_length: Option<Number>,
+    pub min_length: Option<RawNumber>,
     /// The longest text, in characters.
-    pub max_length: Option<Number>,
+    pub max_length: Option<RawNumber>,
     /// What the text must look like.
     pub format: Option<StringFormat>,
     /// What is entered at first.
@@ -179,11 +179,11 @@ pub struct NumberSchema {
     /// What to enter.
     pub description: Option<String>,
     /// The least number.
-    pub minimum: Option<Number>,
+    pub minimum: Option<RawNumber>,
     /// The greatest number.
-    pub maximum: Option<Number>,
+    pub maximum: Option<RawNumber>,
     /// What is entered at first.
-    pub default: Option<Number>,
+    pub default: Option<RawNumber>,
     /// Fields that no revision names.
     pub extra: Object,
 }
@@ -336,9 +336,9 @@ pub struct UntitledMultiSelectEnumSchema {
     /// What to choose.
     pub description: Option<String>,
     /// The least number of options to choose.
-    pub min_items: Option<Number>,
+    pub min_items: Option<RawNumber>,
     /// The greatest number of options to choose.
-    pub max_items: Option<Number>,
+    pub max_items: Option<RawNumber>,
     /// The options.
     pub items: UntitledOptions,
     /// What is chosen at first.
@@ -385,9 +385,9 @@ pub struct TitledMultiSelectEnumSchema {
     /// What to choose.
     pub description: Option<String>,
     /// The least number of options to choose.
-    pub min_items: Option<Number>,
+    pub min_items: Option<RawNumber>,
     /// The greatest number of options to choose.
-    pub max_items: Option<Number>,
+    pub max_items: Option<RawNumber>,
     /// The options.
     pub items: TitledOptions,
     /// What is chosen at first.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::json::{Json, Number, kind};
+use super::json::{RawJson, RawNumber, kind};
 use crate::Id;
 
 /// The id of a request: a string, or an integer of any size, echoed exactly as it came.
@@ -15,7 +15,7 @@ pub enum RequestId {
     /// A string.
     String(String),
     /// An integer, kept digit for digit.
-    Integer(Number),
+    Integer(RawNumber),
 }
 
 /// What ties a progress notification to its request; has the shape of a [`RequestId`].
@@ -83,7 +83,7 @@ impl Serialize for RequestId {
 
 impl<'de> Deserialize<'de> for RequestId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match json.as_str().as_bytes() {
             [b'"', ..] => json.decode().map(Self::String).map_err(D::Error::custom),
             [b'-' | b'0'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {

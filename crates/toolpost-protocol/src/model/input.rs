@@ -6,8 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult, Json,
-    ListRootsResult, Meta, Object, Request, ResultType,
+    CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult, ListRootsResult,
+    Meta, Object, RawJson, Request, ResultType,
 };
 
 /// What a server asks, by a name of its choice.
@@ -97,7 +97,7 @@ impl InputRequest {
 
 struct InputRequestWire {
     method: String,
-    params: Option<Json>,
+    params: Option<RawJson>,
     extra: Object,
 }
 
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for InputRequest {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct InputResponse(Json);
+pub struct InputResponse(RawJson);
 
 impl InputResponse {
     /// The answer to `elicitation/create`.
@@ -163,13 +163,13 @@ impl InputResponse {
 
     /// The answer as it was written.
     #[must_use]
-    pub fn as_json(&self) -> &Json {
+    pub fn as_json(&self) -> &RawJson {
         &self.0
     }
 }
 
-impl From<Json> for InputResponse {
-    fn from(json: Json) -> Self {
+impl From<RawJson> for InputResponse {
+    fn from(json: RawJson) -> Self {
         Self(json)
     }
 }

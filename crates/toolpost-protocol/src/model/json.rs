@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 /// A JSON object whose values are kept as they were written.
 ///
 /// Holds `_meta`, free-form objects, and the fields of a message that no published revision names.
-pub type Object = BTreeMap<String, Json>;
+pub type Object = BTreeMap<String, RawJson>;
 
 /// Any JSON value, kept as it was written.
 ///
@@ -20,17 +20,17 @@ pub type Object = BTreeMap<String, Json>;
 /// compact texts are.
 ///
 /// ```
-/// use toolpost_protocol::model::Json;
+/// use toolpost_protocol::model::RawJson;
 ///
-/// let json = Json::parse(r#"{ "big": 123456789012345678901234567890, "half": 0.50 }"#)?;
+/// let json = RawJson::parse(r#"{ "big": 123456789012345678901234567890, "half": 0.50 }"#)?;
 /// assert_eq!(json.as_str(), r#"{"big":123456789012345678901234567890,"half":0.50}"#);
-/// assert_eq!(Json::from(serde_json::json!([1, "two"])).decode::<(u8, String)>()?, (1, "two".to_owned()));
+/// assert_eq!(RawJson::from(serde_json::json!([1, "two"])).decode::<(u8, String)>()?, (1, "two".to_owned()));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Json(Box<RawValue>);
+pub struct RawJson(Box<RawValue>);
 
-impl Json {
+impl RawJson {
     /// Reads one JSON value from `text`.
     ///
     /// # Errors
@@ -83,13 +83,13 @@ impl Json {
     }
 }
 
-impl From<serde_json::Value> for Json {
+impl From<serde_json::Value> for RawJson {
     fn from(value: serde_json::Value) -> Self {
         Self(RawValue::from_string(value.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 
-impl From<Box<RawValue>> for Json {
+impl From<Box<RawValue>> for RawJson {
     fn from(raw: Box<RawValue>) -> Self {
         match compact(raw.get()).map(RawValue::from_string) {
             Some(Ok(compacted)) => Self(compacted),
@@ -98,64 +98,64 @@ impl From<Box<RawValue>> for Json {
     }
 }
 
-impl From<&str> for Json {
-    /// The JSON string that holds `text` (to read JSON, see [`Json::parse`]).
+impl From<&str> for RawJson {
+    /// The JSON string that holds `text` (to read JSON, see [`RawJson::parse`]).
     fn from(text: &str) -> Self {
         Self::from(serde_json::Value::from(text))
     }
 }
 
-impl From<String> for Json {
+impl From<String> for RawJson {
     fn from(text: String) -> Self {
         Self::from(serde_json::Value::from(text))
     }
 }
 
-impl From<bool> for Json {
+impl From<bool> for RawJson {
     fn from(flag: bool) -> Self {
         Self(if flag { RawValue::TRUE } else { RawValue::FALSE }.to_owned())
     }
 }
 
-impl From<Number> for Json {
-    fn from(number: Number) -> Self {
+impl From<RawNumber> for RawJson {
+    fn from(number: RawNumber) -> Self {
         Self(RawValue::from_string(number.0.into()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 
-impl PartialEq for Json {
+impl PartialEq for RawJson {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl Eq for Json {}
+impl Eq for RawJson {}
 
-impl Hash for Json {
+impl Hash for RawJson {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
 }
 
-impl fmt::Debug for Json {
+impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl fmt::Display for Json {
+impl fmt::Display for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl Serialize for Json {
+impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Box::<RawValue>::deserialize(deserializer).map(Self::from)
     }
@@ -164,17 +164,17 @@ impl<'de> Deserialize<'de> for Json {
 /// A JSON number, kept as it was written: `50`, `50.0` and `5e1` are three numbers.
 ///
 /// ```
-/// use toolpost_protocol::model::Number;
+/// use toolpost_protocol::model::RawNumber;
 ///
-/// let progress: Number = serde_json::from_str("50.0")?;
+/// let progress: RawNumber = serde_json::from_str("50.0")?;
 /// assert_eq!((progress.as_str(), progress.as_f64(), progress.as_u64()), ("50.0", 50.0, None));
-/// assert_eq!(Number::from(7_u64).as_u64(), Some(7));
+/// assert_eq!(RawNumber::from(7_u64).as_u64(), Some(7));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Number(Box<str>);
+pub struct RawNumber(Box<str>);
 
-impl Number {
+impl RawNumber {
     /// The number nearest to `value`; nothing when it is infinite or not a number, which JSON cannot say.
     #[must_use]
     pub fn from_f64(value: f64) -> Option<Self> {
@@ -206,49 +206,49 @@ impl Number {
     }
 }
 
-impl From<u32> for Number {
+impl From<u32> for RawNumber {
     fn from(value: u32) -> Self {
         Self(value.to_string().into())
     }
 }
 
-impl From<u64> for Number {
+impl From<u64> for RawNumber {
     fn from(value: u64) -> Self {
         Self(value.to_string().into())
     }
 }
 
-impl From<i32> for Number {
+impl From<i32> for RawNumber {
     fn from(value: i32) -> Self {
         Self(value.to_string().into())
     }
 }
 
-impl From<i64> for Number {
+impl From<i64> for RawNumber {
     fn from(value: i64) -> Self {
         Self(value.to_string().into())
     }
 }
 
-impl fmt::Debug for Number {
+impl fmt::Debug for RawNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Display for Number {
+impl fmt::Display for RawNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Serialize for Number {
+impl Serialize for RawNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Json::from(self.clone()).serialize(serializer)
+        RawJson::from(self.clone()).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Number {
+impl<'de> Deserialize<'de> for RawNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes() {

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ErrorObject, Json, Notification, Object, Request, RequestId};
+use super::{ErrorObject, Notification, Object, RawJson, Request, RequestId};
 
 /// A request with its id.
 ///
@@ -39,7 +39,7 @@ impl JsonRpcRequest {
 struct RequestWire {
     id: RequestId,
     method: String,
-    params: Option<Json>,
+    params: Option<RawJson>,
     extra: Object,
 }
 
@@ -89,7 +89,7 @@ impl JsonRpcNotification {
 
 struct NotificationWire {
     method: String,
-    params: Option<Json>,
+    params: Option<RawJson>,
     extra: Object,
 }
 
@@ -138,7 +138,7 @@ impl<R> JsonRpcResponse<R> {
 
 struct ResponseWire {
     id: RequestId,
-    result: Json,
+    result: RawJson,
     extra: Object,
 }
 
@@ -148,7 +148,7 @@ impl<R: Serialize> Serialize for JsonRpcResponse<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         ResponseWire {
             id: self.id.clone(),
-            result: Json::encode(&self.result).map_err(serde::ser::Error::custom)?,
+            result: RawJson::encode(&self.result).map_err(serde::ser::Error::custom)?,
             extra: self.extra.clone(),
         }
         .serialize(serializer)

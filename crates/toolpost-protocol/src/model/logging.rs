@@ -1,6 +1,6 @@
 //! Log messages from a server to its client. Deprecated in 2026-07-28.
 
-use super::{Json, Meta, Object, RequestMeta};
+use super::{Meta, Object, RawJson, RequestMeta};
 
 /// How grave a log message is (RFC 5424).
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub struct LoggingMessageNotificationParams {
     /// Who logs.
     pub logger: Option<String>,
     /// The message: any JSON value.
-    pub data: Json,
+    pub data: RawJson,
     /// Fields that no revision names.
     pub extra: Object,
 }
@@ -63,7 +63,7 @@ object! { LoggingMessageNotificationParams {
 impl LoggingMessageNotificationParams {
     /// Logs `data` at `level`.
     #[must_use]
-    pub fn new(level: LoggingLevel, data: impl Into<Json>) -> Self {
+    pub fn new(level: LoggingLevel, data: impl Into<RawJson>) -> Self {
         Self { meta: None, level, logger: None, data: data.into(), extra: Object::new() }
     }
 }

@@ -89,7 +89,7 @@ pub use id::{ProgressToken, RequestId};
 pub use implementation::{Icon, IconTheme, Implementation};
 pub use initialize::{InitializeRequestParams, InitializeResult};
 pub use input::{InputRequest, InputRequests, InputRequiredResult, InputResponse, InputResponses};
-pub use json::{Json, Number, Object};
+pub use json::{Object, RawJson, RawNumber};
 pub use jsonrpc::{JsonRpcError, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse};
 pub use logging::{LoggingLevel, LoggingMessageNotificationParams, SetLevelRequestParams};
 pub use meta::{Meta, NotificationParams, RequestMeta, RequestParams};

@@ -2,9 +2,9 @@
 
 use super::request::{encode, encode_some, optional, required};
 use super::{
-    CancelledNotificationParams, ElicitationCompleteNotificationParams, Json,
-    LoggingMessageNotificationParams, NotificationParams, ProgressNotificationParams,
-    ResourceUpdatedNotificationParams, SubscriptionsAcknowledgedNotificationParams, Task,
+    CancelledNotificationParams, ElicitationCompleteNotificationParams, LoggingMessageNotificationParams,
+    NotificationParams, ProgressNotificationParams, RawJson, ResourceUpdatedNotificationParams,
+    SubscriptionsAcknowledgedNotificationParams, Task,
 };
 
 /// A notification of either revision and either direction.
@@ -40,7 +40,7 @@ pub enum Notification {
         /// The method.
         method: String,
         /// The params.
-        params: Option<Json>,
+        params: Option<RawJson>,
     },
 }
 
@@ -50,7 +50,7 @@ impl Notification {
     /// # Errors
     ///
     /// When the params are not those of the method.
-    pub fn decode(method: &str, params: Option<Json>) -> Result<Self, serde_json::Error> {
+    pub fn decode(method: &str, params: Option<RawJson>) -> Result<Self, serde_json::Error> {
         Ok(match method {
             "notifications/cancelled" => Self::Cancelled(required(params)?),
             "notifications/progress" => Self::Progress(required(params)?),
@@ -93,7 +93,7 @@ impl Notification {
     /// # Errors
     ///
     /// Never for values that were decoded or built by this crate's constructors.
-    pub fn params(&self) -> Result<Option<Json>, serde_json::Error> {
+    pub fn params(&self) -> Result<Option<RawJson>, serde_json::Error> {
         match self {
             Self::Cancelled(params) => encode(params),
             Self::Progress(params) => encode(params),

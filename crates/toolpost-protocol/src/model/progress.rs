@@ -1,6 +1,6 @@
 //! How far a request has come.
 
-use super::{Meta, Number, Object, ProgressToken};
+use super::{Meta, Object, ProgressToken, RawNumber};
 
 /// The params of `notifications/progress`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct ProgressNotificationParams {
     /// The token that the request gave.
     pub progress_token: ProgressToken,
     /// How much is done; grows with every notification, in a unit of the sender's choice.
-    pub progress: Number,
+    pub progress: RawNumber,
     /// How much there is to do, in the same unit, if known.
-    pub total: Option<Number>,
+    pub total: Option<RawNumber>,
     /// What is being done, for people.
     pub message: Option<String>,
     /// Fields that no revision names.
@@ -31,7 +31,7 @@ object! { ProgressNotificationParams {
 impl ProgressNotificationParams {
     /// Says how much is done of the request with this token.
     #[must_use]
-    pub fn new(progress_token: impl Into<ProgressToken>, progress: impl Into<Number>) -> Self {
+    pub fn new(progress_token: impl Into<ProgressToken>, progress: impl Into<RawNumber>) -> Self {
         Self {
             meta: None,
             progress_token: progress_token.into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::result::milliseconds;
 use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Meta, Number, Object, RequestMeta, ResultType, Role,
+    CacheScope, ContentBlock, Icon, InputResponses, Meta, Object, RawNumber, RequestMeta, ResultType, Role,
 };
 
 /// A prompt as `prompts/list` shows it.
@@ -148,7 +148,7 @@ pub struct ListPromptsResult {
     /// Where the next page starts; absent on the last.
     pub next_cursor: Option<String>,
     /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse it. Required in 2026-07-28, absent before.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.

@@ -5,9 +5,9 @@ use serde::de::DeserializeOwned;
 
 use super::{
     CallToolRequestParams, CompleteRequestParams, CreateMessageRequestParams, ElicitRequestParams,
-    GetPromptRequestParams, InitializeRequestParams, Json, PaginatedRequestParams, ReadResourceRequestParams,
-    RequestParams, ResourceRequestParams, SetLevelRequestParams, SubscriptionsListenRequestParams,
-    TaskRequestParams,
+    GetPromptRequestParams, InitializeRequestParams, PaginatedRequestParams, RawJson,
+    ReadResourceRequestParams, RequestParams, ResourceRequestParams, SetLevelRequestParams,
+    SubscriptionsListenRequestParams, TaskRequestParams,
 };
 
 /// A request of either revision and either direction, without its id.
@@ -65,7 +65,7 @@ pub enum Request {
         /// The method.
         method: String,
         /// The params.
-        params: Option<Json>,
+        params: Option<RawJson>,
     },
 }
 
@@ -75,7 +75,7 @@ impl Request {
     /// # Errors
     ///
     /// When the params are not those of the method.
-    pub fn decode(method: &str, params: Option<Json>) -> Result<Self, serde_json::Error> {
+    pub fn decode(method: &str, params: Option<RawJson>) -> Result<Self, serde_json::Error> {
         Ok(match method {
             "server/discover" => Self::Discover(required(params)?),
             "initialize" => Self::Initialize(Box::new(required(params)?)),
@@ -138,7 +138,7 @@ impl Request {
     /// # Errors
     ///
     /// Never for values that were decoded or built by this crate's constructors.
-    pub fn params(&self) -> Result<Option<Json>, serde_json::Error> {
+    pub fn params(&self) -> Result<Option<RawJson>, serde_json::Error> {
         match self {
             Self::Discover(params) => encode(params),
             Self::Initialize(params) => encode(params),
@@ -164,7 +164,7 @@ impl Request {
 }
 
 /// Decodes params that must be there.
-pub(super) fn required<T: DeserializeOwned>(params: Option<Json>) -> Result<T, serde_json::Error> {
+pub(super) fn required<T: DeserializeOwned>(params: Option<RawJson>) -> Result<T, serde_json::Error> {
     match params {
         Some(params) => params.decode(),
         None => Err(serde::de::Error::missing_field("params")),
@@ -172,16 +172,16 @@ pub(super) fn required<T: DeserializeOwned>(params: Option<Json>) -> Result<T, s
 }
 
 /// Decodes params that may be absent.
-pub(super) fn optional<T: DeserializeOwned>(params: Option<Json>) -> Result<Option<T>, serde_json::Error> {
+pub(super) fn optional<T: DeserializeOwned>(params: Option<RawJson>) -> Result<Option<T>, serde_json::Error> {
     params.map(|params| params.decode()).transpose()
 }
 
 /// Encodes params.
-pub(super) fn encode<T: Serialize>(params: &T) -> Result<Option<Json>, serde_json::Error> {
-    Json::encode(params).map(Some)
+pub(super) fn encode<T: Serialize>(params: &T) -> Result<Option<RawJson>, serde_json::Error> {
+    RawJson::encode(params).map(Some)
 }
 
 /// Encodes params that may be absent.
-pub(super) fn encode_some<T: Serialize>(params: Option<&T>) -> Result<Option<Json>, serde_json::Error> {
-    params.map(Json::encode).transpose()
+pub(super) fn encode_some<T: Serialize>(params: Option<&T>) -> Result<Option<RawJson>, serde_json::Error> {
+    params.map(RawJson::encode).transpose()
 }

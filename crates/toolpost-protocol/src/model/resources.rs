@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::result::milliseconds;
 use super::{
-    Annotations, CacheScope, Icon, InputResponses, Json, Meta, Number, Object, RequestMeta, ResultType,
+    Annotations, CacheScope, Icon, InputResponses, Meta, Object, RawJson, RawNumber, RequestMeta, ResultType,
 };
 
 /// Something a client can read.
@@ -29,7 +29,7 @@ pub struct Resource {
     /// Its media type.
     pub mime_type: Option<String>,
     /// Its size in bytes, before any encoding.
-    pub size: Option<Number>,
+    pub size: Option<RawNumber>,
     /// Icons, in any number of sizes.
     pub icons: Option<Vec<Icon>>,
     /// Fields that no revision names.
@@ -129,7 +129,7 @@ pub enum ResourceContents {
     /// Bytes.
     Blob(BlobResourceContents),
     /// Something that is neither, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl From<TextResourceContents> for ResourceContents {
@@ -161,7 +161,7 @@ impl<'de> Deserialize<'de> for ResourceContents {
             text: Option<IgnoredAny>,
             blob: Option<IgnoredAny>,
         }
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match json.decode().map_err(D::Error::custom)? {
             Probe { text: Some(_), .. } => json.decode().map(Self::Text),
             Probe { blob: Some(_), .. } => json.decode().map(Self::Blob),
@@ -246,7 +246,7 @@ pub struct ListResourcesResult {
     /// Where the next page starts; absent on the last.
     pub next_cursor: Option<String>,
     /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse it. Required in 2026-07-28, absent before.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.
@@ -292,7 +292,7 @@ pub struct ListResourceTemplatesResult {
     /// Where the next page starts; absent on the last.
     pub next_cursor: Option<String>,
     /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse it. Required in 2026-07-28, absent before.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.
@@ -367,7 +367,7 @@ pub struct ReadResourceResult {
     /// The resource, or its parts.
     pub contents: Vec<ResourceContents>,
     /// For how many milliseconds the contents may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse them. Required in 2026-07-28, absent before.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CreateTaskResult, InputRequiredResult, Json, Meta, Number, Object};
+use super::{CreateTaskResult, InputRequiredResult, Meta, Object, RawJson, RawNumber};
 
 /// How a request ended. Required on every result of 2026-07-28, absent before.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub enum CacheScope {
 names! { CacheScope { Public = "public", Private = "private" } }
 
 /// A duration in whole milliseconds, as `ttlMs` says it.
-pub(super) fn milliseconds(duration: Duration) -> Number {
+pub(super) fn milliseconds(duration: Duration) -> RawNumber {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
 }
 
@@ -67,7 +67,7 @@ pub enum RequestResult<T> {
     /// The request goes on as a task. 2025-11-25 only.
     Task(Box<CreateTaskResult>),
     /// A type that an extension names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl<T: Serialize> Serialize for RequestResult<T> {
@@ -89,7 +89,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for RequestResult<T> {
             result_type: Option<ResultType>,
             task: Option<serde::de::IgnoredAny>,
         }
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         let probe: Probe = json.decode().map_err(D::Error::custom)?;
         match (probe.result_type, probe.task) {
             (None, Some(_)) => json.decode().map(Self::Task),

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::content::type_of;
 use super::{
-    AudioContent, ContentBlock, ImageContent, Json, Meta, Number, Object, RequestMeta, Role, TaskMetadata,
-    TextContent, Tool,
+    AudioContent, ContentBlock, ImageContent, Meta, Object, RawJson, RawNumber, RequestMeta, Role,
+    TaskMetadata, TextContent, Tool,
 };
 
 /// The params of `sampling/createMessage`.
@@ -24,9 +24,9 @@ pub struct CreateMessageRequestParams {
     /// Which of the servers' contexts to add.
     pub include_context: Option<ContextInclusion>,
     /// How much chance to let in, on the model's own scale.
-    pub temperature: Option<Number>,
+    pub temperature: Option<RawNumber>,
     /// The longest answer, in tokens.
-    pub max_tokens: Number,
+    pub max_tokens: RawNumber,
     /// Texts that end the answer.
     pub stop_sequences: Option<Vec<String>>,
     /// What to pass on to the model's provider.
@@ -59,7 +59,7 @@ object! { CreateMessageRequestParams {
 impl CreateMessageRequestParams {
     /// Asks for the message that follows `messages`, of at most `max_tokens` tokens.
     #[must_use]
-    pub fn new(messages: Vec<SamplingMessage>, max_tokens: impl Into<Number>) -> Self {
+    pub fn new(messages: Vec<SamplingMessage>, max_tokens: impl Into<RawNumber>) -> Self {
         Self {
             meta: None,
             messages,
@@ -210,7 +210,7 @@ impl Serialize for SamplingContent {
 
 impl<'de> Deserialize<'de> for SamplingContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         if json.as_str().starts_with('[') {
             json.decode().map(Self::Many)
         } else {
@@ -235,7 +235,7 @@ pub enum SamplingBlock {
     /// The result of a tool that the model asked for.
     ToolResult(ToolResultContent),
     /// A block of a type that no revision names, kept verbatim.
-    Unknown(Json),
+    Unknown(RawJson),
 }
 
 impl SamplingBlock {
@@ -291,7 +291,7 @@ impl Serialize for SamplingBlock {
 
 impl<'de> Deserialize<'de> for SamplingBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Json::deserialize(deserializer)?;
+        let json = RawJson::deserialize(deserializer)?;
         match &*type_of(&json)? {
             "text" => json.decode().map(Self::Text),
             "image" => json.decode().map(Self::Image),
@@ -346,7 +346,7 @@ pub struct ToolResultContent {
     /// The result for a language model.
     pub content: Vec<ContentBlock>,
     /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
-    pub structured_content: Option<Json>,
+    pub structured_content: Option<RawJson>,
     /// Whether the tool failed. Absent means that it did not.
     pub is_error: Option<bool>,
     /// Fields that no revision names.
@@ -383,11 +383,11 @@ pub struct ModelPreferences {
     /// Models to prefer, the best first.
     pub hints: Option<Vec<ModelHint>>,
     /// How much a low price matters, from 0 (not) to 1 (most).
-    pub cost_priority: Option<Number>,
+    pub cost_priority: Option<RawNumber>,
     /// How much speed matters, from 0 (not) to 1 (most).
-    pub speed_priority: Option<Number>,
+    pub speed_priority: Option<RawNumber>,
     /// How much ability matters, from 0 (not) to 1 (most).
-    pub intelligence_priority: Option<Number>,
+    pub intelligence_priority: Option<RawNumber>,
     /// Fields that no revision names.
     pub extra: Object,
 }

@@ -1,6 +1,6 @@
 //! Requests that go on after their answer. 2025-11-25 only, and experimental there.
 
-use super::{Meta, Number, Object, RequestMeta};
+use super::{Meta, Object, RawNumber, RequestMeta};
 
 /// A request that goes on after its answer; also the result of `tasks/get` and `tasks/cancel`, and the params of
 /// `notifications/tasks/status`. (The result of `tasks/result` is that of the request itself.)
@@ -20,9 +20,9 @@ pub struct Task {
     /// When it last changed, as ISO 8601 says it.
     pub last_updated_at: String,
     /// For how many milliseconds after it began it is kept; `null` on the wire means for ever.
-    pub ttl: Option<Number>,
+    pub ttl: Option<RawNumber>,
     /// How many milliseconds to wait between two looks at it.
-    pub poll_interval: Option<Number>,
+    pub poll_interval: Option<RawNumber>,
     /// Fields that no revision names.
     pub extra: Object,
 }
@@ -88,7 +88,7 @@ names! { TaskStatus {
 #[non_exhaustive]
 pub struct TaskMetadata {
     /// For how many milliseconds to keep it.
-    pub ttl: Option<Number>,
+    pub ttl: Option<RawNumber>,
     /// Fields that no revision names.
     pub extra: Object,
 }

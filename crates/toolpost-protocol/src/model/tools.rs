@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::result::milliseconds;
 use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Json, Meta, Number, Object, RequestMeta, ResultType,
-    TaskMetadata,
+    CacheScope, ContentBlock, Icon, InputResponses, Meta, Object, RawJson, RawNumber, RequestMeta,
+    ResultType, TaskMetadata,
 };
 
 /// A tool as `tools/list` shows it.
@@ -21,9 +21,9 @@ pub struct Tool {
     /// What it does, for a language model.
     pub description: Option<String>,
     /// The JSON Schema of its arguments, an object with `"type": "object"`.
-    pub input_schema: Json,
+    pub input_schema: RawJson,
     /// The JSON Schema of its structured result; before 2026-07-28 that of an object.
-    pub output_schema: Option<Json>,
+    pub output_schema: Option<RawJson>,
     /// Hints about what it does.
     pub annotations: Option<ToolAnnotations>,
     /// How it can be run. 2025-11-25 only.
@@ -49,7 +49,7 @@ object! { Tool {
 impl Tool {
     /// Names a tool and the JSON Schema of its arguments.
     #[must_use]
-    pub fn new(name: impl Into<String>, input_schema: impl Into<Json>) -> Self {
+    pub fn new(name: impl Into<String>, input_schema: impl Into<RawJson>) -> Self {
         Self {
             meta: None,
             name: name.into(),
@@ -80,7 +80,7 @@ impl Tool {
 
     /// Promises that structured results follow this JSON Schema.
     #[must_use]
-    pub fn with_output_schema(mut self, schema: impl Into<Json>) -> Self {
+    pub fn with_output_schema(mut self, schema: impl Into<RawJson>) -> Self {
         self.output_schema = Some(schema.into());
         self
     }
@@ -100,24 +100,67 @@ pub struct ToolAnnotations {
     /// The name for people; a tool's own title goes first.
     pub title: Option<String>,
     /// It changes nothing. Absent means false.
-    pub read_only_hint: Option<bool>,
+    pub read_only: Option<bool>,
     /// It may destroy something, where it changes anything. Absent means true.
-    pub destructive_hint: Option<bool>,
+    pub destructive: Option<bool>,
     /// Calling it again with the same arguments changes nothing more. Absent means false.
-    pub idempotent_hint: Option<bool>,
+    pub idempotent: Option<bool>,
     /// It deals with an open world, such as the web. Absent means true.
-    pub open_world_hint: Option<bool>,
+    pub open_world: Option<bool>,
     /// Fields that no revision names.
     pub extra: Object,
 }
 
 object! { ToolAnnotations {
     title: optional "title",
-    read_only_hint: optional "readOnlyHint",
-    destructive_hint: optional "destructiveHint",
-    idempotent_hint: optional "idempotentHint",
-    open_world_hint: optional "openWorldHint",
+    read_only: optional "readOnlyHint",
+    destructive: optional "destructiveHint",
+    idempotent: optional "idempotentHint",
+    open_world: optional "openWorldHint",
 } }
+
+impl ToolAnnotations {
+    /// No hints: a client assumes MCP's defaults.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            title: None,
+            read_only: None,
+            destructive: None,
+            idempotent: None,
+            open_world: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Says whether the tool changes nothing.
+    #[must_use]
+    pub const fn read_only(mut self, is: bool) -> Self {
+        self.read_only = Some(is);
+        self
+    }
+
+    /// Says whether the tool may destroy something.
+    #[must_use]
+    pub const fn destructive(mut self, is: bool) -> Self {
+        self.destructive = Some(is);
+        self
+    }
+
+    /// Says whether a second call with the same arguments changes nothing more.
+    #[must_use]
+    pub const fn idempotent(mut self, is: bool) -> Self {
+        self.idempotent = Some(is);
+        self
+    }
+
+    /// Says whether the tool deals with an open world, such as the web.
+    #[must_use]
+    pub const fn open_world(mut self, is: bool) -> Self {
+        self.open_world = Some(is);
+        self
+    }
+}
 
 /// How a tool can be run. 2025-11-25 only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,7 +203,7 @@ pub struct ListToolsResult {
     /// Where the next page starts; absent on the last.
     pub next_cursor: Option<String>,
     /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<Number>,
+    pub ttl_ms: Option<RawNumber>,
     /// Who may reuse it. Required in 2026-07-28, absent before.
     pub cache_scope: Option<CacheScope>,
     /// Fields that no revision names.
@@ -249,7 +292,7 @@ pub struct CallToolResult {
     /// The result for a language model.
     pub content: Vec<ContentBlock>,
     /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
-    pub structured_content: Option<Json>,
+    pub structured_content: Option<RawJson>,
     /// Whether the tool failed. Absent means that it did not.
     pub is_error: Option<bool>,
     /// Fields that no revision names.
@@ -279,7 +322,7 @@ impl CallToolResult {
 
     /// Adds the result for programs.
     #[must_use]
-    pub fn with_structured_content(mut self, value: impl Into<Json>) -> Self {
+    pub fn with_structured_content(mut self, value: impl Into<RawJson>) -> Self {
         self.structured_content = Some(value.into());
         self
     }

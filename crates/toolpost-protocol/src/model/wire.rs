@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess};
 use serde::ser::SerializeMap;
 
-use super::json::{Json, Object};
+use super::json::{Object, RawJson};
 
 /// Implements `Serialize` and `Deserialize` for a struct with a field `extra: Object`.
 ///
@@ -173,12 +173,12 @@ pub(super) mod optional {
 
 /// A key that may be absent and whose value may be any JSON: a `null` is a value.
 pub(super) mod any {
-    use super::{Error, Json, MapAccess, set};
+    use super::{Error, MapAccess, RawJson, set};
 
     pub(in crate::model) use super::optional::write;
 
     pub(in crate::model) fn read<'de, A: MapAccess<'de>>(
-        slot: &mut Option<Json>,
+        slot: &mut Option<RawJson>,
         key: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -187,9 +187,9 @@ pub(super) mod any {
 
     #[expect(clippy::unnecessary_wraps, reason = "every kind of key has the same three functions")]
     pub(in crate::model) fn take<E: Error>(
-        slot: Option<Json>,
+        slot: Option<RawJson>,
         _key: &'static str,
-    ) -> Result<Option<Json>, E> {
+    ) -> Result<Option<RawJson>, E> {
         Ok(slot)
     }
 }

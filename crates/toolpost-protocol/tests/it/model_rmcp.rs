@@ -266,7 +266,7 @@ fn example(name: &str, text: &str) -> bool {
             both::<ours::JsonRpcNotification, theirs::ServerJsonRpcMessage>(text)
         }
         _ if name.ends_with("ResultResponse") => {
-            both::<ours::JsonRpcResponse<ours::Json>, theirs::ServerJsonRpcMessage>(text)
+            both::<ours::JsonRpcResponse<ours::RawJson>, theirs::ServerJsonRpcMessage>(text)
         }
         _ if name.ends_with("Error") && text.contains("\"jsonrpc\"") => {
             both::<ours::JsonRpcError, theirs::ServerJsonRpcMessage>(text)

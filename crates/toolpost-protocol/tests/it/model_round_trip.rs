@@ -50,8 +50,8 @@ fn canonical(text: &str) -> String {
 
 #[test]
 fn values() {
-    check::<Json>(&W.any());
-    check::<Number>(&W.number());
+    check::<RawJson>(&W.any());
+    check::<RawNumber>(&W.number());
     check::<RequestId>(&W.id());
 }
 
@@ -283,8 +283,8 @@ fn notifications() {
 #[test]
 fn an_object_never_says_a_key_twice() {
     let mut tool = Tool::new("echo", serde_json::json!({}));
-    tool.extra.insert("name".to_owned(), Json::from("other"));
-    tool.extra.insert("x-more".to_owned(), Json::from(true));
+    tool.extra.insert("name".to_owned(), RawJson::from("other"));
+    tool.extra.insert("x-more".to_owned(), RawJson::from(true));
     assert_eq!(serde_json::to_string(&tool).unwrap(), r#"{"name":"echo","inputSchema":{},"x-more":true}"#);
     assert!(serde_json::from_str::<Tool>(r#"{"name":"a","name":"b","inputSchema":{}}"#).is_err());
     assert!(serde_json::from_str::<Tool>(r#"{"name":"a","inputSchema":{},"x":1,"x":2}"#).is_err());
@@ -294,7 +294,7 @@ fn an_object_never_says_a_key_twice() {
 fn null_is_absent_except_where_any_value_may_stand() {
     let result: CallToolResult =
         serde_json::from_str(r#"{"content":[],"isError":null,"structuredContent":null}"#).unwrap();
-    assert_eq!((result.is_error, result.structured_content.as_ref()), (None, Some(&Json::null())));
+    assert_eq!((result.is_error, result.structured_content.as_ref()), (None, Some(&RawJson::null())));
     assert_eq!(serde_json::to_string(&result).unwrap(), r#"{"content":[],"structuredContent":null}"#);
 }
 

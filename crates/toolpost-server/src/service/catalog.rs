@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use toolpost_dispatch::{Catalog, Dispatcher, Entry};
-use toolpost_tool::ToolSpec;
+use toolpost_tool::{Icon, ToolAnnotations, ToolSpec};
 
 use super::page::END;
 use super::reply::unbroken;
@@ -113,47 +113,16 @@ struct Listed<'a, I> {
     input_schema: I,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<Cow<'a, Value>>,
-    #[serde(skip_serializing_if = "Hints::is_empty")]
-    annotations: Hints,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    icons: Vec<Picture<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a ToolAnnotations>,
+    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
+    icons: &'a [Icon],
     #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
     meta: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Hints {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_only_hint: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    destructive_hint: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotent_hint: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open_world_hint: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Picture<'a> {
-    src: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    sizes: &'a [String],
-}
-
-impl Hints {
-    fn is_empty(&self) -> bool {
-        let Self { read_only_hint, destructive_hint, idempotent_hint, open_world_hint } = self;
-        [read_only_hint, destructive_hint, idempotent_hint, open_world_hint].iter().all(|hint| hint.is_none())
-    }
-}
-
 impl<'a> Listed<'a, ()> {
     fn of(spec: &'a ToolSpec, dialect: Dialect) -> Listed<'a, impl Serialize> {
-        let annotations = spec.annotations();
         Listed {
             name: spec.name(),
             title: spec.title(),
@@ -163,21 +132,8 @@ impl<'a> Listed<'a, ()> {
                 Dialect::Modern => spec.output_schema().map(Cow::Borrowed),
                 Dialect::Legacy => spec.object_output_schema(),
             },
-            annotations: Hints {
-                read_only_hint: annotations.read_only,
-                destructive_hint: annotations.destructive,
-                idempotent_hint: annotations.idempotent,
-                open_world_hint: annotations.open_world,
-            },
-            icons: spec
-                .icons()
-                .iter()
-                .map(|icon| Picture {
-                    src: &icon.src,
-                    mime_type: icon.mime_type.as_deref(),
-                    sizes: &icon.sizes,
-                })
-                .collect(),
+            annotations: Some(spec.annotations()).filter(|hints| **hints != ToolAnnotations::new()),
+            icons: spec.icons(),
             meta: listed_meta(spec),
         }
     }

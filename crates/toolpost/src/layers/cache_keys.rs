@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use toolpost_cache::rt::RawKey;
 use toolpost_cache::{CacheKey, KeyWriter};
-use toolpost_tool::{CachePolicy, CacheScope, Call, ToolSpec};
+use toolpost_tool::{CachePolicy, CacheSharing, Call, ToolSpec};
 
 /// Makes the cache keys of the calls of one tool.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct CacheKeys {
     number: u64,
     /// Server, tool and version, as each key begins.
     tool: CacheKey,
-    scope: CacheScope,
+    scope: CacheSharing,
     vary: Box<[String]>,
 }
 
@@ -52,7 +52,7 @@ impl CacheKeys {
         let principal = call.principal();
         let scope = match self.scope {
             _ if !self.vary.is_empty() => return None,
-            CacheScope::Public => &b""[..],
+            CacheSharing::Public => &b""[..],
             // No name holds this byte.
             _ if principal.is_anonymous() => b"\xff",
             _ => principal.as_str().as_bytes(),
@@ -73,7 +73,7 @@ impl CacheKeys {
     fn write_scope(&self, writer: &mut KeyWriter, call: &Call) {
         writer.append(&self.tool);
         match self.scope {
-            CacheScope::Public => writer.bool(true),
+            CacheSharing::Public => writer.bool(true),
             _ if call.principal().is_anonymous() => writer.null(),
             _ => writer.text(call.principal().as_str()),
         };

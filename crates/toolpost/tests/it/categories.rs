@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolpost::dispatch::{Access, Decision, Event, Request, Target};
+use toolpost::dispatch::{Access, CallRequest, Decision, Event, Target};
 use toolpost::json::{Frame, Limits};
 use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _,
@@ -122,7 +122,7 @@ fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
         asked("web").await;
         asked("files").await;
         let schema = json!({"tool": "fetch", "category": "web"});
-        let schema = Request::new("tools_get_schema").with_arguments(&schema).unwrap().by(bob.clone());
+        let schema = CallRequest::new("tools_get_schema").with_arguments(&schema).unwrap().by(bob.clone());
         assert!(
             runtime.dispatcher().call(schema).await.unwrap_err().to_string().ends_with("there are: `math`")
         );
@@ -133,7 +133,7 @@ fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
         assert_eq!(seen(&bob), ["math"]);
         asked("web").await;
         let hidden = json!({"tool": "fetch"});
-        let hidden = Request::new("tools_dispatch").with_arguments(&hidden).unwrap().by(bob.clone());
+        let hidden = CallRequest::new("tools_dispatch").with_arguments(&hidden).unwrap().by(bob.clone());
         assert_eq!(
             runtime.dispatcher().call(hidden).await.unwrap_err().to_string(),
             "unknown tool `fetch`; `tools_list_tools` names those in a category, and there are: `math`"
@@ -251,7 +251,7 @@ fn four_tools_stand_in_front_and_every_policy_is_enforced_behind_them() {
         );
 
         let call = async |tool: &'static str, arguments: Value| {
-            runtime.dispatcher().call(Request::new(tool).with_arguments(&arguments).unwrap()).await
+            runtime.dispatcher().call(CallRequest::new(tool).with_arguments(&arguments).unwrap()).await
         };
         let listed = call("tools_list_tools", json!({"category": "files"})).await.unwrap();
         assert!(
@@ -324,7 +324,7 @@ fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
             let mut trace = TraceContext::default();
             trace.parent = Some("00-1-2-01".into());
             parts.set_trace(trace);
-            runtime.dispatcher().call(Request::from_parts(parts)).await
+            runtime.dispatcher().call(CallRequest::from_parts(parts)).await
         };
         let seen = call(json!({"tool": "sees", "arguments": {"word": "hello"}}), "de").await;
         // The tool's own priority is for calls that do not say theirs; this one says so.
@@ -368,7 +368,7 @@ fn every_call_through_the_four_tools_is_observed() {
             .build()
             .unwrap();
         let call = async |tool: &'static str, arguments: Value| {
-            runtime.dispatcher().call(Request::new(tool).with_arguments(&arguments).unwrap()).await
+            runtime.dispatcher().call(CallRequest::new(tool).with_arguments(&arguments).unwrap()).await
         };
         assert!(call("tools_dispatch", json!({"tool": "list"})).await.is_ok());
         assert!(call("tools_dispatch", json!({"tool": "nothing"})).await.is_err());

@@ -10,15 +10,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use toolpost::Runtime;
-use toolpost::dispatch::{Event, Request};
+use toolpost::dispatch::{CallRequest, Event};
 use toolpost::json::{Frame, Limits};
 use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    Annotations, Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, Mark, NoArgs, Output,
-    Policy, Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec, blocking_fn,
-    tool_fn,
+    Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, Mark, NoArgs, Output, Policy,
+    Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolAnnotations, ToolError, ToolSpec,
+    blocking_fn, tool_fn,
 };
 use toolpost_server::Server;
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
@@ -42,13 +42,17 @@ const CHECKS: &[(&str, fn())] = &[
     // Its own fields are below.
     ("ToolSpec.policy", time_limit),
     ("ToolSpec.warnings", warnings),
-    ("Annotations.read_only", annotations),
-    ("Annotations.destructive", annotations),
-    ("Annotations.idempotent", annotations),
-    ("Annotations.open_world", annotations),
+    ("ToolAnnotations.title", annotations),
+    ("ToolAnnotations.read_only", annotations),
+    ("ToolAnnotations.destructive", annotations),
+    ("ToolAnnotations.idempotent", annotations),
+    ("ToolAnnotations.open_world", annotations),
+    ("ToolAnnotations.extra", annotations),
     ("Icon.src", icons),
     ("Icon.mime_type", icons),
     ("Icon.sizes", icons),
+    ("Icon.theme", icons),
+    ("Icon.extra", icons),
     ("Policy.time_limit", time_limit),
     ("Policy.cache", cache_ttl),
     ("Policy.invalidates", invalidates),
@@ -95,8 +99,8 @@ fn fields(of: &str, value: &impl Debug) -> Vec<String> {
 #[test]
 fn every_field_has_a_check() {
     let mut declared = fields("ToolSpec", &ToolSpec::new("s").unwrap());
-    declared.extend(fields("Annotations", &Annotations::default()));
-    declared.extend(fields("Icon", &Icon::default()));
+    declared.extend(fields("ToolAnnotations", &ToolAnnotations::default()));
+    declared.extend(fields("Icon", &Icon::new("")));
     declared.extend(fields("Policy", &Policy::default()));
     declared.extend(fields("CachePolicy", &CachePolicy::default()));
     declared.extend(fields("RetryPolicy", &RetryPolicy::new(2)));
@@ -137,14 +141,14 @@ fn counting(change: impl FnOnce(ToolSpec) -> ToolSpec) -> impl Tool {
 }
 
 /// A call of `s` with these `_meta`.
-fn with_meta(meta: &Value) -> Request {
+fn with_meta(meta: &Value) -> CallRequest {
     let text = json!({"_meta": meta}).to_string();
     let frame = Frame::from_text(text, &Limits::new()).unwrap();
     let mut parts = CallParts::default();
     parts.tool = "s".into();
     parts.meta = Some(frame.root().member("_meta").unwrap().id());
     parts.frame = Some(frame);
-    Request::from_parts(parts)
+    CallRequest::from_parts(parts)
 }
 
 /// What a client is shown of a tool that says this of itself.
@@ -229,14 +233,17 @@ fn deprecated() {
 
 fn annotations() {
     let listed = listed(|spec| {
-        let mut hints = Annotations::default();
+        let mut hints = ToolAnnotations::default();
+        hints.title = Some("S".to_owned());
         hints.read_only = Some(false);
         hints.destructive = Some(false);
         hints.idempotent = Some(true);
         hints.open_world = Some(false);
+        hints.extra.insert("x-hint".to_owned(), true.into());
         spec.with_annotations(hints)
     });
-    let expected = json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false});
+    let expected = json!({"title": "S", "readOnlyHint": false, "destructiveHint": false, "idempotentHint": true,
+        "openWorldHint": false, "x-hint": true});
     assert_eq!(listed["annotations"], expected);
 }
 
@@ -244,10 +251,13 @@ fn icons() {
     let listed = listed(|spec| {
         let mut icon = Icon::new("https://x.test/i.png");
         icon.mime_type = Some("image/png".to_owned());
-        icon.sizes = vec!["48x48".to_owned()];
+        icon.sizes = Some(vec!["48x48".to_owned()]);
+        icon.theme = Some("dark".into());
+        icon.extra.insert("x-more".to_owned(), true.into());
         spec.with_icon(icon)
     });
-    let expected = json!([{"src": "https://x.test/i.png", "mimeType": "image/png", "sizes": ["48x48"]}]);
+    let expected = json!([{"src": "https://x.test/i.png", "mimeType": "image/png", "sizes": ["48x48"],
+        "theme": "dark", "x-more": true}]);
     assert_eq!(listed["icons"], expected);
 }
 
@@ -338,7 +348,7 @@ fn retry_waits() {
 
 fn rate() {
     let by = |runtime: &Runtime, name: &'static str| {
-        let request = Request::new("s").by(Principal::new(name));
+        let request = CallRequest::new("s").by(Principal::new(name));
         let runtime = runtime.clone();
         async move { runtime.dispatcher().call(request).await }
     };
@@ -580,7 +590,7 @@ fn cost_in_a_queue() {
             let mut parts = CallParts::default();
             parts.tool = "s".into();
             parts.deadline = Some((Instant::now() + 4 * SECOND).into_std());
-            let result = runtime.dispatcher().call(Request::from_parts(parts)).await;
+            let result = runtime.dispatcher().call(CallRequest::from_parts(parts)).await;
             for nap in naps {
                 assert!(nap.await.unwrap().is_ok());
             }
@@ -634,7 +644,7 @@ fn cache_stale_if_error() {
 fn cache_scope() {
     run(async {
         let by = async |runtime: &Runtime, who: &'static str| {
-            let request = Request::new("s").by(Principal::new(who));
+            let request = CallRequest::new("s").by(Principal::new(who));
             runtime.dispatcher().call(request).await
         };
         let own = cached(CachePolicy::new(60 * SECOND));

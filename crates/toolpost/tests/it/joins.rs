@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use toolpost::Runtime;
-use toolpost::dispatch::Request;
+use toolpost::dispatch::CallRequest;
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
@@ -16,14 +16,14 @@ use toolpost_test::{Script, assert_kind, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn of(tool: &str, change: impl FnOnce(&mut CallParts)) -> Request {
+fn of(tool: &str, change: impl FnOnce(&mut CallParts)) -> CallRequest {
     let mut parts = CallParts::default();
     parts.tool = tool.to_owned().into();
     change(&mut parts);
-    Request::from_parts(parts)
+    CallRequest::from_parts(parts)
 }
 
-async fn call(runtime: &Runtime, request: Request) -> Result<Output, ToolError> {
+async fn call(runtime: &Runtime, request: CallRequest) -> Result<Output, ToolError> {
     runtime.dispatcher().call(request).await
 }
 
@@ -47,7 +47,7 @@ fn an_urgent_joiner_lifts_a_queued_flight() {
                 tokio::spawn(async move { call(&runtime, request).await })
             };
             for _ in 0..100 {
-                begin(Request::new("plain"));
+                begin(CallRequest::new("plain"));
             }
             tokio::task::yield_now().await;
             begin(of("cached", |parts| parts.priority = Priority::Background));
@@ -71,15 +71,15 @@ fn an_open_breaker_refuses_before_the_queue() {
         let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime =
             Runtime::builder().tool(broken).tool(Script::new("holds").hangs()).seats(&gate).build().unwrap();
-        assert_kind(&call(&runtime, Request::new("broken")).await, ErrorKind::Failed);
+        assert_kind(&call(&runtime, CallRequest::new("broken")).await, ErrorKind::Failed);
         let holds = tokio::spawn({
             let runtime = runtime.clone();
-            async move { call(&runtime, Request::new("holds")).await }
+            async move { call(&runtime, CallRequest::new("holds")).await }
         });
         tokio::task::yield_now().await;
         assert_eq!(gate.in_flight(), 1, "no seat is free");
         let start = Instant::now();
-        let refused = call(&runtime, Request::new("broken")).await;
+        let refused = call(&runtime, CallRequest::new("broken")).await;
         assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));
         assert_eq!(start.elapsed(), Duration::ZERO);
         assert_eq!(gate.stats().submitted, 0, "nothing of it has ever queued");
@@ -94,11 +94,11 @@ fn retries_stop_at_the_budget_and_say_so() {
         let down = down.with_spec(|spec| spec.repeatable().with_retry(RetryPolicy::new(2)));
         let runtime = Runtime::builder().tool(down).build().unwrap();
         for _ in 0..10 {
-            let error = call(&runtime, Request::new("s")).await.unwrap_err();
+            let error = call(&runtime, CallRequest::new("s")).await.unwrap_err();
             assert_eq!(error.to_string(), "down", "ten retries there are to begin with");
         }
         let start = Instant::now();
-        let error = call(&runtime, Request::new("s")).await.unwrap_err();
+        let error = call(&runtime, CallRequest::new("s")).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "down; not tried again, because too many calls fail (the retry budget is spent)"

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use toolpost::Runtime;
-use toolpost::dispatch::{Answer, Request};
+use toolpost::dispatch::{Answer, CallRequest};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{BreakerPolicy, NoArgs, RetryPolicy, ToolSpec, tool_fn};
@@ -51,7 +51,7 @@ async fn send(runtime: &Runtime, per_second: u32, during: Duration) -> Vec<Ended
     let mut calls = JoinSet::new();
     for number in 0..(during.as_millis() as u32 * per_second / 1_000) {
         sleep_until(begun + Duration::from_secs(1) * number / per_second).await;
-        let call = runtime.dispatcher().call(Request::new("work"));
+        let call = runtime.dispatcher().call(CallRequest::new("work"));
         calls.spawn(async move {
             let sent = Instant::now();
             let result = call.await;

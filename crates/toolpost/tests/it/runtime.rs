@@ -292,7 +292,7 @@ fn a_declared_priority_is_that_of_calls_that_do_not_say_their_own() {
 
 #[test]
 fn a_deadline_ends_a_call_of_a_tool_that_declares_no_limit() {
-    use toolpost::dispatch::Request as Calling;
+    use toolpost::dispatch::CallRequest as Calling;
     use toolpost::tool::CallParts;
     run(async {
         let runtime = runtime(Script::new("s").hangs());

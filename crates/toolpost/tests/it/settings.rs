@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toolpost::dispatch::Schema;
 use toolpost::json::Frame;
 use toolpost::layers::{Hedge, Retry};
-use toolpost::tool::{BreakerPolicy, CachePolicy, CacheScope, Policy, RatePolicy, RetryPolicy, ToolSpec};
+use toolpost::tool::{BreakerPolicy, CachePolicy, CacheSharing, Policy, RatePolicy, RetryPolicy, ToolSpec};
 use toolpost::{Runtime, Settings, ToolExt};
 use toolpost_test::Script;
 
@@ -37,7 +37,7 @@ fn a_partial_cache_section_leaves_the_rest_as_declared() {
     assert_eq!(with(json!({"stale-ms": 20})), declared.clone().stale_for(ms(20)));
     assert_eq!(with(json!({"stale-if-error-ms": 30})), declared.clone().stale_if_error(ms(30)));
     let ttl = with(json!({"ttl-ms": 10, "public": false}));
-    assert_eq!((ttl.ttl, ttl.stale, ttl.scope), (ms(10), ms(2), CacheScope::Principal));
+    assert_eq!((ttl.ttl, ttl.stale, ttl.scope), (ms(10), ms(2), CacheSharing::Principal));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use serde_json::json;
 use toolpost::Runtime;
-use toolpost::dispatch::Request;
+use toolpost::dispatch::CallRequest;
 use toolpost::tool::{Call, NoArgs, Priority, Tool as _, tool_fn};
 use toolpost::tower::{ServedTool, ToolService};
 use toolpost_test::run;
@@ -36,9 +36,9 @@ fn a_runtime_is_a_service_and_a_layered_tool_is_a_tool() {
         let spec = tool.spec().clone();
         let layered = ServedTool::new(spec, Urgently(ToolService::new(tool)));
         let mut runtime = Runtime::builder().tool(layered).build().unwrap();
-        let request = Request::new("look").with_arguments(&json!({})).unwrap();
+        let request = CallRequest::new("look").with_arguments(&json!({})).unwrap();
         let output = Service::call(&mut runtime, request).await.unwrap();
         assert_eq!(output.as_text(), Some("urgent"));
-        assert!(Service::call(&mut runtime, Request::new("loom")).await.is_err());
+        assert!(Service::call(&mut runtime, CallRequest::new("loom")).await.is_err());
     });
 }

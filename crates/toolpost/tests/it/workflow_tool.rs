@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use toolpost::cache::Capacity;
-use toolpost::dispatch::{Access, Authorize, Decision, Request};
+use toolpost::dispatch::{Access, Authorize, CallRequest, Decision};
 use toolpost::layers::ResultCache;
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
@@ -362,7 +362,7 @@ fn a_tool_called_by_name_is_authorized_checked_and_run_like_any_other() {
         assert!(wrong.to_string().starts_with("step `step`: "), "{wrong}");
         let denied = runtime.call("tells", &NoArgs {}).await;
         assert_kind(&denied, ErrorKind::Refused(Refusal::Denied));
-        let root = Request::new("tells").by(Principal::new("root"));
+        let root = CallRequest::new("tells").by(Principal::new("root"));
         assert_eq!(runtime.dispatcher().call(root).await.unwrap().as_text(), Some("the secret"));
         let missing = runtime.call("misses", &NoArgs {}).await.unwrap_err();
         assert!(missing.to_string().contains("did you mean `double`"), "{missing}");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::task::{JoinSet, yield_now};
 use toolpost::Runtime;
-use toolpost::dispatch::{Access, Decision, Event, Outcome, Request};
+use toolpost::dispatch::{Access, CallRequest, Decision, Event, Outcome};
 use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
@@ -138,7 +138,7 @@ async fn make(runtime: &Runtime, from: u64, until: u64) -> Result<(), Failure> {
                 let asked = if number.is_multiple_of(2) { number } else { number % REPEATED };
                 let principal = Principal::new(format!("caller {}", asked % PRINCIPALS));
                 let called = async {
-                    let request = Request::new("work").with_arguments(&json!({ "number": asked }))?;
+                    let request = CallRequest::new("work").with_arguments(&json!({ "number": asked }))?;
                     runtime.dispatcher().call(request.by(principal)).await
                 };
                 called.await.map_err(|error| format!("call {number}: {error}"))?;

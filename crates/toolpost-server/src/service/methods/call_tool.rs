@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use toolpost_dispatch::{Answer, Request};
+use toolpost_dispatch::{Answer, CallRequest};
 use toolpost_protocol::{Code, Id, reply};
 use toolpost_tool::{Form, Output};
 
@@ -27,7 +27,7 @@ pub(in crate::service) fn modern(
             Err(error) => return failed(Era::Modern, &context.id, &error),
         };
         let (service, id) = (&context.service, &context.id);
-        let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
+        let start = |parts, key| service.dispatcher.call(CallRequest::from_parts(parts).cancelled_by(key));
         match context.run(frame, subject, start).await.map(Answer::of) {
             Ok(Answer::Result(output)) => complete(service, id, &output),
             Ok(Answer::Error(error)) => failed(Era::Modern, id, &error),
@@ -66,7 +66,7 @@ pub(in crate::service) fn legacy(
         };
         let (context, frame) = RequestContext::new(service, request, peer, outbox);
         let (service, id) = (&context.service, &context.id);
-        let start = |parts, key| service.dispatcher.call(Request::from_parts(parts).cancelled_by(key));
+        let start = |parts, key| service.dispatcher.call(CallRequest::from_parts(parts).cancelled_by(key));
         match context.run(frame, subject, start).await.map(Answer::of) {
             Ok(Answer::Result(output)) => complete_in(service, id, &output, form),
             // A code of the other era.
