@@ -16,9 +16,9 @@ pub(crate) fn after(wait: Duration) -> Instant {
 
 /// A reading of the clock that is made when it is first asked for, and then stands for everything that happens at once.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Moment(Option<Instant>);
+pub(crate) struct LazyNow(Option<Instant>);
 
-impl Moment {
+impl LazyNow {
     /// A reading that was just made.
     pub(crate) const fn of(now: Instant) -> Self {
         Self(Some(now))

@@ -36,10 +36,10 @@ pub use limited::{Limited, Rate, RateLimit};
 #[cfg(feature = "disk")]
 pub use on_disk::{ResultDisk, Results};
 pub use retried::{Retried, Retry};
-pub(crate) use scheduled::{Kept, class, urgency};
+pub(crate) use scheduled::{RetainedPermits, class, urgency};
 pub use scheduled::{Scheduled, Seats};
 pub use threaded::Threaded;
 pub(crate) use threaded::Threads;
-pub(crate) use timed::Time;
+pub(crate) use timed::TimeLeft;
 pub use timed::{TimeLimit, Timed};
 pub use verdict::Verdict;

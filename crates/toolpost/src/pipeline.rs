@@ -1,7 +1,6 @@
-//! One tool with its declared policy applied.
-//!
-//! The order is fixed; it is stated, with its reasons and every default, on the page of [`layers`](crate::layers).
+//! One tool with its declared policy applied, in [the one order](order).
 
+mod order;
 mod run;
 
 use std::sync::{Arc, OnceLock};
@@ -12,7 +11,6 @@ use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
-use self::run::Run;
 use crate::layers::{
     Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
 };
@@ -149,28 +147,7 @@ impl Tool for Pipeline {
     }
 
     fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
-        let stages = &self.0;
-        let call = stages.prioritized(call);
-        match &stages.invalidation {
-            Some(invalidation) => {
-                Run::boxed(stages, invalidation.around(call, |call| Run::new(stages, call)))
-            }
-            None => Run::new(stages, call),
-        }
-    }
-}
-
-impl Stages {
-    /// The call, at the tool's own priority unless it says another.
-    #[inline]
-    fn prioritized(&self, call: Call) -> Call {
-        match self.priority {
-            // A call made on behalf of another carries that one's priority, and no `_meta`.
-            Some(own) if call.priority() == Priority::Normal && !says_priority(&call) => {
-                call.with_priority(own.min(Priority::Urgent))
-            }
-            _ => call,
-        }
+        order::enter(&self.0, call)
     }
 }
 
@@ -178,10 +155,3 @@ impl Stages {
 fn limit(concurrency: u32) -> Limit {
     Limit::fixed((concurrency as usize).clamp(1, Limit::MAX))
 }
-
-fn says_priority(call: &Call) -> bool {
-    call.meta().is_some_and(|meta| meta.member(PRIORITY).is_some())
-}
-
-/// The `_meta` member by which a call says its priority.
-const PRIORITY: &str = "dev.toolpost/priority";

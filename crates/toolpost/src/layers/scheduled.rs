@@ -12,7 +12,7 @@ use crate::{clock, lift};
 
 tokio::task_local! {
     /// The seats a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
-    static SEAT: Arc<Kept>;
+    static SEAT: Arc<RetainedPermits>;
 }
 
 /// Seats of a gate, shared by all tools that are given a clone.
@@ -69,7 +69,7 @@ impl Seats {
     {
         let seat = self.take(&call).await?;
         if self.kept {
-            return SEAT.scope(Kept::new([Some(seat)]), next(call)).await;
+            return SEAT.scope(RetainedPermits::new([Some(seat)]), next(call)).await;
         }
         let result = next(call).await;
         seat.settle();
@@ -105,12 +105,12 @@ impl Seats {
 }
 
 /// Seats of a call, and those that the call it is made for has.
-pub(crate) struct Kept {
+pub(crate) struct RetainedPermits {
     _seats: Vec<Permit<'static>>,
     _outer: Option<Arc<Self>>,
 }
 
-impl Kept {
+impl RetainedPermits {
     /// Keeps these.
     pub(crate) fn new<'a>(seats: impl IntoIterator<Item = Option<Permit<'a>>>) -> Arc<Self> {
         let seats = seats.into_iter().flatten().map(Permit::into_owned).collect();
@@ -124,7 +124,7 @@ impl Kept {
 }
 
 /// The seats that the running call has, to be kept for as long as its work goes on.
-pub(super) fn seat() -> Option<Arc<Kept>> {
+pub(super) fn seat() -> Option<Arc<RetainedPermits>> {
     SEAT.try_with(Arc::clone).ok()
 }
 

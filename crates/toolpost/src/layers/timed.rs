@@ -42,25 +42,25 @@ impl TimeLimit {
 
     /// The call as the tool sees it, and the time it has from `now` on.
     #[inline]
-    pub(crate) fn begin(self, call: Call, now: Instant) -> (Call, Time) {
+    pub(crate) fn begin(self, call: Call, now: Instant) -> (Call, TimeLeft) {
         let limit = call.remaining(now).map_or(self.0, |left| left.min(self.0));
         match now.checked_add(limit) {
-            Some(due) => (call.due_by(due), Time { limit, due: Some(due), timer: None }),
+            Some(due) => (call.due_by(due), TimeLeft { limit, due: Some(due), timer: None }),
             // A time that is too long to be told is no limit.
-            None => (call, Time::ENDLESS),
+            None => (call, TimeLeft::ENDLESS),
         }
     }
 }
 
 /// The time that a call has.
-pub(crate) struct Time {
+pub(crate) struct TimeLeft {
     limit: Duration,
     due: Option<Instant>,
     /// Most calls never wait, and those that do not need no timer.
     timer: Option<Pin<Box<Unconstrained<Sleep>>>>,
 }
 
-impl Time {
+impl TimeLeft {
     pub(crate) const ENDLESS: Self = Self { limit: Duration::MAX, due: None, timer: None };
 
     /// Polls what has this time.

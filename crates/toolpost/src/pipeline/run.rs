@@ -1,8 +1,6 @@
-//! One call on its way through the stages behind the cache.
+//! One call on its way through the stages of [`order`]: its polls.
 //!
-//! Most calls find a seat free, and have their answer at the first poll. That path is written out, and in one piece:
-//! every call takes it, and it holds nothing that it might need only later. A call that has to wait (for a seat, its tool,
-//! or another attempt) goes on in a box.
+//! A call that has to wait (for a permit, its tool, or another attempt) goes on in a box.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,14 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use toolpost_breaker::CountWindow;
-use toolpost_scheduler::rt::Permit;
 use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 
 use super::Stages;
-use crate::clock::{self, Moment};
-use crate::layers::{Caching, Held, Kept, Looked, Time, marked_hit};
+use super::order::{self, Begun, Permits};
+use crate::clock::LazyNow;
+use crate::layers::{Caching, Held, Looked, RetainedPermits, TimeLeft};
 
-type Answer = Result<Output, ToolError>;
+pub(super) type Answer = Result<Output, ToolError>;
 
 /// A call of a tool behind its stages.
 pub(super) struct Run<'a> {
@@ -29,7 +27,7 @@ pub(super) struct Run<'a> {
 }
 
 /// What a call goes on as that was not ready at its first poll.
-type Rest<'a> = Option<BoxFuture<'a, Answer>>;
+pub(super) type Rest<'a> = Option<BoxFuture<'a, Answer>>;
 
 impl<'a> Run<'a> {
     pub(super) const fn new(stages: &'a Arc<Stages>, call: Call) -> Self {
@@ -48,17 +46,7 @@ impl Future for Run<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let Self { stages, new, rest } = &mut *self;
         match (new.take(), rest) {
-            (Some(call), rest) => match &stages.caching {
-                None => stages.start(call, Moment::default(), rest, cx),
-                Some(caching) => {
-                    let now = clock::now();
-                    let mut hit = Poll::Pending;
-                    match caching.look(&call, now, |output| hit = marked_hit(output)) {
-                        Ok(()) => hit,
-                        Err(looked) => load(stages, caching, looked, now, call, rest, cx),
-                    }
-                }
-            },
+            (Some(call), rest) => order::look_up(stages, call, rest, cx),
             (None, Some(rest)) => rest.as_mut().poll(cx),
             (None, None) => Poll::Ready(Err(ToolError::new("the call was polled after its end"))),
         }
@@ -67,7 +55,7 @@ impl Future for Run<'_> {
 
 /// The first poll of a call that the cache has no answer to. Others may come to wait for it, and then it may outlive the
 /// caller that started it: what it needs is held by a counter of its own.
-fn load<'a>(
+pub(super) fn load<'a>(
     stages: &'a Arc<Stages>,
     caching: &'a Caching,
     looked: Looked,
@@ -79,7 +67,7 @@ fn load<'a>(
     let stages = Arc::clone(stages);
     let run = move |call, began| {
         // The call is used where it was captured, so that it has no room of its own beside that.
-        let mut new = Some((call, Moment::of(began)));
+        let mut new = Some((call, LazyNow::of(began)));
         async move {
             let mut rest = None;
             poll_fn(|cx| match (new.take(), &mut rest) {
@@ -108,43 +96,30 @@ fn go_on<'a>(
     rest.insert(Box::pin(next)).as_mut().poll(cx)
 }
 
-/// The seats of one attempt.
-struct Pair<'a> {
-    /// One of the tool's own.
-    own: Option<Permit<'a>>,
-    /// One of those that all tools share.
-    shared: Option<Permit<'a>>,
-}
-
 /// One attempt, with everything it holds; the fields are dropped in this order.
-struct Attempt<'a> {
-    future: BoxFuture<'a, Answer>,
+pub(super) struct Attempt<'a> {
+    pub(super) future: BoxFuture<'a, Answer>,
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
-    time: Time,
-    held: Option<Held<'a, CountWindow>>,
-    /// A tool that blocks may leave a thread behind, with which its seats stay.
-    kept: Option<Arc<Kept>>,
-    seats: Pair<'a>,
+    pub(super) span: tracing::Span,
+    pub(super) time: TimeLeft,
+    pub(super) held: Option<Held<'a, CountWindow>>,
+    /// A tool that blocks may leave a thread behind, with which its permits stay.
+    pub(super) retained: Option<Arc<RetainedPermits>>,
+    pub(super) permits: Permits<'a>,
 }
 
 impl Attempt<'_> {
     #[inline(always)]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let polled = match &self.kept {
-            Some(kept) => Kept::during(&Arc::clone(kept), || self.poll_tool(cx)),
+        let polled = match &self.retained {
+            Some(retained) => RetainedPermits::during(&Arc::clone(retained), || self.poll_tool(cx)),
             None => self.poll_tool(cx),
         };
         if let Poll::Ready(answer) = &polled {
             if let Some(held) = self.held.take() {
                 held.settle(answer);
             }
-            if let Some(seat) = self.seats.own.take() {
-                seat.settle();
-            }
-            if let Some(seat) = self.seats.shared.take() {
-                seat.settle();
-            }
+            self.permits.settle();
         }
         polled
     }
@@ -164,29 +139,18 @@ impl Attempt<'_> {
 impl Stages {
     /// The first poll of a call behind the cache; what follows it, if something does, is put into `rest`.
     #[inline]
-    fn start<'a>(
+    pub(super) fn start<'a>(
         &'a self,
         call: Call,
-        mut at: Moment,
+        mut at: LazyNow,
         rest: &mut Rest<'a>,
         cx: &mut Context<'_>,
     ) -> Poll<Answer> {
-        if let Some(rates) = &self.rates {
-            rates.check_at(&call, at.now())?;
-        }
-        let (call, again) = match &self.retry {
-            Some(retry) => {
-                let call = retry.begin(call);
-                (call.clone(), Some(call))
-            }
-            None => (call, None),
+        let (call, again) = self.admit(call, &mut at)?;
+        let mut attempt = match self.begin(call, |call, at| self.free_permits(call, at), &mut at)? {
+            Begun::Attempt(attempt) => attempt,
+            Begun::Queued(call) => return go_on(self.queued(call, again), rest, cx),
         };
-        self.peek(&call)?;
-        let Some(seats) = self.free_seats(&call, &mut at) else {
-            return go_on(self.queued(call, again), rest, cx);
-        };
-        let held = self.admit(&call, &mut at)?;
-        let mut attempt = self.begin(call, seats, held, at);
         match attempt.poll(cx) {
             Poll::Ready(answer) => match answer {
                 Ok(_) => {
@@ -195,7 +159,7 @@ impl Stages {
                 }
                 Err(_) if again.is_none() => Poll::Ready(answer),
                 Err(_) => {
-                    // With the seats that it keeps, which the next attempt may need.
+                    // With the permits that it retains, which the next attempt may need.
                     drop(attempt);
                     go_on(self.ended(answer, again), rest, cx)
                 }
@@ -208,75 +172,7 @@ impl Stages {
         }
     }
 
-    /// The seats of one attempt if they are free.
-    #[inline(always)]
-    fn free_seats(&self, call: &Call, at: &mut Moment) -> Option<Pair<'_>> {
-        let own = match &self.own_seats {
-            Some(seats) => Some(seats.free(call, || at.now())?),
-            None => None,
-        };
-        let shared = match &self.seats {
-            Some(seats) => Some(seats.free(call, || at.now())?),
-            None => None,
-        };
-        Some(Pair { own, shared })
-    }
-
-    #[inline]
-    fn peek(&self, call: &Call) -> Result<(), ToolError> {
-        match &self.guard {
-            Some(guard) => guard.peek(call),
-            None => Ok(()),
-        }
-    }
-
-    /// The breaker's permit for one attempt.
-    #[inline(always)]
-    fn admit(&self, call: &Call, at: &mut Moment) -> Result<Option<Held<'_, CountWindow>>, ToolError> {
-        match &self.guard {
-            Some(guard) => guard.admit(call, || at.now()).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// An attempt that has all it needs.
-    #[inline(always)]
-    fn begin<'a>(
-        &'a self,
-        call: Call,
-        mut seats: Pair<'a>,
-        held: Option<Held<'a, CountWindow>>,
-        mut at: Moment,
-    ) -> Attempt<'a> {
-        let kept = self.spec.policy().blocking.then(|| Kept::new([seats.own.take(), seats.shared.take()]));
-        let (call, time) = match self.time {
-            Some(limit) => limit.begin(call, at.now()),
-            None => (call, Time::ENDLESS),
-        };
-        #[cfg(feature = "tracing")]
-        let span = crate::observers::span(&call, self.spec.name());
-        Attempt {
-            #[cfg(feature = "tracing")]
-            future: span.in_scope(|| self.tool.call_boxed(call)),
-            #[cfg(not(feature = "tracing"))]
-            future: self.tool.call_boxed(call),
-            #[cfg(feature = "tracing")]
-            span,
-            time,
-            held,
-            kept,
-            seats,
-        }
-    }
-
-    #[inline]
-    fn pay(&self) {
-        if let Some(retry) = &self.retry {
-            retry.pay();
-        }
-    }
-
-    /// Every attempt of a call, the first of which has to wait its turn.
+    /// Every attempt of a call, the first of which has to wait for its permits.
     async fn queued(&self, call: Call, again: Option<Call>) -> Answer {
         self.ended(self.attempt(call).await, again).await
     }
@@ -303,19 +199,25 @@ impl Stages {
         }
     }
 
+    /// One attempt, which waits for its permits if it has to.
     async fn attempt(&self, call: Call) -> Answer {
-        self.peek(&call)?;
-        let own = match &self.own_seats {
-            Some(seats) => Some(seats.take(&call).await?),
-            None => None,
-        };
-        let shared = match &self.seats {
-            Some(seats) => Some(seats.take(&call).await?),
-            None => None,
-        };
-        let mut at = Moment::default();
-        let held = self.admit(&call, &mut at)?;
-        let mut attempt = self.begin(call, Pair { own, shared }, held, at);
-        poll_fn(|cx| attempt.poll(cx)).await
+        let mut permits = None;
+        let mut call = call;
+        loop {
+            let mut at = LazyNow::default();
+            let free = |call: &Call, at: &mut LazyNow| permits.take().or_else(|| self.free_permits(call, at));
+            match self.begin(call, free, &mut at)? {
+                Begun::Attempt(mut attempt) => return poll_fn(|cx| attempt.poll(cx)).await,
+                Begun::Queued(queued) => call = queued,
+            }
+            permits = Some(self.permits(&call).await?);
+        }
+    }
+
+    #[inline]
+    fn pay(&self) {
+        if let Some(retry) = &self.retry {
+            retry.pay();
+        }
     }
 }

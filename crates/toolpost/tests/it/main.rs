@@ -12,6 +12,7 @@ mod host_panics;
 mod joins;
 mod limited;
 mod observers;
+mod order;
 mod overload;
 mod parallel;
 mod retried;
