@@ -28,6 +28,31 @@ use crate::{BuildError, Settings};
 /// A lazy category's loader runs once, on first use; listing the categories never runs it. What is shown to a
 /// principal is what it may call. Of a category that is not loaded nothing is known but its name: whether a principal sees
 /// it, and may have it loaded, is asked of the host's rule as [`Target::Category`].
+///
+/// The loader of the category `web` runs when the category is first listed:
+///
+/// ```
+/// use toolpost::Runtime;
+/// use toolpost::tool::{AnyTool, NoArgs, Principal, tool_fn};
+/// use toolpost_test::run;
+///
+/// run(async {
+///     let runtime = Runtime::builder()
+///         .lazy_category("web", || async {
+///             // Reads a catalog, connects to a backend ...
+///             let fetch = tool_fn("fetch", |_: NoArgs, _| async { Ok("fetched") });
+///             Ok(vec![AnyTool::new(fetch)])
+///         })
+///         .build()
+///         .unwrap();
+///     let (categories, nobody) = (runtime.categories(), Principal::anonymous());
+///     assert!(categories.list(&nobody)[0].lazy); // not loaded
+///     assert!(runtime.call("fetch", &NoArgs {}).await.is_err());
+///
+///     assert_eq!(categories.tools("web", &nobody).await.unwrap()[0].name, "fetch"); // loads it
+///     assert!(runtime.call("fetch", &NoArgs {}).await.is_ok());
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Categories(Arc<Inner>);
 

@@ -61,6 +61,42 @@ impl Service<Call> for ToolService {
 /// Each call clones the service, waits until it is ready, and calls it. A layer whose error is a `Box<dyn Error>`
 /// (tower's own timeout, say) needs a `map_err` that makes a [`ToolError`] of it; a layer that changes
 /// neither the response nor the error needs nothing.
+///
+/// A tower layer around a tool, which is a tool of a runtime again:
+///
+/// ```
+/// use std::task::{Context, Poll};
+/// use toolpost::Runtime;
+/// use toolpost::tool::{Call, NoArgs, Priority, Tool, tool_fn};
+/// use toolpost::tower::{ServedTool, ToolService};
+/// use tower_service::Service;
+///
+/// /// Makes every call urgent. (Layers of the crate `tower` are services of the same form.)
+/// #[derive(Clone)]
+/// struct Urgently<S>(S);
+///
+/// impl<S: Service<Call>> Service<Call> for Urgently<S> {
+///     type Response = S::Response;
+///     type Error = S::Error;
+///     type Future = S::Future;
+///
+///     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+///         self.0.poll_ready(context)
+///     }
+///
+///     fn call(&mut self, call: Call) -> S::Future {
+///         self.0.call(call.with_priority(Priority::Urgent))
+///     }
+/// }
+///
+/// let look = tool_fn("look", |_: NoArgs, call: Call| async move { Ok(call.priority().as_str()) });
+/// let spec = look.spec().clone();
+/// let urgent = ServedTool::new(spec, Urgently(ToolService::new(look)));
+/// let runtime = Runtime::builder().tool(urgent).build().unwrap();
+/// # toolpost_test::run(async {
+/// assert_eq!(runtime.call("look", &NoArgs {}).await.unwrap().as_text(), Some("urgent"));
+/// # });
+/// ```
 pub struct ServedTool<S> {
     spec: ToolSpec,
     service: S,

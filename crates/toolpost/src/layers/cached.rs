@@ -26,26 +26,31 @@ use crate::lift::Flight;
 /// A handle; clones share everything. It is never asked before a call is authorized, for it lies inside the runtime
 /// that authorizes, and it tells callers apart by principal all the same.
 ///
+/// The tool runs once, and once more after its results were invalidated:
+///
 /// ```
 /// use std::time::Duration;
 /// use toolpost::ToolExt;
 /// use toolpost::cache::Capacity;
 /// use toolpost::layers::ResultCache;
-/// use toolpost::tool::{Call, CachePolicy, Mark, NoArgs, Tool, tool_fn};
+/// use toolpost::tool::{CachePolicy, Mark, NoArgs, Tool};
+/// use toolpost_test::{Script, call, run};
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// let cache = ResultCache::new(Capacity::entries(10_000).bytes(64 << 20));
-/// let policy = CachePolicy::new(Duration::from_secs(60)).stale_if_error(Duration::from_secs(600)).tagged("stock");
-/// let stock = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") }).cached(&cache, policy);
+/// run(async {
+///     let cache = ResultCache::new(Capacity::entries(10_000).bytes(64 << 20));
+///     let policy = CachePolicy::new(Duration::from_secs(60)).tagged("stock");
+///     let stock = Script::new("stock").answers("12 left").answers("11 left").cached(&cache, policy);
+///     let ask = || async { stock.call(call(NoArgs {}).build()).await.unwrap() };
 ///
-/// let call = Call::new(&serde_json::json!({})).unwrap();
-/// assert!(!stock.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit));
-/// assert!(stock.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit));
+///     assert!(!ask().await.has_mark(Mark::CacheHit)); // runs
+///     let again = ask().await;
+///     assert_eq!(again.as_text(), Some("12 left"));
+///     assert!(again.has_mark(Mark::CacheHit)); // did not run
 ///
-/// cache.invalidate("stock").await;
-/// assert!(!stock.call(call).await.unwrap().has_mark(Mark::CacheHit));
-/// # });
-/// # Ok::<(), std::io::Error>(())
+///     cache.invalidate("stock").await;
+///     assert_eq!(ask().await.as_text(), Some("11 left")); // runs
+///     assert_eq!(cache.stats().loads, 2);
+/// });
 /// ```
 #[derive(Clone)]
 pub struct ResultCache {
@@ -143,6 +148,30 @@ impl fmt::Debug for ResultCache {
 /// shortened by up to a tenth, so that what was loaded together does not expire together.
 ///
 /// What comes from the cache says so in its `_meta`.
+///
+/// Three callers that ask the same at once are answered by one run (single-flight):
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::cache::Capacity;
+/// use toolpost::layers::ResultCache;
+/// use toolpost::tool::{Call, NoArgs, Tool, tool_fn};
+/// use toolpost::{ToolExt, parallel};
+/// use toolpost_test::{call, run};
+///
+/// run(async {
+///     let cache = ResultCache::new(Capacity::entries(100));
+///     let slow = tool_fn("slow", |_: NoArgs, _: Call| async {
+///         tokio::time::sleep(Duration::from_secs(1)).await;
+///         Ok("found")
+///     });
+///     let slow = slow.cached(&cache, Duration::from_secs(60));
+///
+///     let answers = parallel((0..3).map(|_| slow.call(call(NoArgs {}).build())), 3).all().await;
+///     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().as_text() == Some("found")));
+///     assert_eq!(cache.stats().loads, 1);
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Caching {
     cache: ResultCache,

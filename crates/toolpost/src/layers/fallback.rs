@@ -18,6 +18,25 @@ use super::Verdict;
 /// error. What it gives is marked [`Degraded`](Mark::Degraded).
 ///
 /// Clones share what they remember.
+///
+/// The last good answer stands in, marked as such, when the tool fails:
+///
+/// ```
+/// use toolpost::ToolExt;
+/// use toolpost::layers::Fallback;
+/// use toolpost::tool::{Mark, NoArgs, Tool, ToolError};
+/// use toolpost_test::{Script, call, run};
+///
+/// run(async {
+///     let weather = Script::new("weather").answers("sunny").fails(ToolError::unavailable("no answer"));
+///     let weather = weather.backed(Fallback::last_good(1_000));
+///     weather.call(call(NoArgs {}).build()).await.unwrap();
+///
+///     let output = weather.call(call(NoArgs {}).build()).await.unwrap();
+///     assert_eq!(output.as_text(), Some("sunny"));
+///     assert!(output.has_mark(Mark::Degraded));
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Fallback(Arc<Source>);
 

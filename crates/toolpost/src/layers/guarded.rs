@@ -21,13 +21,37 @@ use crate::clock;
 ///
 /// Clones share the breaker; so may several tools that need the same thing.
 ///
+/// A tool that failed three times in a row is not asked a fourth time; the refusal says when to come back:
+///
+/// ```
+/// use toolpost::ToolExt;
+/// use toolpost::breaker::Consecutive;
+/// use toolpost::tool::{ErrorKind, NoArgs, Refusal, Tool, ToolError};
+/// use toolpost_test::{Script, call, run};
+///
+/// run(async {
+///     let search = Script::new("search").fails(ToolError::unavailable("the index is down"));
+///     let search = search.guarded(Consecutive::new(3));
+///     for _ in 0..3 {
+///         let error = search.call(call(NoArgs {}).build()).await.unwrap_err();
+///         assert_eq!(error.to_string(), "the index is down");
+///     }
+///
+///     let refused = search.call(call(NoArgs {}).build()).await.unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::Refused(Refusal::BreakerOpen));
+///     assert!(refused.retry_after().is_some());
+/// });
+/// ```
+///
+/// A rate of failures and of slow calls is judged by a window: half of the last 100 calls that failed, or that took 5
+/// seconds and more, open this one.
+///
 /// ```
 /// use std::time::Duration;
 /// use toolpost::ToolExt;
 /// use toolpost::breaker::CountWindow;
 ///
 /// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
-/// // Left alone when half of the last 100 calls failed, or took 5 seconds and more.
 /// let policy = CountWindow::new(100, 50).slow(Duration::from_secs(5), 50);
 /// let search = search.timed(Duration::from_secs(30)).guarded(policy);
 /// ```

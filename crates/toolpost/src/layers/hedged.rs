@@ -20,13 +20,28 @@ use crate::{clock, warnings};
 ///
 /// The technique is that of Dean and Barroso, "The Tail at Scale", 2013. Clones share what they learn and their budget.
 ///
+/// A call that hangs is made once more after the usual latency, and the second answer is the answer:
+///
 /// ```
+/// use std::time::Duration;
 /// use toolpost::ToolExt;
 /// use toolpost::layers::Hedge;
+/// use toolpost::tool::{NoArgs, Tool};
+/// use toolpost_test::{Script, call, run};
 ///
-/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
-/// // Declared read-only, or nothing happens and `Runtime::warnings` says so.
-/// let search = search.with_spec(|spec| spec.read_only()).hedged(Hedge::new());
+/// run(async {
+///     let mut search = Script::new("search").with_spec(|spec| spec.read_only()).after(Duration::from_millis(10));
+///     for _ in 0..100 {
+///         search = search.answers("usual");
+///     }
+///     let search = search.hangs().answers("second").hedged(Hedge::new());
+///     for _ in 0..100 {
+///         search.call(call(NoArgs {}).build()).await.unwrap(); // learns what is usual
+///     }
+///
+///     let output = search.call(call(NoArgs {}).build()).await.unwrap();
+///     assert_eq!(output.as_text(), Some("second"));
+/// });
 /// ```
 #[derive(Clone, Debug)]
 pub struct Hedge {

@@ -9,6 +9,29 @@ use super::{ResultCache, Verdict};
 /// They die when a call ends well, and also when it fails or is dropped half-way, because it may have changed something by
 /// then; not when the runtime refused it or its arguments were at fault. A call that reads after this one has
 /// ended never finds, nor waits for, a result from before.
+///
+/// What was remembered of the shelf is gone once something was sold:
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::cache::Capacity;
+/// use toolpost::layers::ResultCache;
+/// use toolpost::tool::{CachePolicy, NoArgs, Tool};
+/// use toolpost_test::{Script, call, run};
+///
+/// run(async {
+///     let cache = ResultCache::new(Capacity::entries(100));
+///     let policy = CachePolicy::new(Duration::from_secs(60)).tagged("shelf");
+///     let stock = Script::new("stock").answers("12 left").answers("11 left").cached(&cache, policy);
+///     let sell = Script::new("sell").answers("sold").with_spec(|spec| spec.invalidating("shelf"));
+///     let sell = sell.invalidating(&cache); // the tags that the tool declares
+///
+///     assert_eq!(stock.call(call(NoArgs {}).build()).await.unwrap().as_text(), Some("12 left"));
+///     sell.call(call(NoArgs {}).build()).await.unwrap();
+///     assert_eq!(stock.call(call(NoArgs {}).build()).await.unwrap().as_text(), Some("11 left"));
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Invalidation {
     cache: ResultCache,

@@ -28,7 +28,8 @@ use crate::clock;
 /// use std::time::Duration;
 /// use toolpost::layers::Rate;
 ///
-/// let rate = Rate::new(10, Duration::from_secs(60)).per_principal();
+/// // Ten calls a minute of each principal, of which three may come at once.
+/// let rate = Rate::new(10, Duration::from_secs(60)).burst(3).per_principal();
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
@@ -102,15 +103,28 @@ impl Rate {
 ///
 /// Clones share what they count: given to all tools of one upstream, it limits the upstream.
 ///
+/// A caller's third call within a minute is refused, with the time until one is free; others are not:
+///
 /// ```
 /// use std::time::Duration;
 /// use toolpost::ToolExt;
 /// use toolpost::layers::{Rate, RateLimit};
+/// use toolpost::tool::{ErrorKind, NoArgs, Refusal, Tool};
+/// use toolpost_test::{Script, call, run};
 ///
-/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
-/// let minute = Duration::from_secs(60);
-/// let limit = RateLimit::new([Rate::new(10, minute).per_principal(), Rate::new(100, minute)]);
-/// let search = search.limited(limit);
+/// run(async {
+///     let minute = Duration::from_secs(60);
+///     let limit = RateLimit::new([Rate::new(2, minute).per_principal(), Rate::new(100, minute)]);
+///     let search = Script::new("search").answers("found").limited(limit);
+///     let ask = |who| search.call(call(NoArgs {}).by(who).build());
+///
+///     assert!(ask("ada").await.is_ok());
+///     assert!(ask("ada").await.is_ok());
+///     let refused = ask("ada").await.unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::Refused(Refusal::RateLimited));
+///     assert_eq!(refused.retry_after(), Some(minute / 2));
+///     assert!(ask("bob").await.is_ok());
+/// });
 /// ```
 #[derive(Clone)]
 pub struct RateLimit {

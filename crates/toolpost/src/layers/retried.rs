@@ -29,13 +29,24 @@ use crate::{clock, warnings};
 ///
 /// Clones share the budget.
 ///
+/// The first attempt fails, the second is the answer:
+///
 /// ```
 /// use std::time::Duration;
 /// use toolpost::ToolExt;
 /// use toolpost::layers::Retry;
+/// use toolpost::tool::{NoArgs, Tool, ToolError};
+/// use toolpost_test::{Script, call, run};
 ///
-/// # let search = toolpost::tool::tool_fn("search", |_: toolpost::tool::NoArgs, _| async { Ok("found") });
-/// let search = search.timed(Duration::from_secs(2)).retried(Retry::idempotent().within(Duration::from_secs(10)));
+/// run(async {
+///     let search = Script::new("search").fails(ToolError::unavailable("no answer")).answers("found");
+///     // Each attempt has 2 s, all of them and the waits between them 10 s.
+///     let retry = Retry::idempotent().within(Duration::from_secs(10));
+///     let search = search.timed(Duration::from_secs(2)).retried(retry);
+///
+///     let output = search.call(call(NoArgs {}).build()).await.unwrap();
+///     assert_eq!(output.as_text(), Some("found"));
+/// });
 /// ```
 #[derive(Clone)]
 pub struct Retry {

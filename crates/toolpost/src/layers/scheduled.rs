@@ -20,6 +20,34 @@ tokio::task_local! {
 /// A call waits as its principal's (without one, as that of all who come from its address, where the transport
 /// knows it), with its own priority and deadline; the tool runs once it has a seat, and its
 /// principal is charged for the time. A call without a deadline can wait for ever only if seats are held for ever.
+///
+/// Of two calls that wait for the one permit of a gate, the urgent one is next, though it came later:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::scheduler::Limit;
+/// use toolpost::scheduler::rt::Gate;
+/// use toolpost::tool::{NoArgs, Priority, Tool};
+/// use toolpost_test::{Script, call, run};
+///
+/// run(async {
+///     let gate = Gate::new(Limit::fixed(1));
+///     let print = Script::new("print").after(Duration::from_secs(1)).answers("printed").scheduled(&gate);
+///     let done = Mutex::new(Vec::new());
+///     let ask = |who, priority| {
+///         let (call, print, done) = (call(NoArgs {}).priority(priority).build(), &print, &done);
+///         async move {
+///             print.call(call).await.unwrap();
+///             done.lock().unwrap().push(who);
+///         }
+///     };
+///
+///     tokio::join!(ask("first", Priority::Normal), ask("report", Priority::Normal), ask("user", Priority::Urgent));
+///     assert_eq!(*done.lock().unwrap(), ["first", "user", "report"]);
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Seats {
     gate: Gate,

@@ -12,6 +12,21 @@ use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 use crate::clock;
 
 /// The longest a call may take; a call's own deadline counts if it comes sooner.
+///
+/// A call that hangs ends after two seconds with an error, and the tool's future is dropped:
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost::ToolExt;
+/// use toolpost::tool::{ErrorKind, NoArgs, Tool};
+/// use toolpost_test::{Script, call, run};
+///
+/// run(async {
+///     let search = Script::new("search").hangs().timed(Duration::from_secs(2));
+///     let error = search.call(call(NoArgs {}).build()).await.unwrap_err();
+///     assert_eq!(error.kind(), ErrorKind::TimedOut);
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeLimit(Duration);
 
