@@ -1,6 +1,6 @@
 //! The order of policies on the public page is the order in which a call meets them: one check for every two neighbors, in
 //! a situation where each of the two would have its way if it came first.
-#![expect(clippy::unwrap_used, reason = "a test unwraps")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, on a paused clock")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
