@@ -394,7 +394,7 @@ impl DispatcherBuilder {
     /// Cuts a call off after `limit` that has no deadline, and whose tool declares no time limit and does not only call
     /// other tools. Default: 60 s; [`Duration::MAX`] is no limit.
     ///
-    /// It is counted from the call's first poll, waiting for a seat and attempts that follow it included; outside a tokio
+    /// It is counted from the call's first poll, waiting for a permit and attempts that follow it included; outside a tokio
     /// runtime it is not kept. Reading a resource, making a prompt and completing have the same limit.
     #[must_use]
     pub const fn time_limit(mut self, limit: Duration) -> Self {
@@ -402,7 +402,7 @@ impl DispatcherBuilder {
         self
     }
 
-    /// Lets `calls` calls of one principal run at once, waiting for a seat included, and refuses more. Default: 32.
+    /// Lets `calls` calls of one principal run at once, waiting for a permit included, and refuses more. Default: 32.
     ///
     /// Callers without a name cannot be told apart, and are not counted; nor are calls that a running call makes.
     #[must_use]

@@ -3,7 +3,7 @@
 //! The one idea: an rmcp server that exists stays as it is, and its tools are called through a
 //! [`Runtime`](toolpost::Runtime). [`tools`] makes toolpost tools of a [`ToolRouter`] as rmcp's macros
 //! build it; [`Tools`] answers `tools/list` and `tools/call` from a runtime, or turns the runtime back
-//! into a [`ToolRouter`]. So each `#[tool]` gains time limits, retries, a breaker, seats and a cache,
+//! into a [`ToolRouter`]. So each `#[tool]` gains time limits, retries, a breaker, permits and a cache,
 //! and can be a step of a workflow, without a change to the tool.
 //!
 //! What this crate does not know: the transport (rmcp has that) and the policies (the runtime does).

@@ -54,7 +54,7 @@ impl Tools {
     /// The tools of `runtime`, for callers that are all anonymous.
     ///
     /// Behind any authentication, say who calls with [`identified_by`](Self::identified_by): results
-    /// are cached, rates are limited and seats are shared per principal.
+    /// are cached, rates are limited and permits are shared per principal.
     #[must_use]
     pub fn new(runtime: Runtime) -> Self {
         Self {

@@ -24,7 +24,7 @@ impl Call {
     ///
     /// For tools that block their thread, which cannot be stopped: look at this wherever the next piece of work is taken
     /// in (each chunk of a file, each row), and return. It costs a load, and nobody sees what is returned. Until the tool
-    /// does, it keeps its thread and its seat. An async tool is dropped instead, and need not ask.
+    /// does, it keeps its thread and its permit. An async tool is dropped instead, and need not ask.
     ///
     /// Somebody must have told that the caller left: `toolpost`'s `Threaded` does, and with it every runtime. Where a
     /// blocking tool is called as a function this is always false; no clock is read here, so that such a caller that sets

@@ -95,7 +95,7 @@ pub enum Refusal {
     Denied,
     /// The server is shutting down.
     Draining,
-    /// The queue for seats is full, or waiting in it took too long.
+    /// The queue for permits is full, or waiting in it took too long.
     QueueFull,
     /// The principal called too often.
     RateLimited,

@@ -326,7 +326,7 @@ impl Default for BreakerPolicy {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The longest one attempt may take, waiting for a seat not counted; a deadline of the call that comes sooner holds
+    /// The longest one attempt may take, waiting for a permit not counted; a deadline of the call that comes sooner holds
     /// too. `None` leaves the runtime's own limit. Zero: only a tool that answers at its first poll does; a time beyond
     /// what the clock can tell is no limit.
     pub time_limit: Option<Duration>,
@@ -348,7 +348,7 @@ pub struct Policy {
     pub breaker: Option<BreakerPolicy>,
     /// Whether the tool blocks its thread and so must run on the blocking pool.
     pub blocking: bool,
-    /// Whether the tool's work is done by other tools, which take seats of their own: it takes none of
+    /// Whether the tool's work is done by other tools, which take permits of their own: it takes none of
     /// those that all tools share, for holding one while its parts wait for one could end all work.
     pub composite: bool,
     /// The cost of one call in ordinary calls; `None` means 1, and so does 0. Rate limits charge it (at most a full

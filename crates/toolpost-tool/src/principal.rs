@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The verified identity a call is made for; anonymous unless the host says otherwise.
 ///
-/// Results are cached, rates are limited and seats are shared per principal, so two callers must
+/// Results are cached, rates are limited and permits are shared per principal, so two callers must
 /// have different principals exactly if they must not see each other's results.
 ///
 /// ```

@@ -450,7 +450,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares that the tool's work is done by other tools, so that it takes no seat while it waits for them.
+    /// Declares that the tool's work is done by other tools, so that it takes no permit while it waits for them.
     #[must_use]
     pub fn composite(mut self) -> Self {
         self.policy.composite = true;

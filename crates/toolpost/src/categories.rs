@@ -62,7 +62,7 @@ struct Inner {
     registry: Registry,
     shared: Shared,
     lazy: BTreeMap<String, Lazy>,
-    /// What is registered by now. Held while the registry is replaced, so that a reload and the load of a category
+    /// What is registered by now. BreakerGuard while the registry is replaced, so that a reload and the load of a category
     /// follow each other.
     registered: Mutex<Inventory>,
     schemas: Schemas,

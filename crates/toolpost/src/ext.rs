@@ -7,8 +7,8 @@ use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{CachePolicy, Tool};
 
 use crate::layers::{
-    Backed, Cached, Caching, Fallback, Guard, Guarded, Hedge, Hedged, Invalidating, Invalidation, Limited,
-    RateLimit, ResultCache, Retried, Retry, Scheduled, Seats, TimeLimit, Timed,
+    BlockingThreads, Caching, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Invalidation, Layer,
+    Layered, RateLimit, ResultCache, Retry, TimeLimit,
 };
 
 /// Wraps a tool in layers. Implemented for every tool; each method's result is one again.
@@ -16,54 +16,67 @@ use crate::layers::{
 /// Read a chain bottom-up: that is the order in which a call meets the layers. A runtime puts what a tool declares around
 /// all of them; see [the order of policies](crate::layers#the-order-of-policies).
 pub trait ToolExt: Tool + Sized {
-    /// Leaves the tool alone while it keeps failing; see [`Guard`].
+    /// Puts a layer around the tool: one of [`layers`](crate::layers), or your own.
+    fn layered<L: Layer>(self, layer: L) -> Layered<Self, L> {
+        Layered::new(self, layer)
+    }
+
+    /// Refuses calls while the tool keeps failing; see [`CircuitBreaker`].
     ///
     /// Takes what judges (`Consecutive::new(5)`), and makes a breaker of it; or a breaker that others share, or a
-    /// [`Guard`].
-    fn guarded<P: FailurePolicy>(self, guard: impl Into<Guard<P>>) -> Guarded<Self, P> {
-        Guarded::new(self, guard.into())
+    /// [`CircuitBreaker`].
+    fn guarded<P: FailurePolicy>(
+        self,
+        breaker: impl Into<CircuitBreaker<P>>,
+    ) -> Layered<Self, CircuitBreaker<P>> {
+        self.layered(breaker.into())
     }
 
     /// Tries again when the tool fails, if it is safe to repeat; see [`Retry`].
-    fn retried(self, retry: Retry) -> Retried<Self> {
-        Retried::new(self, retry)
+    fn retried(self, retry: Retry) -> Layered<Self, Retry> {
+        self.layered(retry)
     }
 
     /// Refuses calls that come too often; see [`RateLimit`].
-    fn limited(self, limit: RateLimit) -> Limited<Self> {
-        Limited::new(self, limit)
+    fn limited(self, limit: RateLimit) -> Layered<Self, RateLimit> {
+        self.layered(limit)
     }
 
     /// Asks a second time when the tool is unusually slow, if it only reads; see [`Hedge`].
-    fn hedged(self, hedge: Hedge) -> Hedged<Self> {
-        Hedged::new(self, hedge)
+    fn hedged(self, hedge: Hedge) -> Layered<Self, Hedge> {
+        self.layered(hedge)
     }
 
     /// Answers with something else when the tool cannot; see [`Fallback`].
-    fn backed(self, fallback: Fallback) -> Backed<Self> {
-        Backed::new(self, fallback)
+    fn with_fallback(self, fallback: Fallback) -> Layered<Self, Fallback> {
+        self.layered(fallback)
     }
 
     /// Remembers results in `cache`, for a time or on the terms of a [`CachePolicy`]; see [`Caching`].
-    fn cached(self, cache: &ResultCache, policy: impl Into<CachePolicy>) -> Cached<Self> {
+    fn cached(self, cache: &ResultCache, policy: impl Into<CachePolicy>) -> Layered<Self, Caching> {
         let caching = Caching::new(cache, &policy.into(), self.spec());
-        Cached::new(self, caching)
+        self.layered(caching)
     }
 
     /// Makes dead in `cache` what depends on the tags that the tool declares; see [`Invalidation`].
-    fn invalidating(self, cache: &ResultCache) -> Invalidating<Self> {
+    fn invalidating(self, cache: &ResultCache) -> Layered<Self, Invalidation> {
         let invalidation = Invalidation::declared(cache, self.spec());
-        Invalidating::new(self, invalidation)
+        self.layered(invalidation)
     }
 
-    /// Waits its turn for a seat of `gate`; see [`Seats`].
-    fn scheduled(self, gate: &Gate) -> Scheduled<Self> {
-        Scheduled::new(self, Seats::new(gate))
+    /// Waits for a permit of `gate`; see [`ConcurrencyLimit`].
+    fn scheduled(self, gate: &Gate) -> Layered<Self, ConcurrencyLimit> {
+        self.layered(ConcurrencyLimit::new(gate))
     }
 
-    /// Ends a call that takes longer than `limit`, or that outlives its deadline.
-    fn timed(self, limit: Duration) -> Timed<Self> {
-        Timed::new(self, TimeLimit::new(limit))
+    /// Ends a call that takes longer than `limit`, or that outlives its deadline; see [`TimeLimit`].
+    fn timed(self, limit: Duration) -> Layered<Self, TimeLimit> {
+        self.layered(TimeLimit::new(limit))
+    }
+
+    /// Runs calls on threads that may block; see [`BlockingThreads`].
+    fn threaded(self) -> Layered<Self, BlockingThreads> {
+        self.layered(BlockingThreads::default())
     }
 }
 

@@ -1,45 +1,44 @@
-//! The layers: each takes a tool, and is one.
+//! The layers: each is a policy that can be put around any tool, and the result is a tool.
 //!
-//! A layer is two things. Its *policy* is a plain value (`TimeLimit`, ...) with one method,
-//! `around(call, next)`, that runs `next` zero, one or more times under that policy. Its *wrapper*
-//! (`Timed<T>`, ...) holds a tool and a policy, and is a [`Tool`](toolpost_tool::Tool). The wrapper
-//! is what people compose by hand; the runtime takes the same policies by their steps (admit, poll,
-//! settle), with those a tool does not declare left out, so that its whole pipeline is one future and
-//! one allocation.
+//! A policy is a plain value ([`TimeLimit`], [`Retry`], ...) and a [`Layer`]: [`Layered`] is a tool with one around it.
+//! That is what people compose by hand, with [`ToolExt`](crate::ToolExt). A runtime takes the same policies by their
+//! steps (admit, poll, settle), with those that a tool does not declare left out, so that its whole pipeline is one
+//! future and one allocation.
 #![doc = include_str!("../docs/order_of_policies.md")]
 #![doc = include_str!("../docs/cached_tool.md")]
 
+mod blocking;
 mod cache_keys;
-mod cached;
+mod caching;
+mod circuit_breaker;
+mod concurrency;
 mod fallback;
-mod guarded;
-mod hedged;
-mod invalidating;
-mod limited;
+mod hedge;
+mod invalidation;
+mod layer;
 #[cfg(feature = "disk")]
 mod on_disk;
-mod retried;
-mod scheduled;
-mod threaded;
-mod timed;
+mod rate_limit;
+mod retry;
+mod time_limit;
 mod verdict;
 
-pub use crate::lift::{Lent, Lifted};
-pub use cached::{Cached, Caching, ResultCache};
-pub(crate) use cached::{Looked, marked_hit};
-pub use fallback::{Backed, Fallback};
-pub(crate) use guarded::Held;
-pub use guarded::{Guard, Guarded};
-pub use hedged::{Hedge, Hedged};
-pub use invalidating::{Invalidating, Invalidation};
-pub use limited::{Limited, Rate, RateLimit};
+pub use crate::inheritance::{CallDonation, SharedWork};
+pub use blocking::BlockingThreads;
+pub use caching::{Caching, ResultCache};
+pub(crate) use caching::{Looked, marked_hit};
+pub(crate) use circuit_breaker::BreakerGuard;
+pub use circuit_breaker::CircuitBreaker;
+pub use concurrency::ConcurrencyLimit;
+pub(crate) use concurrency::{RetainedPermits, class, urgency};
+pub use fallback::Fallback;
+pub use hedge::Hedge;
+pub use invalidation::Invalidation;
+pub use layer::{Layer, Layered};
 #[cfg(feature = "disk")]
 pub use on_disk::{ResultDisk, Results};
-pub use retried::{Retried, Retry};
-pub(crate) use scheduled::{RetainedPermits, class, urgency};
-pub use scheduled::{Scheduled, Seats};
-pub use threaded::Threaded;
-pub(crate) use threaded::Threads;
-pub(crate) use timed::TimeLeft;
-pub use timed::{TimeLimit, Timed};
+pub use rate_limit::{Rate, RateLimit};
+pub use retry::Retry;
+pub(crate) use time_limit::TimeLeft;
+pub use time_limit::TimeLimit;
 pub use verdict::Verdict;

@@ -22,7 +22,7 @@ tokio::task_local! {
 ///
 /// A tool that calls itself through its peers, however indirectly, recurses: calls within calls are refused beyond
 /// the sixteenth, long before they use up the stack. A tool that spawns tasks to call its peers from starts anew in each.
-/// One that bounds its own concurrency and calls itself may wait for its own seat, until its deadline or time limit.
+/// One that bounds its own concurrency and calls itself may wait for its own permit, until its deadline or time limit.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     dispatcher: Arc<OnceLock<WeakDispatcher>>,

@@ -12,7 +12,8 @@ use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use crate::layers::{
-    Caching, Guard, Invalidation, RateLimit, ResultCache, Retry, Seats, Threaded, Threads, TimeLimit,
+    BlockingThreads, Caching, CircuitBreaker, ConcurrencyLimit, Invalidation, Layer as _, Layered, RateLimit,
+    ResultCache, Retry, TimeLimit,
 };
 
 /// A tool behind the stages that its policy declares.
@@ -32,10 +33,10 @@ struct Stages {
     own_rates: Option<RateLimit>,
     retry: Option<Retry>,
     /// The tool's own, if it bounds its concurrency.
-    own_seats: Option<Seats>,
+    own_permits: Option<ConcurrencyLimit>,
     /// Those that all tools share; none for a tool that only calls others.
-    seats: Option<Seats>,
-    guard: Option<Guard<CountWindow>>,
+    permits: Option<ConcurrencyLimit>,
+    guard: Option<CircuitBreaker<CountWindow>>,
     time: Option<TimeLimit>,
     /// Of a call that does not say its own.
     priority: Option<Priority>,
@@ -48,8 +49,8 @@ pub(crate) struct Shared {
     /// that caches nothing does without.
     pub(crate) cache: Arc<OnceLock<ResultCache>>,
     pub(crate) rates: Option<RateLimit>,
-    pub(crate) seats: Seats,
-    pub(crate) threads: Threads,
+    pub(crate) permits: ConcurrencyLimit,
+    pub(crate) threads: BlockingThreads,
 }
 
 impl Shared {
@@ -62,7 +63,7 @@ impl Shared {
 impl Pipeline {
     /// Puts `tool` behind what `policy` declares.
     ///
-    /// What the `former` tool of this name remembers (its breaker's calls, its retries, its taken seats) stays, as far
+    /// What the `former` tool of this name remembers (its breaker's calls, its retries, its taken permits) stays, as far
     /// as what was declared about it is the same.
     pub(crate) fn new(
         tool: AnyTool,
@@ -79,7 +80,8 @@ impl Pipeline {
         let policy = spec.policy();
         let former = former.map(|former| (&*former.0, former.0.spec.policy()));
         let kept = former.filter(|(_, before)| before.breaker == policy.breaker);
-        let guard = kept.and_then(|(stages, _)| stages.guard.clone()).or_else(|| Guard::of_tool(&spec));
+        let guard =
+            kept.and_then(|(stages, _)| stages.guard.clone()).or_else(|| CircuitBreaker::of_tool(&spec));
         let kept = former.filter(|(_, before)| before.rate == policy.rate);
         let own_rates = kept
             .and_then(|(stages, _)| stages.own_rates.clone())
@@ -88,32 +90,32 @@ impl Pipeline {
             (Some(shared), Some(own)) => Some(shared.and(own)),
             (one, other) => one.clone().or_else(|| other.clone()),
         };
-        let own_seats = policy.concurrency.map(|concurrency| {
-            let former = former.and_then(|(stages, _)| stages.own_seats.clone());
-            former.unwrap_or_else(|| Seats::new(&Gate::new(limit(concurrency))))
+        let own_permits = policy.concurrency.map(|concurrency| {
+            let former = former.and_then(|(stages, _)| stages.own_permits.clone());
+            former.unwrap_or_else(|| ConcurrencyLimit::new(&Gate::new(limit(concurrency))))
         });
         let retry = Retry::declared(policy).map(|retry| match &guard {
             Some(guard) => retry.unless_open(Arc::clone(guard.breaker())),
             None => retry,
         });
         let retry = retry.map(|retry| match former.and_then(|(stages, _)| stages.retry.as_ref()) {
-            Some(former) => retry.paid_like(former),
+            Some(former) => retry.share_budget_with(former),
             None => retry,
         });
         Self(Arc::new(Stages {
             invalidation: (!policy.invalidates.is_empty())
                 .then(|| Invalidation::declared(shared.cache(), &spec)),
             caching: Caching::is_declared(&spec).then(|| Caching::declared(shared.cache(), &spec)).flatten(),
-            rates: rates.map(|rates| rates.suited_to(&spec)),
+            rates: rates.map(|rates| rates.for_tool(&spec)),
             own_rates,
             retry,
-            own_seats: own_seats.map(|seats| seats.suited_to(&spec)),
-            seats: (!policy.composite).then(|| shared.seats.clone().suited_to(&spec)),
+            own_permits: own_permits.map(|permits| permits.for_tool(&spec)),
+            permits: (!policy.composite).then(|| shared.permits.clone().for_tool(&spec)),
             guard,
             time: policy.time_limit.map(TimeLimit::new),
             priority: policy.priority,
             tool: if policy.blocking {
-                AnyTool::new(Threaded::new(tool).counted_among(&shared.threads))
+                AnyTool::new(Layered::new(tool, shared.threads.clone()))
             } else {
                 tool
             },
@@ -123,13 +125,13 @@ impl Pipeline {
 }
 
 impl Pipeline {
-    /// Gives the seats that it took over from its former self the limit that is declared now.
+    /// Gives the permits that it took over from its former self the limit that is declared now.
     pub(crate) fn take_effect(&self) {
-        let Stages { own_seats, spec, .. } = &*self.0;
-        if let (Some(seats), Some(concurrency)) = (own_seats, spec.policy().concurrency) {
+        let Stages { own_permits, spec, .. } = &*self.0;
+        if let (Some(permits), Some(concurrency)) = (own_permits, spec.policy().concurrency) {
             let limit = limit(concurrency);
-            if seats.gate().limit() != limit.permits() {
-                seats.gate().set_limit(limit);
+            if permits.gate().limit() != limit.permits() {
+                permits.gate().set_limit(limit);
             }
         }
     }
@@ -137,7 +139,7 @@ impl Pipeline {
 
 impl Pipeline {
     pub(crate) fn breaker(&self) -> Option<&Arc<Breaker<CountWindow>>> {
-        self.0.guard.as_ref().map(Guard::breaker)
+        self.0.guard.as_ref().map(CircuitBreaker::breaker)
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Remaining {
     /// Calls that have not ended.
     pub calls: usize,
-    /// How many wait for a seat, calls and refreshes alike; of everyone, where the gate is shared.
+    /// How many wait for a permit, calls and refreshes alike; of everyone, where the gate is shared.
     pub queued: usize,
     /// Refreshes of expired results, behind calls that were answered.
     pub refreshes: usize,
@@ -22,7 +22,7 @@ impl fmt::Display for Remaining {
         let Self { calls, queued, refreshes, threads } = self;
         write!(
             f,
-            "{calls} calls, {refreshes} refreshes and {threads} threads had not ended; {queued} waited for a seat"
+            "{calls} calls, {refreshes} refreshes and {threads} threads had not ended; {queued} waited for a permit"
         )
     }
 }

@@ -20,7 +20,7 @@ use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, Tool, ToolError, Tool
 
 use crate::categories::{Categories, Loader, meta_tools};
 use crate::inventory::Inventory;
-use crate::layers::{RateLimit, ResultCache, Seats, Threads};
+use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
 use crate::observers::All;
 use crate::pipeline::Shared;
 use crate::{BuildError, Remaining, Settings, clock};
@@ -133,10 +133,10 @@ impl Runtime {
         self.categories.breaker(tool)
     }
 
-    /// The seats that attempts run under.
+    /// The permits that attempts run under.
     #[must_use]
     pub const fn gate(&self) -> &Gate {
-        self.shared.seats.gate()
+        self.shared.permits.gate()
     }
 
     /// Calls several tools at once, at most `limit` at a time, as an anonymous principal: the results in the order of
@@ -178,9 +178,9 @@ impl Runtime {
     /// Replaces settings and tools at once, while serving: calls that run finish with the tool they found.
     ///
     /// `tools` take the place of those that were there from the start; lazy categories that are loaded stay loaded, under
-    /// the new settings. What the runtime remembers stays: results, seats and rates, for each tool whose breaker is
-    /// declared as before, what its breaker has seen, and for each that bounds its concurrency, the seats that are taken:
-    /// with another bound there are more, or none until they are fewer. How many seats all tools share,
+    /// the new settings. What the runtime remembers stays: results, permits and rates, for each tool whose breaker is
+    /// declared as before, what its breaker has seen, and for each that bounds its concurrency, the permits that are taken:
+    /// with another bound there are more, or none until they are fewer. How many permits all tools share,
     /// [`Gate::set_limit`] changes on [`gate`](Self::gate).
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Runtime {
         self.categories.replace(settings, None)
     }
 
-    /// Takes no more calls, for good, and waits for what was begun: calls (those that queue for a seat included), the
+    /// Takes no more calls, for good, and waits for what was begun: calls (those that queue for a permit included), the
     /// refreshes of expired results, and threads that cannot be stopped. For at most `grace`.
     ///
     /// A server that serves this runtime drains its calls by itself when it stops; call this afterwards for the rest. A
@@ -291,10 +291,10 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Runs attempts under the seats of `gate`; without it, under 256 seats in front of which 512 may wait, each principal
+    /// Runs attempts under the permits of `gate`; without it, under 256 permits in front of which 512 may wait, each principal
     /// having its fair share.
     #[must_use]
-    pub fn seats(mut self, gate: &Gate) -> Self {
+    pub fn gate(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
         self
     }
@@ -338,7 +338,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Lets one principal have `calls` calls at once, those that wait for a seat included, and refuses more. Default: 32.
+    /// Lets one principal have `calls` calls at once, those that wait for a permit included, and refuses more. Default: 32.
     /// Callers without a name are not counted.
     #[must_use]
     pub const fn calls_per_principal(mut self, calls: usize) -> Self {
@@ -399,7 +399,12 @@ impl RuntimeBuilder {
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate =
             gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), QueueLimits::new(512)));
-        let shared = Shared { cache, rates, seats: Seats::new(&gate), threads: Threads::default() };
+        let shared = Shared {
+            cache,
+            rates,
+            permits: ConcurrencyLimit::new(&gate),
+            threads: BlockingThreads::default(),
+        };
         let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
         let (lazy, twice) = by_name(lazy);
         let (registered, catalog) = match registered {

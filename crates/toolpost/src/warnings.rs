@@ -54,11 +54,11 @@ pub(crate) fn asked_in_vain(spec: &ToolSpec, at: &str, cache: bool, retry: bool,
 }
 
 /// What a retry or a hedge around a tool by hand says of itself that can do nothing.
-pub(crate) fn layer(spec: &ToolSpec, layer: &str, declares: &str, cure: &str) -> Box<ToolSpec> {
+pub(crate) fn layer(spec: &ToolSpec, layer: &str, declares: &str, cure: &str) -> String {
     let name = spec.name();
-    Box::new(spec.clone().with_warning(format!(
+    format!(
         "`{name}` is {layer}, and does not declare that it {declares}: the layer does nothing; {cure}, or take the layer away"
-    )))
+    )
 }
 
 fn reads(spec: &ToolSpec) -> bool {

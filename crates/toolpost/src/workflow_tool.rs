@@ -19,9 +19,9 @@ use toolpost_workflow::{
 /// caller's principal and priority and with what is left of its deadline; it meets whatever layers
 /// that tool has. Progress is steps ended of all steps. Dropping the call drops every step.
 ///
-/// In a runtime it takes none of the shared seats (it declares itself [`composite`](ToolSpec::composite)),
+/// In a runtime it takes none of the shared permits (it declares itself [`composite`](ToolSpec::composite)),
 /// while its steps take theirs. Do not put it behind a gate that its steps pass too: enough of them at
-/// once would leave no seat to any step.
+/// once would leave no permit to any step.
 ///
 /// It keeps no journal: a call that is dropped is gone, and the next one starts anew, where cached steps
 /// are hits. For a run that shall go on after a crash, start the plan by hand inside of a tool, with

@@ -1,4 +1,4 @@
-//! An rmcp server whose twenty macro-made tools gain a cache, a breaker, seats and a time limit by
+//! An rmcp server whose twenty macro-made tools gain a cache, a breaker, permits and a time limit by
 //! five lines (see `after` in lib.rs): `cargo run -p inside_rmcp`.
 //!
 //! The figures in README.md: `cargo run --release -p inside_rmcp -- load`.

@@ -12,14 +12,14 @@ use tokio::sync::Semaphore;
 /// A store that answers four questions at a time, each in 20 ms.
 #[derive(Debug)]
 pub struct Store {
-    seats: Semaphore,
+    permits: Semaphore,
     asked: AtomicU64,
     down: AtomicBool,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { seats: Semaphore::new(4), asked: AtomicU64::new(0), down: AtomicBool::new(false) }
+        Self { permits: Semaphore::new(4), asked: AtomicU64::new(0), down: AtomicBool::new(false) }
     }
 }
 
@@ -37,7 +37,7 @@ impl Store {
 
     async fn find(&self, what: &str, size: u32) -> Result<String, ErrorData> {
         self.asked.fetch_add(1, Relaxed);
-        let _seat = self.seats.acquire().await;
+        let _seat = self.permits.acquire().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         match self.down.load(Relaxed) {
             true => Err(ErrorData::internal_error("the store is down", None)),

@@ -48,7 +48,7 @@ pub struct Options {
     /// Its arguments, as JSON.
     #[arg(long, value_name = "JSON", default_value = r#"{"limit":50}"#)]
     arguments: String,
-    /// Makes three times the load that the seats of a server can bear, and says whether it bears it well.
+    /// Makes three times the load that the permits of a server can bear, and says whether it bears it well.
     #[arg(long, conflicts_with_all = ["connections", "rate", "url", "tool", "arguments"])]
     overload: bool,
     /// Keeps the server to one core and the client to another, such as 0,1; needs taskset.

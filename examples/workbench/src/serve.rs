@@ -49,8 +49,8 @@ const LAST_GRACE: Duration = Duration::from_millis(100);
 pub struct Capacity {
     /// Calls that run at once.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u32).range(1..=100_000))]
-    pub seats: u32,
-    /// Calls that may wait for a seat; whatever comes beyond them is refused.
+    pub permits: u32,
+    /// Calls that may wait for a permit; whatever comes beyond them is refused.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(..=100_000))]
     pub queue: u32,
     /// Adds tools that only wait, for tests of load and shutdown: `sleep` and, over HTTP, `hold`, which waits until
@@ -117,12 +117,12 @@ impl fmt::Display for Address {
 impl Capacity {
     fn set_up(self, builder: RuntimeBuilder, stdin_is_free: bool) -> RuntimeBuilder {
         let gate = Gate::with(
-            Limit::fixed(self.seats as usize),
+            Limit::fixed(self.permits as usize),
             Fair::default(),
             QueueLimits::new(self.queue as usize),
         );
-        let extra = if self.with_sleep { tools::wait::all(stdin_is_free, self.seats) } else { Vec::new() };
-        extra.into_iter().fold(builder.seats(&gate), RuntimeBuilder::any)
+        let extra = if self.with_sleep { tools::wait::all(stdin_is_free, self.permits) } else { Vec::new() };
+        extra.into_iter().fold(builder.gate(&gate), RuntimeBuilder::any)
     }
 }
 

@@ -20,10 +20,10 @@ pub struct SchemaStats {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Schemas(Mutex<Held>);
+pub(super) struct Schemas(Mutex<BreakerGuard>);
 
 #[derive(Debug, Default)]
-struct Held {
+struct BreakerGuard {
     /// Of which generation of the registry the schemas are.
     generation: u64,
     encoded: HashMap<String, Arc<str>>,
@@ -77,7 +77,7 @@ impl Schemas {
     }
 
     /// Nothing panics while this is held; a poisoned lock holds what it held.
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+    fn held(&self) -> std::sync::MutexGuard<'_, BreakerGuard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

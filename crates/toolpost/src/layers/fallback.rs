@@ -5,11 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use toolpost_tool::{
-    BoxFuture, Call, ErrorKind, Mark, Output, Principal, Refusal, Tool, ToolError, ToolSpec,
-};
+use toolpost_tool::{BoxFuture, Call, ErrorKind, Mark, Output, Principal, Refusal, Tool, ToolError};
 
-use super::Verdict;
+use super::{Layer, Verdict};
 
 /// What to answer when a tool cannot.
 ///
@@ -104,7 +102,11 @@ impl Fallback {
     /// # Cancel safety
     ///
     /// Dropping the future drops that of `next`, or of the function.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -160,31 +162,8 @@ fn is_worth_it(error: &ToolError) -> bool {
     }
 }
 
-/// A tool with something to fall back on. See [`Fallback`].
-#[derive(Clone, Debug)]
-pub struct Backed<T> {
-    tool: T,
-    fallback: Fallback,
-}
-
-impl<T> Backed<T> {
-    /// Backs `tool` with `fallback`.
-    pub const fn new(tool: T, fallback: Fallback) -> Self {
-        Self { tool, fallback }
-    }
-
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Tool for Backed<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.fallback.around(call, |call| self.tool.call(call)).await
+impl Layer for Fallback {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 }

@@ -18,7 +18,7 @@ use toolpost_dispatch::{Event, Observe};
 /// number is bounded. What each metric means is told to the recorder at the first event: install it before.
 ///
 /// What is no event of a call is read when it is asked for: [`Runtime::cache`](crate::Runtime::cache) (hits and misses),
-/// [`Runtime::gate`](crate::Runtime::gate) (seats, and who waits), [`Runtime::breaker`](crate::Runtime::breaker).
+/// [`Runtime::gate`](crate::Runtime::gate) (permits, and who waits), [`Runtime::breaker`](crate::Runtime::breaker).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {

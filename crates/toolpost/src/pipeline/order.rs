@@ -117,12 +117,12 @@ impl Stages {
     /// The permits of one attempt, the tool's own first, if both are free.
     #[inline(always)]
     pub(super) fn free_permits(&self, call: &Call, at: &mut LazyNow) -> Option<Permits<'_>> {
-        let own = match &self.own_seats {
-            Some(seats) => Some(seats.free(call, || at.now())?),
+        let own = match &self.own_permits {
+            Some(permits) => Some(permits.free(call, || at.now())?),
             None => None,
         };
-        let shared = match &self.seats {
-            Some(seats) => Some(seats.free(call, || at.now())?),
+        let shared = match &self.permits {
+            Some(permits) => Some(permits.free(call, || at.now())?),
             None => None,
         };
         Some(Permits { own, shared })
@@ -130,12 +130,12 @@ impl Stages {
 
     /// Waits for the permits of one attempt, the tool's own first.
     pub(super) async fn permits(&self, call: &Call) -> Result<Permits<'_>, ToolError> {
-        let own = match &self.own_seats {
-            Some(seats) => Some(seats.take(call).await?),
+        let own = match &self.own_permits {
+            Some(permits) => Some(permits.take(call).await?),
             None => None,
         };
-        let shared = match &self.seats {
-            Some(seats) => Some(seats.take(call).await?),
+        let shared = match &self.permits {
+            Some(permits) => Some(permits.take(call).await?),
             None => None,
         };
         Ok(Permits { own, shared })

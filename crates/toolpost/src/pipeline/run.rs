@@ -14,7 +14,7 @@ use toolpost_tool::{BoxFuture, Call, Output, ToolError};
 use super::Stages;
 use super::order::{self, Begun, Permits};
 use crate::clock::LazyNow;
-use crate::layers::{Caching, Held, Looked, RetainedPermits, TimeLeft};
+use crate::layers::{BreakerGuard, Caching, Looked, RetainedPermits, TimeLeft};
 
 pub(super) type Answer = Result<Output, ToolError>;
 
@@ -102,7 +102,7 @@ pub(super) struct Attempt<'a> {
     #[cfg(feature = "tracing")]
     pub(super) span: tracing::Span,
     pub(super) time: TimeLeft,
-    pub(super) held: Option<Held<'a, CountWindow>>,
+    pub(super) held: Option<BreakerGuard<'a, CountWindow>>,
     /// A tool that blocks may leave a thread behind, with which its permits stay.
     pub(super) retained: Option<Arc<RetainedPermits>>,
     pub(super) permits: Permits<'a>,

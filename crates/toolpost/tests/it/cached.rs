@@ -12,7 +12,7 @@ use toolpost::ToolExt;
 use toolpost::breaker::{Breaker, BreakerSettings, Consecutive};
 use toolpost::cache::Capacity;
 use toolpost::json::{Frame, NodeId};
-use toolpost::layers::{Cached, Caching, ResultCache};
+use toolpost::layers::{Caching, Layered, ResultCache};
 use toolpost::tool::{
     CachePolicy, Call, CallParts, Client, ErrorKind, InputRequest, Mark, NoArgs, Output, Principal, Refusal,
     Tool, ToolError, ToolSpec, tool_fn,
@@ -439,7 +439,7 @@ fn each_caller_leaves_at_its_own_deadline_and_the_run_at_its_limit() {
         let (hurried, patient, received) = tokio::join!(tool.call(hurried), tool.call(call()), handle.next());
         assert_eq!(received.call().deadline(), None);
         assert_kind(&hurried, ErrorKind::TimedOut);
-        // The ten seconds of one attempt, and a minute in which it waits for a seat, by default.
+        // The ten seconds of one attempt, and a minute in which it waits for a permit, by default.
         assert_eq!(patient.unwrap_err().to_string(), "the call took longer than its limit of 70s");
         assert!(received.is_cancelled());
     });
@@ -510,7 +510,7 @@ fn a_cached_tool_is_a_tool() {
     fn takes(_: &impl Tool) {}
     let (tool, _) = counting();
     let cache = cache();
-    let cached: Cached<_> = tool.timed(SECOND).cached(&cache, MINUTE);
+    let cached: Layered<_, Caching> = tool.timed(SECOND).cached(&cache, MINUTE);
     takes(&cached.clone().timed(SECOND));
     assert_eq!(cached.spec().name(), "count");
 }

@@ -530,7 +530,7 @@ fn blocking() {
 }
 
 fn composite() {
-    let seats = |change: fn(ToolSpec) -> ToolSpec| {
+    let permits = |change: fn(ToolSpec) -> ToolSpec| {
         run(async move {
             let runtime = runtime(script(change).hangs());
             let none = json!({});
@@ -539,8 +539,8 @@ fn composite() {
             runtime.gate().in_flight()
         })
     };
-    assert_eq!(seats(|spec| spec), 1);
-    assert_eq!(seats(ToolSpec::composite), 0);
+    assert_eq!(permits(|spec| spec), 1);
+    assert_eq!(permits(ToolSpec::composite), 0);
 }
 
 fn cost() {
@@ -578,7 +578,7 @@ fn cost_in_a_queue() {
             let naps = tool_fn("naps", move |_: NoArgs, _: Call| nap());
             let dear = tool_fn("s", move |_: NoArgs, _: Call| nap()).with_spec(|spec| spec.with_cost(cost));
             let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
-            let runtime = Runtime::builder().tool(naps).tool(dear).seats(&gate).build().unwrap();
+            let runtime = Runtime::builder().tool(naps).tool(dear).gate(&gate).build().unwrap();
             // Two have queued, so that the time of one is known; one runs, and one waits.
             let naps: Vec<_> = (0..4)
                 .map(|_| {

@@ -31,7 +31,7 @@ async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, then: Then) -> b
         Then::Nothing => {}
         Then::InvalidateTag => cache.invalidate("shelf").await,
         Then::InvalidateTool => cache.invalidate_tool("stock").await,
-        Then::Forget => assert!(tool.caching().forget(&call).await),
+        Then::Forget => assert!(tool.layer().forget(&call).await),
     }
     cache.drain().await;
     output.has_mark(Mark::CacheHit)

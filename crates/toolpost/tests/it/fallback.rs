@@ -23,8 +23,10 @@ fn call_by(name: &str, argument: u32) -> Call {
 #[test]
 fn the_last_good_answer_is_marked_degraded() {
     run(async {
-        let tool =
-            Script::new("s").answers("good").fails(ToolError::new("no")).backed(Fallback::last_good(10));
+        let tool = Script::new("s")
+            .answers("good")
+            .fails(ToolError::new("no"))
+            .with_fallback(Fallback::last_good(10));
         let fresh = tool.call(call()).await;
         assert_text(&fresh, "good");
         assert!(!fresh.unwrap().has_mark(Mark::Degraded));
@@ -37,8 +39,10 @@ fn the_last_good_answer_is_marked_degraded() {
 #[test]
 fn an_answer_is_never_shown_to_someone_else() {
     run(async {
-        let tool =
-            Script::new("s").answers("good").fails(ToolError::new("no")).backed(Fallback::last_good(10));
+        let tool = Script::new("s")
+            .answers("good")
+            .fails(ToolError::new("no"))
+            .with_fallback(Fallback::last_good(10));
         assert_text(&tool.call(call_by("ada", 1)).await, "good");
         assert_kind(&tool.call(call_by("eve", 1)).await, ErrorKind::Failed);
         assert_kind(&tool.call(call_by("ada", 2)).await, ErrorKind::Failed);
@@ -53,7 +57,7 @@ fn only_so_many_answers_are_kept() {
             .answers("good")
             .times(3)
             .fails(ToolError::new("no"))
-            .backed(Fallback::last_good(2));
+            .with_fallback(Fallback::last_good(2));
         for n in 0..3 {
             assert_text(&tool.call(call_by("ada", n)).await, "good");
         }
@@ -68,13 +72,13 @@ fn a_function_runs_outside_any_lock_and_sees_the_error() {
         let fallback =
             Fallback::new(|_, error| async move { Ok(Output::text(format!("instead of: {error}"))) });
         // The fallback calls the very tool that it backs, which a lock would not survive.
-        let inner = Arc::new(Script::new("s").fails(ToolError::new("down")).backed(fallback));
+        let inner = Arc::new(Script::new("s").fails(ToolError::new("down")).with_fallback(fallback));
         let again = Arc::clone(&inner);
         let nested = Fallback::new(move |call, _| {
             let again = Arc::clone(&again);
             async move { again.call(call).await }
         });
-        let tool = Script::new("t").fails(ToolError::new("down too")).backed(nested);
+        let tool = Script::new("t").fails(ToolError::new("down too")).with_fallback(nested);
         let output = tool.call(call()).await;
         assert_text(&output, "instead of: down");
         assert!(output.unwrap().has_mark(Mark::Degraded));
@@ -86,7 +90,7 @@ fn a_fallback_that_fails_is_reported() {
     run(async {
         let fallback = Fallback::new(|_, _| async { Err(ToolError::new("nor this")) });
         let down = ToolError::unavailable("not this").with_retry_after(Duration::from_secs(9));
-        let error = Script::new("s").fails(down).backed(fallback).call(call()).await.unwrap_err();
+        let error = Script::new("s").fails(down).with_fallback(fallback).call(call()).await.unwrap_err();
         assert_eq!(error.to_string(), "not this; the fallback failed too: nor this");
         assert_eq!(
             (error.kind(), error.retry_after()),
@@ -100,7 +104,7 @@ fn it_stands_in_for_an_open_breaker() {
     run(async {
         let script = Arc::new(Script::new("s").answers("good").fails(ToolError::new("no")));
         let breaker = Breaker::new(Consecutive::new(1), tokio::time::Instant::now().into_std());
-        let tool = Arc::clone(&script).guarded(breaker).backed(Fallback::last_good(10));
+        let tool = Arc::clone(&script).guarded(breaker).with_fallback(Fallback::last_good(10));
         for _ in 0..10 {
             assert_text(&tool.call(call()).await, "good");
         }
@@ -118,14 +122,15 @@ fn it_hides_nothing_that_the_caller_should_know() {
     ];
     for error in errors {
         run(async {
-            let tool = Script::new("s").answers("good").fails(error.clone()).backed(Fallback::last_good(10));
+            let tool =
+                Script::new("s").answers("good").fails(error.clone()).with_fallback(Fallback::last_good(10));
             assert_text(&tool.call(call()).await, "good");
             assert_kind(&tool.call(call()).await, error.kind());
         });
     }
     run(async {
         let reports = Output::text("no such file").into_error();
-        let tool = Script::new("s").answers("good").outputs(reports).backed(Fallback::last_good(10));
+        let tool = Script::new("s").answers("good").outputs(reports).with_fallback(Fallback::last_good(10));
         assert_text(&tool.call(call()).await, "good");
         assert!(tool.call(call()).await.unwrap().is_error());
     });

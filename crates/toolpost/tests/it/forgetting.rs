@@ -44,8 +44,8 @@ fn one_call_is_forgotten_and_no_other() {
             assert!(!hit(&stock, call).await);
         }
         // By value, as they are remembered.
-        assert!(stock.caching().forget(&call("ann", &json!({"b": 2, "a": 1}))).await);
-        assert!(!stock.caching().forget(&ann).await);
+        assert!(stock.layer().forget(&call("ann", &json!({"b": 2, "a": 1}))).await);
+        assert!(!stock.layer().forget(&ann).await);
         assert!(hit(&stock, &bob).await && hit(&stock, &other).await);
         assert!(!hit(&stock, &ann).await);
     });
@@ -60,7 +60,7 @@ fn a_run_under_way_is_forgotten_with_its_call() {
         let asked = call("ann", &json!({}));
         let mut early = Box::pin(tool.call(asked.clone()));
         assert!(poll_once(early.as_mut()).await.is_pending());
-        assert!(!tool.caching().forget(&asked).await, "nothing was remembered yet");
+        assert!(!tool.layer().forget(&asked).await, "nothing was remembered yet");
         let (early, late, ()) = tokio::join!(early, tool.call(asked.clone()), async {
             handle.next().await.respond(Output::text("before"));
             handle.next().await.respond(Output::text("after"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 use toolpost::breaker::{Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy};
-use toolpost::layers::{Guard, Guarded, Verdict};
+use toolpost::layers::{CircuitBreaker, Layered, Verdict};
 use toolpost::tool::{
     BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
     tool_fn,
@@ -114,8 +114,9 @@ fn what_is_the_tools_fault_counts() {
 fn what_counts_can_be_chosen() {
     run(async {
         let breaker = breaker(Consecutive::new(1));
-        let guard = Guard::new(Arc::clone(&breaker)).failing_if(|verdict, _| verdict == Verdict::Fails);
-        let tool = Guarded::new(Script::new("s").outputs(Output::text("no such file").into_error()), guard);
+        let guard =
+            CircuitBreaker::new(Arc::clone(&breaker)).failing_if(|verdict, _| verdict == Verdict::Fails);
+        let tool = Layered::new(Script::new("s").outputs(Output::text("no such file").into_error()), guard);
         assert!(tool.call(call()).await.unwrap().is_error());
         assert_eq!(breaker.state(), BreakerState::Closed);
     });
@@ -241,8 +242,8 @@ fn what_a_tool_declares_becomes_a_guard() {
     run(async {
         let mut policy = BreakerPolicy::default();
         (policy.window, policy.minimum_calls, policy.failure_rate) = (4, 100, 0.5);
-        let guard = Guard::declared(&policy);
-        let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+        let guard = CircuitBreaker::declared(&policy);
+        let tool = Layered::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
         for _ in 0..4 {
             assert!(guard.peek(&call()).is_ok());
             let _failed = tool.call(call()).await;
@@ -259,8 +260,8 @@ async fn failures(change: impl FnOnce(&mut BreakerPolicy)) -> Option<usize> {
     let mut policy = BreakerPolicy::default();
     (policy.window, policy.minimum_calls, policy.open_for) = (4, 1, SECOND);
     change(&mut policy);
-    let guard = Guard::declared(&policy);
-    let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+    let guard = CircuitBreaker::declared(&policy);
+    let tool = Layered::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
     for failures in 1..=4 {
         assert_kind(&tool.call(call()).await, ErrorKind::Failed);
         if guard.peek(&call()).is_err() {
@@ -292,8 +293,8 @@ fn what_is_declared_out_of_bounds_is_the_nearest_bound() {
         ] {
             let mut policy = BreakerPolicy::default();
             (policy.window, policy.open_for) = (1, open_for);
-            let guard = Guard::declared(&policy);
-            let tool = Guarded::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
+            let guard = CircuitBreaker::declared(&policy);
+            let tool = Layered::new(Script::new("s").fails(ToolError::new("no")), guard.clone());
             assert_kind(&tool.call(call()).await, ErrorKind::Failed);
             advance(least).await;
             assert!(guard.peek(&call()).is_err());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use toolpost::ToolExt;
-use toolpost::layers::{Hedge, Hedged};
+use toolpost::layers::{Hedge, Layered};
 use toolpost::tool::{Call, Output, Priority, Tool, ToolError, ToolSpec};
 use toolpost_test::{Handle, Mock, Script, assert_text, mock, run};
 
@@ -17,7 +17,7 @@ fn call() -> Call {
 }
 
 /// A read-only tool that took 10 ms a hundred times; its next calls are the test's.
-async fn warm(hedge: Hedge) -> (Hedged<Mock>, Handle) {
+async fn warm(hedge: Hedge) -> (Layered<Mock, Hedge>, Handle) {
     let (tool, mut handle) = mock("s");
     let tool = tool.with_spec(ToolSpec::read_only).hedged(hedge);
     for _ in 0..100 {

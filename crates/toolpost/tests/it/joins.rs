@@ -28,7 +28,7 @@ async fn call(runtime: &Runtime, request: CallRequest) -> Result<Output, ToolErr
 }
 
 #[test]
-fn an_urgent_joiner_lifts_a_queued_flight() {
+fn an_urgent_joiner_raises_a_queued_load() {
     // As soon as an urgent call of its own would be, and not after the backlog.
     fn waits(of_what: &'static str) -> Duration {
         run(async move {
@@ -41,7 +41,7 @@ fn an_urgent_joiner_lifts_a_queued_flight() {
             let cached =
                 nap("cached").with_spec(|spec| spec.read_only().with_cache(CachePolicy::new(60 * SECOND)));
             let gate = Gate::with(Limit::fixed(2), Fair::default(), QueueLimits::new(1_000));
-            let runtime = Runtime::builder().tool(cached).tool(nap("plain")).seats(&gate).build().unwrap();
+            let runtime = Runtime::builder().tool(cached).tool(nap("plain")).gate(&gate).build().unwrap();
             let begin = |request| {
                 let runtime = runtime.clone();
                 tokio::spawn(async move { call(&runtime, request).await })
@@ -70,14 +70,14 @@ fn an_open_breaker_refuses_before_the_queue() {
             Script::new("broken").fails(ToolError::new("no")).with_spec(|spec| spec.with_breaker(breaker));
         let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime =
-            Runtime::builder().tool(broken).tool(Script::new("holds").hangs()).seats(&gate).build().unwrap();
+            Runtime::builder().tool(broken).tool(Script::new("holds").hangs()).gate(&gate).build().unwrap();
         assert_kind(&call(&runtime, CallRequest::new("broken")).await, ErrorKind::Failed);
         let holds = tokio::spawn({
             let runtime = runtime.clone();
             async move { call(&runtime, CallRequest::new("holds")).await }
         });
         tokio::task::yield_now().await;
-        assert_eq!(gate.in_flight(), 1, "no seat is free");
+        assert_eq!(gate.in_flight(), 1, "no permit is free");
         let start = Instant::now();
         let refused = call(&runtime, CallRequest::new("broken")).await;
         assert_kind(&refused, ErrorKind::Refused(Refusal::BreakerOpen));

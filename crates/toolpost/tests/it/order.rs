@@ -40,6 +40,7 @@ const CHECKS: &[(&str, &str, fn())] = &[
 fn the_page_says_what_happens() {
     let page = include_str!("../../docs/order_of_policies.md");
     let order = page.split("```").nth(1).unwrap().trim_start_matches("text");
+    assert!(include_str!("../../README.md").contains(order), "the README quotes the page");
     let order: Vec<&str> = order.split('>').map(str::trim).collect();
     let checked: Vec<(&str, &str)> = CHECKS.iter().map(|(outer, inner, _)| (*outer, *inner)).collect();
     let said: Vec<(&str, &str)> = order.windows(2).map(|two| (two[0], two[1])).collect();

@@ -1,6 +1,6 @@
 //! Three times as many calls as can be run, through the whole runtime, in virtual time.
 //!
-//! The capacity is that of the seats: the tool waits, and takes no processor time.
+//! The capacity is that of the permits: the tool waits, and takes no processor time.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, on a paused clock")]
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ const MS: Duration = Duration::from_millis(1);
 const SERVICE: Duration = Duration::from_millis(20);
 const SEATS: u32 = 8;
 
-/// What that many seats can run in a second.
+/// What that many permits can run in a second.
 const CAPACITY: u32 = SEATS * 1_000 / 20;
 
 /// How one call ended.
@@ -42,7 +42,7 @@ fn runtime() -> Runtime {
         Ok("done")
     });
     let gate = Gate::with(Limit::fixed(SEATS as usize), Fair::default(), QueueLimits::new(SEATS as usize));
-    Runtime::builder().tool(tool.with_spec(declared)).seats(&gate).build().unwrap()
+    Runtime::builder().tool(tool.with_spec(declared)).gate(&gate).build().unwrap()
 }
 
 /// Sends calls at an even rate from now on, and waits until all have ended.

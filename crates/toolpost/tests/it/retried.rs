@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use toolpost::ToolExt;
 use toolpost::breaker::{Breaker, BreakerState, Consecutive};
-use toolpost::layers::Retry;
+use toolpost::layers::{Layer, Retry};
 use toolpost::retry::{Backoff, Jitter, RetryBudget};
 use toolpost::tool::{Call, ErrorKind, Output, Policy, Refusal, RetryPolicy, Tool, ToolError, ToolSpec};
 use toolpost_test::{Script, assert_kind, assert_text, run};
@@ -245,24 +246,27 @@ fn nobody_waits_for_a_breaker_that_is_known_to_be_open() {
     });
 }
 
+/// A layer of a host's own: each attempt holds a permit.
+struct OneAtATime(Arc<Semaphore>);
+
+impl Layer for OneAtATime {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        let _permit = self.0.acquire().await.unwrap();
+        tool.call(call).await
+    }
+}
+
 #[test]
 fn nothing_is_held_while_waiting() {
     run(async {
         let (tool, mut handle) = toolpost_test::mock("s");
-        let seats = Arc::new(tokio::sync::Semaphore::new(1));
-        let tool = Arc::new(tool);
-        let attempt = |call: Call| {
-            let (tool, seats) = (Arc::clone(&tool), Arc::clone(&seats));
-            async move {
-                let _seat = seats.acquire().await.unwrap();
-                tool.call(call).await
-            }
-        };
-        let retry = plain(2);
-        let (result, ()) = tokio::join!(retry.around(call(), attempt), async {
+        let permits = Arc::new(Semaphore::new(1));
+        let tool = tool.with_spec(ToolSpec::repeatable).layered(OneAtATime(Arc::clone(&permits)));
+        let tool = tool.retried(plain(2));
+        let (result, ()) = tokio::join!(tool.call(call()), async {
             handle.next().await.fail(down());
             sleep(SECOND / 2).await;
-            assert_eq!(seats.available_permits(), 1, "it waits for its second attempt, without a seat");
+            assert_eq!(permits.available_permits(), 1, "it waits for its second attempt, without a permit");
             handle.next().await.respond(Output::text("ok"));
         });
         assert_text(&result, "ok");

@@ -303,7 +303,7 @@ fn a_deadline_ends_a_call_of_a_tool_that_declares_no_limit() {
         let result = runtime.dispatcher().call(Calling::from_parts(parts)).await;
         assert_kind(&result, ErrorKind::TimedOut);
         assert_eq!(start.elapsed(), Duration::from_millis(100));
-        assert_eq!(runtime.gate().in_flight(), 0, "its seat is free again");
+        assert_eq!(runtime.gate().in_flight(), 0, "its permit is free again");
     });
 }
 
@@ -330,7 +330,7 @@ async fn a_blocking_tool_keeps_all_its_seats_until_its_thread_ends() {
     let none = json!({});
     let mut next = std::pin::pin!(runtime.call("blocks", &none));
     assert!(poll_once(next.as_mut()).await.is_pending());
-    assert!(seen.try_recv().is_err(), "its own seat is taken, whatever the shared gate has");
+    assert!(seen.try_recv().is_err(), "its own permit is taken, whatever the shared gate has");
     release.send(()).unwrap();
     release.send(()).unwrap();
     assert_text(&next.await, "done");
@@ -369,7 +369,11 @@ fn a_bounded_tool_stays_bounded_over_a_reload() {
         runtime.reload(&Settings::default(), [hangs()]).unwrap();
         let mut second = std::pin::pin!(runtime.call("s", &none));
         assert!(poll_once(second.as_mut()).await.is_pending());
-        assert_eq!(runtime.gate().in_flight(), 1, "the one seat of its own is taken by the call from before");
+        assert_eq!(
+            runtime.gate().in_flight(),
+            1,
+            "the one permit of its own is taken by the call from before"
+        );
     });
 }
 
@@ -396,7 +400,7 @@ async fn a_drain_waits_for_threads_whose_callers_have_left() {
     assert_eq!((remaining.calls, remaining.threads, remaining.refreshes), (0, 1, 0));
     assert_eq!(
         remaining.to_string(),
-        "0 calls, 0 refreshes and 1 threads had not ended; 0 waited for a seat"
+        "0 calls, 0 refreshes and 1 threads had not ended; 0 waited for a permit"
     );
     assert_kind(&call(&runtime, "blocks").await, ErrorKind::Refused(Refusal::Draining));
     release.send(()).unwrap();
@@ -440,7 +444,7 @@ fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
         let cached = tool_fn("cached", move |_: NoArgs, _: Call| nap())
             .with_spec(|spec| spec.read_only().with_cache(policy));
         let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
-        let runtime = Runtime::builder().tool(plain).tool(cached).seats(&gate).build().unwrap();
+        let runtime = Runtime::builder().tool(plain).tool(cached).gate(&gate).build().unwrap();
         assert_text(&call(&runtime, "cached").await, "done");
         tokio::time::advance(Duration::from_secs(11)).await;
         let calls: Vec<_> = (0..2)
@@ -520,7 +524,7 @@ fn another_concurrency_holds_for_calls_that_run_already() {
         for call in &mut calls {
             assert!(poll_once(call.as_mut()).await.is_pending());
         }
-        assert_eq!(runtime.gate().in_flight(), 4, "those that waited have their seats");
+        assert_eq!(runtime.gate().in_flight(), 4, "those that waited have their permits");
         with(1, "s").unwrap();
         calls.truncate(1);
         let mut one_more = Box::pin(runtime.call("s", &none));

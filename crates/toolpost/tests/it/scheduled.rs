@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use toolpost::layers::{Hedge, Lifted, ResultCache, Retry, Seats, Threaded};
+use toolpost::layers::{ConcurrencyLimit, Hedge, ResultCache, Retry, SharedWork};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, JobRequest, Limit, QueueLimits, Tenant};
 use toolpost::tool::{
@@ -27,8 +27,8 @@ fn call_by(name: &str) -> Call {
     Call::from_parts(parts)
 }
 
-fn gate(seats: usize) -> Gate {
-    Gate::new(Limit::fixed(seats))
+fn gate(permits: usize) -> Gate {
+    Gate::new(Limit::fixed(permits))
 }
 
 /// A tool that takes a second.
@@ -110,7 +110,7 @@ fn a_refusal_says_why_and_when_to_come_back() {
     run(async {
         let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(1));
         let tool = Script::new("s").answers("here").scheduled(&gate);
-        let seat = gate.try_acquire().unwrap();
+        let permit = gate.try_acquire().unwrap();
         let queued = gate.acquire(JobRequest::new(Tenant::new(7)));
         let full = tool.call(call()).await;
         assert_kind(&full, ErrorKind::Refused(Refusal::QueueFull));
@@ -125,7 +125,7 @@ fn a_refusal_says_why_and_when_to_come_back() {
         gate.close();
         assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::Draining));
         gate.reopen();
-        drop(seat);
+        drop(permit);
         assert_text(&tool.call(call()).await, "here");
     });
 }
@@ -171,7 +171,7 @@ fn each_attempt_takes_a_seat_of_its_own() {
         let tool = Arc::new(tool.scheduled(&gate).retried(Retry::new(2)));
         let task = tokio::spawn(async move { tool.call(call()).await });
         tokio::task::yield_now().await;
-        assert_eq!(gate.in_flight(), 0, "no seat is held between attempts");
+        assert_eq!(gate.in_flight(), 0, "no permit is held between attempts");
         assert!(!task.is_finished());
         assert_text(&task.await.unwrap(), "up");
     });
@@ -191,7 +191,7 @@ fn a_hedge_takes_a_seat_of_its_own_and_the_loser_gives_its_back() {
             });
         }
         {
-            // With no seat left, the second call queues; when the first answers, it leaves the queue.
+            // With no permit left, the second call queues; when the first answers, it leaves the queue.
             let _other = gate.try_acquire().unwrap();
             let (first, ()) = tokio::join!(tool.call(call()), async {
                 let received = handle.next().await;
@@ -209,11 +209,11 @@ fn a_hedge_takes_a_seat_of_its_own_and_the_loser_gives_its_back() {
             second.respond(Output::text("second"));
         });
         assert_text(&second, "second");
-        assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "the slow one was dropped, with its seat");
+        assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "the slow one was dropped, with its permit");
     });
 }
 
-/// The first to fail ends its siblings, those that run and those that wait for a seat.
+/// The first to fail ends its siblings, those that run and those that wait for a permit.
 #[test]
 fn a_scope_that_fails_leaves_no_seat_and_no_place_behind() {
     run(async {
@@ -227,7 +227,7 @@ fn a_scope_that_fails_leaves_no_seat_and_no_place_behind() {
                 assert_eq!(
                     (gate.in_flight(), gate.waiting()),
                     (2, 3),
-                    "each call of the scope asks for a seat"
+                    "each call of the scope asks for a permit"
                 );
                 first.fail(ToolError::unavailable("down"));
                 sibling.cancelled().await;
@@ -237,7 +237,7 @@ fn a_scope_that_fails_leaves_no_seat_and_no_place_behind() {
     });
 }
 
-/// Whoever leaves while a later attempt waits for its seat, or between two attempts.
+/// Whoever leaves while a later attempt waits for its permit, or between two attempts.
 #[test]
 fn leaving_between_attempts_leaves_nothing_behind() {
     run(async {
@@ -249,12 +249,16 @@ fn leaving_between_attempts_leaves_nothing_behind() {
             assert!(poll_once(trying.as_mut()).await.is_pending());
             handle.next().await.fail(ToolError::unavailable("down"));
             assert!(poll_once(trying.as_mut()).await.is_pending());
-            assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "no seat is held between attempts");
+            assert_eq!((gate.in_flight(), gate.waiting()), (0, 0), "no permit is held between attempts");
             let other = (!seat_is_free).then(|| gate.try_acquire().unwrap());
             if !seat_is_free {
                 let waits = tokio::time::timeout(10 * SECOND, trying.as_mut()).await;
                 assert!(waits.is_err());
-                assert_eq!((gate.in_flight(), gate.waiting()), (1, 1), "the second attempt waits for a seat");
+                assert_eq!(
+                    (gate.in_flight(), gate.waiting()),
+                    (1, 1),
+                    "the second attempt waits for a permit"
+                );
             }
             drop(trying);
             drop(other);
@@ -274,14 +278,14 @@ fn whoever_leaves_leaves_nothing_behind() {
             Ok("done")
         });
         let tool = tool.scheduled(&gate);
-        let seat = gate.try_acquire().unwrap();
+        let permit = gate.try_acquire().unwrap();
         {
             let mut queued = std::pin::pin!(tool.call(call()));
             assert!(poll_once(queued.as_mut()).await.is_pending());
             assert_eq!(gate.waiting(), 1);
         }
         assert_eq!(gate.waiting(), 0);
-        drop(seat);
+        drop(permit);
         let polls = cancel_at_each_await(|| tool.call(call()), |_| assert_eq!(gate.in_flight(), 0)).await;
         assert!(2 < polls, "{polls}");
         assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
@@ -298,7 +302,7 @@ fn blocking_tools_run_side_by_side() {
             together.wait();
             Ok::<_, ToolError>("met")
         });
-        let tool = Threaded::new(tool).scheduled(&gate);
+        let tool = tool.threaded().scheduled(&gate);
         let all = parallel((0..5).map(|_| tool.call(call())), 5).all().await;
         assert!(all.iter().all(Result::is_ok), "{all:?}");
         gate.drained().await;
@@ -317,7 +321,7 @@ fn a_blocking_call_keeps_its_seat_when_its_caller_leaves() {
             held.wait();
             Ok::<_, ToolError>("free")
         });
-        let tool = Threaded::new(tool).timed(SECOND).scheduled(&gate);
+        let tool = tool.threaded().timed(SECOND).scheduled(&gate);
         {
             let mut call = std::pin::pin!(tool.call(call()));
             tokio::select! {
@@ -337,8 +341,8 @@ fn a_blocking_call_keeps_its_seat_when_its_caller_leaves() {
 fn seats_are_shared_by_all_that_are_given_a_clone() {
     run(async {
         let gate = gate(1);
-        let seats = Seats::new(&gate);
-        let (one, two) = (Slow::new().scheduled(seats.gate()), Slow::new().scheduled(&gate));
+        let permits = ConcurrencyLimit::new(&gate);
+        let (one, two) = (Slow::new().scheduled(permits.gate()), Slow::new().scheduled(&gate));
         let start = Instant::now();
         let (one, two) = tokio::join!(one.call(call()), two.call(call()));
         assert!(one.is_ok() && two.is_ok());
@@ -359,13 +363,13 @@ fn whoever_joins_queued_work_lends_it_urgency() {
             }
             tokio::task::yield_now().await;
             let lead = call().with_priority(Priority::Background);
-            let flight = Lifted::new(&lead);
+            let flight = SharedWork::new(&lead);
             let (led, work) = (Arc::clone(&tool), flight.clone());
             let led = tokio::spawn(async move { work.run(led.call(lead)).await });
             sleep(3 * SECOND).await;
             let (start, urgent) = (Instant::now(), call().with_priority(Priority::Urgent));
             if join {
-                let _lent = flight.lend(&urgent);
+                let _lent = flight.donate(&urgent);
                 led.await.unwrap().unwrap();
             } else {
                 tool.call(urgent).await.unwrap();

@@ -383,7 +383,7 @@ fn a_workflow_takes_no_seat_that_its_steps_need() {
         let tool =
             WorkflowTool::new(spec("w").with_time_limit(Duration::from_secs(1)), w.finish(out).unwrap());
         let one = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
-        let runtime = Runtime::builder().seats(&one).tool(double()).tool(tool).build().unwrap();
+        let runtime = Runtime::builder().gate(&one).tool(double()).tool(tool).build().unwrap();
         assert!(peers.bind(&runtime));
         let (a, b) = tokio::join!(runtime.call("w", &NoArgs {}), runtime.call("w", &NoArgs {}));
         assert_eq!((a.unwrap().structured(), b.unwrap().structured()), (Some("2"), Some("2")));

@@ -150,7 +150,7 @@ async fn open(target: Target) -> Option<String> {
     ask(&mut stream, &post(&initialize(), None), "protocolVersion").await.ok()?.session
 }
 
-/// As many calls as there are seats and places, all asleep.
+/// As many calls as there are permits and places, all asleep.
 pub(super) async fn sleepers(target: Target) {
     many(780, move |_| async move {
         while target.goes_on() {

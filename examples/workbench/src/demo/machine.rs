@@ -33,7 +33,7 @@ struct Engraved {
     piece: usize,
 }
 
-/// What the tool `engrave` works with: one seat, taken in order of priority.
+/// What the tool `engrave` works with: one permit, taken in order of priority.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     gate: Gate,
@@ -81,7 +81,7 @@ impl Machine {
         report.count(
             "queue",
             [
-                ("waited for the one seat", stats.submitted),
+                ("waited for the one permit", stats.submitted),
                 ("got it", stats.started),
                 ("refused", stats.full + stats.late + stats.expired + stats.shed),
             ],

@@ -14,11 +14,11 @@ use crate::plan::{Expected, Made, Planned, make_at};
 use crate::report::Report;
 use crate::serve::Failure;
 
-/// Calls of the batch; one of them has the seat when the urgent call comes.
+/// Calls of the batch; one of them has the permit when the urgent call comes.
 const BATCH: usize = 8;
 
 pub(super) async fn show(client: &Client, machine: &Machine, report: &mut Report) -> Result<(), Failure> {
-    report.section(format!("An urgent call behind {BATCH} in the background, for one seat"))?;
+    report.section(format!("An urgent call behind {BATCH} in the background, for one permit"))?;
     report.running("filling the queue");
     let sent = now();
     let batch =
@@ -51,7 +51,7 @@ pub(super) async fn show(client: &Client, machine: &Machine, report: &mut Report
         &batch,
         &format!("the last, {last}, waited {:.1} ms", wait(sent, last)),
     ))?;
-    // First comes what had the seat; then the urgent call, before all that came earlier.
+    // First comes what had the permit; then the urgent call, before all that came earlier.
     let note = format!(
         "sent last, run as number {place} of {}, waited {:.1} ms",
         begun.len(),

@@ -1,4 +1,4 @@
-//! Three times as many calls as the seats of a server can run: does it go on working, and refuse the rest at once?
+//! Three times as many calls as the permits of a server can run: does it go on working, and refuse the rest at once?
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -42,8 +42,8 @@ pub(super) async fn run(
     cores: Option<Cores>,
     form: Form,
 ) -> Result<bool, Failure> {
-    let seats = SEATS.to_string();
-    let options = ["--with-sleep", "--seats", &seats, "--queue", &seats];
+    let permits = SEATS.to_string();
+    let options = ["--with-sleep", "--permits", &permits, "--queue", &permits];
     let served = Served::start(root, &options, cores).await?;
     let arguments = json!({ "ms": SERVICE.as_millis() });
     let ask = Arc::new(Ask::new(served.url(), "sleep", &arguments, &json!({}))?);

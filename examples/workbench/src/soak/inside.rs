@@ -27,7 +27,7 @@ const WARM_UP: u64 = 500_000;
 /// Measurements after the first.
 const SAMPLES: u64 = 20;
 
-/// Callers at once: more than seats.
+/// Callers at once: more than permits.
 const CALLERS: u64 = 64;
 
 /// More than any table of principals remembers.
@@ -72,21 +72,21 @@ pub(super) async fn run(calls: u64, form: Form) -> Result<Vec<Goal>, Failure> {
             growth <= BOUND,
         ),
         (
-            "no call, seat or place in the queue is left",
-            format!("{} calls, {} seats, {} places", left.0, left.1, left.2),
+            "no call, permit or place in the queue is left",
+            format!("{} calls, {} permits, {} places", left.0, left.1, left.2),
             left == (0, 0, 0),
         ),
     ])
 }
 
-/// Authorization, cache, rate limit, retry, seats with a queue, breaker, time limit, and an observer that counts.
+/// Authorization, cache, rate limit, retry, permits with a queue, breaker, time limit, and an observer that counts.
 fn runtime(completed: &Arc<AtomicU64>) -> Result<Runtime, Failure> {
     let completed = Arc::clone(completed);
     let gate =
         Gate::with(Limit::fixed(CALLERS as usize / 2), Fair::default(), QueueLimits::new(CALLERS as usize));
     let runtime = Runtime::builder()
         .tool(tool())
-        .seats(&gate)
+        .gate(&gate)
         .rates(RateLimit::new([Rate::new(1_000_000, Duration::from_secs(1)).per_principal()]))
         .authorize(|access: &Access<'_>| match access.principal.is_anonymous() {
             true => Decision::Deny("say who you are".into()),

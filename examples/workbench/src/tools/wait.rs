@@ -21,22 +21,22 @@ struct Sleep {
     ms: u64,
 }
 
-/// Of so many seats, one is left to others by calls of `sleep`. A tool that holds its seat for long and costs nothing
+/// Of so many permits, one is left to others by calls of `sleep`. A tool that holds its permit for long and costs nothing
 /// would else keep all of them from tools that are done in a moment.
 const LEFT: u32 = 16;
 
 /// `sleep` and, where stdin serves nothing else, `hold`, which says that it has started and waits until stdin is closed.
-/// `seats` is for how many calls at once there is room, of all tools.
-pub(crate) fn all(stdin_is_free: bool, seats: u32) -> Vec<AnyTool> {
+/// `permits` is for how many calls at once there is room, of all tools.
+pub(crate) fn all(stdin_is_free: bool, permits: u32) -> Vec<AnyTool> {
     let sleep = tool_fn("sleep", |args: Sleep, _| async move {
         clock::sleep(Duration::from_millis(args.ms)).await;
         Ok(format!("slept {} ms", args.ms))
     });
     let sleep = AnyTool::new(sleep.with_spec(|spec| {
         let spec = local(spec, "Sleep", Duration::from_secs(15));
-        match seats / LEFT {
+        match permits / LEFT {
             0 => spec,
-            left => spec.with_concurrency(seats - left),
+            left => spec.with_concurrency(permits - left),
         }
     }));
     if stdin_is_free { vec![sleep, hold()] } else { vec![sleep] }

@@ -62,7 +62,7 @@ fn demo_speaks_json() {
     let counters = &document["counters"];
     assert!(counters["cache"]["hits"].as_u64() >= Some(4), "{counters}");
     assert!(counters["breaker"]["opened"].as_u64() >= Some(1), "{counters}");
-    assert_eq!(counters["queue"]["got it"], 8, "all but the one that found the seat free: {counters}");
+    assert_eq!(counters["queue"]["got it"], 8, "all but the one that found the permit free: {counters}");
 }
 
 #[test]

@@ -8,18 +8,19 @@ use toolpost_scheduler::rt::{Gate, Permit};
 use toolpost_scheduler::{JobRequest, Priority, QueueError, Tenant, Urgency};
 use toolpost_tool::{Call, Output, Refusal, Tool, ToolError, ToolSpec};
 
-use crate::{clock, lift};
+use super::Layer;
+use crate::{clock, inheritance};
 
 tokio::task_local! {
-    /// The seats a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
-    static SEAT: Arc<RetainedPermits>;
+    /// The permits a call runs under, for work that outlives its call: a blocking thread that cannot be stopped.
+    static PERMITS: Arc<RetainedPermits>;
 }
 
-/// Seats of a gate, shared by all tools that are given a clone.
+/// Bounds how many calls run at once, by the permits of a gate that all tools share which are given a clone.
 ///
 /// A call waits as its principal's (without one, as that of all who come from its address, where the transport
-/// knows it), with its own priority and deadline; the tool runs once it has a seat, and its
-/// principal is charged for the time. A call without a deadline can wait for ever only if seats are held for ever.
+/// knows it), with its own priority and deadline; the tool runs once it has a permit, and its
+/// principal is charged for the time. A call without a deadline can wait for ever only if permits are held for ever.
 ///
 /// Of two calls that wait for the one permit of a gate, the urgent one is next, though it came later:
 ///
@@ -49,16 +50,16 @@ tokio::task_local! {
 /// });
 /// ```
 #[derive(Clone, Debug)]
-pub struct Seats {
+pub struct ConcurrencyLimit {
     gate: Gate,
-    /// Whether the tool inside may leave a thread behind, which the seat then stays with.
+    /// Whether the tool inside may leave a thread behind, which the permit then stays with.
     kept: bool,
     /// What one call costs, in ordinary calls.
     cost: u32,
 }
 
-impl Seats {
-    /// Seats of `gate`.
+impl ConcurrencyLimit {
+    /// ConcurrencyLimit of `gate`.
     #[must_use]
     pub fn new(gate: &Gate) -> Self {
         Self { gate: gate.clone(), kept: false, cost: 1 }
@@ -70,17 +71,7 @@ impl Seats {
         &self.gate
     }
 
-    /// Seats as `spec` needs them: a tool that declares itself blocking keeps its seat for as long as its thread, and one
-    /// that declares a cost is expected to hold its seat for so many times as long as others, when it is asked whether it
-    /// can meet its deadline.
-    #[must_use]
-    pub fn suited_to(mut self, spec: &ToolSpec) -> Self {
-        self.kept = spec.policy().blocking;
-        self.cost = spec.policy().cost.unwrap_or(1);
-        self
-    }
-
-    /// Runs `next` once it has a seat.
+    /// Runs `next` once it has a permit.
     ///
     /// # Errors
     ///
@@ -90,29 +81,33 @@ impl Seats {
     /// # Cancel safety
     ///
     /// Dropping the future while it waits leaves nothing behind; afterwards it drops the future of `next`, and gives the
-    /// seat back.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    /// permit back.
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        let seat = self.take(&call).await?;
+        let permit = self.take(&call).await?;
         if self.kept {
-            return SEAT.scope(RetainedPermits::new([Some(seat)]), next(call)).await;
+            return PERMITS.scope(RetainedPermits::new([Some(permit)]), next(call)).await;
         }
         let result = next(call).await;
-        seat.settle();
+        permit.settle();
         result
     }
 
-    /// A seat for one call; whoever gives it back says whether the work was done.
+    /// A permit for one call; whoever gives it back says whether the work was done.
     pub(crate) async fn take(&self, call: &Call) -> Result<Permit<'_>, ToolError> {
         match self.free(call, clock::now) {
-            Some(seat) => Ok(seat),
+            Some(permit) => Ok(permit),
             None => Box::pin(self.queue(call)).await,
         }
     }
 
-    /// A seat that is free, for a call that is not late: it needs no request, and no place in a queue.
+    /// A permit that is free, for a call that is not late: it needs no request, and no place in a queue.
     #[inline]
     pub(crate) fn free(&self, call: &Call, now: impl FnOnce() -> Instant) -> Option<Permit<'_>> {
         match call.deadline() {
@@ -124,15 +119,15 @@ impl Seats {
     async fn queue(&self, call: &Call) -> Result<Permit<'_>, ToolError> {
         let mut waiting = self.gate.acquire(request(call).cost(self.cost));
         if waiting.is_queued()
-            && let Some(lift) = lift::current()
+            && let Some(handle) = inheritance::current()
         {
-            waiting = waiting.raised_by(&lift);
+            waiting = waiting.raised_by(&handle);
         }
         waiting.await.map_err(|refused| refusal(call, refused))
     }
 }
 
-/// Seats of a call, and those that the call it is made for has.
+/// ConcurrencyLimit of a call, and those that the call it is made for has.
 pub(crate) struct RetainedPermits {
     _seats: Vec<Permit<'static>>,
     _outer: Option<Arc<Self>>,
@@ -140,20 +135,20 @@ pub(crate) struct RetainedPermits {
 
 impl RetainedPermits {
     /// Keeps these.
-    pub(crate) fn new<'a>(seats: impl IntoIterator<Item = Option<Permit<'a>>>) -> Arc<Self> {
-        let seats = seats.into_iter().flatten().map(Permit::into_owned).collect();
-        Arc::new(Self { _seats: seats, _outer: seat() })
+    pub(crate) fn new<'a>(permits: impl IntoIterator<Item = Option<Permit<'a>>>) -> Arc<Self> {
+        let permits = permits.into_iter().flatten().map(Permit::into_owned).collect();
+        Arc::new(Self { _seats: permits, _outer: permit() })
     }
 
     /// Polls what runs under them.
     pub(crate) fn during<R>(kept: &Arc<Self>, poll: impl FnOnce() -> R) -> R {
-        SEAT.sync_scope(Arc::clone(kept), poll)
+        PERMITS.sync_scope(Arc::clone(kept), poll)
     }
 }
 
-/// The seats that the running call has, to be kept for as long as its work goes on.
-pub(super) fn seat() -> Option<Arc<RetainedPermits>> {
-    SEAT.try_with(Arc::clone).ok()
+/// The permits that the running call has, to be kept for as long as its work goes on.
+pub(super) fn permit() -> Option<Arc<RetainedPermits>> {
+    PERMITS.try_with(Arc::clone).ok()
 }
 
 /// How urgent a call is, in the words of the scheduler.
@@ -204,35 +199,17 @@ fn refusal(call: &Call, refused: QueueError) -> ToolError {
     ToolError::refused(reason, message, wait)
 }
 
-/// A tool that waits its turn. See [`Seats`].
-#[derive(Clone, Debug)]
-pub struct Scheduled<T> {
-    tool: T,
-    seats: Seats,
-}
-
-impl<T> Scheduled<T> {
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Scheduled<T> {
-    /// Runs each call of `tool` under one of `seats`.
-    pub fn new(tool: T, seats: Seats) -> Self {
-        let seats = seats.suited_to(tool.spec());
-        Self { tool, seats }
-    }
-}
-
-impl<T: Tool> Tool for Scheduled<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
+impl Layer for ConcurrencyLimit {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.seats.around(call, |call| self.tool.call(call)).await
+    /// A tool that declares itself blocking keeps its permit for as long as its thread; one that declares a cost is expected
+    /// to hold its permit for so many times as long as others, when it is asked whether it can meet its deadline.
+    fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        self.kept = spec.policy().blocking;
+        self.cost = spec.policy().cost.unwrap_or(1);
+        self
     }
 }
 

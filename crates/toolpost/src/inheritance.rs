@@ -1,4 +1,4 @@
-//! Urgency on loan: a call that waits for another's work makes that work as urgent as itself.
+//! Priority inheritance: a call that waits for another's work makes that work as urgent as itself.
 
 use std::cell::RefCell;
 use std::mem;
@@ -15,7 +15,7 @@ use toolpost_tool::{Call, Priority};
 use crate::layers::{class, urgency};
 
 /// One for the process, since a flight of one tool may wait for that of another.
-static LIFTS: LazyLock<PriorityGraph> = LazyLock::new(PriorityGraph::new);
+static GRAPH: LazyLock<PriorityGraph> = LazyLock::new(PriorityGraph::new);
 
 thread_local! {
     /// The shared work that what is polled now is part of.
@@ -23,36 +23,37 @@ thread_local! {
 }
 
 enum Work {
-    Lifted(Arc<PriorityHandle>),
+    Shared(Arc<PriorityHandle>),
     Flight(Flight),
 }
 
-/// Work that several callers may come to wait for: a coalesced call, say. It is as urgent as the most urgent of them.
+/// Work that several callers may come to wait for, a coalesced call, say: it is as urgent as the most urgent of them.
 ///
-/// Whoever starts the work makes one of the call that led to it, and runs the work by it; whoever joins lends it the
-/// urgency of the call that waits. A seat that the work queues for (see [`Seats`](crate::layers::Seats)) moves forward
-/// at once, and back when the one who lent leaves. Work that waits for other such work passes on what it was lent.
+/// Whoever starts the work makes one of the call that led to it, and runs the work by it; whoever joins donates the
+/// urgency of the call that waits. A permit that the work queues for (see
+/// [`ConcurrencyLimit`](crate::layers::ConcurrencyLimit)) moves forward at once, and back when the donor leaves. Work that
+/// waits for other such work passes on what was donated to it.
 #[derive(Clone, Debug)]
-pub struct Lifted(Arc<PriorityHandle>);
+pub struct SharedWork(Arc<PriorityHandle>);
 
-/// What one caller lends to the work it waits for; taken back when dropped.
+/// The urgency that one call donates to the work it waits for; taken back when dropped.
 #[derive(Debug)]
-#[must_use = "a loan that is dropped is taken back"]
-pub struct Lent {
-    _loan: Donation,
+#[must_use = "a donation that is dropped is taken back"]
+pub struct CallDonation {
+    _donation: Donation,
     _own: PriorityHandle,
-    /// What the work that the caller is part of lends to the caller.
+    /// What the work that the caller is part of donates to the caller.
     _through: Option<Donation>,
 }
 
-impl Lifted {
+impl SharedWork {
     /// Work that is as urgent as `call`, for a start.
     #[must_use]
     pub fn new(call: &Call) -> Self {
-        Self(Arc::new(LIFTS.handle(urgency(call))))
+        Self(Arc::new(GRAPH.handle(urgency(call))))
     }
 
-    /// Gives the work another priority of its own, for those that lend by other means than [`lend`](Self::lend).
+    /// Gives the work another priority of its own, for callers that do not [`donate`](Self::donate) theirs.
     pub fn set_priority(&self, priority: Priority) {
         self.0.set(Urgency::new(class(priority)));
     }
@@ -63,28 +64,28 @@ impl Lifted {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> F::Output {
-        Part { future: work, of: Some(Work::Lifted(Arc::clone(&self.0))) }.await
+        Part { future: work, of: Some(Work::Shared(Arc::clone(&self.0))) }.await
     }
 
-    /// Lends the urgency of `call`, which waits for this work, for as long as the result is kept.
-    pub fn lend(&self, call: &Call) -> Lent {
-        let own = LIFTS.handle(urgency(call));
+    /// Donates the urgency of `call`, which waits for this work, for as long as the result is kept.
+    pub fn donate(&self, call: &Call) -> CallDonation {
+        let own = GRAPH.handle(urgency(call));
         let through = current().map(|waiter| waiter.donate(&own));
-        Lent { _loan: own.donate(&self.0), _own: own, _through: through }
+        CallDonation { _donation: own.donate(&self.0), _own: own, _through: through }
     }
 }
 
-/// A flight of the cache, which its waiters lift; it takes part in lending once it has to queue, and most never do.
+/// A load of the cache, which inherits from its waiters; it takes part once it has to queue, and most never do.
 pub(crate) struct Flight {
     waiters: LoadContext<Priority>,
     own: Priority,
-    lift: OnceLock<Arc<PriorityHandle>>,
+    inherited: OnceLock<Arc<PriorityHandle>>,
 }
 
 impl Flight {
     /// A flight of this priority, for a start.
     pub(crate) const fn new(waiters: LoadContext<Priority>, own: Priority) -> Self {
-        Self { waiters, own, lift: OnceLock::new() }
+        Self { waiters, own, inherited: OnceLock::new() }
     }
 
     /// Runs `work` as what is waited for.
@@ -92,14 +93,14 @@ impl Flight {
         Part { future: work, of: Some(Work::Flight(self)) }
     }
 
-    fn lift(&self) -> Arc<PriorityHandle> {
-        let lift = self.lift.get_or_init(|| {
-            let lift = Arc::new(LIFTS.handle(Urgency::new(class(self.own))));
-            let rising = Arc::clone(&lift);
+    fn inherited(&self) -> Arc<PriorityHandle> {
+        let inherited = self.inherited.get_or_init(|| {
+            let handle = Arc::new(GRAPH.handle(Urgency::new(class(self.own))));
+            let rising = Arc::clone(&handle);
             self.waiters.on_raise(move |priority| rising.set(Urgency::new(class(*priority))));
-            lift
+            handle
         });
-        Arc::clone(lift)
+        Arc::clone(inherited)
     }
 }
 
@@ -146,9 +147,9 @@ fn exchange(work: &mut Option<Work>) {
 
 /// The shared work that what runs now is part of, if it is.
 pub(crate) fn current() -> Option<Arc<PriorityHandle>> {
-    let lift = |work: &Work| match work {
-        Work::Lifted(lift) => Arc::clone(lift),
-        Work::Flight(flight) => flight.lift(),
+    let handle = |work: &Work| match work {
+        Work::Shared(handle) => Arc::clone(handle),
+        Work::Flight(flight) => flight.inherited(),
     };
-    CURRENT.try_with(|current| current.borrow().as_ref().map(lift)).ok().flatten()
+    CURRENT.try_with(|current| current.borrow().as_ref().map(handle)).ok().flatten()
 }

@@ -1,8 +1,10 @@
-//! A tool that changes what others have been remembering.
+//! Makes dead what others remember, when a tool changes it.
+
+use std::sync::Arc;
 
 use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 
-use super::{ResultCache, Verdict};
+use super::{Layer, ResultCache, Verdict};
 
 /// The tags whose results a call makes dead, and where.
 ///
@@ -59,7 +61,11 @@ impl Invalidation {
     /// # Cancel safety
     ///
     /// Dropping the future drops that of `next`, and invalidates in memory.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -85,31 +91,8 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// A tool whose calls make dead what depends on them. See [`Invalidation`].
-#[derive(Clone, Debug)]
-pub struct Invalidating<T> {
-    tool: T,
-    invalidation: Invalidation,
-}
-
-impl<T> Invalidating<T> {
-    /// Invalidates after each call of `tool`.
-    pub const fn new(tool: T, invalidation: Invalidation) -> Self {
-        Self { tool, invalidation }
-    }
-
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Tool for Invalidating<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.invalidation.around(call, |call| self.tool.call(call)).await
+impl Layer for Invalidation {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 }

@@ -1,4 +1,4 @@
-//! A tool that is left alone while it keeps failing.
+//! Refuses calls of a tool while it keeps failing.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use toolpost_breaker::{Breaker, BreakerSettings, CountWindow, FailurePolicy, Permit, Rejected};
 use toolpost_tool::{BreakerPolicy, Call, Output, Refusal, Tool, ToolError, ToolSpec};
 
-use super::Verdict;
+use super::{Layer, Verdict};
 use crate::clock;
 
-/// A circuit breaker, and what counts as a failure.
+/// Refuses calls while the tool keeps failing, by a circuit breaker.
 ///
 /// An error, a panic, a time limit and a result that reports an error count; the caller's faults, refusals by the
 /// runtime and suspended calls never do. A call that is dropped, or that ends because its caller's own deadline was
@@ -55,12 +55,12 @@ use crate::clock;
 /// let policy = CountWindow::new(100, 50).slow(Duration::from_secs(5), 50);
 /// let search = search.timed(Duration::from_secs(30)).guarded(policy);
 /// ```
-pub struct Guard<P> {
+pub struct CircuitBreaker<P> {
     breaker: Arc<Breaker<P>>,
     is_failure: fn(Verdict, &Result<Output, ToolError>) -> bool,
 }
 
-impl<P: FailurePolicy> Guard<P> {
+impl<P: FailurePolicy> CircuitBreaker<P> {
     /// Guards with `breaker`.
     pub fn new(breaker: impl Into<Arc<Breaker<P>>>) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl<P: FailurePolicy> Guard<P> {
         &self.breaker
     }
 
-    /// Tells whether a call would be admitted now, and takes nothing: worth asking before queueing for a seat.
+    /// Tells whether a call would be admitted now, and takes nothing: worth asking before queueing for a permit.
     ///
     /// # Errors
     ///
@@ -110,7 +110,11 @@ impl<P: FailurePolicy> Guard<P> {
     ///
     /// Dropping the future drops that of `next`, and abandons the permit: it frees the place of a probe, and counts as
     /// slow if the call was by then.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -123,11 +127,18 @@ impl<P: FailurePolicy> Guard<P> {
 
     /// A permit for one call, to be settled with its result.
     #[inline]
-    pub(crate) fn admit(&self, call: &Call, now: impl FnOnce() -> Instant) -> Result<Held<'_, P>, ToolError> {
+    pub(crate) fn admit(
+        &self,
+        call: &Call,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<BreakerGuard<'_, P>, ToolError> {
         match self.breaker.admit_with(now) {
-            Ok(permit) => {
-                Ok(Held { guard: self, permit: Some(permit), deadline: call.deadline(), is_polling: false })
-            }
+            Ok(permit) => Ok(BreakerGuard {
+                guard: self,
+                permit: Some(permit),
+                deadline: call.deadline(),
+                is_polling: false,
+            }),
             Err(rejected) => Err(refusal(call, rejected)),
         }
     }
@@ -156,7 +167,7 @@ impl<P: FailurePolicy> Guard<P> {
     }
 }
 
-impl Guard<CountWindow> {
+impl CircuitBreaker<CountWindow> {
     /// The guard that a tool declares.
     ///
     /// What makes no sense is brought within bounds: a window of 1 to 4096 calls, a rate of 1 to 100 percent.
@@ -190,46 +201,46 @@ impl Guard<CountWindow> {
 
 /// A breaker of its own, with this judge: open for 10 s at first and for 5 min at the most, as a tool's declared one is
 /// unless it declares otherwise. [`Breaker::with`] takes other times.
-impl<P: FailurePolicy> From<P> for Guard<P> {
+impl<P: FailurePolicy> From<P> for CircuitBreaker<P> {
     fn from(judge: P) -> Self {
         Self::new(Breaker::new(judge, clock::now()))
     }
 }
 
-impl<P: FailurePolicy> From<Breaker<P>> for Guard<P> {
+impl<P: FailurePolicy> From<Breaker<P>> for CircuitBreaker<P> {
     fn from(breaker: Breaker<P>) -> Self {
         Self::new(breaker)
     }
 }
 
-impl<P: FailurePolicy> From<Arc<Breaker<P>>> for Guard<P> {
+impl<P: FailurePolicy> From<Arc<Breaker<P>>> for CircuitBreaker<P> {
     fn from(breaker: Arc<Breaker<P>>) -> Self {
         Self::new(breaker)
     }
 }
 
-impl<P> Clone for Guard<P> {
+impl<P> Clone for CircuitBreaker<P> {
     fn clone(&self) -> Self {
         Self { breaker: Arc::clone(&self.breaker), is_failure: self.is_failure }
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Guard<P> {
+impl<P: fmt::Debug> fmt::Debug for CircuitBreaker<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("breaker", &self.breaker).finish_non_exhaustive()
     }
 }
 
 /// A permit that knows how to be dropped: with the time, and as a failure if what it is for panics.
-pub(crate) struct Held<'a, P: FailurePolicy> {
-    guard: &'a Guard<P>,
+pub(crate) struct BreakerGuard<'a, P: FailurePolicy> {
+    guard: &'a CircuitBreaker<P>,
     permit: Option<Permit<'a, P>>,
     deadline: Option<Instant>,
     /// Whether a panic would be that of the call itself, not of something beside it in the same task.
     is_polling: bool,
 }
 
-impl<P: FailurePolicy> Held<'_, P> {
+impl<P: FailurePolicy> BreakerGuard<'_, P> {
     /// Polls what it is for.
     #[inline]
     pub(crate) fn polling<R>(&mut self, poll: impl FnOnce() -> R) -> R {
@@ -250,7 +261,7 @@ impl<P: FailurePolicy> Held<'_, P> {
     }
 }
 
-impl<P: FailurePolicy> Drop for Held<'_, P> {
+impl<P: FailurePolicy> Drop for BreakerGuard<'_, P> {
     fn drop(&mut self) {
         let Some(permit) = self.permit.take() else { return };
         if self.is_polling {
@@ -271,31 +282,8 @@ fn refusal(call: &Call, rejected: Rejected) -> ToolError {
     ToolError::refused(Refusal::BreakerOpen, message, Some(wait))
 }
 
-/// A tool that is left alone while it keeps failing. See [`Guard`].
-#[derive(Clone, Debug)]
-pub struct Guarded<T, P> {
-    tool: T,
-    guard: Guard<P>,
-}
-
-impl<T, P> Guarded<T, P> {
-    /// Guards each call of `tool`.
-    pub const fn new(tool: T, guard: Guard<P>) -> Self {
-        Self { tool, guard }
-    }
-
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool, P: FailurePolicy> Tool for Guarded<T, P> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.guard.around(call, |call| self.tool.call(call)).await
+impl<P: FailurePolicy> Layer for CircuitBreaker<P> {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 }

@@ -1,4 +1,4 @@
-//! A tool that remembers its results.
+//! Remembers the results of tools.
 
 mod forget;
 mod outcome;
@@ -17,9 +17,10 @@ use toolpost_cache::{Cache, CacheStats, Capacity, EntryOptions, Memory, SlowStor
 use toolpost_tool::{CachePolicy, Call, Mark, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use self::outcome::{Running, into_result};
+use super::Layer;
 use super::cache_keys::CacheKeys;
 use crate::clock;
-use crate::lift::Flight;
+use crate::inheritance::Flight;
 
 /// The results that tools have given, for as many tools as share it.
 ///
@@ -188,7 +189,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The time that all attempts and the waits between them may take together, where one attempt has a limit.
 ///
-/// Waiting for a seat is not the attempt's: a run that only had the limit of its attempt would end it early, and its
+/// Waiting for a permit is not the attempt's: a run that only had the limit of its attempt would end it early, and its
 /// breaker would never hear of it.
 fn whole_run(policy: &Policy) -> Option<Duration> {
     const QUEUEING: Duration = Duration::from_secs(60);
@@ -229,41 +230,14 @@ impl Caching {
         spec.policy().cache.is_some() && spec.annotations().read_only == Some(true)
     }
 
-    /// Sets the time that a run has, retries and waiting for a seat included.
+    /// Sets the time that a run has, retries and waiting for a permit included.
     ///
     /// By default a minute, if the tool declares no time limit. If it does: as long as all attempts that it declares may
-    /// take with the waits between them, and a minute for seats. Whoever retries more often by hand sets more here.
+    /// take with the waits between them, and a minute for permits. Whoever retries more often by hand sets more here.
     #[must_use]
     pub const fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
-    }
-
-    /// Answers from the cache, or runs `next` once for everyone who asks the same.
-    ///
-    /// A hit is ready at the first poll. It allocates nothing, unless it is the first in its very words.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `next` answers; [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when the call's deadline or the run's limit
-    /// has passed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves the run to the others that wait for it, and drops that of `next` with the last.
-    pub async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F + Send + 'static,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>> + Send + 'static,
-    {
-        let now = clock::now();
-        match self.look(&call, now, marked) {
-            Ok(output) => Ok(output),
-            Err(looked) => self.load(looked, now, call, |call, _| next(call)).await,
-        }
     }
 
     /// A fresh result of the same call, marked; nothing is run for it.
@@ -406,44 +380,18 @@ impl Timer {
     }
 }
 
-/// A tool that remembers its results. See [`Caching`].
-#[derive(Debug)]
-pub struct Cached<T> {
-    tool: Arc<T>,
-    caching: Caching,
-}
-
-impl<T> Cached<T> {
-    /// Remembers the results of `tool`; `caching` was made for it.
-    pub fn new(tool: T, caching: Caching) -> Self {
-        Self { tool: Arc::new(tool), caching }
-    }
-
-    /// The policy.
-    #[must_use]
-    pub const fn caching(&self) -> &Caching {
-        &self.caching
-    }
-}
-
-impl<T> Clone for Cached<T> {
-    fn clone(&self) -> Self {
-        Self { tool: Arc::clone(&self.tool), caching: self.caching.clone() }
-    }
-}
-
-impl<T: Tool> Tool for Cached<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
-    fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
+impl Layer for Caching {
+    fn call<T: Tool>(
+        &self,
+        tool: &Arc<T>,
+        call: Call,
+    ) -> impl Future<Output = Result<Output, ToolError>> + Send {
         let (mut new, mut rest) = (Some(call), None);
         // No `async` block: it would hold the call twice (rust-lang/rust#62958), and a hit needs none of it.
         poll_fn(move |cx| {
             if let Some(call) = &new {
                 let now = clock::now();
-                let looked = match self.caching.look(call, now, marked_hit) {
+                let looked = match self.look(call, now, marked_hit) {
                     Ok(hit) => {
                         new = None;
                         return hit;
@@ -452,9 +400,9 @@ impl<T: Tool> Tool for Cached<T> {
                 };
                 if let Some(call) = new.take() {
                     // Not before: a hit needs no share of the tool.
-                    let tool = Arc::clone(&self.tool);
+                    let tool = Arc::clone(tool);
                     let run = move |call, _| async move { tool.call(call).await };
-                    rest = Some(self.caching.load(looked, now, call, run));
+                    rest = Some(self.load(looked, now, call, run));
                 }
             }
             rest.as_mut().map_or(Poll::Pending, |rest| Pin::new(rest).poll(cx))

@@ -1,4 +1,4 @@
-//! A tool that is asked a second time when it is unusually slow.
+//! Asks a tool a second time when it is unusually slow.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use toolpost_retry::{LatencyHistogram, RetryBudget};
 use toolpost_tool::{Call, Output, Priority, Tool, ToolError, ToolSpec};
 
+use super::Layer;
 use crate::{clock, warnings};
 
-/// When to ask a second time without waiting for the first answer.
+/// Asks a second time when the first answer is unusually late.
 ///
 /// As soon as a call takes longer than 95 in 100 lately did, the same call is made once more, in the background class
-/// and with a seat of its own; the first good answer wins, and the other call is dropped. At most 5 in 100 calls are
+/// and with a permit of its own; the first good answer wins, and the other call is dropped. At most 5 in 100 calls are
 /// hedged. Only a tool that declares itself read-only is.
 ///
 /// The technique is that of Dean and Barroso, "The Tail at Scale", 2013. Clones share what they learn and their budget.
@@ -70,13 +71,6 @@ impl Hedge {
         Self { allowed: true, seen: Arc::default(), budget: Arc::new(RetryBudget::new(5, 1)), percentile: 95 }
     }
 
-    /// This policy for a tool with this description: none unless it only reads.
-    #[must_use]
-    pub fn for_tool(mut self, spec: &ToolSpec) -> Self {
-        self.allowed = spec.annotations().read_only == Some(true);
-        self
-    }
-
     /// How long a call may take before it is hedged; `None` until enough calls were seen.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
@@ -95,7 +89,7 @@ impl Hedge {
     /// # Cancel safety
     ///
     /// Dropping the future drops every call under way.
-    pub async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -178,37 +172,18 @@ impl Default for Hedge {
     }
 }
 
-/// A tool that is asked a second time when it is unusually slow. See [`Hedge`].
-#[derive(Clone, Debug)]
-pub struct Hedged<T> {
-    tool: T,
-    hedge: Hedge,
-    /// The tool's description, with a warning, if the hedge can do nothing.
-    warned: Option<Box<ToolSpec>>,
-}
-
-impl<T: Tool> Hedged<T> {
-    /// Hedges calls of `tool`, if it only reads; if not, its description says so among its
-    /// [warnings](ToolSpec::warnings), which [`Runtime::warnings`](crate::Runtime::warnings) shows.
-    pub fn new(tool: T, hedge: Hedge) -> Self {
-        let hedge = hedge.for_tool(tool.spec());
-        let warned = (!hedge.allowed)
-            .then(|| warnings::layer(tool.spec(), "hedged", "only reads", "call `read_only()` on its spec"));
-        Self { tool, hedge, warned }
+impl Layer for Hedge {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Tool for Hedged<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.warned.as_deref().unwrap_or_else(|| self.tool.spec())
+    fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        self.allowed = spec.annotations().read_only == Some(true);
+        self
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.hedge.around(call, |call| self.tool.call(call)).await
+    fn warning(&self, spec: &ToolSpec) -> Option<String> {
+        let cure = "call `read_only()` on its spec";
+        (!self.allowed).then(|| warnings::layer(spec, "hedged", "only reads", cure))
     }
 }

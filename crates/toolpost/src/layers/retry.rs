@@ -10,7 +10,7 @@ use toolpost_breaker::{Breaker, FailurePolicy};
 use toolpost_retry::{Backoff, Jitter, RetryBudget};
 use toolpost_tool::{Backoff as Declared, Call, Output, Policy, Tool, ToolError, ToolSpec};
 
-use super::Verdict;
+use super::{Layer, Verdict};
 use crate::{clock, warnings};
 
 /// How often, after which waits and within which budget a failed call is made again.
@@ -25,7 +25,7 @@ use crate::{clock, warnings};
 /// and one a second at the most, while a tool that is called once an hour has its retries all the same.
 ///
 /// When attempts, budget or time run out, the last error is the answer; where it was the budget, its text says so.
-/// (It stays the tool's error, and is no refusal: the tool ran.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer (seat, permit) is taken anew by each attempt.
+/// (It stays the tool's error, and is no refusal: the tool ran.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer (permit, permit) is taken anew by each attempt.
 ///
 /// Clones share the budget.
 ///
@@ -124,7 +124,7 @@ impl Retry {
     }
 
     /// Sets what retries are paid from to what those of `other` are paid from.
-    pub(crate) fn paid_like(self, other: &Self) -> Self {
+    pub(crate) fn share_budget_with(self, other: &Self) -> Self {
         self.budget(Arc::clone(&other.budget))
     }
 
@@ -151,15 +151,6 @@ impl Retry {
         self
     }
 
-    /// This policy for a tool with this description: one attempt if it may not be repeated.
-    #[must_use]
-    pub fn for_tool(mut self, spec: &ToolSpec) -> Self {
-        if !self.vouched && !spec.policy().repeatable {
-            self.attempts = 1;
-        }
-        self
-    }
-
     /// Runs `next` until it ends well, or one more attempt makes no sense.
     ///
     /// # Errors
@@ -169,7 +160,7 @@ impl Retry {
     /// # Cancel safety
     ///
     /// Dropping the future drops that of the attempt under way, or ends the wait.
-    pub async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -260,40 +251,20 @@ impl fmt::Debug for Retry {
     }
 }
 
-/// A tool that is tried again when it fails. See [`Retry`].
-#[derive(Clone, Debug)]
-pub struct Retried<T> {
-    tool: T,
-    retry: Retry,
-    /// The tool's description, with a warning, if the retry can do nothing.
-    warned: Option<Box<ToolSpec>>,
-}
-
-impl<T: Tool> Retried<T> {
-    /// Retries failed calls of `tool`, if it is safe to repeat; if not, its description says so among its
-    /// [warnings](ToolSpec::warnings), which [`Runtime::warnings`](crate::Runtime::warnings) shows.
-    pub fn new(tool: T, retry: Retry) -> Self {
-        let retry = retry.for_tool(tool.spec());
-        let warned = (retry.attempts < 2).then(|| {
-            let cure =
-                "call `repeatable()` or `read_only()` on its spec, vouch for it by `Retry::idempotent()`";
-            warnings::layer(tool.spec(), "retried", "is safe to repeat", cure)
-        });
-        Self { tool, retry, warned }
+impl Layer for Retry {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Tool for Retried<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.warned.as_deref().unwrap_or_else(|| self.tool.spec())
+    fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        if !self.vouched && !spec.policy().repeatable {
+            self.attempts = 1;
+        }
+        self
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.retry.around(call, |call| self.tool.call(call)).await
+    fn warning(&self, spec: &ToolSpec) -> Option<String> {
+        let cure = "call `repeatable()` or `read_only()` on its spec, vouch for it by `Retry::idempotent()`";
+        (self.attempts < 2).then(|| warnings::layer(spec, "retried", "is safe to repeat", cure))
     }
 }

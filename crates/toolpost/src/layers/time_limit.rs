@@ -1,17 +1,22 @@
-//! A tool that ends in time.
+//! Ends a call in time.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
-use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Tool, ToolError};
 
+use super::Layer;
 use crate::clock;
 
-/// The longest a call may take; a call's own deadline counts if it comes sooner.
+/// Ends a call that takes longer than a limit, or that outlives its deadline, whichever comes first.
+///
+/// The tool sees the earlier of the two as its deadline, so that it can pass on what is left. When time is up its future is
+/// dropped.
 ///
 /// A call that hangs ends after two seconds with an error, and the tool's future is dropped:
 ///
@@ -46,7 +51,11 @@ impl TimeLimit {
     /// # Cancel safety
     ///
     /// Dropping the future, and time being up, drop the future of `next`.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -100,37 +109,8 @@ impl TimeLeft {
     }
 }
 
-/// A tool whose calls end within a time limit or by their deadline, whichever comes first.
-///
-/// The tool below sees the earlier of the two as its deadline, so that it can pass on what is left.
-///
-/// # Cancel safety
-///
-/// When time is up the tool's future is dropped.
-#[derive(Clone, Debug)]
-pub struct Timed<T> {
-    tool: T,
-    limit: TimeLimit,
-}
-
-impl<T> Timed<T> {
-    /// Limits each call of `tool`.
-    pub const fn new(tool: T, limit: TimeLimit) -> Self {
-        Self { tool, limit }
-    }
-
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Tool for Timed<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.limit.around(call, |call| self.tool.call(call)).await
+impl Layer for TimeLimit {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 }

@@ -1,18 +1,19 @@
-//! A tool that may block its thread.
+//! Runs calls on threads that may block.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError};
 
-use super::scheduled;
+use super::{Layer, concurrency};
 
-/// A tool whose calls run on threads that may block: the innermost layer of a tool that declares itself blocking.
+/// Runs calls on threads that may block: the innermost layer of a tool that declares itself blocking. Clones count
+/// together.
 ///
-/// A call that has started cannot be stopped. When its caller leaves it runs on by itself, and the seat that it was
-/// given by [`Seats`](super::Seats) stays with it until it ends. The tool can tell: its call
+/// A call that has started cannot be stopped. When its caller leaves it runs on by itself, and the permit that it was
+/// given by [`ConcurrencyLimit`](super::ConcurrencyLimit) stays with it until it ends. The tool can tell: its call
 /// [is over](Call::is_over) then, and a tool that asks at each piece of its work ends within one of them.
 ///
 /// # Ending the process
@@ -38,36 +39,10 @@ use super::scheduled;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Threaded<T> {
-    tool: Arc<T>,
-    threads: Threads,
-}
+#[derive(Clone, Debug)]
+pub struct BlockingThreads(Arc<watch::Sender<usize>>);
 
-impl<T> Threaded<T> {
-    /// Runs each call of `tool` on a thread that may block.
-    pub fn new(tool: T) -> Self {
-        Self { tool: Arc::new(tool), threads: Threads::default() }
-    }
-
-    /// Counts its threads among those of others.
-    pub(crate) fn counted_among(mut self, threads: &Threads) -> Self {
-        self.threads = threads.clone();
-        self
-    }
-}
-
-impl<T> Clone for Threaded<T> {
-    fn clone(&self) -> Self {
-        Self { tool: Arc::clone(&self.tool), threads: self.threads.clone() }
-    }
-}
-
-impl<T: Tool> Tool for Threaded<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
-    }
-
+impl Layer for BlockingThreads {
     /// # Panics
     ///
     /// With the tool's panic, and outside a tokio runtime.
@@ -75,9 +50,9 @@ impl<T: Tool> Tool for Threaded<T> {
     /// # Cancel safety
     ///
     /// Dropping the future before the tool has started leaves nothing behind; afterwards the tool runs on.
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let tool = Arc::clone(&self.tool);
-        let (runtime, seat, counted) = (Handle::current(), scheduled::seat(), self.threads.count_in());
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        let tool = Arc::clone(tool);
+        let (runtime, permit, counted) = (Handle::current(), concurrency::permit(), self.count_in());
         // Dropped with this future, however that ends.
         let (call, _caller) = call.with_caller();
         #[cfg(feature = "tracing")]
@@ -86,7 +61,7 @@ impl<T: Tool> Tool for Threaded<T> {
             #[cfg(feature = "tracing")]
             let _within = span.entered();
             let result = runtime.block_on(tool.call(call));
-            drop((seat, counted));
+            drop((permit, counted));
             result
         };
         match Started(spawn_blocking(run)).join().await {
@@ -99,18 +74,20 @@ impl<T: Tool> Tool for Threaded<T> {
     }
 }
 
-/// How many calls have a thread, or wait for one. They are counted until the thread is done, whether or not anyone
-/// still waits for the result.
-#[derive(Clone, Debug)]
-pub(crate) struct Threads(Arc<watch::Sender<usize>>);
-
-impl Threads {
-    pub(crate) fn busy(&self) -> usize {
+impl BlockingThreads {
+    /// Counts the calls that have a thread, or wait for one: until the thread is done, whether or not anyone still waits
+    /// for the result.
+    #[must_use]
+    pub fn busy(&self) -> usize {
         *self.0.borrow()
     }
 
-    /// Resolves when there is none. Cancel safe.
-    pub(crate) async fn idle(&self) {
+    /// Resolves when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting alone.
+    pub async fn idle(&self) {
         let mut watched = self.0.subscribe();
         // The sender is here, so the wait can end in one way only.
         let _idle = watched.wait_for(|busy| *busy == 0).await;
@@ -122,13 +99,13 @@ impl Threads {
     }
 }
 
-impl Default for Threads {
+impl Default for BlockingThreads {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(0)))
     }
 }
 
-struct Counted(Threads);
+struct Counted(BlockingThreads);
 
 impl Drop for Counted {
     fn drop(&mut self) {

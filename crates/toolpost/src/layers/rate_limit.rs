@@ -13,6 +13,7 @@ use governor::{Quota, RateLimiter};
 use lru::LruCache;
 use toolpost_tool::{Call, Output, Principal, RatePolicy, Refusal, Tool, ToolError, ToolSpec};
 
+use super::Layer;
 use crate::clock;
 
 /// So many calls in so much time, for everyone together or for each principal.
@@ -161,13 +162,6 @@ impl RateLimit {
         Self { rules: rules.into(), cost: self.cost }
     }
 
-    /// The same rates, charged with what `spec` declares that a call costs; a cost of zero counts as one.
-    #[must_use]
-    pub fn suited_to(mut self, spec: &ToolSpec) -> Self {
-        self.cost = spec.policy().cost.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        self
-    }
-
     /// Takes what one call costs out of every bucket.
     ///
     /// # Errors
@@ -198,7 +192,11 @@ impl RateLimit {
     /// # Cancel safety
     ///
     /// Dropping the future drops that of `next`; the call stays counted.
-    pub async fn around<F>(&self, call: Call, next: impl FnOnce(Call) -> F) -> Result<Output, ToolError>
+    pub(crate) async fn around<F>(
+        &self,
+        call: Call,
+        next: impl FnOnce(Call) -> F,
+    ) -> Result<Output, ToolError>
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
@@ -289,34 +287,14 @@ impl Clock for Runtime {
     }
 }
 
-/// A tool that is not called too often. See [`RateLimit`].
-#[derive(Clone, Debug)]
-pub struct Limited<T> {
-    tool: T,
-    limit: RateLimit,
-}
-
-impl<T> Limited<T> {
-    /// The tool inside.
-    pub fn into_inner(self) -> T {
-        self.tool
-    }
-}
-
-impl<T: Tool> Limited<T> {
-    /// Limits how often `tool` is called.
-    pub fn new(tool: T, limit: RateLimit) -> Self {
-        let limit = limit.suited_to(tool.spec());
-        Self { tool, limit }
-    }
-}
-
-impl<T: Tool> Tool for Limited<T> {
-    fn spec(&self) -> &ToolSpec {
-        self.tool.spec()
+impl Layer for RateLimit {
+    async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
+        self.around(call, |call| tool.call(call)).await
     }
 
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        self.limit.around(call, |call| self.tool.call(call)).await
+    /// Charges what the tool declares that a call costs; a cost of zero counts as one.
+    fn for_tool(mut self, spec: &ToolSpec) -> Self {
+        self.cost = spec.policy().cost.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        self
     }
 }

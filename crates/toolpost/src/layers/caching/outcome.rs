@@ -9,8 +9,8 @@ use toolpost_cache::EntryOptions;
 use toolpost_cache::rt::{LoadError, LoadOutcome, Loaded, Source};
 use toolpost_tool::{ErrorKind, Mark, Output, Refusal, ToolError};
 
+use crate::inheritance::Part;
 use crate::layers::Verdict;
-use crate::lift::Part;
 
 pin_project! {
     /// Runs a call, and ends in its outcome. No `async` block: it would hold the run twice (rust-lang/rust#62958).
