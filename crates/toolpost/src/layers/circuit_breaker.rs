@@ -227,7 +227,7 @@ impl<P> Clone for CircuitBreaker<P> {
 
 impl<P: fmt::Debug> fmt::Debug for CircuitBreaker<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("CircuitBreaker").field("breaker", &self.breaker).finish_non_exhaustive()
     }
 }
 

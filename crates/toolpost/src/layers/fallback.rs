@@ -27,7 +27,7 @@ use super::{Layer, Verdict};
 ///
 /// run(async {
 ///     let weather = Script::new("weather").answers("sunny").fails(ToolError::unavailable("no answer"));
-///     let weather = weather.backed(Fallback::last_good(1_000));
+///     let weather = weather.with_fallback(Fallback::last_good(1_000));
 ///     weather.call(call(NoArgs {}).build()).await.unwrap();
 ///
 ///     let output = weather.call(call(NoArgs {}).build()).await.unwrap();
