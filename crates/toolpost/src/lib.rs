@@ -9,7 +9,9 @@
     not(feature = "server"),
     doc = "(Without the feature `server`, whose code it shows, the README is not on this page.)"
 )]
+#![doc = include_str!("../docs/seams.md")]
 
+mod background;
 mod build_error;
 mod categories;
 mod clock;
@@ -21,7 +23,6 @@ pub mod observers;
 mod parallel;
 mod peers;
 mod pipeline;
-mod remaining;
 mod runtime;
 mod settings;
 #[cfg(feature = "tower")]
@@ -29,13 +30,13 @@ pub mod tower;
 mod warnings;
 mod workflow_tool;
 
+pub use background::Background;
 pub use build_error::BuildError;
 pub use categories::{Categories, Category, SchemaStats, ShortTool};
 pub use ext::ToolExt;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use remaining::Remaining;
-pub use runtime::{Runtime, RuntimeBuilder, Surface};
+pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface};
 pub use settings::{
     BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
     ToolSettings, Without,

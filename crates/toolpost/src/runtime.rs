@@ -1,29 +1,23 @@
 //! Tools, with their declared policy applied, ready to be called.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::error::Error;
-use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+mod builder;
+mod drain;
 
-use futures_util::future::join;
+use std::sync::Arc;
+
 use serde::Serialize;
 use toolpost_breaker::{Breaker, CountWindow};
-use toolpost_dispatch::{
-    Access, Authorize, CallRequest, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder,
-    Observe, Prompts, Registry, Resources, Target,
-};
+use toolpost_dispatch::{CallRequest, Dispatcher};
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{Fair, Limit, QueueLimits};
-use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, Tool, ToolError, ToolSpec};
+use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, ToolError, ToolSpec};
 
-use crate::categories::{Categories, Loader, meta_tools};
-use crate::inventory::Inventory;
-use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
-use crate::observers::All;
+pub use self::builder::RuntimeBuilder;
+pub use self::drain::Remaining;
+use crate::background::Owners;
+use crate::categories::Categories;
+use crate::layers::ResultCache;
 use crate::pipeline::Shared;
-use crate::{BuildError, Remaining, Settings, clock};
+use crate::{BuildError, Settings};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
 ///
@@ -47,6 +41,7 @@ pub struct Runtime {
     dispatcher: Dispatcher,
     categories: Categories,
     shared: Shared,
+    background: Owners,
 }
 
 /// What a client sees of the tools.
@@ -201,318 +196,5 @@ impl Runtime {
     /// As [`reload`](Self::reload).
     pub fn reconfigure(&self, settings: &Settings) -> Result<(), BuildError> {
         self.categories.replace(settings, None)
-    }
-
-    /// Takes no more calls, for good, and waits for what was begun: calls (those that queue for a permit included), the
-    /// refreshes of expired results, and threads that cannot be stopped. For at most `grace`.
-    ///
-    /// A server that serves this runtime drains its calls by itself when it stops; call this afterwards for the rest. A
-    /// cache that several runtimes share starts no more refreshes for any of them.
-    ///
-    /// # Errors
-    ///
-    /// What remains when the grace is over. It goes on as long as its tokio runtime does, and a tokio runtime that is
-    /// dropped waits for threads: end the process by `shutdown_timeout` or `std::process::exit`, as
-    /// [`Threaded`](crate::layers::Threaded) shows.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future stops the waiting; new calls stay refused.
-    pub async fn drain(&self, grace: Duration) -> Result<(), Remaining> {
-        let end = clock::after(grace);
-        // Behind four tools there are two dispatchers: what runs in the inner one for a refresh is in no outer call.
-        let calls = join(self.dispatcher.drain(end), self.categories.dispatcher().drain(end));
-        let cache = self.shared.cache.get();
-        let refreshes = async {
-            if let Some(cache) = cache {
-                cache.drain().await;
-            }
-        };
-        let rest = join(refreshes, self.shared.threads.idle());
-        let _done = join(calls, tokio::time::timeout_at(end.into(), rest)).await;
-        let remaining = Remaining {
-            calls: self.dispatcher.running().max(self.categories.dispatcher().running()),
-            queued: self.gate().waiting(),
-            refreshes: cache.map_or(0, ResultCache::refreshing),
-            threads: self.shared.threads.busy(),
-        };
-        match remaining {
-            Remaining { calls: 0, refreshes: 0, threads: 0, .. } => Ok(()),
-            remaining => Err(remaining),
-        }
-    }
-}
-
-/// Collects the tools of a [`Runtime`], and what holds for all of them.
-#[derive(Default)]
-pub struct RuntimeBuilder {
-    tools: Vec<AnyTool>,
-    settings: Settings,
-    cache: Option<ResultCache>,
-    rates: Option<RateLimit>,
-    gate: Option<Gate>,
-    lazy: Vec<(String, Loader)>,
-    surface: Surface,
-    authorize: Option<Arc<dyn Authorize>>,
-    observers: Vec<Box<dyn Observe>>,
-    time_limit: Option<Duration>,
-    per_principal: Option<usize>,
-    offers: Vec<SetUp>,
-}
-
-type SetUp = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
-
-impl RuntimeBuilder {
-    /// Adds a tool, under the policy it declares.
-    #[must_use]
-    pub fn tool(self, tool: impl Tool) -> Self {
-        self.any(AnyTool::new(tool))
-    }
-
-    /// Adds a tool whose type is already erased.
-    #[must_use]
-    pub fn any(mut self, tool: AnyTool) -> Self {
-        self.tools.push(tool);
-        self
-    }
-
-    /// Overrides what tools declare.
-    #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
-        self
-    }
-
-    /// Remembers results in `cache`; without it, in a memory of 10000 results and 64 MiB. What is remembered, for how
-    /// long and for whom is what the tools declare.
-    #[must_use]
-    pub fn cache(mut self, cache: ResultCache) -> Self {
-        self.cache = Some(cache);
-        self
-    }
-
-    /// Runs attempts under the permits of `gate`; without it, under 256 permits in front of which 512 may wait, each principal
-    /// having its fair share.
-    #[must_use]
-    pub fn gate(mut self, gate: &Gate) -> Self {
-        self.gate = Some(gate.clone());
-        self
-    }
-
-    /// Limits how often tools may be called.
-    #[must_use]
-    pub fn rates(mut self, rates: RateLimit) -> Self {
-        self.rates = Some(rates);
-        self
-    }
-
-    /// Loads the tools of the category called `name` from `loader` on its first use: when the category is listed
-    /// ([`Categories::tools`]), named to one of the four tools of [`Surface::Hierarchical`], or
-    /// [loaded](Categories::load). Until then no call finds its tools by their names alone, and a flat list has none of
-    /// them. The tools declare this category or none.
-    ///
-    /// The loader runs once, however many come at the same time; if it fails, panics, or everyone who waits for it
-    /// leaves, the next use runs it again. Listing the categories never runs it.
-    #[must_use]
-    pub fn lazy_category<F, Fut>(mut self, name: impl Into<String>, loader: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<AnyTool>, ToolError>> + Send + 'static,
-    {
-        self.lazy.push((name.into(), Box::new(move || Box::pin(loader()))));
-        self
-    }
-
-    /// Sets what clients see of the tools.
-    #[must_use]
-    pub const fn surface(mut self, surface: Surface) -> Self {
-        self.surface = surface;
-        self
-    }
-
-    /// Cuts a call off after `limit` that has no deadline, and whose tool has no time limit, neither its own nor by the
-    /// settings. Default: 60 s; [`Duration::MAX`] is no limit.
-    #[must_use]
-    pub const fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = Some(limit);
-        self
-    }
-
-    /// Lets one principal have `calls` calls at once, those that wait for a permit included, and refuses more. Default: 32.
-    /// Callers without a name are not counted.
-    #[must_use]
-    pub const fn calls_per_principal(mut self, calls: usize) -> Self {
-        self.per_principal = Some(calls);
-        self
-    }
-
-    /// Asks `authorize` before listing and before using; without it, everything is allowed. An error or a panic of it
-    /// denies.
-    #[must_use]
-    pub fn authorize(mut self, authorize: impl Authorize) -> Self {
-        self.authorize = Some(Arc::new(authorize));
-        self
-    }
-
-    /// Tells `observe` of every call, beside those that are told already. Behind four tools, a call of one of them and
-    /// the call that it makes are two. One that panics misses what it was told then, and nobody else notices.
-    #[must_use]
-    pub fn observe(mut self, observe: impl Observe) -> Self {
-        self.observers.push(Box::new(observe));
-        self
-    }
-
-    /// Offers resources.
-    #[must_use]
-    pub fn resources(self, resources: impl Resources) -> Self {
-        self.with(|builder| builder.resources(resources))
-    }
-
-    /// Offers prompts.
-    #[must_use]
-    pub fn prompts(self, prompts: impl Prompts) -> Self {
-        self.with(|builder| builder.prompts(prompts))
-    }
-
-    /// Offers completions of arguments.
-    #[must_use]
-    pub fn completions(self, completions: impl Completions) -> Self {
-        self.with(|builder| builder.completions(completions))
-    }
-
-    /// Signals changes of resources and prompts through `changes`.
-    #[must_use]
-    pub fn changes(self, changes: Changes) -> Self {
-        self.with(|builder| builder.changes(changes))
-    }
-
-    /// Checks all tools and settings together.
-    ///
-    /// # Errors
-    ///
-    /// If a name or alias is taken, a lazy category is given twice, a schema is not one, a setting makes no sense or cannot take effect, or
-    /// the settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
-    /// none has it, loading the last one fails.
-    pub fn build(self) -> Result<Runtime, BuildError> {
-        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
-        let Self { time_limit, per_principal, offers, .. } = self;
-        let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
-        let gate =
-            gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), QueueLimits::new(512)));
-        let shared = Shared {
-            cache,
-            rates,
-            permits: ConcurrencyLimit::new(&gate),
-            threads: BlockingThreads::default(),
-        };
-        let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
-        let (lazy, twice) = by_name(lazy);
-        let (registered, catalog) = match registered {
-            Ok(registered) if twice.is_empty() => registered,
-            Ok(_) => return Err(BuildError::new(twice)),
-            Err(BuildError { faults }) => return Err(BuildError::new([twice, faults].concat())),
-        };
-        let observers: Arc<[Box<dyn Observe>]> = observers.into();
-        let dispatcher = |registry, tools| {
-            let mut builder = Dispatcher::builder(registry);
-            if let Some(authorize) = &authorize {
-                builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
-            }
-            if !observers.is_empty() {
-                builder = builder.observe(All::of(&observers));
-            }
-            if let Some(limit) = time_limit {
-                builder = builder.time_limit(limit);
-            }
-            if let Some(calls) = per_principal {
-                builder = builder.calls_per_principal(calls);
-            }
-            builder
-        };
-        let offer = |builder| offers.into_iter().fold(builder, |builder, set_up: SetUp| set_up(builder));
-        let registry = Registry::new(catalog);
-        let inner = dispatcher(registry.clone(), true);
-        if surface == Surface::Flat {
-            let inner = offer(inner).build();
-            let categories = Categories::new((registry, inner.clone()), shared.clone(), registered, lazy);
-            return Ok(Runtime { dispatcher: inner, categories, shared });
-        }
-        let categories = Categories::new((registry, inner.build()), shared.clone(), registered, lazy);
-        let in_front = Catalog::new(meta_tools(&categories))
-            .map_err(|error| BuildError::new(error.faults().collect()))?;
-        Ok(Runtime {
-            dispatcher: offer(dispatcher(Registry::new(in_front), false)).build(),
-            categories,
-            shared,
-        })
-    }
-
-    fn with(mut self, set_up: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static) -> Self {
-        self.offers.push(Box::new(set_up));
-        self
-    }
-}
-
-impl fmt::Debug for RuntimeBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RuntimeBuilder").field("tools", &self.tools).finish_non_exhaustive()
-    }
-}
-
-/// The loaders by category, and the faults of those given twice.
-fn by_name(loaders: Vec<(String, Loader)>) -> (BTreeMap<String, Loader>, Vec<String>) {
-    let (mut lazy, mut twice) = (BTreeMap::new(), Vec::new());
-    for (name, loader) in loaders {
-        match lazy.entry(name) {
-            Entry::Vacant(vacant) => drop(vacant.insert(loader)),
-            Entry::Occupied(taken) => twice.push(format!("two loaders for the category `{}`", taken.key())),
-        }
-    }
-    (lazy, twice)
-}
-
-/// The host's rule as one of a dispatcher. The four tools in front of all others are everyone's: what is behind them is
-/// what the host decides about.
-struct Rule {
-    authorize: Arc<dyn Authorize>,
-    tools: bool,
-}
-
-impl Authorize for Rule {
-    fn authorize(&self, access: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
-        match access.target {
-            Target::Tool(_) if !self.tools => Ok(Decision::Allow),
-            _ => self.authorize.authorize(access),
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        self.authorize.is_open()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use toolpost_tool::{CachePolicy, NoArgs, tool_fn};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_cache_is_made_only_where_a_tool_declares_one_or_it_is_asked_for() {
-        let plain = tool_fn("plain", |_: NoArgs, _| async { Ok("") });
-        let runtime = Runtime::builder().tool(plain).build().unwrap();
-        runtime.call("plain", &serde_json::json!({})).await.unwrap();
-        runtime.drain(Duration::ZERO).await.unwrap();
-        assert!(runtime.shared.cache.get().is_none());
-        assert_eq!(runtime.cache().stats().entries, 0);
-        assert!(runtime.clone().shared.cache.get().is_some(), "clones share it");
-
-        let policy = CachePolicy::new(Duration::from_secs(60));
-        let cached = tool_fn("cached", |_: NoArgs, _| async { Ok("") })
-            .with_spec(|spec| spec.read_only().with_cache(policy));
-        let runtime = Runtime::builder().tool(cached).build().unwrap();
-        assert!(runtime.shared.cache.get().is_some());
     }
 }

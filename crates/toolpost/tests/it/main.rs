@@ -4,6 +4,7 @@ mod cached;
 mod categories;
 mod declared;
 mod disk;
+mod drain;
 mod fallback;
 mod forgetting;
 mod guarded;

@@ -398,10 +398,7 @@ async fn a_drain_waits_for_threads_whose_callers_have_left() {
     assert!(left.await.is_err());
     let remaining = runtime.drain(Duration::ZERO).await.unwrap_err();
     assert_eq!((remaining.calls, remaining.threads, remaining.refreshes), (0, 1, 0));
-    assert_eq!(
-        remaining.to_string(),
-        "0 calls, 0 refreshes and 1 threads had not ended; 0 waited for a permit"
-    );
+    assert_eq!(remaining.to_string(), "0 calls, 0 refreshes, 1 threads had not ended; 0 waited for a permit");
     assert_kind(&call(&runtime, "blocks").await, ErrorKind::Refused(Refusal::Draining));
     release.send(()).unwrap();
     runtime.drain(Duration::MAX).await.unwrap();

@@ -1,0 +1,3 @@
+//! What the seams promise, seen through examples of their use.
+
+mod background;
