@@ -71,12 +71,11 @@ fn main() -> ExitCode {
     if let (Some(full), Some(hit), Some(miss), Some(tower)) =
         (full.instructions, hit.instructions, miss.instructions, tower.instructions)
     {
-        goals.at_most("full pipeline: instructions more than bare", full, 1_250.0);
+        goals.at_most("full pipeline: instructions more than bare", full, 1_220.0);
         goals.at_most("miss and insert: instructions more than bare", miss, 6_200.0);
-        goals.at_most("hit: instructions more than bare", hit, 790.0);
-        // One build counts 1,206 to 1,222, by where its hash tables happen to put what.
-        // 4.9 until a breaker heard late probes, a limit could change and an event carried its error: 4 % of the pipeline.
-        goals.at_least("tower-resilience over full pipeline: instructions", tower / full, 4.65);
+        goals.at_most("hit: instructions more than bare", hit, 770.0);
+        // Builds of one source count some ten instructions more or less, by where hash tables happen to put what.
+        goals.at_least("tower-resilience over full pipeline: instructions", tower / full, 4.8);
     }
     if !std::env::args().any(|argument| argument == "gate") {
         println!("nanoseconds below are to be met on an idle core");

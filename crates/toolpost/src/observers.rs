@@ -7,7 +7,7 @@ mod metrics;
 #[cfg(feature = "tracing")]
 mod tracing;
 
-pub(crate) use self::all::All;
+pub(crate) use self::all::Observers;
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
 #[cfg(feature = "tracing")]

@@ -161,11 +161,13 @@ impl Permits<'_> {
     }
 
     /// Gives them back after work that was done.
+    #[inline(always)]
     pub(super) fn settle(&mut self) {
-        for permit in [&mut self.own, &mut self.shared] {
-            if let Some(permit) = permit.take() {
-                permit.settle();
-            }
+        if let Some(own) = self.own.take() {
+            own.settle();
+        }
+        if let Some(shared) = self.shared.take() {
+            shared.settle();
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::background::Owners;
 use crate::categories::{Categories, Loader, meta_tools};
 use crate::inventory::Inventory;
 use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
-use crate::observers::All;
+use crate::observers::Observers;
 use crate::pipeline::Shared;
 use crate::{Background, BuildError, Settings};
 
@@ -203,14 +203,14 @@ impl RuntimeBuilder {
             Ok(_) => return Err(BuildError::new(twice)),
             Err(BuildError { faults }) => return Err(BuildError::new([twice, faults].concat())),
         };
-        let observers: Arc<[Box<dyn Observe>]> = observers.into();
+        let observers = Observers::new(observers);
         let dispatcher = |registry, tools| {
             let mut builder = Dispatcher::builder(registry);
             if let Some(authorize) = &authorize {
                 builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
-            if !observers.is_empty() {
-                builder = builder.observe(All::of(&observers));
+            if let Some(observers) = &observers {
+                builder = builder.observe(observers.clone());
             }
             if let Some(limit) = time_limit {
                 builder = builder.time_limit(limit);
