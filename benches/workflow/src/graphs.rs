@@ -61,7 +61,7 @@ pub fn plan(edges: &Edges) -> Plan<u64, u64> {
         };
         handles.push(handle);
     }
-    w.finish(*handles.last().expect("a step")).expect("a plan")
+    w.build(*handles.last().expect("a step")).expect("a plan")
 }
 
 /// The same graph, each step of which waits a millisecond.
@@ -75,5 +75,5 @@ pub fn waiting(edges: &Edges) -> Plan<u64, u64> {
             Ok(1_u64)
         }));
     }
-    w.finish(*handles.last().expect("a step")).expect("a plan")
+    w.build(*handles.last().expect("a step")).expect("a plan")
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use crate::compiled::{Cell, CompiledGraph, Link, Need, Rows};
 use crate::error::Fault;
 use crate::memory::Spare;
 use crate::policy::StepPolicy;
-use crate::shape::{Cell, CompiledGraph, Link, Need, Rows};
 use crate::state::StepState;
 
 /// A step before it is compiled.
@@ -93,7 +93,7 @@ pub(crate) fn compile(
     }
     let initial = (0..count as u32).map(|step| initial(dependencies.of(step))).collect();
     let version = version(&name, revision, &nodes, &edges);
-    let is_timed = nodes.iter().any(|n| n.policy.limit().is_some() || n.policy.retries().is_some());
+    let is_timed = nodes.iter().any(|n| n.policy.limit().is_some() || 1 < n.policy.attempts());
     let (names, policies): (Vec<_>, Vec<_>) = nodes.into_iter().map(|n| (n.name, n.policy)).unzip();
     Ok(CompiledGraph {
         name,

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::compiled::{CompiledGraph, Need, StepId};
 use crate::run::Run;
-use crate::shape::{CompiledGraph, Need, StepId};
 use crate::state::StepState;
 
 impl CompiledGraph {
@@ -24,25 +24,25 @@ impl Run {
     /// The plan as a Mermaid flowchart, with each step's state, time and attempts.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
-        mermaid(self.shape(), Some(self))
+        mermaid(self.graph(), Some(self))
     }
 
     /// The plan in Graphviz's DOT language, with each step's state, time and attempts.
     #[must_use]
     pub fn to_dot(&self) -> String {
-        dot(self.shape(), Some(self))
+        dot(self.graph(), Some(self))
     }
 }
 
-fn mermaid(shape: &CompiledGraph, run: Option<&Run>) -> String {
+fn mermaid(graph: &CompiledGraph, run: Option<&Run>) -> String {
     let mut out = String::from("flowchart LR\n");
-    for step in shape.steps() {
-        let label = label(shape, run, step).iter().map(|line| html(line)).collect::<Vec<_>>().join("<br/>");
+    for step in graph.steps() {
+        let label = label(graph, run, step).iter().map(|line| html(line)).collect::<Vec<_>>().join("<br/>");
         let class = run.map_or(String::new(), |run| format!(":::{}", run.state(step)));
         let _ = writeln!(out, "    s{}[\"{label}\"]{class}", step.0);
     }
-    for step in shape.steps() {
-        for (from, need) in shape.dependencies(step) {
+    for step in graph.steps() {
+        for (from, need) in graph.dependencies(step) {
             let arrow = match need {
                 Need::Success => "-->",
                 Need::AnySuccess => "-- any -->",
@@ -51,24 +51,24 @@ fn mermaid(shape: &CompiledGraph, run: Option<&Run>) -> String {
             let _ = writeln!(out, "    s{} {arrow} s{}", from.0, step.0);
         }
     }
-    for state in states(shape, run) {
+    for state in states(graph, run) {
         let _ = writeln!(out, "    classDef {state} fill:{},stroke:#444", color(state));
     }
     out
 }
 
-fn dot(shape: &CompiledGraph, run: Option<&Run>) -> String {
+fn dot(graph: &CompiledGraph, run: Option<&Run>) -> String {
     let mut out = format!(
         "digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box, style=filled];\n",
-        quoted(shape.name())
+        quoted(graph.name())
     );
-    for step in shape.steps() {
-        let label = label(shape, run, step).iter().map(|line| quoted(line)).collect::<Vec<_>>().join("\\n");
+    for step in graph.steps() {
+        let label = label(graph, run, step).iter().map(|line| quoted(line)).collect::<Vec<_>>().join("\\n");
         let fill = run.map_or("#ffffff", |run| color(run.state(step)));
         let _ = writeln!(out, "    s{} [label=\"{label}\", fillcolor=\"{fill}\"];", step.0);
     }
-    for step in shape.steps() {
-        for (from, need) in shape.dependencies(step) {
+    for step in graph.steps() {
+        for (from, need) in graph.dependencies(step) {
             let style = match need {
                 Need::Success => "",
                 Need::AnySuccess => " [label=\"any\"]",
@@ -82,12 +82,11 @@ fn dot(shape: &CompiledGraph, run: Option<&Run>) -> String {
 }
 
 /// The name, and in a run a line of state, time and attempts.
-fn label(shape: &CompiledGraph, run: Option<&Run>, step: StepId) -> Vec<String> {
-    let mut lines = vec![shape.step_name(step).to_owned()];
+fn label(graph: &CompiledGraph, run: Option<&Run>, step: StepId) -> Vec<String> {
+    let mut lines = vec![graph.step_name(step).to_owned()];
     if let Some(run) = run {
         let mut line = run.state(step).to_string();
-        let span = run.span(step);
-        if let (Some(started), Some(ended)) = (span.started, span.ended) {
+        if let (Some(started), Some(ended)) = (run.started_at(step), run.ended_at(step)) {
             let _ = write!(line, ", {:?}", ended.saturating_duration_since(started));
         }
         if 1 < run.attempts(step) {
@@ -98,9 +97,9 @@ fn label(shape: &CompiledGraph, run: Option<&Run>, step: StepId) -> Vec<String> 
     lines
 }
 
-fn states(shape: &CompiledGraph, run: Option<&Run>) -> Vec<StepState> {
+fn states(graph: &CompiledGraph, run: Option<&Run>) -> Vec<StepState> {
     let mut states: Vec<StepState> = Vec::new();
-    for state in run.into_iter().flat_map(|run| shape.steps().map(|step| run.state(step))) {
+    for state in run.into_iter().flat_map(|run| graph.steps().map(|step| run.state(step))) {
         if !states.contains(&state) {
             states.push(state);
         }

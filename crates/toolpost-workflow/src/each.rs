@@ -27,7 +27,7 @@ enum Tolerance {
 }
 
 impl MapOptions {
-    /// At most so many items at once, and not one failure. All of them take the one seat of their step.
+    /// At most so many items at once, and not one failure. All of them take the one permit of their step.
     ///
     /// # Panics
     ///
@@ -60,37 +60,14 @@ impl MapOptions {
     }
 }
 
-/// Why a list was given up: too many of its items failed. It is what the [`StepError`] of such a step
-/// holds, whose `as_error` can be downcast to it. Its source is the error of the last item.
-///
-/// The step's error is [permanent](StepError::is_permanent) if more items failed for good than are
-/// tolerated: then no retry of the list will cure it.
-#[derive(Clone, Debug)]
-pub struct ItemsFailed {
+/// Why a list was given up: too many of its items failed.
+#[derive(Debug)]
+struct ItemsFailed {
     failed: usize,
     of: usize,
+    /// The item whose failure was one too many.
     item: usize,
     last: StepError,
-}
-
-impl ItemsFailed {
-    /// How many items had failed.
-    #[must_use]
-    pub const fn failed(&self) -> usize {
-        self.failed
-    }
-
-    /// The place of the last of them in the list, from zero.
-    #[must_use]
-    pub const fn item(&self) -> usize {
-        self.item
-    }
-
-    /// The error of the last of them.
-    #[must_use]
-    pub const fn error(&self) -> &StepError {
-        &self.last
-    }
 }
 
 impl fmt::Display for ItemsFailed {

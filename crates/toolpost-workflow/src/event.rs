@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::shape::StepId;
-use crate::state::{Cause, RunOutcome, RunProgress, StepState};
+use crate::compiled::StepId;
+use crate::state::{Cause, RunOutcome, StepState};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]
 pub struct RunEvent {
     /// When.
     pub at: Instant,
-    /// How far the run is.
-    pub progress: RunProgress,
+    /// How many steps had ended, this one among them.
+    pub completed: usize,
+    /// How many steps the plan has.
+    pub total: usize,
     /// What.
     pub kind: EventKind,
 }

@@ -8,18 +8,21 @@ use std::sync::Arc;
 use std::task::Context;
 
 use crate::compile::{Edge, Node, compile, number};
+use crate::compiled::Need;
 use crate::error::{Fault, InvalidPlan, StepError};
 use crate::plan::{Inner, Plan, Work};
 use crate::policy::StepPolicy;
 use crate::record::Record;
-use crate::shape::Need;
 use crate::value::{Body, Codec, Condition, Frame, INPUT, Started, StepContext, StepStart, Values};
 use crate::workflow::later;
 
-/// A workflow of named steps whose values are all of type `V`: for graphs that come from outside.
+/// A workflow of named steps whose values are all of type `V`: for graphs that come from outside, as from a file.
+/// Where the steps are known to the compiler, [`Workflow`](crate::Workflow) checks their types.
+///
+/// Steps are declared in any order, and everything wrong is found in one pass:
 ///
 /// ```
-/// use toolpost_workflow::{Fault, Graph};
+/// use toolpost_workflow::Graph;
 ///
 /// let mut graph = Graph::<(), u64>::new("loop");
 /// graph.step("a").needs(["b"]).compute(|_| 1);
@@ -29,6 +32,26 @@ use crate::workflow::later;
 ///     faults.to_string(),
 ///     "step `b` depends on `c`, which does not exist; steps wait for each other: a -> b -> a",
 /// );
+/// ```
+///
+/// A step names what it needs, and finds the values by those names:
+///
+/// ```
+/// use toolpost_workflow::Graph;
+///
+/// let mut graph = Graph::<u64, u64>::new("sum");
+/// graph.step("sum").needs(["double", "square"]).run(|inputs| async move {
+///     Ok(**inputs.need("double")? + **inputs.need("square")?)
+/// });
+/// graph.step("double").compute(|inputs| *inputs.input * 2);
+/// graph.step("square").compute(|inputs| *inputs.input * *inputs.input);
+/// let plan = graph.build("sum")?;
+///
+/// # #[cfg(feature = "tokio")]
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(*plan.run(5).await.into_result().unwrap(), 35);
+/// # });
+/// # Ok::<_, toolpost_workflow::InvalidPlan>(())
 /// ```
 pub struct Graph<I, V> {
     name: Arc<str>,
@@ -50,7 +73,7 @@ type GraphCondition<I, V> = Box<dyn Fn(&StepInputs<I, V>) -> bool + Send + Sync>
 type Names = Arc<[(Arc<str>, u32)]>;
 
 impl<I: Send + Sync + 'static, V: Send + Sync + 'static> Graph<I, V> {
-    /// A graph without steps.
+    /// Begins a graph without steps.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), revision: String::new(), codec: None, nodes: Vec::new() }
@@ -117,10 +140,10 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> Graph<I, V> {
             let found = compile(self.name, "", nodes, edges, ids, faults);
             return Err(InvalidPlan::new(found.err().unwrap_or_default()));
         };
-        let shape =
+        let graph =
             compile(self.name, &self.revision, nodes, edges, ids, faults).map_err(InvalidPlan::new)?;
         let frames = Box::new([Frame::TOP]);
-        let inner = Arc::new(Inner { shape: Arc::new(shape), works: works.into(), frames, output });
+        let inner = Arc::new(Inner { graph: Arc::new(graph), works: works.into(), frames, output });
         Ok(Plan { inner, types: PhantomData })
     }
 }
@@ -153,7 +176,7 @@ pub struct GraphStep<'g, I, V> {
 }
 
 impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
-    /// How the step may run.
+    /// Sets how the step may run; the default policy if never said.
     pub fn policy(mut self, policy: StepPolicy) -> Self {
         self.policy = policy;
         self
@@ -182,7 +205,7 @@ impl<I: Send + Sync + 'static, V: Send + Sync + 'static> GraphStep<'_, I, V> {
         self
     }
 
-    /// Runs an async function.
+    /// Runs an async function of the values of what it waits for.
     pub fn run<F, Fut>(self, function: F)
     where
         F: Fn(StepInputs<I, V>) -> Fut + Send + Sync + 'static,

@@ -4,17 +4,80 @@ use std::io;
 
 use async_trait::async_trait;
 
-use crate::shape::StepId;
+use crate::compiled::StepId;
 use crate::state::RunOutcome;
 
-/// Keeps the entries of runs. One journal may serve many runs at once.
+/// Keeps the entries of runs, so that after a crash only what is missing runs again. One journal may serve many
+/// runs at once. `FileJournal` of the feature `tokio` is one; this is one in memory:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::io;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use std::sync::{Arc, Mutex};
+/// use async_trait::async_trait;
+/// use toolpost_workflow::{Journal, JournalEntry, Workflow};
+///
+/// #[derive(Default)]
+/// struct InMemory(Mutex<HashMap<String, Vec<JournalEntry>>>);
+///
+/// #[async_trait]
+/// impl Journal for InMemory {
+///     async fn append(&self, run: &str, entries: &[JournalEntry]) -> io::Result<()> {
+///         self.0.lock().unwrap().entry(run.to_owned()).or_default().extend_from_slice(entries);
+///         Ok(())
+///     }
+///
+///     async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
+///         Ok(self.0.lock().unwrap().get(run).cloned().unwrap_or_default())
+///     }
+/// }
+///
+/// let mut w = Workflow::<u64>::new("charge");
+/// let cents = w.input();
+/// let charges = Arc::new(AtomicU32::new(0));
+/// let counted = Arc::clone(&charges);
+/// let charged = w.step("charge").run(cents, move |cents| {
+///     counted.fetch_add(1, Ordering::Relaxed);
+///     async move { Ok(*cents) }
+/// });
+/// w.record(charged);
+/// let plan = w.build(charged)?;
+///
+/// # #[cfg(feature = "tokio")]
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let journal = Arc::new(InMemory::default());
+/// let first = plan.start(100).journal(journal.clone(), "order 42").run().await;
+/// let again = plan.start(100).journal(journal, "order 42").run().await;
+/// assert_eq!(again.output(), first.output());
+/// assert_eq!(charges.load(Ordering::Relaxed), 1, "the second life did not charge");
+/// # });
+/// # Ok::<_, toolpost_workflow::InvalidPlan>(())
+/// ```
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Appends entries to a run's record. When it returns, they survive whatever the journal promises
     /// to survive; entries of one run keep their order.
+    ///
+    /// # Errors
+    ///
+    /// When the entries may be lost. The run is cancelled ([`Cause::Journal`](crate::Cause::Journal)), and what
+    /// waited for them never begins.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the entries may be kept or not, but never some behind a gap.
     async fn append(&self, run: &str, entries: &[JournalEntry]) -> io::Result<()>;
 
-    /// Everything ever appended for this run, in order; empty for a run nobody heard of.
+    /// Gives everything ever appended for this run, in order; nothing for a run nobody heard of.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read whole. The run is cancelled before its first step.
+    ///
+    /// # Cancel safety
+    ///
+    /// Reads alone.
     async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>>;
 
     /// Tells journals apart within this process: one name runs once at a time in each. Two values that

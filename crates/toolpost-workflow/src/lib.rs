@@ -24,7 +24,7 @@
 //! let price = w.step("price").policy(StepPolicy::new().time_limit(Duration::from_secs(1))).run(item, fetch_price);
 //! let stock = w.step("stock").run(item, |_| async { Ok(3) });
 //! let quote = w.step("quote").compute((price, stock), |(price, stock)| format!("{stock} at {price}"));
-//! let plan = w.finish(quote)?;
+//! let plan = w.build(quote)?;
 //!
 //! let report = plan.run(7).await;
 //! assert_eq!(*report.into_result()?, "3 at 70");
@@ -43,6 +43,7 @@
 #![cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "the driver is what calls the steps"))]
 
 mod compile;
+mod compiled;
 mod draw;
 mod each;
 mod error;
@@ -58,7 +59,6 @@ mod ready;
 mod record;
 mod rules;
 mod run;
-mod shape;
 mod state;
 mod timeline;
 mod value;
@@ -67,20 +67,19 @@ mod workflow;
 #[cfg(feature = "tokio")]
 pub mod rt;
 
-pub use each::{ItemsFailed, MapOptions};
+pub use compiled::{CompiledGraph, Need, StepId};
+pub use each::MapOptions;
 pub use error::{Fault, InvalidPlan, StepError};
 pub use event::{EventKind, RunEvent};
 pub use graph::{Graph, GraphStep, StepInputs};
 pub use journal::{Journal, JournalEntry};
-pub use needs::{All, Any, Needs, Optional, StepHandle, all, any};
+pub use needs::{Needs, StepHandle, all, any};
 pub use plan::Plan;
-pub use policy::{OnFailure, OnUnknown, StepPolicy, StepRetry};
+pub use policy::{OnFailure, OnUnknown, StepPolicy};
 pub use record::Record;
 pub use rules::RunOptions;
-pub use run::{AfterFailure, Run, TimedOut};
-pub use shape::{CompiledGraph, Need, StepId};
-pub use state::{Cause, Failure, RecordedOutcome, RunOutcome, RunProgress, Span, StepState};
-pub use timeline::Timeline;
+pub use run::{AfterFailure, Run};
+pub use state::{Cause, RunOutcome, StepState};
 pub use value::StepContext;
 pub use workflow::{Step, Workflow};
 

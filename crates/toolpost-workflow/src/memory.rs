@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::shape::Cell;
+use crate::compiled::Cell;
 use crate::value::Value;
 
 /// The two large blocks of a run. An allocator handles blocks of their size slowly, and a short run

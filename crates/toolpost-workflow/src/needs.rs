@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::shape::Need;
+use crate::compiled::Need;
 use crate::value::INPUT;
 
 /// Stands for the value of an earlier step, or for the run's input.
@@ -18,10 +18,12 @@ impl<T> StepHandle<T> {
     pub(crate) const fn new(slot: u32, owner: u32) -> Self {
         Self { slot, owner, types: PhantomData }
     }
+}
 
-    /// The same step, whose end is awaited but whose success is not needed: the value is an `Option`.
+impl<T: Send + Sync + 'static> StepHandle<T> {
+    /// Takes the step's value if it succeeds, and waits for its end however it does: the value is an `Option`.
     #[must_use]
-    pub const fn optional(self) -> Optional<T> {
+    pub fn optional(self) -> impl Needs<Item = Option<Arc<T>>> + Copy {
         Optional(self)
     }
 }
@@ -43,9 +45,27 @@ impl<T> fmt::Debug for StepHandle<T> {
     }
 }
 
-/// The value of a step, if it succeeds; see [`StepHandle::optional`].
-#[derive(Debug)]
-pub struct Optional<T>(StepHandle<T>);
+/// Takes the values of several steps of one type, in this order.
+pub fn all<T: Send + Sync + 'static>(
+    handles: impl IntoIterator<Item = StepHandle<T>>,
+) -> impl Needs<Item = Vec<Arc<T>>> + Clone + 'static {
+    All(handles.into_iter().collect())
+}
+
+/// Takes the value of whichever step succeeds first; of several that have, the first in this order.
+pub fn any<T: Send + Sync + 'static>(
+    handles: impl IntoIterator<Item = StepHandle<T>>,
+) -> impl Needs<Item = Arc<T>> + Clone + 'static {
+    Any(handles.into_iter().collect())
+}
+
+/// What a step may take: a handle, [`StepHandle::optional`], [`all`], [`any`], a tuple of up to eight
+/// of these, or `()`. Values come as `Arc`s.
+pub trait Needs: sealed::Take {}
+
+impl<N: sealed::Take> Needs for N {}
+
+struct Optional<T>(StepHandle<T>);
 
 impl<T> Clone for Optional<T> {
     fn clone(&self) -> Self {
@@ -55,29 +75,21 @@ impl<T> Clone for Optional<T> {
 
 impl<T> Copy for Optional<T> {}
 
-/// The values of several steps of one type; see [`all`].
-#[derive(Clone, Debug)]
-pub struct All<T>(Vec<StepHandle<T>>);
+struct All<T>(Vec<StepHandle<T>>);
 
-/// Takes the values of several steps of one type, in this order.
-pub fn all<T>(handles: impl IntoIterator<Item = StepHandle<T>>) -> All<T> {
-    All(handles.into_iter().collect())
+impl<T> Clone for All<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
-/// The value of one of several steps; see [`any`].
-#[derive(Clone, Debug)]
-pub struct Any<T>(Vec<StepHandle<T>>);
+struct Any<T>(Vec<StepHandle<T>>);
 
-/// Takes the value of whichever step succeeds first; of several that have, the first in this order.
-pub fn any<T>(handles: impl IntoIterator<Item = StepHandle<T>>) -> Any<T> {
-    Any(handles.into_iter().collect())
+impl<T> Clone for Any<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
-
-/// What a step may take: a handle, [`StepHandle::optional`], [`all`], [`any`], a tuple of up to eight
-/// of these, or `()`. Values come as `Arc`s.
-pub trait Needs: sealed::Take {}
-
-impl<N: sealed::Take> Needs for N {}
 
 pub(crate) mod sealed {
     //! What [`Needs`](super::Needs) does, closed to other crates.
@@ -124,6 +136,7 @@ pub(crate) mod sealed {
     }
 
     pub trait Take: Send + Sync + 'static {
+        /// What the step's function is given.
         type Item;
 
         /// Adds every dependency.
@@ -131,9 +144,6 @@ pub(crate) mod sealed {
 
         fn take(&self, values: &Values<'_>) -> Option<Self::Item>;
     }
-
-    /// What may stand in a tuple.
-    pub trait Member: Take {}
 
     impl<T: Send + Sync + 'static> Take for StepHandle<T> {
         type Item = Arc<T>;
@@ -147,8 +157,6 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<T: Send + Sync + 'static> Member for StepHandle<T> {}
-
     impl<T: Send + Sync + 'static> Take for Optional<T> {
         type Item = Option<Arc<T>>;
 
@@ -160,8 +168,6 @@ pub(crate) mod sealed {
             Some(values.fetch(self.0.slot))
         }
     }
-
-    impl<T: Send + Sync + 'static> Member for Optional<T> {}
 
     impl<T: Send + Sync + 'static> Take for All<T> {
         type Item = Vec<Arc<T>>;
@@ -179,8 +185,6 @@ pub(crate) mod sealed {
         }
     }
 
-    impl<T: Send + Sync + 'static> Member for All<T> {}
-
     impl<T: Send + Sync + 'static> Take for Any<T> {
         type Item = Arc<T>;
 
@@ -192,8 +196,6 @@ pub(crate) mod sealed {
             self.0.iter().find_map(|h| values.fetch(h.slot))
         }
     }
-
-    impl<T: Send + Sync + 'static> Member for Any<T> {}
 
     impl Take for () {
         type Item = ();
@@ -207,7 +209,7 @@ pub(crate) mod sealed {
 
     macro_rules! tuple {
         ($($name:ident $at:tt),+) => {
-            impl<$($name: Member),+> Take for ($($name,)+) {
+            impl<$($name: Take),+> Take for ($($name,)+) {
                 type Item = ($($name::Item,)+);
 
                 fn edges(&self, edges: &mut Edges) {

@@ -4,19 +4,36 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::shape::CompiledGraph;
+use crate::compiled::CompiledGraph;
 use crate::value::{Body, Codec, Condition, Frame};
 
 /// An immutable workflow from `I` to `O`: built once, run any number of times at once.
 ///
 /// A clone is another handle to the same plan.
+///
+/// ```
+/// use toolpost_workflow::Workflow;
+///
+/// let mut w = Workflow::<u64>::new("double");
+/// let input = w.input();
+/// let doubled = w.step("doubled").compute(input, |n| *n * 2);
+/// let plan = w.build(doubled)?;
+///
+/// # #[cfg(feature = "tokio")]
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // Runs share nothing but the plan, so that they need not wait for each other.
+/// let (one, two) = tokio::join!(plan.run(1), plan.run(2));
+/// assert_eq!((one.output().as_deref(), two.output().as_deref()), (Some(&2), Some(&4)));
+/// # });
+/// # Ok::<_, toolpost_workflow::InvalidPlan>(())
+/// ```
 pub struct Plan<I, O> {
     pub(crate) inner: Arc<Inner>,
     pub(crate) types: PhantomData<fn(I) -> O>,
 }
 
 pub(crate) struct Inner {
-    pub(crate) shape: Arc<CompiledGraph>,
+    pub(crate) graph: Arc<CompiledGraph>,
     pub(crate) works: Box<[Work]>,
     pub(crate) frames: Box<[Frame]>,
     pub(crate) output: u32,
@@ -41,10 +58,10 @@ impl Inner {
 }
 
 impl<I, O> Plan<I, O> {
-    /// The structure: names, edges, version, drawings.
+    /// Shows the structure: names, edges, version, drawings.
     #[must_use]
-    pub fn shape(&self) -> &Arc<CompiledGraph> {
-        &self.inner.shape
+    pub fn graph(&self) -> &Arc<CompiledGraph> {
+        &self.inner.graph
     }
 }
 
@@ -56,6 +73,6 @@ impl<I, O> Clone for Plan<I, O> {
 
 impl<I, O> fmt::Debug for Plan<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Plan").field(&self.inner.shape).finish()
+        f.debug_tuple("Plan").field(&self.inner.graph).finish()
     }
 }

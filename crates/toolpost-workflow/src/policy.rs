@@ -4,9 +4,24 @@ use std::time::Duration;
 
 /// How one step may run. The default: one attempt, no time limit, not safe to repeat, and a failure
 /// that blocks only what depends on it.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_workflow::{OnFailure, StepPolicy};
+///
+/// // Three attempts, after waits of 100 ms and 200 ms; whatever comes of them, the run does not fail.
+/// let courtesy = StepPolicy::new().retry(3, Duration::from_millis(100)).on_failure(OnFailure::Allow);
+/// assert_eq!(courtesy.retry_delay(1, 0), Some(Duration::from_millis(100)));
+/// assert_eq!(courtesy.retry_delay(2, 0), Some(Duration::from_millis(200)));
+/// assert_eq!(courtesy.retry_delay(3, 0), None);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepPolicy {
-    retry: Option<StepRetry>,
+    attempts: u32,
+    /// The wait before the second attempt; it doubles from there, up to `longest_wait`.
+    first_wait: Duration,
+    longest_wait: Duration,
+    jitter: bool,
     time_limit: Option<Duration>,
     on_failure: Option<OnFailure>,
     on_unknown: OnUnknown,
@@ -20,7 +35,10 @@ impl StepPolicy {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            retry: None,
+            attempts: 1,
+            first_wait: Duration::ZERO,
+            longest_wait: Duration::from_secs(60),
+            jitter: false,
             time_limit: None,
             on_failure: None,
             on_unknown: OnUnknown::Ask,
@@ -30,11 +48,36 @@ impl StepPolicy {
         }
     }
 
-    /// Tries again after an error that the step returned itself. After an overrun or a panic, whose
-    /// effect nobody knows, it tries again only if the step is [`repeatable`](Self::repeatable).
+    /// Makes up to `attempts` attempts, the first included: `wait` before the second, and twice as long before
+    /// each further one, up to [`longest_retry_wait`](Self::longest_retry_wait).
+    ///
+    /// An attempt follows an error that the step returned itself. After an overrun or a panic, whose effect
+    /// nobody knows, one follows only if the step is [`repeatable`](Self::repeatable).
+    ///
+    /// # Panics
+    ///
+    /// When `attempts` is zero.
     #[must_use]
-    pub const fn retry(mut self, retry: StepRetry) -> Self {
-        self.retry = Some(retry);
+    pub const fn retry(mut self, attempts: u32, wait: Duration) -> Self {
+        assert!(0 < attempts, "the first attempt counts");
+        self.attempts = attempts;
+        self.first_wait = wait;
+        self
+    }
+
+    /// Waits no longer than this between attempts, unless an error asks for [more](crate::StepError::with_retry_after);
+    /// a minute if never said.
+    #[must_use]
+    pub const fn longest_retry_wait(mut self, wait: Duration) -> Self {
+        self.longest_wait = wait;
+        self
+    }
+
+    /// Spreads each wait between attempts evenly over `0..=wait` ("full jitter", Brooker, AWS Architecture Blog
+    /// 2015), so that runs that failed together do not come back together.
+    #[must_use]
+    pub const fn retry_jitter(mut self) -> Self {
+        self.jitter = true;
         self
     }
 
@@ -83,10 +126,25 @@ impl StepPolicy {
         self
     }
 
-    /// How often and after which waits the step is tried again, if at all.
+    /// How many attempts there may be, the first included.
     #[must_use]
-    pub const fn retries(&self) -> Option<&StepRetry> {
-        self.retry.as_ref()
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The wait after the `made`-th attempt failed, or `None` when that was the last one. `entropy` is what the
+    /// jitter is drawn from.
+    #[must_use]
+    pub fn retry_delay(&self, made: u32, entropy: u64) -> Option<Duration> {
+        if self.attempts <= made {
+            return None;
+        }
+        let doublings = made.saturating_sub(1).min(31);
+        let wait = self.first_wait.saturating_mul(1 << doublings).min(self.longest_wait);
+        match self.jitter {
+            true => Some(wait.mul_f64((mix(entropy) >> 11) as f64 / (1_u64 << 53) as f64)),
+            false => Some(wait),
+        }
     }
 
     /// How long one attempt may run, if that is limited.
@@ -131,53 +189,9 @@ impl StepPolicy {
     }
 }
 
-/// How often an attempt is made, and how long to wait in between: doubling from `base` to `cap`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepRetry {
-    attempts: u32,
-    base: Duration,
-    cap: Duration,
-    jitter: bool,
-}
-
-impl StepRetry {
-    /// At most `attempts` attempts, the first included, and `base` before the second.
-    ///
-    /// # Panics
-    ///
-    /// When `attempts` is zero.
-    #[must_use]
-    pub const fn new(attempts: u32, base: Duration) -> Self {
-        assert!(0 < attempts, "the first attempt counts");
-        Self { attempts, base, cap: Duration::from_secs(60), jitter: false }
-    }
-
-    /// Waits no longer than this between attempts; a minute if never said.
-    #[must_use]
-    pub const fn cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
-        self
-    }
-
-    /// Spreads each wait evenly over `0..=wait` ("full jitter", Brooker, AWS Architecture Blog 2015).
-    #[must_use]
-    pub const fn jitter(mut self) -> Self {
-        self.jitter = true;
-        self
-    }
-
-    /// The wait after the `made`-th attempt failed, or `None` when that was the last one.
-    #[must_use]
-    pub fn delay(&self, made: u32, entropy: u64) -> Option<Duration> {
-        if self.attempts <= made {
-            return None;
-        }
-        let doublings = made.saturating_sub(1).min(31);
-        let wait = self.base.saturating_mul(1 << doublings).min(self.cap);
-        match self.jitter {
-            true => Some(wait.mul_f64((mix(entropy) >> 11) as f64 / (1_u64 << 53) as f64)),
-            false => Some(wait),
-        }
+impl Default for StepPolicy {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -8,22 +8,51 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::compiled::{Cell, CompiledGraph, Link, Need, StepId};
+use crate::error::StepError;
 use crate::memory::Memory;
 use crate::policy::OnFailure;
 use crate::ready::Ready;
 use crate::rules::RunOptions;
-use crate::shape::{Cell, CompiledGraph, Link, Need, StepId};
-use crate::state::{Cause, Failure, RecordedOutcome, Span, StepState};
+use crate::state::{Cause, RecordedOutcome, StepState};
 use crate::value::Value;
 
-/// The state of one run.
+/// The state of one run, for those who drive it themselves: on another executor, on a simulated clock, or on
+/// threads. On tokio, [`Plan::start`](crate::Plan) drives it.
 ///
 /// Whoever drives it takes steps with [`start_next`](Self::start_next), runs them however it likes,
 /// and reports each with [`succeed`](Self::succeed), [`fail`](Self::fail) or [`skip`](Self::skip).
 /// Ready steps start longest remaining path first, then in order of declaration; the same calls at
-/// the same times give the same run.
+/// the same times give the same run. A report about a step that is not running changes nothing.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, Instant};
+/// use toolpost_workflow::{AfterFailure, Run, RunOptions, RunOutcome, StepPolicy, Workflow};
+///
+/// let wait = Duration::from_secs(1);
+/// let mut w = Workflow::<()>::new("two");
+/// let first = w.step("first").policy(StepPolicy::new().retry(2, wait)).run((), |()| async { Ok(1) });
+/// let second = w.step("second").compute(first, |one| *one + 1);
+/// let plan = w.build(second)?;
+///
+/// # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
+/// let start = Instant::now();
+/// let mut run = Run::new(Arc::clone(plan.graph()), RunOptions::default());
+/// let step = run.start_next(start).expect("the first step is ready");
+/// assert_eq!(run.fail(step, "not yet".into(), start), AfterFailure::Retry(start + wait));
+/// assert_eq!(run.start_next(start), None, "nothing is ready before the wait is over");
+///
+/// let later = run.next_wake().expect("a step waits for its next attempt");
+/// assert_eq!(run.due(later), None, "no attempt ran too long");
+/// while let Some(step) = run.start_next(later) {
+///     run.succeed(step, later);
+/// }
+/// assert_eq!(run.outcome(), Some(RunOutcome::Succeeded));
+/// # Ok::<_, toolpost_workflow::InvalidPlan>(())
+/// ```
 pub struct Run {
-    shape: Arc<CompiledGraph>,
+    graph: Arc<CompiledGraph>,
     rules: RunOptions,
     memory: Memory,
     ready: Ready,
@@ -53,14 +82,11 @@ pub enum AfterFailure {
     Stopped,
 }
 
-/// What time has brought about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimedOut {
-    /// The attempt of this step ran too long: drop it.
-    Overrun(StepId, AfterFailure),
-    /// The run's deadline passed: drop every attempt under way.
-    Deadline,
+/// When a step's last attempt began, and when the step ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    started: Option<Instant>,
+    ended: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,24 +106,24 @@ struct Tally {
 }
 
 impl Run {
-    /// A run that has not started any step.
+    /// Begins a run that has not started any step.
     #[must_use]
-    pub fn new(shape: Arc<CompiledGraph>, rules: RunOptions) -> Self {
-        let mut ready = Ready::new(shape.len());
-        let mut memory = shape.spare.take();
+    pub fn new(graph: Arc<CompiledGraph>, rules: RunOptions) -> Self {
+        let mut ready = Ready::new(graph.len());
+        let mut memory = graph.spare.take();
         memory.cells.clear();
-        memory.cells.extend_from_slice(&shape.initial);
-        for (cell, &place) in memory.cells.iter_mut().zip(&shape.place) {
+        memory.cells.extend_from_slice(&graph.initial);
+        for (cell, &place) in memory.cells.iter_mut().zip(&graph.place) {
             if cell.waiting == 0 {
                 cell.state = StepState::Ready;
                 ready.insert(place);
             }
         }
-        let spans = if rules.timed { vec![Span::default(); shape.len()].into() } else { Box::default() };
+        let spans = if rules.timed { vec![Span::default(); graph.len()].into() } else { Box::default() };
         Self {
-            ended: Vec::with_capacity(shape.len()),
-            groups: shape.groups.clone(),
-            shape,
+            ended: Vec::with_capacity(graph.len()),
+            groups: graph.groups.clone(),
+            graph,
             rules,
             memory,
             ready,
@@ -117,7 +143,7 @@ impl Run {
             return None;
         }
         let place = self.ready.pop()?;
-        let step = self.shape.order[place as usize];
+        let step = self.graph.order[place as usize];
         let cell = &mut self.memory.cells[step as usize];
         cell.state = StepState::Running;
         cell.attempts += 1;
@@ -128,9 +154,10 @@ impl Run {
         Some(StepId(step))
     }
 
-    /// Starts the time limit of a running step that did not end at once.
-    pub fn suspend(&mut self, step: StepId, now: Instant) {
-        if let Some(limit) = self.shape.policy(step.0).limit()
+    /// Starts the time limit of a running step that did not end at once; from `now` on its attempt may last as
+    /// long as its [policy](crate::StepPolicy::time_limit) says.
+    pub fn start_time_limit(&mut self, step: StepId, now: Instant) {
+        if let Some(limit) = self.graph.policy(step.0).limit()
             && let Some(at) = now.checked_add(limit)
             && self.state(step) == StepState::Running
         {
@@ -140,7 +167,7 @@ impl Run {
     }
 
     /// Stops the time limit of a running step: its attempt is over, and only its record is awaited.
-    pub fn land(&mut self, step: StepId) {
+    pub fn stop_time_limit(&mut self, step: StepId) {
         self.memory.cells[step.index()].armed = false;
     }
 
@@ -155,17 +182,17 @@ impl Run {
         }
     }
 
-    /// Ends an attempt of a running step without a value: the step waits for its next attempt, or fails.
-    pub fn fail(&mut self, step: StepId, failure: Failure, now: Instant) -> AfterFailure {
-        let retriable = match &failure {
-            Failure::Error(error) => !error.is_permanent(),
-            Failure::Panicked(_) => self.shape.policy(step.0).is_repeatable(),
-        };
-        let cause = match failure {
-            Failure::Error(error) => Cause::Error(error),
-            Failure::Panicked(message) => Cause::Panicked(message),
-        };
-        self.fail_by(step, cause, retriable, now)
+    /// Ends an attempt of a running step with this error: the step waits for its next attempt, or fails.
+    pub fn fail(&mut self, step: StepId, error: StepError, now: Instant) -> AfterFailure {
+        let retriable = !error.is_permanent();
+        self.fail_by(step, Cause::Error(error), retriable, now)
+    }
+
+    /// Ends an attempt of a running step that panicked. Only a [repeatable](crate::StepPolicy::repeatable)
+    /// step waits for its next attempt, for nobody knows what this one has done.
+    pub fn fail_by_panic(&mut self, step: StepId, message: &str, now: Instant) -> AfterFailure {
+        let repeatable = self.graph.policy(step.0).is_repeatable();
+        self.fail_by(step, Cause::Panicked(message.into()), repeatable, now)
     }
 
     /// Ends a running step as skipped: its condition said no.
@@ -190,12 +217,18 @@ impl Run {
         self.running = 0;
     }
 
-    /// What `now` has brought about: call until `None`. Steps whose wait is over become ready.
-    pub fn due(&mut self, now: Instant) -> Option<TimedOut> {
-        if self.rules.deadline.is_some_and(|deadline| deadline <= now) && !self.is_finished() {
+    /// Ends the run if its deadline has passed, and tells whether it did: drop every attempt under way.
+    pub fn expire(&mut self, now: Instant) -> bool {
+        let expired = self.rules.deadline.is_some_and(|deadline| deadline <= now) && !self.is_finished();
+        if expired {
             self.cancel(&Cause::Deadline, now);
-            return Some(TimedOut::Deadline);
         }
+        expired
+    }
+
+    /// Ends one attempt that ran longer than its step's time limit: drop it. To be called until `None`.
+    /// Steps whose wait for the next attempt is over become ready on the way.
+    pub fn due(&mut self, now: Instant) -> Option<(StepId, AfterFailure)> {
         while let Some(Reverse(timer)) = self.timers.peek().copied() {
             let current = self.is_current(timer);
             if current && now < timer.at {
@@ -207,17 +240,17 @@ impl Run {
                 _ if !current => {}
                 StepState::Delayed => self.make_ready(timer.step),
                 _ => {
-                    let policy = self.shape.policy(timer.step);
+                    let policy = self.graph.policy(timer.step);
                     let repeatable = policy.is_repeatable();
                     let cause = Cause::Overran(policy.limit().unwrap_or_default());
-                    return Some(TimedOut::Overrun(step, self.fail_by(step, cause, repeatable, now)));
+                    return Some((step, self.fail_by(step, cause, repeatable, now)));
                 }
             }
         }
         None
     }
 
-    /// When to call [`due`](Self::due) next.
+    /// When to call [`expire`](Self::expire) and [`due`](Self::due) next; `None` if time changes nothing.
     pub fn next_wake(&mut self) -> Option<Instant> {
         if self.is_finished() {
             return None;
@@ -244,7 +277,7 @@ impl Run {
 
     /// Ends a step as it ended in an earlier life of this run, after `failed` failed attempts; to be
     /// called before anything starts. A step that already ended is left alone, and `false` returned.
-    pub fn restore(&mut self, step: StepId, past: RecordedOutcome, failed: u32, now: Instant) -> bool {
+    pub(crate) fn restore(&mut self, step: StepId, past: RecordedOutcome, failed: u32, now: Instant) -> bool {
         let cell = &mut self.memory.cells[step.index()];
         if !matches!(cell.state, StepState::Ready | StepState::Waiting) {
             return false;
@@ -259,7 +292,7 @@ impl Run {
             RecordedOutcome::GivenUp => (StepState::Failed, Some(Cause::OutcomeUnknown)),
         };
         cell.attempts += u32::from(state != StepState::Skipped);
-        self.ready.remove(self.shape.place[step.index()]);
+        self.ready.remove(self.graph.place[step.index()]);
         if let Some(cause) = cause {
             self.causes.insert(step.0, cause);
         }
@@ -284,7 +317,7 @@ impl Run {
     pub(crate) fn keep(&mut self, step: StepId, value: Value) {
         let values = &mut self.memory.values;
         if values.is_empty() {
-            values.resize(self.shape.len(), None);
+            values.resize(self.graph.len(), None);
         }
         values[step.index()] = Some(value);
     }
@@ -306,7 +339,7 @@ impl Run {
 
     fn make_ready(&mut self, step: u32) {
         self.memory.cells[step as usize].state = StepState::Ready;
-        self.ready.insert(self.shape.place[step as usize]);
+        self.ready.insert(self.graph.place[step as usize]);
     }
 
     fn fail_by(&mut self, step: StepId, cause: Cause, retriable: bool, now: Instant) -> AfterFailure {
@@ -336,7 +369,7 @@ impl Run {
     fn next_delay(&self, step: StepId, retriable: bool) -> Option<Duration> {
         let made = self.attempts(step);
         let entropy = self.rules.seed ^ u64::from(step.0) << 32 ^ u64::from(made);
-        self.shape.policy(step.0).retries().filter(|_| retriable)?.delay(made, entropy)
+        self.graph.policy(step.0).retry_delay(made, entropy).filter(|_| retriable)
     }
 
     fn end_failed(&mut self, step: StepId, now: Instant) -> AfterFailure {
@@ -347,7 +380,7 @@ impl Run {
         if rule != OnFailure::FailFast {
             return AfterFailure::Failed;
         }
-        self.cancel(&Cause::FailFast(step, Arc::clone(&self.shape.names[step.index()])), now);
+        self.cancel(&Cause::FailFast(step, Arc::clone(&self.graph.names[step.index()])), now);
         AfterFailure::Stopped
     }
 
@@ -371,8 +404,8 @@ impl Run {
         let mut from = ended;
         loop {
             let succeeded = self.memory.cells[from as usize].state == StepState::Succeeded;
-            for at in self.shape.successors.range(from) {
-                let link = self.shape.successors.link(at);
+            for at in self.graph.successors.range(from) {
+                let link = self.graph.successors.link(at);
                 self.tell(link, succeeded, from, now);
             }
             match self.ended.get(told) {
@@ -415,7 +448,7 @@ impl Run {
             }
         };
         if doomed {
-            let name = Arc::clone(&self.shape.names[from as usize]);
+            let name = Arc::clone(&self.graph.names[from as usize]);
             self.causes.insert(step, Cause::Dependency(StepId(from), name));
             self.end(step, StepState::Skipped, now);
             return;
@@ -423,22 +456,22 @@ impl Run {
         cell.waiting -= 1;
         if cell.waiting == 0 {
             cell.state = StepState::Ready;
-            self.ready.insert(self.shape.place[step as usize]);
+            self.ready.insert(self.graph.place[step as usize]);
         }
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.shape.spare.put(std::mem::take(&mut self.memory));
+        self.graph.spare.put(std::mem::take(&mut self.memory));
     }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
-            .field("plan", &self.shape.name())
-            .field("progress", &self.progress())
+            .field("plan", &self.graph.name())
+            .field("ended", &self.ended.len())
             .field("running", &self.running)
             .field("paused", &self.paused)
             .finish_non_exhaustive()

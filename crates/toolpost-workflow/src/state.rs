@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::compiled::StepId;
 use crate::error::StepError;
-use crate::shape::StepId;
 
 /// Where a step stands. The last five are ends: a step reaches exactly one of them, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +13,7 @@ use crate::shape::StepId;
 pub enum StepState {
     /// Something it depends on has not ended.
     Waiting,
-    /// It may start as soon as a seat is free.
+    /// It may start as soon as a permit is free.
     Ready,
     /// An attempt is under way.
     Running,
@@ -111,16 +111,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What one attempt came to, when it was not a value.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Failure {
-    /// The step returned this error.
-    Error(StepError),
-    /// The step panicked with this message.
-    Panicked(Arc<str>),
-}
-
 /// How a whole run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -135,28 +125,9 @@ pub enum RunOutcome {
     Unknown,
 }
 
-/// How far a run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunProgress {
-    /// Steps that have ended.
-    pub completed: usize,
-    /// All steps.
-    pub total: usize,
-}
-
-/// When a step's last attempt began and when the step ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// The start of the last attempt.
-    pub started: Option<Instant>,
-    /// The end.
-    pub ended: Option<Instant>,
-}
-
 /// How a step ended in an earlier life of the run.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum RecordedOutcome {
+pub(crate) enum RecordedOutcome {
     /// It did not end, and may run.
     Missing,
     /// With a value.

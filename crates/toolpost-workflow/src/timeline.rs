@@ -1,72 +1,70 @@
 //! When each step of a run ran, as bars in text and in SVG.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::draw::{color, html};
 use crate::run::Run;
 use crate::state::StepState;
 
+impl Run {
+    /// Draws when each step ran, as text: one line per step that started, its bar in `width` columns. A step
+    /// still running ends at `now`. Empty unless the rules say [`timed`](crate::RunOptions::timed).
+    #[must_use]
+    pub fn timeline(&self, now: Instant, width: usize) -> String {
+        Timeline::new(self, now).to_text(width.max(1))
+    }
+
+    /// Draws the same [timeline](Self::timeline) as an SVG picture, each bar in the color of how its step ended.
+    #[must_use]
+    pub fn timeline_svg(&self, now: Instant) -> String {
+        Timeline::new(self, now).to_svg()
+    }
+}
+
 /// The times of a run's steps, in order of their start. Steps that never started are not in it.
-#[derive(Clone, Debug)]
-pub struct Timeline {
-    plan: String,
-    bars: Vec<Bar>,
+struct Timeline<'r> {
+    plan: &'r str,
+    bars: Vec<Bar<'r>>,
+    /// From the first start to the last end.
     length: Duration,
 }
 
-#[derive(Clone, Debug)]
-struct Bar {
-    name: String,
+struct Bar<'r> {
+    name: &'r str,
     state: StepState,
     attempts: u32,
     from: Duration,
     to: Duration,
 }
 
-impl Run {
-    /// The timeline so far; empty unless the rules say `timed`. A step still running ends at `now`.
-    #[must_use]
-    pub fn timeline(&self, now: Instant) -> Timeline {
-        let shape = self.shape();
-        let mut spans: Vec<_> = shape
+impl<'r> Timeline<'r> {
+    fn new(run: &'r Run, now: Instant) -> Self {
+        let graph = run.graph();
+        let mut spans: Vec<_> = graph
             .steps()
-            .filter_map(|step| {
-                let span = self.span(step);
-                Some((span.started?, span.ended.unwrap_or(now), step))
-            })
+            .filter_map(|step| Some((run.started_at(step)?, run.ended_at(step).unwrap_or(now), step)))
             .collect();
         spans.sort_by_key(|&(started, _, step)| (started, step));
         let zero = spans.first().map_or(now, |&(started, ..)| started);
-        let bars: Vec<Bar> = spans
+        let bars: Vec<Bar<'r>> = spans
             .into_iter()
             .map(|(started, ended, step)| Bar {
-                name: shape.step_name(step).to_owned(),
-                state: self.state(step),
-                attempts: self.attempts(step),
+                name: graph.step_name(step),
+                state: run.state(step),
+                attempts: run.attempts(step),
                 from: started.saturating_duration_since(zero),
                 to: ended.saturating_duration_since(zero),
             })
             .collect();
         let length = bars.iter().map(|bar| bar.to).max().unwrap_or_default();
-        Timeline { plan: shape.name().to_owned(), bars, length }
-    }
-}
-
-impl Timeline {
-    /// From the first start to the last end.
-    #[must_use]
-    pub const fn length(&self) -> Duration {
-        self.length
+        Self { plan: graph.name(), bars, length }
     }
 
-    /// One line per step, its bar drawn in `width` columns.
-    #[must_use]
-    pub fn to_text(&self, width: usize) -> String {
+    fn to_text(&self, width: usize) -> String {
         let names = self.bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
         let mut out = String::new();
         for bar in &self.bars {
-            let width = width.max(1);
             let from = (self.at(bar.from, width as f64).round() as usize).min(width - 1);
             let to = (self.at(bar.to, width as f64).round() as usize).clamp(from + 1, width);
             let (before, drawn) = (" ".repeat(from), "#".repeat(to - from));
@@ -83,9 +81,7 @@ impl Timeline {
         out
     }
 
-    /// A picture, one bar per step, colored by how the step ended.
-    #[must_use]
-    pub fn to_svg(&self) -> String {
+    fn to_svg(&self) -> String {
         const WIDTH: f64 = 800.0;
         const NAMES: f64 = 200.0;
         let height = 20 * self.bars.len() + 30;
@@ -93,13 +89,13 @@ impl Timeline {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <text x=\"4\" y=\"16\">{} ({:?})</text>\n",
             WIDTH + NAMES,
-            html(&self.plan),
+            html(self.plan),
             self.length,
         );
         for (i, bar) in self.bars.iter().enumerate() {
             let y = 20 * i + 24;
             let (from, to) = (self.at(bar.from, WIDTH), self.at(bar.to, WIDTH));
-            let name = html(&bar.name);
+            let name = html(bar.name);
             let took = bar.to.saturating_sub(bar.from);
             let _ = writeln!(
                 out,
@@ -122,12 +118,5 @@ impl Timeline {
             true => 0.0,
             false => time.as_secs_f64() / self.length.as_secs_f64() * width,
         }
-    }
-}
-
-impl fmt::Display for Timeline {
-    /// As [`to_text`](Self::to_text), in 60 columns.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text(60))
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
+use crate::compiled::StepId;
 use crate::error::StepError;
 use crate::pool;
 use crate::run::Run;
-use crate::shape::StepId;
 
 /// What a step produced: shared, because several steps may use it.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
@@ -113,12 +113,12 @@ impl StepStart<'_> {
     }
 
     pub(crate) fn context(&self) -> StepContext {
-        let shape = self.run.shape();
-        let limit = shape.policy(self.step.0).limit().and_then(|limit| self.now.checked_add(limit));
+        let graph = self.run.graph();
+        let limit = graph.policy(self.step.0).limit().and_then(|limit| self.now.checked_add(limit));
         StepContext {
             run: Arc::clone(self.name),
-            step: Arc::clone(&shape.names[self.step.index()]),
-            plan: Arc::clone(&shape.name),
+            step: Arc::clone(&graph.names[self.step.index()]),
+            plan: Arc::clone(&graph.name),
             item: None,
             attempt: self.run.attempts(self.step),
             deadline: limit.into_iter().chain(self.run.rules().deadline).min(),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Context;
 
 use crate::compile::{Edge, Node, compile, number};
+use crate::compiled::Need;
 use crate::each::{MapOptions, each};
 use crate::error::{Fault, InvalidPlan, StepError};
 use crate::needs::sealed::{Dependency, Edges};
@@ -15,10 +16,11 @@ use crate::needs::{Needs, StepHandle};
 use crate::plan::{Inner, Plan, Work};
 use crate::policy::StepPolicy;
 use crate::record::Record;
-use crate::shape::Need;
 use crate::value::{Body, Codec, Condition, Frame, INPUT, Started, StepContext, StepStart, Value};
 
-/// A workflow under construction, from an input of type `I`.
+/// A workflow under construction, from an input of type `I`. A step takes handles of earlier steps, so that types
+/// are checked by the compiler and no cycle can be written; for graphs that come from outside, see
+/// [`Graph`](crate::Graph).
 ///
 /// ```
 /// use toolpost_workflow::Workflow;
@@ -28,8 +30,8 @@ use crate::value::{Body, Codec, Condition, Frame, INPUT, Started, StepContext, S
 /// let upper = w.step("upper").run(input, |text| async move { Ok(text.to_uppercase()) });
 /// let length = w.step("length").compute(upper, |text| text.len());
 /// let both = w.step("both").compute((upper, length), |(text, length)| format!("{text}! ({length})"));
-/// let plan = w.finish(both)?;
-/// assert_eq!(plan.shape().len(), 3);
+/// let plan = w.build(both)?;
+/// assert_eq!(plan.graph().len(), 3);
 /// # Ok::<_, toolpost_workflow::InvalidPlan>(())
 /// ```
 ///
@@ -62,7 +64,7 @@ pub struct Workflow<I> {
 }
 
 impl<I: Send + Sync + 'static> Workflow<I> {
-    /// A workflow without steps.
+    /// Begins a workflow without steps.
     #[must_use]
     pub fn new(name: &str) -> Self {
         static OWNERS: AtomicU32 = AtomicU32::new(0);
@@ -85,7 +87,7 @@ impl<I: Send + Sync + 'static> Workflow<I> {
         revision.clone_into(&mut self.revision);
     }
 
-    /// The run's input.
+    /// Stands for the run's input.
     #[must_use]
     pub const fn input(&self) -> StepHandle<I> {
         StepHandle::new(INPUT, self.owner)
@@ -132,13 +134,13 @@ impl<I: Send + Sync + 'static> Workflow<I> {
         if input.owner != self.owner {
             self.faults.push(Fault::Foreign { step: name.to_owned() });
         }
-        let shape = plan.shape();
+        let graph = plan.graph();
         let outer = Frame { offset: self.nodes.len() as u32, input: input.slot };
         let first_frame = self.frames.len() as u32;
         self.frames.extend(plan.inner.frames.iter().map(|frame| frame.inside(outer)));
         for (i, work) in plan.inner.works.iter().enumerate() {
             let step = i as u32;
-            let links = shape.dependencies.of(step);
+            let links = graph.dependencies.of(step);
             if links.is_empty() && outer.input != INPUT {
                 self.edges.push(Edge {
                     from: outer.input,
@@ -153,8 +155,8 @@ impl<I: Send + Sync + 'static> Workflow<I> {
                 need: link.need,
                 group: link.group,
             }));
-            let node_name = format!("{name}/{}", shape.names[i]).into();
-            self.nodes.push(Node { name: node_name, policy: shape.policies[i].clone() });
+            let node_name = format!("{name}/{}", graph.names[i]).into();
+            self.nodes.push(Node { name: node_name, policy: graph.policies[i].clone() });
             self.works.push(Work { frame: work.frame + first_frame, ..work.clone() });
         }
         match plan.inner.output {
@@ -167,17 +169,18 @@ impl<I: Send + Sync + 'static> Workflow<I> {
     ///
     /// # Errors
     ///
-    /// Names every step that is declared twice or uses a handle of another workflow.
-    pub fn finish<O>(self, output: StepHandle<O>) -> Result<Plan<I, O>, InvalidPlan> {
+    /// When a step is declared twice or uses a handle of another workflow, or `output` is one; every such fault is
+    /// named.
+    pub fn build<O>(self, output: StepHandle<O>) -> Result<Plan<I, O>, InvalidPlan> {
         let mut faults = self.faults;
         if output.owner != self.owner {
             faults.push(Fault::ForeignOutput);
         }
         let ids = number(&self.nodes, &mut faults);
-        let shape = compile(self.name, &self.revision, self.nodes, self.edges, ids, faults);
+        let graph = compile(self.name, &self.revision, self.nodes, self.edges, ids, faults);
         Ok(Plan {
             inner: Arc::new(Inner {
-                shape: Arc::new(shape.map_err(InvalidPlan::new)?),
+                graph: Arc::new(graph.map_err(InvalidPlan::new)?),
                 works: self.works.into(),
                 frames: self.frames.into(),
                 output: output.slot,
@@ -207,7 +210,7 @@ pub struct Step<'w, I> {
 }
 
 impl<I: Send + Sync + 'static> Step<'_, I> {
-    /// How the step may run.
+    /// Sets how the step may run; the default policy if never said.
     pub fn policy(mut self, policy: StepPolicy) -> Self {
         self.policy = policy;
         self
@@ -263,8 +266,12 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     }
 
     /// Runs an async function for every item of a list, whose length only the run knows. The value
-    /// is the list of results in the order of the items, tolerated failures among them. If more fail than
-    /// are tolerated, the step fails with [`ItemsFailed`](crate::ItemsFailed).
+    /// is the list of results in the order of the items, tolerated failures among them.
+    ///
+    /// If more fail than are tolerated, the step fails with an error that says how many did, and whose
+    /// [source](std::error::Error::source) is the error of the last. The step's error is
+    /// [permanent](StepError::is_permanent) if more items failed for good than are tolerated: then no retry of
+    /// the list will cure it.
     ///
     /// The list is one step: a journal holds its value or nothing, and after a crash in the middle all of
     /// its items run again, or none. Where items must not, have each ask by its

@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use toolpost_tool::{Call, ErrorKind, IntoOutput, Output, Tool, ToolError, ToolSpec};
 use toolpost_workflow::rt::{RunError, RunReport};
 use toolpost_workflow::{
-    Cause, EventKind, ItemsFailed, MapOptions, Needs, OnFailure, Plan, Step, StepContext, StepError,
-    StepHandle, StepState,
+    Cause, EventKind, MapOptions, Needs, OnFailure, Plan, Step, StepContext, StepError, StepHandle, StepState,
 };
 
 /// A workflow as a tool: it can be cached, guarded and scheduled like any other.
@@ -39,7 +38,7 @@ use toolpost_workflow::{
 /// let a: StepHandle<u64> = w.step("count").call_for(count, (), |()| NoArgs {});
 /// let b: StepHandle<u64> = w.step("extra").call_for(extra, (), |()| NoArgs {});
 /// let sum = w.step("sum").compute((a, b), |(a, b)| Json(*a + *b));
-/// let total = WorkflowTool::new(ToolSpec::new("total").unwrap(), w.finish(sum).unwrap());
+/// let total = WorkflowTool::new(ToolSpec::new("total").unwrap(), w.build(sum).unwrap());
 ///
 /// let runtime = Runtime::builder().tool(total).build().unwrap();
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -115,7 +114,7 @@ impl<O: IntoOutput + Clone + Sync + 'static> Tool for WorkflowTool<O> {
         if call.is_observed() {
             start = start.listen(move |event| {
                 if let EventKind::Ended { name, state, .. } = &event.kind {
-                    let (done, total) = (event.progress.completed as f64, event.progress.total as f64);
+                    let (done, total) = (event.completed as f64, event.total as f64);
                     call.progress(done, Some(total), Some(&format!("{name}: {state}")));
                 }
             });
@@ -317,7 +316,7 @@ impl std::error::Error for Failed {
 fn end<O: IntoOutput + Clone + Sync + 'static>(report: RunReport<O>) -> Result<Output, ToolError> {
     let run = report.run();
     let done = run.ended().iter().filter(|&&step| run.state(step) == StepState::Succeeded).count();
-    let tally = format!("{done} of {} steps succeeded", run.progress().total);
+    let tally = format!("{done} of {} steps succeeded", run.graph().len());
     match report.into_result() {
         Ok(output) => O::clone(&output).into_output(),
         Err(error) => Err(explained(&error, &tally)),
@@ -327,8 +326,7 @@ fn end<O: IntoOutput + Clone + Sync + 'static>(report: RunReport<O>) -> Result<O
 /// A tool's error in that of a step, or in that of the last item of its list.
 fn failed(error: &StepError) -> Option<&Failed> {
     let error = error.as_error();
-    let item = || error.downcast_ref::<ItemsFailed>()?.error().as_error().downcast_ref();
-    error.downcast_ref().or_else(item)
+    error.downcast_ref().or_else(|| error.source()?.downcast_ref())
 }
 
 /// The tool error of a failed run, written for whoever has to act on it.

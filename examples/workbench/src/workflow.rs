@@ -188,7 +188,7 @@ pub fn tool(peers: &Peers) -> Result<AnyTool, Failure> {
     );
     let spec = local(ToolSpec::new("survey")?, "Survey", Duration::from_secs(30))
         .with_cache(CachePolicy::new(Duration::from_secs(5)).public().tagged("files").tagged("history"));
-    Ok(AnyTool::new(WorkflowTool::new(spec, w.finish(survey)?).taking::<SurveyArgs>()))
+    Ok(AnyTool::new(WorkflowTool::new(spec, w.build(survey)?).taking::<SurveyArgs>()))
 }
 
 /// The README nearest to the top.

@@ -17,7 +17,7 @@ use toolpost::breaker::{Breaker, Consecutive};
 use toolpost::cache::Capacity;
 use toolpost::layers::ResultCache;
 use toolpost::tool::{CachePolicy, Call, Json, Mark, Tool, ToolError, ToolSpec, tool_fn};
-use toolpost::workflow::{OnFailure, StepHandle, StepPolicy, StepRetry, Workflow};
+use toolpost::workflow::{OnFailure, StepHandle, StepPolicy, Workflow};
 use toolpost::{CallStep as _, Runtime, ToolExt as _, WorkflowTool};
 
 /// What is asked for.
@@ -66,10 +66,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut w = Workflow::<Call>::new("offer");
     let part = w.step("arguments").arguments::<Part>();
     let ask = |part: std::sync::Arc<Part>| Part::clone(&part);
-    let tries = StepRetry::new(3, Duration::from_millis(10));
+    let tries = StepPolicy::new().retry(3, Duration::from_millis(10));
     let in_stock: StepHandle<bool> = w.step("stock").call_for(stock(), part, ask);
-    let cents: StepHandle<u64> =
-        w.step("price").policy(StepPolicy::new().retry(tries)).call_for(price(), part, ask);
+    let cents: StepHandle<u64> = w.step("price").policy(tries).call_for(price(), part, ask);
     // A courtesy: the offer stands without it.
     let courtesy = StepPolicy::new().on_failure(OnFailure::Allow).time_limit(Duration::from_millis(100));
     let less: StepHandle<u64> = w.step("discount").policy(courtesy).call_for(discount(), part, ask);
@@ -77,8 +76,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let less = less.as_deref().copied();
         Json(Offer { in_stock: *in_stock, cents: *cents - less.unwrap_or(0), discounted: less.is_some() })
     });
-    let plan = w.finish(offer)?;
-    println!("{}", plan.shape().to_mermaid());
+    let plan = w.build(offer)?;
+    println!("{}", plan.graph().to_mermaid());
 
     let cache = ResultCache::new(Capacity::entries(1_000));
     let offer = WorkflowTool::new(ToolSpec::new("offer")?.read_only(), plan)

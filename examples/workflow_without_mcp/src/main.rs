@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use toolpost_workflow::rt::FileJournal;
 use toolpost_workflow::{
-    InvalidPlan, MapOptions, OnFailure, OnUnknown, Plan, StepError, StepPolicy, StepRetry, Workflow,
+    InvalidPlan, MapOptions, OnFailure, OnUnknown, Plan, StepError, StepPolicy, Workflow,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let plan = plan()?;
-    println!("{}", plan.shape().to_mermaid());
+    println!("{}", plan.graph().to_mermaid());
 
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("orders");
@@ -31,20 +31,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The second runs only what is missing. Whether the card was charged, nobody but its owner can say.
     let journal = Arc::new(FileJournal::open(&path)?);
-    let (start, mut events) = plan
+    let report = plan
         .start(42)
         .timed()
         .journal(journal, "order 42")
-        .ask(|step| {
+        .decide_unknown(|step| {
             println!("`{step}` was started before the crash: run it again");
             OnUnknown::Retry
         })
-        .events();
-    let report = start.run().await;
-    while let Some(event) = events.next().await {
-        println!("{:>2}/{} {:?}", event.progress.completed, event.progress.total, event.kind);
-    }
-    println!("{}", report.run().timeline(Instant::now()));
+        .listen(|event| println!("{:>2}/{} {:?}", event.completed, event.total, event.kind))
+        .run()
+        .await;
+    println!("{}", report.run().timeline(Instant::now(), 60));
     println!("receipt: {}", report.into_result()?);
     Ok(())
 }
@@ -73,7 +71,7 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     );
     let total = w.step("total").compute(prices, |prices| prices.iter().flatten().sum::<u64>());
     // Not declared repeatable: its start is on disk before it begins, and nobody repeats it unasked.
-    let retry = StepPolicy::new().retry(StepRetry::new(3, Duration::from_millis(10)).jitter());
+    let retry = StepPolicy::new().retry(3, Duration::from_millis(10)).retry_jitter();
     let charged = w.step("charge").policy(retry).when(total, |total| 0 < *total).run_with(
         total,
         |step, _, total| async move {
@@ -95,5 +93,5 @@ fn plan() -> Result<Plan<u64, String>, InvalidPlan> {
     w.record(charged);
     w.record(greeting);
     w.record(receipt);
-    w.finish(receipt)
+    w.build(receipt)
 }

@@ -12,16 +12,16 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::journaling::{Act, Journaling, Recording};
 use super::now;
-use super::seats::{Seats, StepLimit};
+use super::permits::{Permits, StepLimit};
 use super::start::{Listener, Shared};
 use super::task::{message, spawned};
+use crate::compiled::StepId;
 use crate::error::StepError;
 use crate::event::{EventKind, RunEvent};
 use crate::plan::Inner;
 use crate::pool::Pool;
-use crate::run::{AfterFailure, Run, TimedOut};
-use crate::shape::StepId;
-use crate::state::{Cause, Failure};
+use crate::run::{AfterFailure, Run};
+use crate::state::Cause;
 use crate::value::{Frame, INPUT, Started, StepStart, Value};
 
 /// Steps begun in one poll before the runtime gets its turn.
@@ -52,7 +52,7 @@ pub(super) struct Driver {
     pool: Pool<u32, Result<Value, StepError>>,
     /// Where in the pool a step is, if time may take it out.
     places: HashMap<u32, u32>,
-    seats: Option<Seats>,
+    permits: Option<Permits>,
     sleep: Option<Pin<Box<Sleep>>>,
     journaling: Option<Box<Journaling>>,
     listeners: Vec<Listener>,
@@ -76,7 +76,7 @@ impl Driver {
         let name = recording.as_ref().map_or_else(|| Arc::from(""), |r| Arc::clone(&r.run));
         let rules = run.rules();
         let ticking =
-            rules.timed || rules.deadline.is_some() || inner.shape.is_timed || !listeners.is_empty();
+            rules.timed || rules.deadline.is_some() || inner.graph.is_timed || !listeners.is_empty();
         Self {
             given: Given { input, name },
             inner,
@@ -85,7 +85,7 @@ impl Driver {
             ticking,
             pool: Pool::new(),
             places: HashMap::new(),
-            seats: limit.map(Seats::new),
+            permits: limit.map(Permits::new),
             sleep: None,
             journaling: recording.map(|recording| Box::new(Journaling::new(recording))),
             listeners,
@@ -168,22 +168,22 @@ impl Driver {
         }
     }
 
-    /// Begins ready steps until there are none, or no seats, or the budget is spent.
+    /// Begins ready steps until there are none, or no permits, or the budget is spent.
     fn start(&mut self, context: &mut Context<'_>, budget: &mut usize) {
-        while 0 < *budget && self.has_seat(context) {
+        while 0 < *budget && self.has_permit(context) {
             let Some(step) = self.run.start_next(self.now) else { break };
             *budget -= 1;
             self.begin(step);
         }
-        if let Some(seats) = &mut self.seats {
-            seats.rest(self.run.has_ready());
+        if let Some(permits) = &mut self.permits {
+            permits.rest(self.run.has_ready());
         }
     }
 
-    /// Whether the next step has a seat, as far as a shared limit goes.
-    fn has_seat(&mut self, context: &mut Context<'_>) -> bool {
-        match &mut self.seats {
-            Some(seats) => self.run.has_ready() && seats.poll_spare(context),
+    /// Whether the next step has a permit, as far as a shared limit goes.
+    fn has_permit(&mut self, context: &mut Context<'_>) -> bool {
+        match &mut self.permits {
+            Some(permits) => self.run.has_ready() && permits.poll_spare(context),
             None => true,
         }
     }
@@ -191,7 +191,7 @@ impl Driver {
     fn begin(&mut self, step: StepId) {
         let attempt = self.run.attempts(step);
         if !self.listeners.is_empty() {
-            let name = Arc::clone(&self.inner.shape.names[step.index()]);
+            let name = Arc::clone(&self.inner.graph.names[step.index()]);
             self.announce();
             self.began.insert(step, self.now);
             self.tell(EventKind::Started { step, name, attempt });
@@ -213,9 +213,9 @@ impl Driver {
             }
         }
         if let Some(journaling) = &mut self.journaling
-            && journaling.started(step, self.inner.shape.policy(step.0).is_repeatable())
+            && journaling.started(step, self.inner.graph.policy(step.0).is_repeatable())
         {
-            return self.keep_seat(step);
+            return self.keep_permit(step);
         }
         self.attempt(step);
     }
@@ -245,9 +245,9 @@ impl Driver {
                 self.settle(step, result);
             }
             Err(place) => {
-                self.keep_seat(step);
-                self.run.suspend(step, self.now);
-                if self.inner.shape.policy(step.0).limit().is_some() {
+                self.keep_permit(step);
+                self.run.start_time_limit(step, self.now);
+                if self.inner.graph.policy(step.0).limit().is_some() {
                     self.places.insert(step.0, place);
                 }
             }
@@ -263,7 +263,7 @@ impl Driver {
         match result {
             Ok(Ok(value)) => match self.encode(step, &value) {
                 Ok(bytes) => {
-                    self.run.land(step);
+                    self.run.stop_time_limit(step);
                     // Durable before anything that depends on it begins: `succeed` follows the commit.
                     if let Some(journaling) = &mut self.journaling {
                         journaling.succeeded(step, bytes, value);
@@ -271,11 +271,14 @@ impl Driver {
                 }
                 Err(panic) => {
                     let text = format!("recording its value: {}", message(&*panic));
-                    self.fail(step, Failure::Panicked(text.into()));
+                    self.fail_by_panic(step, &text);
                 }
             },
-            Ok(Err(error)) => self.fail(step, Failure::Error(error)),
-            Err(panic) => self.fail(step, Failure::Panicked(message(&*panic))),
+            Ok(Err(error)) => {
+                let after = self.run.fail(step, error, self.now);
+                self.failed(step, after);
+            }
+            Err(panic) => self.fail_by_panic(step, &message(&*panic)),
         }
     }
 
@@ -296,15 +299,16 @@ impl Driver {
         self.leave(step);
     }
 
-    fn fail(&mut self, step: StepId, failure: Failure) {
-        let verdict = self.run.fail(step, failure, self.now);
-        self.leave(step);
-        self.follow(step, verdict);
+    fn fail_by_panic(&mut self, step: StepId, message: &str) {
+        let after = self.run.fail_by_panic(step, message, self.now);
+        self.failed(step, after);
     }
 
-    fn follow(&mut self, step: StepId, verdict: AfterFailure) {
+    /// Records and tells what an attempt that failed led to.
+    fn failed(&mut self, step: StepId, after: AfterFailure) {
+        self.leave(step);
         if let Some(journaling) = &mut self.journaling {
-            match verdict {
+            match after {
                 // Nor has it failed for good where only the deadline was too near for another attempt.
                 AfterFailure::Retry(_) => journaling.retrying(step),
                 AfterFailure::Failed | AfterFailure::Stopped if self.run.was_late() => {
@@ -315,9 +319,9 @@ impl Driver {
                 }
             }
         }
-        match verdict {
+        match after {
             AfterFailure::Retry(at) => {
-                let name = Arc::clone(&self.inner.shape.names[step.index()]);
+                let name = Arc::clone(&self.inner.graph.names[step.index()]);
                 let cause = self.run.cause(step).cloned().unwrap_or(Cause::OutcomeUnknown);
                 self.tell(EventKind::Retrying { step, name, at, cause });
             }
@@ -326,16 +330,16 @@ impl Driver {
         }
     }
 
-    fn keep_seat(&mut self, step: StepId) {
-        if let Some(seats) = &mut self.seats {
-            seats.keep(step);
+    fn keep_permit(&mut self, step: StepId) {
+        if let Some(permits) = &mut self.permits {
+            permits.keep(step);
         }
     }
 
     /// Gives back what a step held while it ran.
     fn leave(&mut self, step: StepId) {
-        if let Some(seats) = &mut self.seats {
-            seats.free(step);
+        if let Some(permits) = &mut self.permits {
+            permits.free(step);
         }
         if !self.places.is_empty() {
             self.places.remove(&step.0);
@@ -345,8 +349,8 @@ impl Driver {
     fn drop_attempts(&mut self) {
         self.pool.clear();
         self.places.clear();
-        if let Some(seats) = &mut self.seats {
-            seats.clear();
+        if let Some(permits) = &mut self.permits {
+            permits.clear();
         }
         if let Some(journaling) = &mut self.journaling {
             journaling.forget_acts();
@@ -399,17 +403,14 @@ impl Driver {
         if !self.ticking {
             return;
         }
-        while let Some(due) = self.run.due(self.now) {
-            match due {
-                TimedOut::Overrun(step, verdict) => {
-                    if let Some(place) = self.places.remove(&step.0) {
-                        self.pool.remove(place);
-                    }
-                    self.leave(step);
-                    self.follow(step, verdict);
-                }
-                TimedOut::Deadline => self.drop_attempts(),
+        if self.run.expire(self.now) {
+            self.drop_attempts();
+        }
+        while let Some((step, after)) = self.run.due(self.now) {
+            if let Some(place) = self.places.remove(&step.0) {
+                self.pool.remove(place);
             }
+            self.failed(step, after);
         }
         if self.run.is_finished() && self.run.rules().deadline.is_some_and(|deadline| deadline <= self.now) {
             // The journal is handed what is known, and not waited for: it may hang.
@@ -451,7 +452,7 @@ impl Driver {
     /// Whether a commit has made steps ready that `start` has not seen.
     fn can_start(&self) -> bool {
         let free = self.run.rules().limit.is_none_or(|limit| self.run.running() < limit.get());
-        self.run.has_ready() && free && self.seats.as_ref().is_none_or(|seats| !seats.is_queued())
+        self.run.has_ready() && free && self.permits.as_ref().is_none_or(|permits| !permits.is_queued())
     }
 
     fn tick(&mut self) {
@@ -463,14 +464,14 @@ impl Driver {
     /// Tells the listeners of every end they have not heard of.
     fn announce(&mut self) {
         if let Some(control) = &self.control {
-            control.completed.store(self.run.progress().completed, Ordering::Release);
+            control.completed.store(self.run.ended().len(), Ordering::Release);
         }
         if self.listeners.is_empty() {
             return;
         }
         while let Some(&step) = self.run.ended().get(self.told) {
             self.told += 1;
-            let name = Arc::clone(&self.inner.shape.names[step.index()]);
+            let name = Arc::clone(&self.inner.graph.names[step.index()]);
             let cause = self.run.cause(step).cloned();
             let took = self.began.remove(&step).map(|began| self.now.saturating_duration_since(began));
             self.tell(EventKind::Ended { step, name, state: self.run.state(step), cause, took });
@@ -481,11 +482,9 @@ impl Driver {
         if self.listeners.is_empty() {
             return;
         }
-        let mut progress = self.run.progress();
-        if !matches!(kind, EventKind::Finished(_)) {
-            progress.completed = self.told;
-        }
-        let event = RunEvent { at: self.now, progress, kind };
+        // Of what ended, listeners hear one by one; with the last event they have heard of everything.
+        let completed = self.told;
+        let event = RunEvent { at: self.now, completed, total: self.inner.graph.len(), kind };
         for listener in &mut self.listeners {
             let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
         }

@@ -61,12 +61,12 @@ pub enum Durability {
 /// journal. That blocks for one write at most, or for the rest of a compaction under way.
 #[derive(Clone, Debug)]
 pub struct FileJournal {
-    handle: Arc<StepHandle>,
+    opened: Arc<Opened>,
 }
 
 /// What all clones share, and no writer does: the journal is closed when this is dropped.
 #[derive(Debug)]
-struct StepHandle {
+struct Opened {
     shared: Arc<Shared>,
 }
 
@@ -76,14 +76,14 @@ struct Shared {
     durability: Durability,
     truncated: u64,
     /// Held for looking or swapping, never over a write.
-    state: Mutex<StepState>,
+    state: Mutex<State>,
     /// Held by the one writer, over its write.
     writer: Mutex<Writer>,
     written: watch::Sender<Written>,
 }
 
 #[derive(Debug)]
-struct StepState {
+struct State {
     buffer: Frames,
     /// Appends so far.
     appends: u64,
@@ -164,7 +164,7 @@ impl FileJournal {
             Ok((end, File::open(&real)?))
         });
         let (end, reader) = opened.map_err(failed)?;
-        let state = StepState {
+        let state = State {
             buffer: Frames::default(),
             appends: 0,
             writing: false,
@@ -180,26 +180,26 @@ impl FileJournal {
             writer: Mutex::new(Writer { file, end, lock: Some(lock) }),
             written: watch::Sender::new(Written::default()),
         };
-        Ok(Self { handle: Arc::new(StepHandle { shared: Arc::new(shared) }) })
+        Ok(Self { opened: Arc::new(Opened { shared: Arc::new(shared) }) })
     }
 
     /// How many bytes of a torn write were cut off when the file was opened.
     #[must_use]
     pub fn truncated(&self) -> u64 {
-        self.handle.shared.truncated
+        self.opened.shared.truncated
     }
 
     /// How many appends are durable, and how many writes that took: fewer, where they came in groups.
     #[must_use]
     pub fn writes(&self) -> (u64, u64) {
-        let written = self.handle.shared.written.borrow();
+        let written = self.opened.shared.written.borrow();
         (written.appends, written.writes)
     }
 
     /// The runs in the journal, by name, as far as they are durable.
     #[must_use]
     pub fn list(&self) -> Vec<RecordedRun> {
-        self.handle.shared.lock().index.list()
+        self.opened.shared.lock().index.list()
     }
 
     /// The names of the runs that are not [finished](RecordedRun::is_finished): what to resume after a
@@ -221,7 +221,7 @@ impl FileJournal {
     ///
     /// Dropped, the run may be removed or not.
     pub async fn remove(&self, run: &str) -> io::Result<bool> {
-        let shared = &self.handle.shared;
+        let shared = &self.opened.shared;
         let Some(_claim) = Claim::take(self.identity(), run) else {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("run `{run}` is under way")));
         };
@@ -247,7 +247,7 @@ impl FileJournal {
     ///
     /// Dropped, it goes on to its end all the same, unless the journal is closed before it begins.
     pub async fn compact(&self) -> io::Result<u64> {
-        let shared = Arc::clone(&self.handle.shared);
+        let shared = Arc::clone(&self.opened.shared);
         spawn_blocking(move || shared.compact()).await.map_err(io::Error::other)?
     }
 
@@ -271,23 +271,23 @@ impl Journal for FileJournal {
     async fn append(&self, run: &str, entries: &[JournalEntry]) -> io::Result<()> {
         match entries.is_empty() {
             true => Ok(()),
-            false => self.handle.shared.push(Frames::entries(run, entries)?).await,
+            false => self.opened.shared.push(Frames::entries(run, entries)?).await,
         }
     }
 
     /// What was appended before, by whomever, is there: it waits for the write that is under way.
     async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
-        let (shared, run) = (Arc::clone(&self.handle.shared), run.to_owned());
+        let (shared, run) = (Arc::clone(&self.opened.shared), run.to_owned());
         shared.settled().await?;
         spawn_blocking(move || shared.load(&run)).await.map_err(io::Error::other)?
     }
 
     fn identity(&self) -> usize {
-        Arc::as_ptr(&self.handle.shared).addr()
+        Arc::as_ptr(&self.opened.shared).addr()
     }
 }
 
-impl Drop for StepHandle {
+impl Drop for Opened {
     fn drop(&mut self) {
         self.shared.close();
     }
@@ -433,7 +433,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, StepState> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use super::claim::Claim;
 use super::task::message;
+use crate::compiled::StepId;
 use crate::error::StepError;
 use crate::journal::{Journal, JournalEntry};
 use crate::plan::Inner;
 use crate::policy::OnUnknown;
 use crate::run::Run;
-use crate::shape::StepId;
 use crate::state::{Cause, RecordedOutcome};
 use crate::value::Value;
 
@@ -241,12 +241,12 @@ impl Journaling {
         run: &mut Run,
         now: Instant,
     ) -> Result<(), Cause> {
-        let shape = &inner.shape;
-        if let Some(step) = shape
+        let graph = &inner.graph;
+        if let Some(step) = graph
             .steps()
-            .find(|step| inner.works[step.index()].codec.is_none() && !shape.policy(step.0).is_repeatable())
+            .find(|step| inner.works[step.index()].codec.is_none() && !graph.policy(step.0).is_repeatable())
         {
-            let name = shape.step_name(step);
+            let name = graph.step_name(step);
             return Err(refused(format!(
                 "step `{name}` is not repeatable, so its value must be recorded, and the plan does not say how"
             )));
@@ -254,8 +254,8 @@ impl Journaling {
         let mut entries = entries.into_iter();
         match entries.next() {
             None => {
-                let (version, input) = (shape.version(), self.with.input);
-                self.queue.push(JournalEntry::Opened { version, plan: inner.shape.title(), input });
+                let (version, input) = (graph.version(), self.with.input);
+                self.queue.push(JournalEntry::Opened { version, plan: inner.graph.title(), input });
                 return Ok(());
             }
             Some(JournalEntry::Opened { version, plan, input }) => {
@@ -270,7 +270,7 @@ impl Journaling {
                 return Err(refused(format!("the record of run `{}` has no beginning", self.with.run)));
             }
         }
-        let (mut known, order) = self.read(entries, shape.len())?;
+        let (mut known, order) = self.read(entries, graph.len())?;
         if self.with.again {
             for (&step, known) in &mut known {
                 if matches!(known.end, Some(End::Failed(_))) {
@@ -304,7 +304,7 @@ impl Journaling {
             if valueless.iter().any(|(of, _)| *of == step) {
                 continue;
             }
-            let past = match known.started && !shape.policy(step.0).is_repeatable() {
+            let past = match known.started && !graph.policy(step.0).is_repeatable() {
                 true => self.unknown(step, inner)?,
                 false => RecordedOutcome::Missing,
             };
@@ -313,7 +313,7 @@ impl Journaling {
         // They run again only where somebody still needs the value; the last first, so that what only
         // such a step needed is not needed either.
         for (step, failed) in valueless.into_iter().rev() {
-            if inner.output != step.0 && shape.successors(step).all(|(to, _)| run.state(to).is_end()) {
+            if inner.output != step.0 && graph.successors(step).all(|(to, _)| run.state(to).is_end()) {
                 run.restore(step, RecordedOutcome::Succeeded, failed, now);
             }
         }
@@ -321,11 +321,11 @@ impl Journaling {
     }
 
     fn same_plan(&self, version: u128, plan: &str, inner: &Inner) -> Result<(), Cause> {
-        let shape = &inner.shape;
-        if version == shape.version() {
+        let graph = &inner.graph;
+        if version == graph.version() {
             return Ok(());
         }
-        let (run, mine) = (&self.with.run, shape.title());
+        let (run, mine) = (&self.with.run, graph.title());
         let change = match plan {
             "" => "the plan is another".to_owned(),
             plan if plan == mine => format!(
@@ -379,8 +379,8 @@ impl Journaling {
 
     /// Decides about a step that was started and never heard of again.
     fn unknown(&mut self, step: StepId, inner: &Inner) -> Result<RecordedOutcome, Cause> {
-        let name = inner.shape.step_name(step);
-        let rule = match (inner.shape.policy(step.0).unknown_rule(), &mut self.with.ask) {
+        let name = inner.graph.step_name(step);
+        let rule = match (inner.graph.policy(step.0).unknown_rule(), &mut self.with.ask) {
             (OnUnknown::Ask, Some(ask)) => catch_unwind(AssertUnwindSafe(|| ask(name))).map_err(|panic| {
                 refused(format!("who was asked about step `{name}` panicked: {}", message(&*panic)))
             })?,
@@ -405,7 +405,7 @@ impl Drop for Journaling {
 
 /// A value as it was recorded.
 fn decoded(inner: &Inner, step: StepId, bytes: &[u8]) -> Result<Value, Cause> {
-    let name = inner.shape.step_name(step);
+    let name = inner.graph.step_name(step);
     let Some(codec) = &inner.works[step.index()].codec else {
         return Err(refused(format!(
             "step `{name}` has a recorded value, and the plan does not say how to read it"

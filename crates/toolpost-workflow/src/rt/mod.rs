@@ -8,8 +8,8 @@ mod file_error;
 mod frames;
 mod index;
 mod journaling;
+mod permits;
 mod report;
-mod seats;
 mod start;
 mod task;
 mod view;
@@ -17,9 +17,9 @@ mod view;
 pub use file::{Durability, FileJournal};
 pub use file_error::JournalError;
 pub use index::RecordedRun;
+pub use permits::StepLimit;
 pub use report::{RunError, RunReport};
-pub use seats::StepLimit;
-pub use start::{Control, Events, Running, Start};
+pub use start::{Control, Start};
 pub use view::JournalView;
 
 /// Now, on tokio's clock, so that a paused clock works.

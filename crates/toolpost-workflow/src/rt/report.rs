@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::driver::Driver;
+use crate::compiled::StepId;
 use crate::needs::StepHandle;
 use crate::policy::OnFailure;
 use crate::run::Run;
-use crate::shape::StepId;
 use crate::state::{Cause, RunOutcome, StepState};
 use crate::value::Value;
 
@@ -49,7 +49,7 @@ impl<O: Send + Sync + 'static> RunReport<O> {
     /// The value of one step, by name and of this type.
     #[must_use]
     pub fn value_of<T: Send + Sync + 'static>(&self, step: &str) -> Option<Arc<T>> {
-        let step = self.run.shape().find(step)?;
+        let step = self.run.graph().find(step)?;
         self.run.values().get(step.index())?.clone()?.downcast().ok()
     }
 
@@ -123,8 +123,8 @@ impl RunError {
         };
         Self {
             outcome,
-            plan: Arc::clone(&run.shape().name),
-            step: step.map(|step| (step, Arc::clone(&run.shape().names[step.index()]))),
+            plan: Arc::clone(&run.graph().name),
+            step: step.map(|step| (step, Arc::clone(&run.graph().names[step.index()]))),
             cause: cause.cloned(),
         }
     }

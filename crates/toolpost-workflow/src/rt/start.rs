@@ -11,12 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
-
 use super::driver::Driver;
 use super::journaling::{Ask, Recording};
+use super::permits::StepLimit;
 use super::report::RunReport;
-use super::seats::StepLimit;
 use crate::event::RunEvent;
 use crate::journal::Journal;
 use crate::plan::Plan;
@@ -24,7 +22,6 @@ use crate::policy::{OnFailure, OnUnknown};
 use crate::record::{Record, digest};
 use crate::rules::RunOptions;
 use crate::run::Run;
-use crate::state::RunProgress;
 
 pub(super) type Listener = Box<dyn FnMut(&RunEvent) + Send>;
 
@@ -47,12 +44,12 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Plan<I, O> {
         }
     }
 
-    /// Runs the plan by the default rules.
+    /// Runs the plan by the default rules; see [`Start::run`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops every step under way; see [`Running`].
-    pub fn run(&self, input: I) -> Running<O> {
+    /// Dropping the future cancels the run, as [`Start::run`] says.
+    pub fn run(&self, input: I) -> impl Future<Output = RunReport<O>> + Send + Unpin + use<I, O> {
         self.start(input).run()
     }
 }
@@ -85,11 +82,11 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
         self
     }
 
-    /// Takes a seat of a limit that other runs share for every step.
+    /// Takes, for every step, a permit of a limit that other runs share.
     ///
-    /// A step that itself awaits a run which shares this limit holds a seat while it waits for one: enough
+    /// A step that itself awaits a run which shares this limit holds a permit while it waits for one: enough
     /// of them at once wait for each other for ever. Give nested runs a limit of their own.
-    pub fn share(mut self, limit: &StepLimit) -> Self {
+    pub fn shared_limit(mut self, limit: &StepLimit) -> Self {
         self.limit = Some(limit.clone());
         self
     }
@@ -141,60 +138,78 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Start<I, O> {
     /// Runs again what failed in an earlier life of a recorded run, and what was skipped for it, with all
     /// attempts of its policy. What succeeded stays, also where it went on without a value of what failed.
     /// The record says so before the run gives way: later lives need not say it again.
-    pub const fn again(mut self) -> Self {
+    pub const fn rerun_failed(mut self) -> Self {
         self.again = true;
         self
     }
 
     /// Decides about a step whose outcome is unknown and whose policy is [`OnUnknown::Ask`]. To answer
     /// `Ask` leaves it unknown: the step blocks its dependents, and a later resume asks again.
-    pub fn ask(mut self, decide: impl FnMut(&str) -> OnUnknown + Send + 'static) -> Self {
+    pub fn decide_unknown(mut self, decide: impl FnMut(&str) -> OnUnknown + Send + 'static) -> Self {
         self.ask = Some(Box::new(decide));
         self
     }
 
-    /// Tells `listener` what happens, in order. A panic of the listener goes no further.
+    /// Tells `listener` what happens, in order, on the task that runs the plan. A panic of the listener goes no
+    /// further.
+    ///
+    /// What must wait goes through a channel of one's own:
+    ///
+    /// ```
+    /// # use toolpost_workflow::{EventKind, Workflow};
+    /// # let mut w = Workflow::<u64>::new("quote");
+    /// # let item = w.input();
+    /// # let price = w.step("price").compute(item, |item| *item * 10);
+    /// # let plan = w.build(price).unwrap();
+    /// let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    /// let run = plan.start(7).listen(move |event| {
+    ///     let _ = sender.send(event.clone());
+    /// });
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// run.run().await;
+    /// let event = events.recv().await.unwrap();
+    /// assert_eq!((event.completed, event.total), (0, 1));
+    /// assert!(matches!(event.kind, EventKind::Started { attempt: 1, .. }));
+    /// # });
+    /// ```
     pub fn listen(mut self, listener: impl FnMut(&RunEvent) + Send + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
 
-    /// A stream of what happens. It holds what nobody takes: at most a few events per attempt.
-    pub fn events(self) -> (Self, Events) {
-        let (sender, events) = mpsc::unbounded_channel();
-        let start = self.listen(move |event| {
-            let _ = sender.send(event.clone());
-        });
-        (start, Events { events })
-    }
-
     /// A handle to pause or cancel the run, and to see how far it is.
     pub fn control(mut self) -> (Self, Control) {
-        let shared = self.control.get_or_insert_with(|| Arc::new(Shared::new(self.plan.shape().len())));
+        let shared = self.control.get_or_insert_with(|| Arc::new(Shared::new(self.plan.graph().len())));
         let control = Control { shared: Arc::clone(shared) };
         (self, control)
     }
 
-    /// The run.
+    /// Runs the plan, as a future of its [`RunReport`]. To be polled inside a tokio runtime if steps have time
+    /// limits, retries or deadlines, or are spawned.
+    ///
+    /// # Panics
+    ///
+    /// When polled after it was ready.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops every step under way; see [`Running`].
-    pub fn run(self) -> Running<O> {
-        let shape = Arc::clone(self.plan.shape());
+    /// Dropping it is how to cancel: every future under way is dropped, every task of a spawned step aborted,
+    /// every step that had not ended ends as cancelled (listeners are told), and a recorded run can be resumed.
+    pub fn run(self) -> impl Future<Output = RunReport<O>> + Send + Unpin + use<I, O> {
+        let graph = Arc::clone(self.plan.graph());
         let (ask, again, input) = (self.ask, self.again, self.digest);
         let recording = self.recording.map(|(journal, run)| Recording { journal, run, ask, again, input });
         let mut rules = self.rules;
         rules.seed = match self.seed {
             Some(seed) => seed,
             // Random keys of the standard library: a draw without a generator of our own.
-            None if shape.is_timed => RandomState::new().hash_one(()),
+            None if graph.is_timed => RandomState::new().hash_one(()),
             None => 0,
         };
         let driver = Driver::new(
             self.plan.inner,
             Arc::new(self.input),
-            Run::new(shape, rules),
+            Run::new(graph, rules),
             self.limit,
             recording,
             self.listeners,
@@ -224,16 +239,9 @@ impl<I, O> fmt::Debug for Start<I, O> {
     }
 }
 
-/// A run, as a future of its [`RunReport`]. To be polled inside a tokio runtime if steps have limits,
-/// retries, deadlines, or are spawned.
-///
-/// # Cancel safety
-///
-/// Dropping it is how to cancel: every future under way is dropped, every task of a spawned step
-/// aborted, every step that had not ended ends as cancelled (listeners are told), and a recorded run
-/// can be resumed.
+/// A run under way. Dropping it cancels the run.
 #[must_use = "a run makes progress only when polled"]
-pub struct Running<O> {
+struct Running<O> {
     driver: Option<Box<Driver>>,
     types: PhantomData<fn() -> O>,
 }
@@ -241,9 +249,6 @@ pub struct Running<O> {
 impl<O: Send + Sync + 'static> Future for Running<O> {
     type Output = RunReport<O>;
 
-    /// # Panics
-    ///
-    /// When polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<RunReport<O>> {
         let driver = self.driver.as_mut().expect("polled after it was ready");
         match driver.poll(context) {
@@ -261,29 +266,6 @@ impl<O> Drop for Running<O> {
         if let Some(driver) = &mut self.driver {
             driver.abandon();
         }
-    }
-}
-
-impl<O> fmt::Debug for Running<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("run", &self.driver.as_ref().map(|d| &d.run)).finish_non_exhaustive()
-    }
-}
-
-/// What happens in a run, in order.
-#[derive(Debug)]
-pub struct Events {
-    events: mpsc::UnboundedReceiver<RunEvent>,
-}
-
-impl Events {
-    /// The next event; `None` after the last.
-    ///
-    /// # Cancel safety
-    ///
-    /// Loses nothing when dropped.
-    pub async fn next(&mut self) -> Option<RunEvent> {
-        self.events.recv().await
     }
 }
 
@@ -313,10 +295,10 @@ impl Control {
         self.shared.wake();
     }
 
-    /// How far the run was when it last gave way.
+    /// How many steps had ended, of how many in all, when the run last gave way.
     #[must_use]
-    pub fn progress(&self) -> RunProgress {
-        RunProgress { completed: self.shared.completed.load(Ordering::Acquire), total: self.shared.total }
+    pub fn progress(&self) -> (usize, usize) {
+        (self.shared.completed.load(Ordering::Acquire), self.shared.total)
     }
 }
 

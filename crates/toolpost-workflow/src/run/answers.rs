@@ -1,18 +1,19 @@
 //! What a run can be asked.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Run, Tally};
+use crate::compiled::{CompiledGraph, StepId};
 use crate::policy::OnFailure;
 use crate::rules::RunOptions;
-use crate::shape::{CompiledGraph, StepId};
-use crate::state::{Cause, RunOutcome, RunProgress, Span, StepState};
+use crate::state::{Cause, RunOutcome, StepState};
 
 impl Run {
     /// The plan's structure.
     #[must_use]
-    pub const fn shape(&self) -> &Arc<CompiledGraph> {
-        &self.shape
+    pub const fn graph(&self) -> &Arc<CompiledGraph> {
+        &self.graph
     }
 
     /// Where a step stands.
@@ -27,10 +28,16 @@ impl Run {
         self.memory.cells[step.index()].attempts
     }
 
-    /// When a step ran; empty unless the rules say `timed`.
+    /// When the last attempt of a step began, if one did and the rules say [`timed`](RunOptions::timed).
     #[must_use]
-    pub fn span(&self, step: StepId) -> Span {
-        self.spans.get(step.index()).copied().unwrap_or_default()
+    pub fn started_at(&self, step: StepId) -> Option<Instant> {
+        self.spans.get(step.index())?.started
+    }
+
+    /// When a step ended, if it did and the rules say [`timed`](RunOptions::timed).
+    #[must_use]
+    pub fn ended_at(&self, step: StepId) -> Option<Instant> {
+        self.spans.get(step.index())?.ended
     }
 
     /// Why a step ended without a value, or why its last attempt failed.
@@ -61,16 +68,10 @@ impl Run {
         self.running
     }
 
-    /// Whether a step could start if a seat were free.
+    /// Whether a step could start if a permit were free.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         !self.paused && !self.ready.is_empty()
-    }
-
-    /// Completed of total.
-    #[must_use]
-    pub fn progress(&self) -> RunProgress {
-        RunProgress { completed: self.ended.len(), total: self.memory.cells.len() }
     }
 
     /// Whether every step has ended.
@@ -115,6 +116,6 @@ impl Run {
 
     /// What a failure of this step means.
     pub(crate) fn failure_rule(&self, step: StepId) -> OnFailure {
-        self.shape.policy(step.0).failure_rule().unwrap_or(self.rules.on_failure)
+        self.graph.policy(step.0).failure_rule().unwrap_or(self.rules.on_failure)
     }
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use toolpost_workflow::rt::{Durability, FileJournal, RunReport};
 use toolpost_workflow::{
     Cause, EventKind, Journal, JournalEntry, MapOptions, OnFailure, OnUnknown, Plan, Record, RunOutcome,
-    StepError, StepHandle, StepPolicy, StepRetry, StepState, Workflow, any,
+    StepError, StepHandle, StepPolicy, StepState, Workflow, any,
 };
 
 /// How often each step has run, over all lives of a run.
@@ -34,39 +34,41 @@ fn plan(ran: &Ran) -> Plan<u64, u64> {
         let name = format!("step {i}");
         let own = name.clone();
         let at = |back: usize| steps.get(i.wrapping_sub(back)).copied().unwrap_or(input);
-        let handle = match i {
-            5 => {
-                let retry = StepRetry::new(3, Duration::ZERO);
-                w.step(&name).policy(policy.retry(retry)).run_with(at(2), move |cx, _, x| {
-                    note(&own);
-                    async move { if cx.attempt() == 1 { Err(StepError::message("at first")) } else { Ok(*x + 5) } }
-                })
-            }
-            8 => w.step(&name).policy(policy.on_failure(OnFailure::Allow)).run(at(1), move |_| {
-                note(&own);
-                async { Err(StepError::message("always")) }
-            }),
-            11 => w.step(&name).policy(policy).when(at(1), |_| false).run(at(1), move |x| {
-                note(&own);
-                async move { Ok(*x) }
-            }),
-            12 => w.step(&name).policy(policy).run(any([at(1), at(2), at(4)]), move |x| {
-                note(&own);
-                async move { Ok(*x + 12) }
-            }),
-            _ => w.step(&name).policy(policy).run((at(1).optional(), at(3).optional()), move |(a, b)| {
-                note(&own);
-                async move {
-                    tokio::task::yield_now().await;
-                    Ok(a.map_or(1, |a| *a) * 3 % 1_000_003 + b.map_or(7, |b| *b) + i as u64)
+        let handle =
+            match i {
+                5 => {
+                    w.step(&name).policy(policy.retry(3, Duration::ZERO)).run_with(at(2), move |cx, _, x| {
+                        note(&own);
+                        async move {
+                            if cx.attempt() == 1 { Err(StepError::message("at first")) } else { Ok(*x + 5) }
+                        }
+                    })
                 }
-            }),
-        };
+                8 => w.step(&name).policy(policy.on_failure(OnFailure::Allow)).run(at(1), move |_| {
+                    note(&own);
+                    async { Err(StepError::message("always")) }
+                }),
+                11 => w.step(&name).policy(policy).when(at(1), |_| false).run(at(1), move |x| {
+                    note(&own);
+                    async move { Ok(*x) }
+                }),
+                12 => w.step(&name).policy(policy).run(any([at(1), at(2), at(4)]), move |x| {
+                    note(&own);
+                    async move { Ok(*x + 12) }
+                }),
+                _ => w.step(&name).policy(policy).run((at(1).optional(), at(3).optional()), move |(a, b)| {
+                    note(&own);
+                    async move {
+                        tokio::task::yield_now().await;
+                        Ok(a.map_or(1, |a| *a) * 3 % 1_000_003 + b.map_or(7, |b| *b) + i as u64)
+                    }
+                }),
+            };
         w.record(handle);
         handles.push(handle);
         steps.push(handle);
     }
-    w.finish(handles[19]).unwrap()
+    w.build(handles[19]).unwrap()
 }
 
 async fn life(
@@ -80,7 +82,7 @@ async fn life(
         log.lock().unwrap().insert(step.to_owned());
         answer
     };
-    let report = plan.start(3).journal(Arc::new(journal), "run").ask(ask).run().await;
+    let report = plan.start(3).journal(Arc::new(journal), "run").decide_unknown(ask).run().await;
     let asked = asked.lock().unwrap().clone();
     (report, asked)
 }
@@ -94,14 +96,14 @@ async fn record(plan: &Plan<u64, u64>, journal: &FileJournal) -> (BTreeSet<Strin
     let (mut ended, mut open) = (BTreeSet::new(), BTreeSet::new());
     for entry in journal.load("run").await.unwrap() {
         match entry {
-            JournalEntry::Started { step } => drop(open.insert(plan.shape().step_name(step).to_owned())),
+            JournalEntry::Started { step } => drop(open.insert(plan.graph().step_name(step).to_owned())),
             JournalEntry::Succeeded { step, .. }
             | JournalEntry::Failed { step, .. }
             | JournalEntry::Skipped { step } => {
-                open.remove(plan.shape().step_name(step));
-                ended.insert(plan.shape().step_name(step).to_owned());
+                open.remove(plan.graph().step_name(step));
+                ended.insert(plan.graph().step_name(step).to_owned());
             }
-            JournalEntry::Retrying { step } => drop(open.remove(plan.shape().step_name(step))),
+            JournalEntry::Retrying { step } => drop(open.remove(plan.graph().step_name(step))),
             _ => {}
         }
     }
@@ -128,7 +130,7 @@ async fn resume(bytes: &[u8], whole: &RunReport<u64>, answer: OnUnknown, path: &
         assert!(answer == OnUnknown::Retry || !unknown.contains(step), "{step} was silently repeated");
         assert!(*count <= if step == "step 5" { 2 } else { 1 }, "{step} ran {count} times");
     }
-    for step in plan.shape().steps().filter(|&step| ended.contains(plan.shape().step_name(step))) {
+    for step in plan.graph().steps().filter(|&step| ended.contains(plan.graph().step_name(step))) {
         assert_eq!(report.run().state(step), whole.run().state(step), "the recorded end stands");
     }
     match (answer, unknown.is_empty()) {
@@ -251,8 +253,12 @@ async fn dropped_at_every_poll_a_run_resumes() {
             })
             .await
         };
-        let report =
-            plan.start(3).journal(Arc::clone(&journal) as _, "run").ask(|_| OnUnknown::Retry).run().await;
+        let report = plan
+            .start(3)
+            .journal(Arc::clone(&journal) as _, "run")
+            .decide_unknown(|_| OnUnknown::Retry)
+            .run()
+            .await;
         assert_eq!(report.output(), whole.output());
         let mut ends = BTreeMap::<_, u32>::new();
         for entry in journal.entries.lock().unwrap().iter() {
@@ -279,15 +285,13 @@ async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses()
     let build = |plan: &str, step: &str| {
         let mut w = Workflow::<()>::new(plan);
         let log = Arc::clone(&keys);
-        let pay = w.step(step).policy(StepPolicy::new().retry(StepRetry::new(2, Duration::ZERO))).run_with(
-            (),
-            move |cx, _, ()| {
+        let pay =
+            w.step(step).policy(StepPolicy::new().retry(2, Duration::ZERO)).run_with((), move |cx, _, ()| {
                 log.lock().unwrap().push(cx.idempotency_key());
                 async move { if cx.attempt() == 1 { Err("busy".into()) } else { Ok(()) } }
-            },
-        );
+            });
         w.record(pay);
-        w.finish(pay).unwrap()
+        w.build(pay).unwrap()
     };
     let run = async |plan: Plan<(), ()>, name: &str| {
         plan.start(()).journal(Arc::new(Memory::default()), name).run().await.into_result().unwrap();
@@ -324,7 +328,7 @@ async fn the_idempotency_key_survives_attempts_and_crashes_and_is_nobody_elses()
             async { Ok(()) }
         },
     );
-    let plan = w.finish(charged).unwrap();
+    let plan = w.build(charged).unwrap();
     plan.start(()).journal(Arc::new(Memory::default()), "7").run().await.into_result().unwrap();
     let keys: Vec<_> = keys.lock().unwrap().iter().flatten().cloned().collect();
     assert_eq!(keys, ["w/7/charge/0", "w/7/charge/1", "w/7/charge/2"]);
@@ -341,7 +345,7 @@ async fn a_start_is_durable_before_an_unrepeatable_step_begins_and_an_end_before
     let mut probe = Workflow::<()>::new("ids");
     let first = probe.step("a").compute((), |()| ());
     probe.step("b").compute(first, |_| ());
-    let ids: Vec<_> = probe.finish(first).unwrap().shape().steps().collect();
+    let ids: Vec<_> = probe.build(first).unwrap().graph().steps().collect();
     let started = seen(&journal, JournalEntry::Started { step: ids[0] });
     let ended = seen(&journal, JournalEntry::Succeeded { step: ids[0], value: Some(Vec::new()) });
     let a = w.step("a").run((), move |()| {
@@ -354,7 +358,7 @@ async fn a_start_is_durable_before_an_unrepeatable_step_begins_and_an_end_before
     });
     w.record(a);
     w.record(b);
-    let report = w.finish(b).unwrap().start(()).journal(journal, "run").run().await;
+    let report = w.build(b).unwrap().start(()).journal(journal, "run").run().await;
     report.into_result().unwrap();
 }
 
@@ -368,7 +372,7 @@ async fn what_cannot_be_resumed_never_begins() {
         if record {
             w.record(a);
         }
-        w.finish(a).unwrap()
+        w.build(a).unwrap()
     };
     let run = async |plan: Plan<(), u64>| plan.start(()).journal(Arc::new(open(&path)), "run").run().await;
     let unrecorded = run(build(false, "a")).await;
@@ -398,14 +402,14 @@ async fn a_journal_that_breaks_cancels_the_run_and_it_can_be_resumed() {
     let b = w.step("b").compute(a, |a| *a + 1);
     w.record(a);
     w.record(b);
-    let plan = w.finish(b).unwrap();
+    let plan = w.build(b).unwrap();
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
     assert_eq!(report.outcome(), RunOutcome::Cancelled);
     assert!(report.into_result().unwrap_err().to_string().contains("the disk is full"));
     *journal.broken.lock().unwrap() = false;
     let report = plan.start(()).journal(Arc::clone(&journal) as _, "run").run().await;
     assert_eq!(report.outcome(), RunOutcome::Unknown, "nobody was there to ask");
-    assert_eq!(report.run().state(plan.shape().find("b").unwrap()), StepState::Skipped);
+    assert_eq!(report.run().state(plan.graph().find("b").unwrap()), StepState::Skipped);
 }
 
 #[tokio::test]
@@ -424,10 +428,14 @@ async fn steps_without_a_codec_run_again_where_they_are_needed() {
         async move { Ok(list.iter().sum::<u64>()) }
     });
     w.record(sum);
-    let plan = w.finish(sum).unwrap();
+    let plan = w.build(sum).unwrap();
     let journal = Arc::new(Memory::default());
     let counts = async |wanted: (u32, u32)| {
-        let run = plan.start(2).journal(Arc::clone(&journal) as _, "run").ask(|_| OnUnknown::Retry).run();
+        let run = plan
+            .start(2)
+            .journal(Arc::clone(&journal) as _, "run")
+            .decide_unknown(|_| OnUnknown::Retry)
+            .run();
         assert_eq!(*run.await.into_result().unwrap(), 6);
         let counts = ran.lock().unwrap().clone();
         assert_eq!((counts["list"], counts["sum"]), wanted);
@@ -451,7 +459,7 @@ async fn many_runs_share_one_file() {
         last = w.step(&i.to_string()).run(last, move |x| async move { Ok(*x + i) });
         w.record(last);
     }
-    let plan = w.finish(last).unwrap();
+    let plan = w.build(last).unwrap();
     let runs: Vec<_> = (0..20)
         .map(|i| tokio::spawn(plan.start(i).journal(Arc::new(journal.clone()), &i.to_string()).run()))
         .collect();
@@ -472,7 +480,7 @@ async fn many_runs_share_one_file() {
 fn entries_read_back_and_nothing_else_does() {
     let mut w = Workflow::<()>::new("w");
     let a = w.step("a").compute((), |()| ());
-    let step = w.finish(a).unwrap().shape().steps().next().unwrap();
+    let step = w.build(a).unwrap().graph().steps().next().unwrap();
     let entries = [
         JournalEntry::Opened { version: u128::MAX - 7, plan: "p".to_owned(), input: None },
         JournalEntry::Opened { version: 7, plan: String::new(), input: Some(0) },
@@ -500,7 +508,7 @@ fn entries_read_back_and_nothing_else_does() {
 fn bank(ran: &Ran) -> Plan<(), u64> {
     let mut w = Workflow::<()>::new("bank");
     let log = Arc::clone(ran);
-    let retry = StepPolicy::new().retry(StepRetry::new(3, Duration::from_secs(60)));
+    let retry = StepPolicy::new().retry(3, Duration::from_secs(60));
     let post = w.step("post").policy(retry).run((), move |()| {
         let mut ran = log.lock().unwrap();
         let times = ran.entry("post".to_owned()).or_default();
@@ -509,7 +517,7 @@ fn bank(ran: &Ran) -> Plan<(), u64> {
         async move { if failed { Err("503 from the bank".into()) } else { Ok(7) } }
     });
     w.record(post);
-    w.finish(post).unwrap()
+    w.build(post).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -539,7 +547,7 @@ async fn what_is_known_of_a_failed_attempt_is_written_before_the_run_waits() {
     w.record(fails);
     w.record(skipped);
     w.record(slow);
-    let plan = w.finish(slow).unwrap();
+    let plan = w.build(slow).unwrap();
     let journal = Arc::new(Memory::default());
     let stopped = plan.start(()).journal(Arc::clone(&journal) as _, "run").run();
     assert!(tokio::time::timeout(Duration::from_secs(1800), stopped).await.is_err());
@@ -575,7 +583,7 @@ async fn one_name_runs_once_at_a_time() {
     // A run that is dropped gives it back too, however far one poll has brought it.
     let mut w = Workflow::<()>::new("bank");
     let post = w.step("post").policy(StepPolicy::new().repeatable()).run((), |()| async { Ok(7) });
-    let plan = w.finish(post).unwrap();
+    let plan = w.build(post).unwrap();
     let start = |name: &str| plan.start(()).journal(Arc::new(journal.clone()), name).run();
     let mut dropped = Box::pin(start("order 9"));
     std::future::poll_fn(|cx| {
@@ -648,11 +656,16 @@ async fn what_the_host_brings_may_panic() {
                 u64::decode(bytes)
             },
         );
-        w.finish(a).unwrap()
+        w.build(a).unwrap()
     };
     let run = async |plan: Plan<(), u64>, journal: &Arc<Memory>| {
         let start = plan.start(()).journal(Arc::clone(journal) as _, "run");
-        start.ask(|_| panic!("told to panic")).run().await.into_result().map_err(|error| error.to_string())
+        start
+            .decide_unknown(|_| panic!("told to panic"))
+            .run()
+            .await
+            .into_result()
+            .map_err(|error| error.to_string())
     };
     let failed = run(build(true, false), &Arc::default()).await.unwrap_err();
     assert!(failed.contains("panicked: recording its value: told to panic"), "{failed}");
@@ -685,7 +698,7 @@ async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
                 step
             })
             .collect();
-        w.finish(handles[0]).unwrap()
+        w.build(handles[0]).unwrap()
     };
     let journal = Arc::new(Memory::default());
     let run = async |plan: Plan<(), u64>| {
@@ -696,7 +709,7 @@ async fn a_run_goes_on_under_other_limits_and_says_what_else_changed() {
     run(build(&["a"], plain.clone(), "1")).await.unwrap();
     // A limit is raised because runs are stuck: they must not be lost for it.
     let limit = Duration::from_secs(9);
-    let other = plain.clone().time_limit(limit).expected(limit).retry(StepRetry::new(3, limit));
+    let other = plain.clone().time_limit(limit).expected(limit).retry(3, limit);
     let other = other.on_failure(OnFailure::Allow).on_unknown(OnUnknown::GiveUp).spawned();
     run(build(&["a"], other, "1")).await.unwrap();
     let refused = |text: Result<_, String>| text.map(|_: Arc<u64>| ()).unwrap_err();
@@ -717,13 +730,13 @@ async fn of_a_run_that_is_refused_nothing_is_written() {
     w.record_with(a, |value, out| value.encode(out), |_| None);
     let b = w.step("b").run(a, |_| async { Err::<u64, _>("down".into()) });
     w.record(b);
-    let plan = w.finish(b).unwrap();
+    let plan = w.build(b).unwrap();
     let journal = Arc::new(Memory::default());
     let start = || plan.start(()).journal(Arc::clone(&journal) as _, "run");
     assert_eq!(start().run().await.outcome(), RunOutcome::Failed);
     let before = journal.entries.lock().unwrap().clone();
     // It would clear what failed, if it could read what succeeded.
-    let refused = start().again().run().await.into_result().unwrap_err();
+    let refused = start().rerun_failed().run().await.into_result().unwrap_err();
     assert!(matches!(refused.cause(), Some(Cause::Refused(_))), "{refused}");
     assert_eq!(*journal.entries.lock().unwrap(), before);
 }
@@ -746,7 +759,7 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
         first();
         async { Ok(1_u64) }
     });
-    let b = w.step("b").policy(StepPolicy::new().retry(StepRetry::new(2, Duration::ZERO))).run(a, move |a| {
+    let b = w.step("b").policy(StepPolicy::new().retry(2, Duration::ZERO)).run(a, move |a| {
         let times = second();
         async move { if times < 4 { Err("down".into()) } else { Ok(*a + 1) } }
     });
@@ -757,7 +770,7 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
     w.record(a);
     w.record(b);
     w.record(c);
-    let plan = w.finish(c).unwrap();
+    let plan = w.build(c).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let journal = open(&directory.path().join("journal"));
     let start = || plan.start(()).journal(Arc::new(journal.clone()), "run");
@@ -771,7 +784,7 @@ async fn what_failed_runs_again_and_what_succeeded_does_not() {
     );
     let entries = journal.list()[0].entries();
     assert_eq!(journal.load("run").await.unwrap().len() as u64, entries, "and nothing more is written");
-    let report = start().again().run().await;
+    let report = start().rerun_failed().run().await;
     assert_eq!((report.output().as_deref(), counts()), (Some(&3), vec![1, 4, 1]), "with all its attempts");
     // Later lives know.
     let report = start().run().await;
@@ -801,7 +814,7 @@ async fn another_input_is_refused() {
     let mut w = Workflow::<u64>::new("w");
     let input = w.input();
     let a = w.step("a").compute(input, |x| *x + 1);
-    let plan = w.finish(a).unwrap();
+    let plan = w.build(a).unwrap();
     let journal = Arc::new(Memory::default());
     let run = async |input| {
         let start = plan.start(input).verify_input().journal(Arc::clone(&journal) as _, "run");

@@ -180,22 +180,22 @@ proptest! {
         });
         let run = report.run();
         let wanted = reference(&steps, &edges);
-        let states: Vec<StepState> = plan.shape().steps().map(|step| run.state(step)).collect();
+        let states: Vec<StepState> = plan.graph().steps().map(|step| run.state(step)).collect();
         prop_assert_eq!(&states, &wanted);
 
         // Every edge was respected, and every step ended once.
-        for step in plan.shape().steps() {
-            prop_assert_eq!(run.span(step).started.is_some(), 0 < run.attempts(step));
-            let Some(started) = run.span(step).started else { continue };
-            for (from, need) in plan.shape().dependencies(step) {
+        for step in plan.graph().steps() {
+            prop_assert_eq!(run.started_at(step).is_some(), 0 < run.attempts(step));
+            let Some(started) = run.started_at(step) else { continue };
+            for (from, need) in plan.graph().dependencies(step) {
                 if need != Need::AnySuccess {
-                    prop_assert!(run.span(from).ended.is_some_and(|ended| ended <= started));
+                    prop_assert!(run.ended_at(from).is_some_and(|ended| ended <= started));
                 }
             }
         }
         let mut ended: Vec<_> = run.ended().to_vec();
         ended.sort_unstable();
-        prop_assert_eq!(ended, plan.shape().steps().collect::<Vec<_>>());
+        prop_assert_eq!(ended, plan.graph().steps().collect::<Vec<_>>());
         let failed = steps.iter().zip(&wanted).any(|(step, state)| *state == StepState::Failed && !step.allowed);
         prop_assert_eq!(report.outcome(), if failed { RunOutcome::Failed } else { RunOutcome::Succeeded });
         let peak = watch.peak.load(Ordering::SeqCst);
@@ -235,7 +235,7 @@ fn the_makespan_is_the_critical_path() {
 }
 
 /// With a limit, the makespan stays under the bound of list scheduling (Graham 1966):
-/// the work shared by all seats, plus what cannot be shared of the critical path.
+/// the work shared by all permits, plus what cannot be shared of the critical path.
 #[test]
 fn the_makespan_under_a_limit_is_within_grahams_bound() {
     let runtime = paused();
@@ -248,13 +248,13 @@ fn the_makespan_under_a_limit_is_within_grahams_bound() {
         let states = reference(&steps, &edges);
         let watch = Arc::default();
         let plan = plan(&steps, &edges, &watch);
-        let seats = 3;
+        let permits = 3;
         let took = runtime.block_on(async {
             let start = Instant::now();
-            plan.start(()).limit(seats).run().await;
+            plan.start(()).limit(permits).run().await;
             start.elapsed()
         });
-        assert!(watch.peak.load(Ordering::SeqCst) <= seats);
+        assert!(watch.peak.load(Ordering::SeqCst) <= permits);
         // With `any` a later winner may lengthen the path, so every dependency counts here.
         let strict: Vec<Vec<(usize, Need)>> = edges
             .iter()
@@ -266,7 +266,7 @@ fn the_makespan_under_a_limit_is_within_grahams_bound() {
             .collect();
         let path = ends(&steps, &strict, &states).into_iter().max().unwrap_or(0);
         let work: u64 = steps.iter().map(|step| step.time).sum();
-        let bound = work as f64 / seats as f64 + path as f64 * (1.0 - 1.0 / seats as f64);
+        let bound = work as f64 / permits as f64 + path as f64 * (1.0 - 1.0 / permits as f64);
         assert!(took.as_secs_f64() * 1_000.0 <= bound + 1e-6, "{took:?}, bound {bound} ms: {steps:?}");
     }
 }

@@ -45,7 +45,7 @@ fn quadruple(first: impl Tool, second: impl Tool) -> Plan<Call, Json<u64>> {
     let a: StepHandle<u64> = w.step("first").call_for(first, number, |n| Number { number: n.number });
     let b: StepHandle<u64> = w.step("second").call_for(second, a, |a| Number { number: *a });
     let out = w.step("out").compute(b, |b| Json(*b));
-    w.finish(out).unwrap()
+    w.build(out).unwrap()
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_step_runs_as_its_caller_with_what_is_left_of_the_time() {
         });
         let limited = StepPolicy::new().time_limit(Duration::from_secs(60));
         let out = w.step("look").policy(limited).call(tool, slow, |_| NoArgs {});
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
 
         let due = now() + Duration::from_secs(10);
         let mut parts = CallParts::default();
@@ -113,7 +113,7 @@ fn dropping_the_call_drops_the_steps() {
         let (tool, mut handle) = mock("look");
         let mut w = Workflow::<Call>::new("w");
         let out = w.step("look").call(tool, (), |()| NoArgs {});
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
         let received = {
             let call = tool.call(Call::new(&NoArgs {}).unwrap());
             tokio::pin!(call);
@@ -204,7 +204,7 @@ fn the_step_that_decided_is_named_and_judged_by_also_in_a_list() {
         let sales: StepHandle<u64> =
             w.step("load sales").call_for(missing, (number, weather.optional()), move |(n, _)| ask(n));
         let out = w.step("out").compute(sales, |n| Json(*n));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
         let error = tool.call(Call::new(&Number { number: 1 }).unwrap()).await.unwrap_err();
         assert_eq!(error.to_string(), "step `load sales`: no such table; 1 of 4 steps succeeded");
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Failed, None));
@@ -218,7 +218,7 @@ fn the_step_that_decided_is_named_and_judged_by_also_in_a_list() {
             |n| Number { number: *n },
         );
         let out = w.step("sum").compute(each, |all| Json(all.len()));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
         let error = tool.call(Call::new(&NoArgs {}).unwrap()).await.unwrap_err();
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Unavailable, Some(wait)));
         assert!(error.to_string().contains("1 of 1 items failed"), "{error}");
@@ -239,7 +239,7 @@ fn failures_of_optional_steps_leave_a_partial_result() {
         let works: StepHandle<u64> =
             w.step("works").call_for(double(), number, |n| Number { number: n.number });
         let out = w.step("out").compute((broken.optional(), works), |(a, b)| Json((a.is_some(), *b)));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
         let output = tool.call(Call::new(&Number { number: 4 }).unwrap()).await.unwrap();
         assert_eq!(output.structured(), Some("[false,8]"));
     });
@@ -254,7 +254,7 @@ fn a_tool_is_called_for_each_item() {
         let doubled =
             w.step("double").call_for_each::<u64, _, _, _>(each, double(), list, |n| Number { number: *n });
         let out = w.step("sum").compute(doubled, |all| Json(all.iter().flatten().sum::<u64>()));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap()).limit(1);
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap()).limit(1);
         assert_eq!(tool.call(Call::new(&NoArgs {}).unwrap()).await.unwrap().structured(), Some("12"));
     });
 }
@@ -313,7 +313,7 @@ fn steps_wait_their_turn_at_the_gate_of_their_tools() {
             .map(|i| w.step(&format!("step {i}")).call_for(Arc::clone(&busy), (), |()| NoArgs {}))
             .collect();
         let out = w.step("sum").compute(all(steps), |all| Json(all.iter().map(|n| **n).sum::<u64>()));
-        let tool = WorkflowTool::new(spec("w"), w.finish(out).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(out).unwrap());
         let start = now();
         assert_eq!(tool.call(Call::new(&NoArgs {}).unwrap()).await.unwrap().structured(), Some("6"));
         assert_eq!((running.lock().unwrap().1, now() - start), (2, Duration::from_secs(3)));
@@ -341,7 +341,7 @@ fn a_tool_called_by_name_is_authorized_checked_and_run_like_any_other() {
             let number = w.step("arguments").arguments::<serde_json::Value>();
             let out =
                 w.step("step").call(peers.tool(step).unwrap(), number, |n| serde_json::Value::clone(&n));
-            WorkflowTool::new(spec(name), w.finish(out).unwrap())
+            WorkflowTool::new(spec(name), w.build(out).unwrap())
         };
         let unbound = by_name("unbound", "double").call(Call::new(&NoArgs {}).unwrap()).await;
         assert_kind(&unbound, ErrorKind::Unavailable);
@@ -381,7 +381,7 @@ fn a_workflow_takes_no_seat_that_its_steps_need() {
         let mut w = Workflow::<Call>::new("w");
         let out = w.step("step").call(peers.tool("double").unwrap(), (), |()| Number { number: 1 });
         let tool =
-            WorkflowTool::new(spec("w").with_time_limit(Duration::from_secs(1)), w.finish(out).unwrap());
+            WorkflowTool::new(spec("w").with_time_limit(Duration::from_secs(1)), w.build(out).unwrap());
         let one = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime = Runtime::builder().gate(&one).tool(double()).tool(tool).build().unwrap();
         assert!(peers.bind(&runtime));
@@ -397,7 +397,7 @@ fn a_workflow_that_calls_itself_fails_before_the_stack_is_used_up() {
         let by_name = |name: &str, step: &str| {
             let mut w = Workflow::<Call>::new(name);
             let out = w.step("step").call(peers.tool(step).unwrap(), (), |()| NoArgs {});
-            WorkflowTool::new(spec(name), w.finish(out).unwrap())
+            WorkflowTool::new(spec(name), w.build(out).unwrap())
         };
         let runtime =
             Runtime::builder().tool(by_name("hen", "egg")).tool(by_name("egg", "hen")).build().unwrap();
@@ -420,7 +420,7 @@ fn a_drain_lets_a_running_workflow_finish_its_steps() {
         let mut w = Workflow::<Call>::new("w");
         let first = w.step("first").call(peers.tool("gate").unwrap(), (), |()| NoArgs {});
         let then = w.step("then").call(peers.tool("double").unwrap(), first, |_| Number { number: 1 });
-        let tool = WorkflowTool::new(spec("w"), w.finish(then).unwrap());
+        let tool = WorkflowTool::new(spec("w"), w.build(then).unwrap());
         let runtime = Runtime::builder().tool(gate).tool(double()).tool(tool).build().unwrap();
         assert!(peers.bind(&runtime));
         let due = now() + Duration::from_secs(1);
