@@ -44,13 +44,33 @@ impl Catalog {
     ///
     /// If a name or alias is taken, or a schema is not one. Every fault is reported, not just the first.
     pub fn new(tools: impl IntoIterator<Item = AnyTool>) -> Result<Self, RegistrationError> {
+        Self::collect(tools, |_| None)
+    }
+
+    /// Checks `tools` together, as [`new`](Self::new) does. What is compiled in this catalog of tools that are
+    /// [the same](AnyTool::ptr_eq) is not compiled again.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn following(&self, tools: impl IntoIterator<Item = AnyTool>) -> Result<Self, RegistrationError> {
+        Self::collect(tools, |tool| self.find(tool.spec().name()).filter(|entry| entry.tool.ptr_eq(tool)))
+    }
+
+    fn collect<'a>(
+        tools: impl IntoIterator<Item = AnyTool>,
+        former: impl Fn(&AnyTool) -> Option<&'a Arc<Entry>>,
+    ) -> Result<Self, RegistrationError> {
         let mut faults = Vec::new();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         let mut compiler = Compiler::default();
         for tool in tools {
-            match Entry::new(tool, &mut compiler) {
-                Ok(entry) => entries.push(Arc::new(entry)),
-                Err(fault) => faults.push(fault),
+            match former(&tool) {
+                Some(entry) => entries.push(Arc::clone(entry)),
+                None => match Entry::new(tool, &mut compiler) {
+                    Ok(entry) => entries.push(Arc::new(entry)),
+                    Err(fault) => faults.push(fault),
+                },
             }
         }
         entries.sort_by(|a, b| a.spec().name().cmp(b.spec().name()));

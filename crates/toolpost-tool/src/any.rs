@@ -22,6 +22,12 @@ impl AnyTool {
         Self(Arc::new(tool))
     }
 
+    /// Whether both are handles of one tool: clones of each other, that is.
+    #[must_use]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Calls the tool; the one box of the call is this one.
     ///
     /// # Cancel safety

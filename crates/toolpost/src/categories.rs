@@ -19,9 +19,8 @@ pub(crate) use meta::meta_tools;
 pub use schemas::SchemaStats;
 use schemas::Schemas;
 
-use crate::inventory::Inventory;
-use crate::pipeline::Shared;
-use crate::{BuildError, Settings};
+use crate::BuildError;
+use crate::registered::{Around, Change, Next, Origin, Registered};
 
 /// The tools of a [`Runtime`](crate::Runtime) by category, in the order of their names. Cheap to clone.
 ///
@@ -60,11 +59,11 @@ struct Inner {
     dispatcher: Dispatcher,
     /// The dispatcher's.
     registry: Registry,
-    shared: Shared,
+    around: Around,
     lazy: BTreeMap<String, Lazy>,
     /// What is registered by now. BreakerGuard while the registry is replaced, so that a reload and the load of a category
     /// follow each other.
-    registered: Mutex<Inventory>,
+    registered: Mutex<Registered>,
     schemas: Schemas,
 }
 
@@ -96,14 +95,14 @@ pub struct ShortTool {
 impl Categories {
     pub(crate) fn new(
         (registry, dispatcher): (Registry, Dispatcher),
-        shared: Shared,
-        registered: Inventory,
+        around: Around,
+        registered: Registered,
         lazy: BTreeMap<String, Loader>,
     ) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
             registry,
-            shared,
+            around,
             lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
             registered: Mutex::new(registered),
             schemas: Schemas::default(),
@@ -222,14 +221,18 @@ impl Categories {
         &self.0.dispatcher
     }
 
-    /// Replaces the settings, and the tools that were there from the start; `None` keeps the tools. Categories that are
-    /// loaded stay loaded.
-    pub(crate) fn replace(&self, settings: &Settings, tools: Option<Vec<AnyTool>>) -> Result<(), BuildError> {
-        let mut registered = self.registered();
-        let tools = tools.unwrap_or_else(|| registered.eager().to_vec());
+    /// Makes `change` as a whole or not at all. Categories that are loaded stay loaded.
+    pub(crate) fn change(&self, change: Change) -> Result<(), BuildError> {
         let all = self.0.lazy.values().all(Lazy::is_loaded);
-        let (next, catalog) = registered.replaced(settings, tools, all, &self.0.shared)?;
-        self.0.registry.replace(catalog);
+        self.change_among(&mut self.registered(), change, all)
+    }
+
+    fn change_among(&self, registered: &mut Registered, change: Change, all: bool) -> Result<(), BuildError> {
+        let Next { registered: next, catalog, is_new } =
+            registered.next(change, all, &self.0.around, Some(&self.0.registry.catalog()))?;
+        if is_new {
+            self.0.registry.replace(catalog);
+        }
         *registered = next;
         Ok(())
     }
@@ -238,11 +241,9 @@ impl Categories {
     fn register(&self, name: &str, loaded: Vec<AnyTool>) -> Result<(), ToolError> {
         let mut registered = self.registered();
         let all = self.0.lazy.iter().all(|(other, lazy)| other == name || lazy.is_loaded());
-        let (next, catalog) = registered
-            .joined(name, loaded, all, &self.0.shared)
+        let change = Change { tools: Some((Origin::Category(name.to_owned()), loaded)), settings: None };
+        self.change_among(&mut registered, change, all)
             .map_err(|error| ToolError::new(format!("category `{name}` cannot be registered: {error}")))?;
-        self.0.registry.replace(catalog);
-        *registered = next;
         // Before the lock is given up: a reload that comes next knows that its tools are here.
         if let Some(lazy) = self.0.lazy.get(name) {
             lazy.set_loaded();
@@ -255,7 +256,7 @@ impl Categories {
     }
 
     /// Nothing panics while this is held; a poisoned lock holds what it held.
-    fn registered(&self) -> std::sync::MutexGuard<'_, Inventory> {
+    fn registered(&self) -> std::sync::MutexGuard<'_, Registered> {
         self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

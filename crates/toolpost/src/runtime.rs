@@ -17,6 +17,7 @@ use crate::background::Owners;
 use crate::categories::Categories;
 use crate::layers::ResultCache;
 use crate::pipeline::Shared;
+use crate::registered::{Change, Origin};
 use crate::{BuildError, Settings};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
@@ -186,7 +187,8 @@ impl Runtime {
         settings: &Settings,
         tools: impl IntoIterator<Item = AnyTool>,
     ) -> Result<(), BuildError> {
-        self.categories.replace(settings, Some(tools.into_iter().collect()))
+        let tools = Some((Origin::Builder, tools.into_iter().collect()));
+        self.categories.change(Change { settings: Some(settings.clone()), tools })
     }
 
     /// Replaces the settings while serving, and keeps the tools; otherwise as [`reload`](Self::reload).
@@ -195,6 +197,6 @@ impl Runtime {
     ///
     /// As [`reload`](Self::reload).
     pub fn reconfigure(&self, settings: &Settings) -> Result<(), BuildError> {
-        self.categories.replace(settings, None)
+        self.categories.change(Change { settings: Some(settings.clone()), tools: None })
     }
 }

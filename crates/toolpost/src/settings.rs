@@ -241,7 +241,7 @@ impl Settings {
     }
 
     /// The faults of sections for tools that are not among `tools`, where `all` there will ever be are.
-    pub(crate) fn strangers(&self, all: bool, tools: &[&ToolSpec]) -> Vec<String> {
+    pub(crate) fn unknown_tools(&self, all: bool, tools: &[&ToolSpec]) -> Vec<String> {
         let fault = |name: &String| {
             if tools.iter().any(|tool| tool.name() == name) {
                 return None;

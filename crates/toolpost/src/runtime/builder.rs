@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,11 +19,12 @@ use toolpost_tool::{AnyTool, Tool, ToolError};
 use super::{Runtime, Surface};
 use crate::background::Owners;
 use crate::categories::{Categories, Loader, meta_tools};
-use crate::inventory::Inventory;
+use crate::host_layers::{HostLayer, HostLayers};
 use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
 use crate::observers::Observers;
 use crate::pipeline::Shared;
-use crate::{Background, BuildError, Settings};
+use crate::registered::{Around, Change, Next, Origin, Registered};
+use crate::{Background, BuildError, Position, Settings};
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]
@@ -40,6 +42,7 @@ pub struct RuntimeBuilder {
     per_principal: Option<usize>,
     offers: Vec<SetUp>,
     background: Vec<(String, Box<dyn Background>)>,
+    layers: Vec<HostLayer>,
 }
 
 type SetUp = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
@@ -144,6 +147,55 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Puts a layer of the host's own around every tool: `layer` takes a tool and gives a tool that calls it. Of two at one
+    /// [`Position`], the later one stands around the earlier.
+    ///
+    /// It is put around each tool as it is registered, those of lazy categories and reloads included, and again when the
+    /// tool or its policy changes; around a tool that stays what it was, it stays too, with what it remembers. What it
+    /// says of the tool may differ in texts and schemas. A layer that panics, or whose tool has another name, alias,
+    /// category, annotation or declared policy, is a fault of [`build`](Self::build), or of the reload or load. It must
+    /// not register tools itself.
+    ///
+    /// ```
+    /// use toolpost::tool::{AnyTool, Call, NoArgs, Output, Tool, ToolError, ToolSpec, tool_fn};
+    /// use toolpost::{Position, Runtime};
+    ///
+    /// /// Says which attempt an error is of.
+    /// struct Numbered(AnyTool);
+    ///
+    /// impl Tool for Numbered {
+    ///     fn spec(&self) -> &ToolSpec {
+    ///         self.0.spec()
+    ///     }
+    ///
+    ///     async fn call(&self, call: Call) -> Result<Output, ToolError> {
+    ///         let attempt = call.attempt();
+    ///         let answer = self.0.call(call).await;
+    ///         answer.map_err(|error| error.with_message(format!("attempt {attempt}: {error}")))
+    ///     }
+    /// }
+    ///
+    /// let fails = tool_fn("fails", |_: NoArgs, _: Call| async { Err::<String, _>(ToolError::new("no")) });
+    /// let runtime = Runtime::builder()
+    ///     .tool(fails)
+    ///     .layer(Position::AroundAttempt, |tool| AnyTool::new(Numbered(tool)))
+    ///     .build()
+    ///     .unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// assert_eq!(runtime.call("fails", &NoArgs {}).await.unwrap_err().to_string(), "attempt 1: no");
+    /// # });
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn layer(
+        mut self,
+        position: Position,
+        layer: impl Fn(AnyTool) -> AnyTool + Send + Sync + 'static,
+    ) -> Self {
+        self.layers.push(HostLayer { position, given_at: Location::caller(), layer: Box::new(layer) });
+        self
+    }
+
     /// Has a drain wait for `background`, and say under `name` how much of it remains.
     #[must_use]
     pub fn background(mut self, name: impl Into<String>, background: impl Background) -> Self {
@@ -184,7 +236,7 @@ impl RuntimeBuilder {
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
-        let Self { time_limit, per_principal, offers, background, .. } = self;
+        let Self { time_limit, per_principal, offers, background, layers, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate =
@@ -195,10 +247,12 @@ impl RuntimeBuilder {
             permits: ConcurrencyLimit::new(&gate),
             threads: BlockingThreads::default(),
         };
-        let registered = Inventory::default().replaced(&settings, tools, lazy.is_empty(), &shared);
+        let around = Around { shared: shared.clone(), layers: HostLayers::new(layers) };
+        let change = Change { settings: Some(settings), tools: Some((Origin::Builder, tools)) };
+        let registered = Registered::default().next(change, lazy.is_empty(), &around, None);
         let (lazy, mut twice) = by_name(lazy);
         twice.extend(background.faults());
-        let (registered, catalog) = match registered {
+        let Next { registered, catalog, .. } = match registered {
             Ok(registered) if twice.is_empty() => registered,
             Ok(_) => return Err(BuildError::new(twice)),
             Err(BuildError { faults }) => return Err(BuildError::new([twice, faults].concat())),
@@ -225,10 +279,10 @@ impl RuntimeBuilder {
         let inner = dispatcher(registry.clone(), true);
         if surface == Surface::Flat {
             let inner = offer(inner).build();
-            let categories = Categories::new((registry, inner.clone()), shared.clone(), registered, lazy);
+            let categories = Categories::new((registry, inner.clone()), around, registered, lazy);
             return Ok(Runtime { dispatcher: inner, categories, shared, background });
         }
-        let categories = Categories::new((registry, inner.build()), shared.clone(), registered, lazy);
+        let categories = Categories::new((registry, inner.build()), around, registered, lazy);
         let in_front = Catalog::new(meta_tools(&categories))
             .map_err(|error| BuildError::new(error.faults().collect()))?;
         Ok(Runtime {

@@ -11,6 +11,7 @@ mod guarded;
 mod hedged;
 mod host_panics;
 mod joins;
+mod layer;
 mod limited;
 mod observers;
 mod order;

@@ -1,3 +1,4 @@
 //! What the seams promise, seen through examples of their use.
 
 mod background;
+mod layer;
