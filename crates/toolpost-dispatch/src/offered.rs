@@ -193,8 +193,8 @@ impl Dispatcher {
             let flight = flight?;
             let Some(completions) = &inner.offered.completions else { return Ok(Vec::new()) };
             let target = match &completing.reference {
-                CompletionReference::Prompt(prompt) => Some(Target::Prompt(&prompt.name)),
-                CompletionReference::ResourceTemplate(template) => Some(Target::Resource(&template.uri)),
+                CompletionReference::Prompt { name, .. } => Some(Target::Prompt(name)),
+                CompletionReference::ResourceTemplate { uri, .. } => Some(Target::Resource(uri)),
                 _ => None,
             };
             match target.map(|target| inner.decide(&completing.principal, target, target.name())) {

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use toolpost_json::Violation;
 
+use crate::model::{Object, RawJson};
+
 /// The code of an [`Error`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Code(pub i64);
 
@@ -43,23 +45,31 @@ impl fmt::Display for Code {
 }
 
 /// The error of an answer: a code, a message, and data if there is more to say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     code: Code,
     message: Cow<'static, str>,
-    data: Option<Box<RawValue>>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What few errors have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rest {
+    data: Option<RawJson>,
+    /// Members that no revision names, of an error that was received.
+    extra: Object,
 }
 
 impl Error {
     /// An error without data.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), rest: None }
     }
 
     /// Adds data; what cannot be encoded is left out.
     #[must_use]
     pub fn with_data(mut self, data: &(impl Serialize + ?Sized)) -> Self {
-        self.data = serde_json::value::to_raw_value(data).ok();
+        self.rest.get_or_insert_default().data = RawJson::encode(data).ok();
         self
     }
 
@@ -78,7 +88,7 @@ impl Error {
     /// The data, as JSON.
     #[must_use]
     pub fn data(&self) -> Option<&RawValue> {
-        self.data.as_deref()
+        self.rest.as_ref()?.data.as_ref().map(RawJson::as_raw_value)
     }
 }
 
@@ -98,3 +108,30 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        Wire { code: self.code, message: self.message.to_string(), data: rest.data, extra: rest.extra }
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Error {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { code, message, data, extra } = Wire::deserialize(deserializer)?;
+        let has_rest = data.is_some() || !extra.is_empty();
+        let rest = has_rest.then(|| Box::new(Rest { data, extra }));
+        Ok(Self { code, message: message.into(), rest })
+    }
+}
+
+/// The error as an object.
+struct Wire {
+    code: Code,
+    message: String,
+    data: Option<RawJson>,
+    extra: Object,
+}
+
+object! { Wire { code: required "code", message: required "message", data: any "data" } }

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use bytestring::ByteString;
-
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use toolpost_json::{Kind, Node, Number, write};
 
-/// The id of a request: a string or an integer of any size, echoed exactly as received.
+/// The id of a request, or the token of its progress: a string or an integer of any size, echoed exactly as received.
 ///
 /// Ids are equal when their texts are: `1`, `"1"` and `"\u0031"` are three ids.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,12 @@ impl From<i64> for Id {
     }
 }
 
+impl From<String> for Id {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl From<&str> for Id {
     fn from(text: &str) -> Self {
         let mut out = Vec::with_capacity(text.len() + 2);
@@ -56,5 +64,25 @@ impl From<&str> for Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        match raw.get().as_bytes() {
+            [b'"', ..] => Ok(Self(raw.get().to_owned().into())),
+            [b'-' | b'0'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+                Ok(Self(raw.get().to_owned().into()))
+            }
+            _ => Err(D::Error::custom(format_args!("an id is a string or an integer, found {}", raw.get()))),
+        }
     }
 }

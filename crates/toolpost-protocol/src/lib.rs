@@ -24,11 +24,13 @@
 //!
 //! It does no I/O, and knows neither tools nor sessions.
 
+#[macro_use]
+pub mod model;
+
 mod error;
 mod gist;
 mod id;
 mod message;
-pub mod model;
 pub mod reply;
 mod version;
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 use toolpost::dispatch::{Completing, PromptSet, ResourceSet};
 use toolpost::protocol::model::{
-    BlobResourceContents, ContentBlock, GetPromptResult, Prompt, PromptArgument, PromptMessage, Resource,
-    ResourceTemplate, Role, TextResourceContents,
+    ContentBlock, GetPromptResult, Prompt, PromptArgument, PromptMessage, Resource, ResourceContents,
+    ResourceTemplate, Role,
 };
 use toolpost::tool::{Call, InputRequest, ToolError};
 
@@ -21,8 +21,7 @@ pub(crate) fn resources() -> ResourceSet {
     let binary = resource("test://static-binary", "Static Binary Resource", "A static image", "image/png");
     let watched =
         resource("test://watched-resource", "Watched Resource", "A resource that changes", "text/plain");
-    let mut png = BlobResourceContents::new("test://static-binary", PNG);
-    png.mime_type = Some("image/png".into());
+    let png = ResourceContents::blob("test://static-binary", PNG).with_mime_type("image/png".to_owned());
     let mut template = ResourceTemplate::new("test://template/{id}/data", "Resource Template");
     template.description = Some("A resource for any id".into());
     template.mime_type = Some("application/json".into());
@@ -33,9 +32,8 @@ pub(crate) fn resources() -> ResourceSet {
         .template(template, |uri, variables, _| async move {
             let id = variables.value("id").unwrap_or_default();
             let data = json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
-            let mut contents = TextResourceContents::new(uri, data.to_string());
-            contents.mime_type = Some("application/json".into());
-            Ok(Some(vec![contents.into()]))
+            let contents = ResourceContents::text(uri, data.to_string());
+            Ok(Some(vec![contents.with_mime_type("application/json".to_owned())]))
         })
 }
 
@@ -57,10 +55,9 @@ pub(crate) fn prompts() -> PromptSet {
             prompt("test_prompt_with_embedded_resource", "A prompt with a resource", &["resourceUri"]),
             |arguments, _| async move {
                 let uri = arguments.value("resourceUri").unwrap_or_default();
-                let resource = json!({ "type": "resource", "resource": {
-                    "uri": uri, "mimeType": "text/plain", "text": "Embedded resource content for testing.",
-                } });
-                let mut prompt = said(serde_json::from_value(resource)?);
+                let text = ResourceContents::text(uri, "Embedded resource content for testing.");
+                let text = text.with_mime_type("text/plain".to_owned());
+                let mut prompt = said(ContentBlock::resource(text));
                 prompt.messages.push(PromptMessage::new(
                     Role::User,
                     ContentBlock::text("Please process the embedded resource above."),
@@ -69,8 +66,7 @@ pub(crate) fn prompts() -> PromptSet {
             },
         )
         .prompt(prompt("test_prompt_with_image", "A prompt with an image", &[]), |_, _| async {
-            let image = json!({ "type": "image", "data": PNG, "mimeType": "image/png" });
-            let mut prompt = said(serde_json::from_value(image)?);
+            let mut prompt = said(ContentBlock::image(PNG, "image/png"));
             prompt
                 .messages
                 .push(PromptMessage::new(Role::User, ContentBlock::text("Please analyze the image above.")));

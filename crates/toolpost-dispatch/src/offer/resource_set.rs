@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use toolpost_protocol::model::{Resource, ResourceContents, ResourceTemplate, TextResourceContents};
+use toolpost_protocol::model::{Resource, ResourceContents, ResourceTemplate};
 use toolpost_tool::{BoxFuture, Call, Principal, ToolError};
 
 use super::Resources;
@@ -12,14 +12,14 @@ use super::template::{Template, Variables};
 ///
 /// ```
 /// use toolpost_dispatch::{ResourceSet, Resources};
-/// use toolpost_protocol::model::{Resource, ResourceTemplate, TextResourceContents};
+/// use toolpost_protocol::model::{Resource, ResourceContents, ResourceTemplate};
 /// use toolpost_tool::{Call, Principal};
 ///
 /// let set = ResourceSet::new()
 ///     .text(Resource::new("notes://today", "today"), "buy oil")
 ///     .template(ResourceTemplate::new("notes://{day}", "any day"), |uri, day, _| async move {
 ///         let text = format!("nothing on {}", day.value("day").unwrap_or("?"));
-///         Ok(Some(vec![TextResourceContents::new(uri, text).into()]))
+///         Ok(Some(vec![ResourceContents::text(uri, text)]))
 ///     });
 /// assert_eq!(set.list(&Principal::anonymous()).len(), 1);
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -68,8 +68,7 @@ impl ResourceSet {
     /// Adds a resource that is this text.
     #[must_use]
     pub fn text(self, resource: Resource, text: impl Into<String>) -> Self {
-        let mut contents = TextResourceContents::new(resource.uri.clone(), text);
-        contents.mime_type.clone_from(&resource.mime_type);
+        let contents = ResourceContents::text(&resource.uri, text).with_mime_type(resource.mime_type.clone());
         self.contents(resource, contents)
     }
 

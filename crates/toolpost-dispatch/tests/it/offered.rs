@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toolpost_dispatch::{Access, Completing, Decision, Dispatcher, PromptSet, Registry, ResourceSet, Target};
 use toolpost_protocol::Code;
-use toolpost_protocol::model::{CompletionArgument, GetPromptResult, Prompt, PromptReference, Resource};
+use toolpost_protocol::model::{CompletionArgument, CompletionReference, GetPromptResult, Prompt, Resource};
 use toolpost_tool::{CallParts, ErrorKind, Principal, Refusal};
 
 fn dispatcher() -> Dispatcher {
@@ -55,7 +55,7 @@ async fn prompts_and_completions_answer() {
     assert!(get("hello").await.is_ok());
     assert!(get("bye").await.unwrap_err().to_string().starts_with("unknown prompt `bye`"));
     let argument = CompletionArgument::new("name", "Ad");
-    let completing = Completing::new(PromptReference::new("hello").into(), argument, Principal::anonymous());
+    let completing = Completing::new(CompletionReference::prompt("hello"), argument, Principal::anonymous());
     assert_eq!(all.complete(completing, None).await.unwrap(), ["Ad!"]);
 }
 
@@ -84,7 +84,7 @@ async fn what_is_hidden_answers_as_what_is_not_there() {
     assert!(!all.may_read(&Principal::anonymous(), "test://hidden"), "and is told nothing");
 
     let argument = CompletionArgument::new("name", "Ad");
-    let completing = Completing::new(PromptReference::new("hidden").into(), argument, Principal::anonymous());
+    let completing = Completing::new(CompletionReference::prompt("hidden"), argument, Principal::anonymous());
     assert!(all.complete(completing, None).await.unwrap().is_empty());
 }
 

@@ -2,27 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use super::Object;
+use serde::{Deserialize, Serialize};
+
+use super::{Object, RawJson};
 
 /// What a client can do.
 ///
-/// Declared with each request in 2026-07-28, once by `initialize` in 2025-11-25. An empty object means that the
-/// capability is there, an absent one that it is not.
+/// Declared with each request in 2026-07-28, once by `initialize` in 2025-11-25. A capability that is absent is not
+/// there.
+///
+/// ```
+/// use toolpost_protocol::model::{Capability, ClientCapabilities};
+///
+/// let client: ClientCapabilities = serde_json::from_str(r#"{"elicitation":{"url":{}}}"#)?;
+/// assert!(client.elicitation.is_some_and(|elicitation| elicitation.has("url") && !elicitation.has("form")));
+/// assert_eq!(serde_json::to_string(&Capability::new().with("listChanged"))?, r#"{"listChanged":true}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientCapabilities {
     /// Capabilities outside the specification, by name.
     pub experimental: Option<BTreeMap<String, Object>>,
-    /// It can list its roots. Deprecated in 2026-07-28.
-    pub roots: Option<RootsCapability>,
-    /// It can ask a language model. Deprecated in 2026-07-28.
-    pub sampling: Option<SamplingCapability>,
-    /// It can ask the person using it.
-    pub elicitation: Option<ElicitationCapability>,
+    /// It can list its roots; with `listChanged` it tells when they change (2025-11-25 only). Deprecated in 2026-07-28.
+    pub roots: Option<Capability>,
+    /// It can ask a language model; with `context` it honors `includeContext`, with `tools` `tools` and `toolChoice`.
+    /// Deprecated in 2026-07-28.
+    pub sampling: Option<Capability>,
+    /// It can ask the person using it: with `form` by a form, with `url` by a page to visit. Neither means forms.
+    pub elicitation: Option<Capability>,
     /// Extensions it speaks, by identifier, with their settings. 2026-07-28 only.
     pub extensions: Option<BTreeMap<String, Object>>,
-    /// Its requests can become tasks. 2025-11-25 only.
-    pub tasks: Option<TasksCapability>,
+    /// Its requests can become tasks: those under `requests`, such as `requests.sampling.createMessage`; with `list`
+    /// and `cancel` tasks can be listed and cancelled. 2025-11-25 only.
+    pub tasks: Option<Capability>,
     /// Fields that no revision names.
     pub extra: Object,
 }
@@ -36,66 +49,28 @@ object! { ClientCapabilities {
     tasks: optional "tasks",
 } }
 
-/// The client's roots.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RootsCapability {
-    /// It tells when the list changes. 2025-11-25 only.
-    pub list_changed: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { RootsCapability { list_changed: optional "listChanged" } }
-
-/// The client's language model.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SamplingCapability {
-    /// It honors `includeContext`.
-    pub context: Option<Object>,
-    /// It honors `tools` and `toolChoice`.
-    pub tools: Option<Object>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { SamplingCapability { context: optional "context", tools: optional "tools" } }
-
-/// How the client can ask the person using it; neither mode named means forms only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ElicitationCapability {
-    /// By a form.
-    pub form: Option<Object>,
-    /// By a page to visit.
-    pub url: Option<Object>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ElicitationCapability { form: optional "form", url: optional "url" } }
-
-/// What a server can do.
+/// What a server can do. A capability that is absent is not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerCapabilities {
     /// Capabilities outside the specification, by name.
     pub experimental: Option<BTreeMap<String, Object>>,
     /// It sends log messages. Deprecated in 2026-07-28.
-    pub logging: Option<Object>,
+    pub logging: Option<Capability>,
     /// It completes arguments.
-    pub completions: Option<Object>,
-    /// It offers prompts.
-    pub prompts: Option<PromptsCapability>,
-    /// It offers resources.
-    pub resources: Option<ResourcesCapability>,
-    /// It offers tools.
-    pub tools: Option<ToolsCapability>,
+    pub completions: Option<Capability>,
+    /// It offers prompts; with `listChanged` it tells when the list changes.
+    pub prompts: Option<Capability>,
+    /// It offers resources; with `listChanged` it tells when the list changes, with `subscribe` when a resource does
+    /// that a client asked about.
+    pub resources: Option<Capability>,
+    /// It offers tools; with `listChanged` it tells when the list changes.
+    pub tools: Option<Capability>,
     /// Extensions it speaks, by identifier, with their settings. 2026-07-28 only.
     pub extensions: Option<BTreeMap<String, Object>>,
-    /// Its requests can become tasks. 2025-11-25 only.
-    pub tasks: Option<TasksCapability>,
+    /// Its requests can become tasks: those under `requests`, such as `requests.tools.call`; with `list` and `cancel`
+    /// tasks can be listed and cancelled. 2025-11-25 only.
+    pub tasks: Option<Capability>,
     /// Fields that no revision names.
     pub extra: Object,
 }
@@ -111,112 +86,42 @@ object! { ServerCapabilities {
     tasks: optional "tasks",
 } }
 
-/// The server's prompts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PromptsCapability {
-    /// It tells when the list changes.
-    pub list_changed: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
+/// A capability that is there, with the features that it names: `{}`, `{"listChanged":true}`, `{"url":{}}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Capability {
+    /// The features by name, and whatever else the capability says.
+    pub features: Object,
 }
 
-object! { PromptsCapability { list_changed: optional "listChanged" } }
+impl Capability {
+    /// Declares the capability itself.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { features: Object::new() }
+    }
 
-/// The server's resources.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResourcesCapability {
-    /// It tells when a resource that a client asked about changes.
-    pub subscribe: Option<bool>,
-    /// It tells when the list changes.
-    pub list_changed: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
+    /// Adds a feature: `true` for `listChanged` and `subscribe`, which are flags, and for any other an empty object,
+    /// which a client or a server may fill.
+    #[must_use]
+    pub fn with(mut self, feature: &str) -> Self {
+        let value = match feature {
+            "listChanged" | "subscribe" => RawJson::from(true),
+            _ => RawJson::empty_object(),
+        };
+        self.features.insert(feature.to_owned(), value);
+        self
+    }
+
+    /// Whether it has a feature: it names it, and neither as `false` nor as `null`. Dots lead into the feature, as in
+    /// `requests.tools.call`.
+    #[must_use]
+    pub fn has(&self, feature: &str) -> bool {
+        let (name, rest) = feature.split_once('.').map_or((feature, None), |(name, rest)| (name, Some(rest)));
+        match (self.features.get(name), rest) {
+            (Some(value), None) => !matches!(value.as_str(), "false" | "null"),
+            (Some(value), Some(rest)) => value.decode::<Self>().is_ok_and(|inner| inner.has(rest)),
+            (None, _) => false,
+        }
+    }
 }
-
-object! { ResourcesCapability { subscribe: optional "subscribe", list_changed: optional "listChanged" } }
-
-/// The server's tools.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ToolsCapability {
-    /// It tells when the list changes.
-    pub list_changed: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ToolsCapability { list_changed: optional "listChanged" } }
-
-/// Which requests can become tasks, and what can be done with those. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TasksCapability {
-    /// Tasks can be listed.
-    pub list: Option<Object>,
-    /// Tasks can be cancelled.
-    pub cancel: Option<Object>,
-    /// The requests that can become tasks.
-    pub requests: Option<TaskRequests>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TasksCapability { list: optional "list", cancel: optional "cancel", requests: optional "requests" } }
-
-/// The requests that can become tasks. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskRequests {
-    /// Of a server: requests about tools.
-    pub tools: Option<ToolTaskRequests>,
-    /// Of a client: requests for a language model.
-    pub sampling: Option<SamplingTaskRequests>,
-    /// Of a client: requests for the person using it.
-    pub elicitation: Option<ElicitationTaskRequests>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TaskRequests {
-    tools: optional "tools",
-    sampling: optional "sampling",
-    elicitation: optional "elicitation",
-} }
-
-/// The requests about tools that can become tasks. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ToolTaskRequests {
-    /// `tools/call`.
-    pub call: Option<Object>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ToolTaskRequests { call: optional "call" } }
-
-/// The requests for a language model that can become tasks. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SamplingTaskRequests {
-    /// `sampling/createMessage`.
-    pub create_message: Option<Object>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { SamplingTaskRequests { create_message: optional "createMessage" } }
-
-/// The requests for the person using a client that can become tasks. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ElicitationTaskRequests {
-    /// `elicitation/create`.
-    pub create: Option<Object>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ElicitationTaskRequests { create: optional "create" } }

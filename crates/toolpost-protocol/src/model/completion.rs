@@ -3,127 +3,58 @@
 use std::collections::BTreeMap;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use super::content::type_of;
-use super::{Meta, Object, RawJson, RawNumber, RequestMeta, ResultType};
-
-/// The params of `completion/complete`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CompleteRequestParams {
-    /// Required in 2026-07-28.
-    pub meta: Option<Box<RequestMeta>>,
-    /// What the argument belongs to.
-    pub reference: CompletionReference,
-    /// The argument so far.
-    pub argument: CompletionArgument,
-    /// The arguments before it.
-    pub context: Option<CompletionContext>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { CompleteRequestParams {
-    meta: optional "_meta",
-    reference: required "ref",
-    argument: required "argument",
-    context: optional "context",
-} }
-
-impl CompleteRequestParams {
-    /// Asks for suggestions for an argument of a prompt or a resource template.
-    #[must_use]
-    pub fn new(reference: impl Into<CompletionReference>, argument: CompletionArgument) -> Self {
-        Self { meta: None, reference: reference.into(), argument, context: None, extra: Object::new() }
-    }
-}
+use super::{Meta, Object, RawJson, RawNumber, ResultType};
 
 /// What an argument belongs to, decoded by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompletionReference {
     /// A prompt.
-    Prompt(PromptReference),
-    /// A resource template.
-    ResourceTemplate(ResourceTemplateReference),
+    Prompt {
+        /// The name for programs.
+        name: String,
+        /// The name for people.
+        title: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// A resource template, or a resource.
+    ResourceTemplate {
+        /// The URI template (RFC 6570), or the URI.
+        uri: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// A reference of a type that no revision names, kept verbatim.
     Unknown(RawJson),
 }
 
-impl From<PromptReference> for CompletionReference {
-    fn from(reference: PromptReference) -> Self {
-        Self::Prompt(reference)
-    }
-}
-
-impl From<ResourceTemplateReference> for CompletionReference {
-    fn from(reference: ResourceTemplateReference) -> Self {
-        Self::ResourceTemplate(reference)
-    }
-}
-
-impl Serialize for CompletionReference {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Prompt(reference) => reference.serialize(serializer),
-            Self::ResourceTemplate(reference) => reference.serialize(serializer),
-            Self::Unknown(reference) => reference.serialize(serializer),
-        }
-    }
-}
+variants! { CompletionReference {
+    "ref/prompt" => Prompt tagged "type" = "ref/prompt" { name: required "name", title: optional "title" }
+    "ref/resource" => ResourceTemplate tagged "type" = "ref/resource" { uri: required "uri" }
+} }
 
 impl<'de> Deserialize<'de> for CompletionReference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = RawJson::deserialize(deserializer)?;
-        match &*type_of(&json)? {
-            "ref/prompt" => json.decode().map(Self::Prompt),
-            "ref/resource" => json.decode().map(Self::ResourceTemplate),
-            _ => Ok(Self::Unknown(json)),
-        }
-        .map_err(D::Error::custom)
+        Self::read(&type_of(&json)?, json).map_err(D::Error::custom)
     }
 }
 
-/// Names a prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PromptReference {
-    /// The name for programs.
-    pub name: String,
-    /// The name for people.
-    pub title: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { PromptReference tagged "type" = "ref/prompt" { name: required "name", title: optional "title" } }
-
-impl PromptReference {
+impl CompletionReference {
     /// Names a prompt.
     #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), title: None, extra: Object::new() }
+    pub fn prompt(name: impl Into<String>) -> Self {
+        Self::Prompt { name: name.into(), title: None, extra: Object::new() }
     }
-}
 
-/// Names a resource template, or a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResourceTemplateReference {
-    /// The URI template (RFC 6570), or the URI.
-    pub uri: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ResourceTemplateReference tagged "type" = "ref/resource" { uri: required "uri" } }
-
-impl ResourceTemplateReference {
     /// Names a resource template.
     #[must_use]
-    pub fn new(uri: impl Into<String>) -> Self {
-        Self { uri: uri.into(), extra: Object::new() }
+    pub fn resource_template(uri: impl Into<String>) -> Self {
+        Self::ResourceTemplate { uri: uri.into(), extra: Object::new() }
     }
 }
 

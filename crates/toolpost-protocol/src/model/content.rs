@@ -1,110 +1,181 @@
-//! The blocks that tools and prompts are made of.
+//! The blocks that tools, prompts and messages to a language model are made of.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
-use super::{Icon, Object, RawJson, RawNumber, ResourceContents};
+use super::{Icon, Object, RawJson, RawNumber, Resource, ResourceContents};
 use crate::Version;
 
 /// A block of content, decoded by its `type`.
+///
+/// ```
+/// use toolpost_protocol::model::ContentBlock;
+///
+/// let block: ContentBlock = serde_json::from_str(r#"{"type":"text","text":"hi"}"#)?;
+/// let ContentBlock::Text { text, .. } = &block else { panic!("a block of text") };
+/// assert_eq!(text, "hi");
+/// assert_eq!(block, ContentBlock::text("hi"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentBlock {
     /// Text.
-    Text(TextContent),
+    Text {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// For whom it is, and how much it matters.
+        annotations: Option<Annotations>,
+        /// The text.
+        text: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// An image.
-    Image(ImageContent),
-    /// A sound.
-    Audio(AudioContent),
-    /// A pointer to a resource, which need not be in the server's list.
-    ResourceLink(ResourceLink),
+    Image {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// For whom it is, and how much it matters.
+        annotations: Option<Annotations>,
+        /// The image in base64.
+        data: String,
+        /// Its media type.
+        mime_type: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// A sound. 2025-03-26 and later.
+    Audio {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// For whom it is, and how much it matters.
+        annotations: Option<Annotations>,
+        /// The sound in base64.
+        data: String,
+        /// Its media type.
+        mime_type: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// A pointer to a resource, which need not be in the server's list. 2025-06-18 and later.
+    ResourceLink {
+        /// What the resource says about itself.
+        meta: Option<Object>,
+        /// For whom it is, and how much it matters.
+        annotations: Option<Annotations>,
+        /// Where the resource is.
+        uri: String,
+        /// The name for programs.
+        name: String,
+        /// The name for people.
+        title: Option<String>,
+        /// What it is, for a language model.
+        description: Option<String>,
+        /// Its media type.
+        mime_type: Option<String>,
+        /// Its size in bytes, before any encoding.
+        size: Option<RawNumber>,
+        /// Icons, in any number of sizes.
+        icons: Option<Vec<Icon>>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// A resource itself.
-    Resource(EmbeddedResource),
+    Resource {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// For whom it is, and how much it matters.
+        annotations: Option<Annotations>,
+        /// The resource.
+        resource: ResourceContents,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// A language model asks to use a tool. In messages to and from a model alone.
+    ToolUse {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// The name of this use, for its result.
+        id: String,
+        /// The tool.
+        name: String,
+        /// Its arguments.
+        input: Object,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// The result of a tool that a language model asked for. In messages to and from a model alone.
+    ToolResult {
+        /// What the block says about itself.
+        meta: Option<Object>,
+        /// The use that it answers.
+        tool_use_id: String,
+        /// The result for a language model.
+        content: Vec<Self>,
+        /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
+        structured_content: Option<RawJson>,
+        /// Whether the tool failed. Absent means that it did not.
+        is_error: Option<bool>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// A block of a type that no revision names, kept verbatim.
     Unknown(RawJson),
 }
 
-impl ContentBlock {
-    /// A block of text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(TextContent::new(text))
+variants! { ContentBlock {
+    "text" => Text tagged "type" = "text" {
+        meta: optional "_meta",
+        annotations: optional "annotations",
+        text: required "text",
     }
-
-    /// The text that stands in for the block where `version` has no block of its type, and `None` where it has:
-    /// sounds are of 2025-03-26 and later, pointers to resources of 2025-06-18 and later.
-    #[must_use]
-    pub fn instead(&self, version: Version) -> Option<TextContent> {
-        let (annotations, text) = match self {
-            Self::Audio(audio) if version < Version::V2025_03_26 => {
-                let (mime, size) = (&audio.mime_type, audio.data.len() / 4 * 3);
-                (
-                    &audio.annotations,
-                    format!("[a sound of type {mime} and {size} bytes, which MCP {version} cannot carry]"),
-                )
-            }
-            Self::ResourceLink(link) if version < Version::V2025_06_18 => (&link.annotations, link.to_text()),
-            _ => return None,
-        };
-        Some(TextContent { annotations: annotations.clone(), ..TextContent::new(text) })
+    "image" => Image tagged "type" = "image" {
+        meta: optional "_meta",
+        annotations: optional "annotations",
+        data: required "data",
+        mime_type: required "mimeType",
     }
-}
-
-impl From<TextContent> for ContentBlock {
-    fn from(block: TextContent) -> Self {
-        Self::Text(block)
+    "audio" => Audio tagged "type" = "audio" {
+        meta: optional "_meta",
+        annotations: optional "annotations",
+        data: required "data",
+        mime_type: required "mimeType",
     }
-}
-
-impl From<ImageContent> for ContentBlock {
-    fn from(block: ImageContent) -> Self {
-        Self::Image(block)
+    "resource_link" => ResourceLink tagged "type" = "resource_link" {
+        meta: optional "_meta",
+        annotations: optional "annotations",
+        uri: required "uri",
+        name: required "name",
+        title: optional "title",
+        description: optional "description",
+        mime_type: optional "mimeType",
+        size: optional "size",
+        icons: optional "icons",
     }
-}
-
-impl From<AudioContent> for ContentBlock {
-    fn from(block: AudioContent) -> Self {
-        Self::Audio(block)
+    "resource" => Resource tagged "type" = "resource" {
+        meta: optional "_meta",
+        annotations: optional "annotations",
+        resource: required "resource",
     }
-}
-
-impl From<ResourceLink> for ContentBlock {
-    fn from(block: ResourceLink) -> Self {
-        Self::ResourceLink(block)
+    "tool_use" => ToolUse tagged "type" = "tool_use" {
+        meta: optional "_meta",
+        id: required "id",
+        name: required "name",
+        input: required "input",
     }
-}
-
-impl From<EmbeddedResource> for ContentBlock {
-    fn from(block: EmbeddedResource) -> Self {
-        Self::Resource(block)
+    "tool_result" => ToolResult tagged "type" = "tool_result" {
+        meta: optional "_meta",
+        tool_use_id: required "toolUseId",
+        content: required "content",
+        structured_content: any "structuredContent",
+        is_error: optional "isError",
     }
-}
-
-impl Serialize for ContentBlock {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(block) => block.serialize(serializer),
-            Self::Image(block) => block.serialize(serializer),
-            Self::Audio(block) => block.serialize(serializer),
-            Self::ResourceLink(block) => block.serialize(serializer),
-            Self::Resource(block) => block.serialize(serializer),
-            Self::Unknown(block) => block.serialize(serializer),
-        }
-    }
-}
+} }
 
 impl<'de> Deserialize<'de> for ContentBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = RawJson::deserialize(deserializer)?;
-        match &*type_of(&json)? {
-            "text" => json.decode().map(Self::Text),
-            "image" => json.decode().map(Self::Image),
-            "audio" => json.decode().map(Self::Audio),
-            "resource_link" => json.decode().map(Self::ResourceLink),
-            "resource" => json.decode().map(Self::Resource),
-            _ => Ok(Self::Unknown(json)),
-        }
-        .map_err(D::Error::custom)
+        Self::read(&type_of(&json)?, json).map_err(D::Error::custom)
     }
 }
 
@@ -117,202 +188,114 @@ pub(super) fn type_of<E: serde::de::Error>(block: &RawJson) -> Result<String, E>
     block.decode().map(|Probe { r#type }| r#type).map_err(E::custom)
 }
 
-/// Text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TextContent {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// For whom it is, and how much it matters.
-    pub annotations: Option<Annotations>,
-    /// The text.
-    pub text: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TextContent tagged "type" = "text" {
-    meta: optional "_meta",
-    annotations: optional "annotations",
-    text: required "text",
-} }
-
-impl TextContent {
+impl ContentBlock {
     /// Holds a text.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { meta: None, annotations: None, text: text.into(), extra: Object::new() }
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { meta: None, annotations: None, text: text.into(), extra: Object::new() }
     }
-}
 
-/// An image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ImageContent {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// For whom it is, and how much it matters.
-    pub annotations: Option<Annotations>,
-    /// The image's bytes in base64.
-    pub data: String,
-    /// The image's media type.
-    pub mime_type: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ImageContent tagged "type" = "image" {
-    meta: optional "_meta",
-    annotations: optional "annotations",
-    data: required "data",
-    mime_type: required "mimeType",
-} }
-
-impl ImageContent {
-    /// Holds an image: its bytes in base64, and its media type.
+    /// Holds an image, given in base64.
     #[must_use]
-    pub fn new(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
-        Self {
-            meta: None,
-            annotations: None,
-            data: data.into(),
-            mime_type: mime_type.into(),
-            extra: Object::new(),
-        }
+    pub fn image(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        let (data, mime_type) = (data.into(), mime_type.into());
+        Self::Image { meta: None, annotations: None, data, mime_type, extra: Object::new() }
     }
-}
 
-/// A sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AudioContent {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// For whom it is, and how much it matters.
-    pub annotations: Option<Annotations>,
-    /// The sound's bytes in base64.
-    pub data: String,
-    /// The sound's media type.
-    pub mime_type: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { AudioContent tagged "type" = "audio" {
-    meta: optional "_meta",
-    annotations: optional "annotations",
-    data: required "data",
-    mime_type: required "mimeType",
-} }
-
-impl AudioContent {
-    /// Holds a sound: its bytes in base64, and its media type.
+    /// Holds a sound, given in base64.
     #[must_use]
-    pub fn new(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
-        Self {
-            meta: None,
-            annotations: None,
-            data: data.into(),
-            mime_type: mime_type.into(),
-            extra: Object::new(),
-        }
+    pub fn audio(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        let (data, mime_type) = (data.into(), mime_type.into());
+        Self::Audio { meta: None, annotations: None, data, mime_type, extra: Object::new() }
     }
-}
 
-/// A pointer to a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResourceLink {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// For whom it is, and how much it matters.
-    pub annotations: Option<Annotations>,
-    /// Where the resource is.
-    pub uri: String,
-    /// The resource's name for programs.
-    pub name: String,
-    /// The resource's name for people.
-    pub title: Option<String>,
-    /// What the resource is, for a language model.
-    pub description: Option<String>,
-    /// The resource's media type.
-    pub mime_type: Option<String>,
-    /// The resource's size in bytes, before any encoding.
-    pub size: Option<RawNumber>,
-    /// Icons, in any number of sizes.
-    pub icons: Option<Vec<Icon>>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ResourceLink tagged "type" = "resource_link" {
-    meta: optional "_meta",
-    annotations: optional "annotations",
-    uri: required "uri",
-    name: required "name",
-    title: optional "title",
-    description: optional "description",
-    mime_type: optional "mimeType",
-    size: optional "size",
-    icons: optional "icons",
-} }
-
-impl ResourceLink {
     /// Points to a resource.
     #[must_use]
-    pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
+    pub fn resource_link(resource: Resource) -> Self {
+        let Resource { meta, annotations, uri, name, title, description, mime_type, size, icons, extra } =
+            resource;
+        Self::ResourceLink { meta, annotations, uri, name, title, description, mime_type, size, icons, extra }
+    }
+
+    /// Holds a resource.
+    #[must_use]
+    pub const fn resource(resource: ResourceContents) -> Self {
+        Self::Resource { meta: None, annotations: None, resource, extra: Object::new() }
+    }
+
+    /// Asks to use a tool.
+    #[must_use]
+    pub fn tool_use(id: impl Into<String>, name: impl Into<String>, input: Object) -> Self {
+        Self::ToolUse { meta: None, id: id.into(), name: name.into(), input, extra: Object::new() }
+    }
+
+    /// Answers the use of a tool with its result for a language model.
+    #[must_use]
+    pub fn tool_result(tool_use_id: impl Into<String>, content: Vec<Self>) -> Self {
+        Self::ToolResult {
             meta: None,
-            annotations: None,
-            uri: uri.into(),
-            name: name.into(),
-            title: None,
-            description: None,
-            mime_type: None,
-            size: None,
-            icons: None,
+            tool_use_id: tool_use_id.into(),
+            content,
+            structured_content: None,
+            is_error: None,
             extra: Object::new(),
         }
     }
 
-    /// What it points to, for people.
-    fn to_text(&self) -> String {
-        let mut text = format!("{}: {}", self.title.as_ref().unwrap_or(&self.name), self.uri);
-        if let Some(mime) = &self.mime_type {
-            text += &format!(" ({mime})");
+    /// Says for whom the block is, and how much it matters. Uses and results of tools, and blocks of unknown types,
+    /// stay as they are.
+    #[must_use]
+    pub fn with_annotations(mut self, said: Annotations) -> Self {
+        match &mut self {
+            Self::Text { annotations, .. }
+            | Self::Image { annotations, .. }
+            | Self::Audio { annotations, .. }
+            | Self::ResourceLink { annotations, .. }
+            | Self::Resource { annotations, .. } => *annotations = Some(said),
+            Self::ToolUse { .. } | Self::ToolResult { .. } | Self::Unknown(_) => {}
         }
-        if let Some(description) = &self.description {
-            text += &format!("\n{description}");
-        }
-        text
+        self
+    }
+
+    /// The block of text that stands in for this one where `version` has no block of its type, and `None` where it
+    /// has: sounds are of 2025-03-26 and later, pointers to resources of 2025-06-18 and later.
+    #[must_use]
+    pub fn instead(&self, version: Version) -> Option<Self> {
+        let (annotations, text) = match self {
+            Self::Audio { annotations, data, mime_type, .. } if version < Version::V2025_03_26 => {
+                let size = data.len() / 4 * 3;
+                let text = format!(
+                    "[a sound of type {mime_type} and {size} bytes, which MCP {version} cannot carry]"
+                );
+                (annotations, text)
+            }
+            Self::ResourceLink { annotations, uri, name, title, description, mime_type, .. }
+                if version < Version::V2025_06_18 =>
+            {
+                let mut text = format!("{}: {uri}", title.as_ref().unwrap_or(name));
+                if let Some(mime) = mime_type {
+                    text += &format!(" ({mime})");
+                }
+                if let Some(description) = description {
+                    text += &format!("\n{description}");
+                }
+                (annotations, text)
+            }
+            _ => return None,
+        };
+        Some(Self::Text { meta: None, annotations: annotations.clone(), text, extra: Object::new() })
     }
 }
 
-/// A resource within a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EmbeddedResource {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// For whom it is, and how much it matters.
-    pub annotations: Option<Annotations>,
-    /// The resource.
-    pub resource: ResourceContents,
-    /// Fields that no revision names.
-    pub extra: Object,
+impl From<&str> for ContentBlock {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
 }
 
-object! { EmbeddedResource tagged "type" = "resource" {
-    meta: optional "_meta",
-    annotations: optional "annotations",
-    resource: required "resource",
-} }
-
-impl EmbeddedResource {
-    /// Holds a resource.
-    #[must_use]
-    pub fn new(resource: impl Into<ResourceContents>) -> Self {
-        Self { meta: None, annotations: None, resource: resource.into(), extra: Object::new() }
+impl From<String> for ContentBlock {
+    fn from(text: String) -> Self {
+        Self::text(text)
     }
 }
 

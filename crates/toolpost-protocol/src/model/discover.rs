@@ -2,7 +2,7 @@
 
 use super::{CacheScope, Meta, Object, RawNumber, ResultType, ServerCapabilities};
 
-/// The result of `server/discover`, whose params are [`RequestParams`](super::RequestParams).
+/// The result of `server/discover`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiscoverResult {

@@ -1,89 +1,82 @@
-//! What a JSON-RPC error says, and the data that MCP adds to some.
+//! The data that MCP adds to some errors.
 
-use super::{ClientCapabilities, ElicitRequestUrlParams, Object, RawJson};
+use super::{ClientCapabilities, Object, RawJson};
+use crate::{Code, Error};
 
-/// The `error` of a JSON-RPC answer.
+/// The data of an error whose code MCP gives a meaning of its own.
+///
+/// ```
+/// use toolpost_protocol::model::ErrorData;
+/// use toolpost_protocol::{Code, Error};
+///
+/// let data = ErrorData::unsupported_version(vec!["2026-07-28".to_owned()], "1900-01-01");
+/// let error = Error::new(Code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(&data);
+/// assert_eq!(ErrorData::of(&error)?, Some(data));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ErrorObject {
-    /// What kind of error this is.
-    pub code: i64,
-    /// What went wrong, in a sentence.
-    pub message: String,
-    /// More about it: any JSON value.
-    pub data: Option<RawJson>,
-    /// Fields that no revision names.
-    pub extra: Object,
+pub enum ErrorData {
+    /// Of [`Code::UNSUPPORTED_VERSION`]: the server does not speak the revision of the request. 2026-07-28 only.
+    UnsupportedProtocolVersion {
+        /// The revisions that the server speaks.
+        supported: Vec<String>,
+        /// The revision of the request.
+        requested: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// Of [`Code::MISSING_CLIENT_CAPABILITY`]: the request needs a capability that the client did not declare.
+    /// 2026-07-28 only.
+    MissingRequiredClientCapability {
+        /// The capabilities that the request needs.
+        required_capabilities: ClientCapabilities,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// Of [`Code::URL_ELICITATION_REQUIRED`]: the person using the client must visit pages first. 2025-11-25 only.
+    UrlElicitationRequired {
+        /// The pages, each as the params of `elicitation/create` that [`Request::decode`](super::Request::decode)
+        /// reads.
+        elicitations: Vec<RawJson>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// The data of any other error, kept verbatim.
+    Unknown(RawJson),
 }
 
-object! { ErrorObject { code: required "code", message: required "message", data: any "data" } }
+variants! { ErrorData {
+    "version" => UnsupportedProtocolVersion { supported: required "supported", requested: required "requested" }
+    "capability" => MissingRequiredClientCapability { required_capabilities: required "requiredCapabilities" }
+    "pages" => UrlElicitationRequired { elicitations: required "elicitations" }
+} }
 
-impl ErrorObject {
-    /// Says what went wrong.
-    #[must_use]
-    pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None, extra: Object::new() }
+impl ErrorData {
+    /// Reads the data of an error by its code; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// When the data are not those that the code promises.
+    pub fn of(error: &Error) -> Result<Option<Self>, serde_json::Error> {
+        let label = match error.code() {
+            Code::UNSUPPORTED_VERSION => "version",
+            Code::MISSING_CLIENT_CAPABILITY => "capability",
+            Code::URL_ELICITATION_REQUIRED => "pages",
+            _ => "",
+        };
+        error.data().map(|data| Self::read(label, data.to_owned().into())).transpose()
     }
-}
 
-/// The data of error -32022: the server does not speak the revision of the request. 2026-07-28 only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnsupportedProtocolVersion {
-    /// The revisions that the server speaks.
-    pub supported: Vec<String>,
-    /// The revision of the request.
-    pub requested: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { UnsupportedProtocolVersion { supported: required "supported", requested: required "requested" } }
-
-impl UnsupportedProtocolVersion {
     /// Says which revisions the server speaks, and which the request did.
     #[must_use]
-    pub fn new(supported: Vec<String>, requested: impl Into<String>) -> Self {
-        Self { supported, requested: requested.into(), extra: Object::new() }
+    pub fn unsupported_version(supported: Vec<String>, requested: impl Into<String>) -> Self {
+        Self::UnsupportedProtocolVersion { supported, requested: requested.into(), extra: Object::new() }
     }
-}
 
-/// The data of error -32021: the request needs a capability that the client did not declare. 2026-07-28 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MissingRequiredClientCapability {
-    /// The capabilities that the request needs.
-    pub required_capabilities: ClientCapabilities,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { MissingRequiredClientCapability { required_capabilities: required "requiredCapabilities" } }
-
-impl MissingRequiredClientCapability {
     /// Says which capabilities the request needs.
     #[must_use]
-    pub fn new(required_capabilities: ClientCapabilities) -> Self {
-        Self { required_capabilities, extra: Object::new() }
-    }
-}
-
-/// The data of error -32042: the person using the client must visit pages first. 2025-11-25 only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UrlElicitationRequired {
-    /// The pages.
-    pub elicitations: Vec<ElicitRequestUrlParams>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { UrlElicitationRequired { elicitations: required "elicitations" } }
-
-impl UrlElicitationRequired {
-    /// Says which pages to visit.
-    #[must_use]
-    pub fn new(elicitations: Vec<ElicitRequestUrlParams>) -> Self {
-        Self { elicitations, extra: Object::new() }
+    pub const fn missing_capability(required_capabilities: ClientCapabilities) -> Self {
+        Self::MissingRequiredClientCapability { required_capabilities, extra: Object::new() }
     }
 }

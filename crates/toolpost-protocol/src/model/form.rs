@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::de::{Error as _, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use super::{Object, RawJson, RawNumber};
 
@@ -14,7 +14,7 @@ pub struct FormSchema {
     /// The dialect of JSON Schema.
     pub dialect: Option<String>,
     /// The fields, by name.
-    pub properties: BTreeMap<String, PrimitiveSchema>,
+    pub properties: BTreeMap<String, FormField>,
     /// The names of the fields that must be filled in.
     pub required: Option<Vec<String>>,
     /// Fields that no revision names.
@@ -30,61 +30,204 @@ object! { FormSchema tagged "type" = "object" {
 impl FormSchema {
     /// Makes a form of these fields, none of which must be filled in.
     #[must_use]
-    pub fn new(properties: BTreeMap<String, PrimitiveSchema>) -> Self {
+    pub fn new(properties: BTreeMap<String, FormField>) -> Self {
         Self { properties, ..Self::default() }
     }
 }
 
 /// A field of a form, decoded by its `type` and by how it names its options.
+///
+/// ```
+/// use toolpost_protocol::model::{FormField, FormOption};
+///
+/// let size = FormField::select(["S", "L"]);
+/// assert_eq!(serde_json::to_string(&size)?, r#"{"type":"string","enum":["S","L"]}"#);
+/// let extras = FormField::multi_select_titled([FormOption::new("c", "Cheese")]).with_title("Extras");
+/// assert_eq!(
+///     serde_json::to_string(&extras)?,
+///     r#"{"type":"array","title":"Extras","items":{"anyOf":[{"const":"c","title":"Cheese"}]}}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PrimitiveSchema {
+pub enum FormField {
     /// A text.
-    String(StringSchema),
+    String {
+        /// The name for people.
+        title: Option<String>,
+        /// What to enter.
+        description: Option<String>,
+        /// The shortest text, in characters.
+        min_length: Option<RawNumber>,
+        /// The longest text, in characters.
+        max_length: Option<RawNumber>,
+        /// What the text must look like.
+        format: Option<StringFormat>,
+        /// What is entered at first.
+        default: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// A number.
-    Number(NumberSchema),
+    Number {
+        /// The name for people.
+        title: Option<String>,
+        /// What to enter.
+        description: Option<String>,
+        /// The least number.
+        minimum: Option<RawNumber>,
+        /// The greatest number.
+        maximum: Option<RawNumber>,
+        /// What is entered at first.
+        default: Option<RawNumber>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// An integer.
+    Integer {
+        /// The name for people.
+        title: Option<String>,
+        /// What to enter.
+        description: Option<String>,
+        /// The least number.
+        minimum: Option<RawNumber>,
+        /// The greatest number.
+        maximum: Option<RawNumber>,
+        /// What is entered at first.
+        default: Option<RawNumber>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// Yes or no.
-    Boolean(BooleanSchema),
+    Boolean {
+        /// The name for people.
+        title: Option<String>,
+        /// What to decide.
+        description: Option<String>,
+        /// What is chosen at first.
+        default: Option<bool>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// One of several options: a string with `enum`.
-    UntitledSingleSelect(UntitledSingleSelectEnumSchema),
+    Select {
+        /// The name for people.
+        title: Option<String>,
+        /// What to choose.
+        description: Option<String>,
+        /// The options.
+        options: Vec<String>,
+        /// The options for people, in the same order: `enumNames`, the old way to say what [`Self::SelectTitled`] says.
+        option_titles: Option<Vec<String>>,
+        /// What is chosen at first.
+        default: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// One of several options with titles: a string with `oneOf`.
-    TitledSingleSelect(TitledSingleSelectEnumSchema),
-    /// Some of several options: an array whose items have `enum`.
-    UntitledMultiSelect(UntitledMultiSelectEnumSchema),
-    /// Some of several options with titles: an array whose items have `anyOf`.
-    TitledMultiSelect(TitledMultiSelectEnumSchema),
-    /// One of several options with titles, the old way: a string with `enum` and `enumNames`.
-    LegacyTitled(LegacyTitledEnumSchema),
+    SelectTitled {
+        /// The name for people.
+        title: Option<String>,
+        /// What to choose.
+        description: Option<String>,
+        /// The options.
+        options: Vec<FormOption>,
+        /// What is chosen at first.
+        default: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// Some of several options: an array.
+    MultiSelect {
+        /// The name for people.
+        title: Option<String>,
+        /// What to choose.
+        description: Option<String>,
+        /// The least number of options to choose.
+        min_items: Option<RawNumber>,
+        /// The greatest number of options to choose.
+        max_items: Option<RawNumber>,
+        /// The options: a [`Self::Select`], or [`Self::AnyOf`] where they have titles.
+        items: Box<Self>,
+        /// What is chosen at first.
+        default: Option<Vec<String>>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// The options with titles of a [`Self::MultiSelect`]; no field by itself.
+    AnyOf {
+        /// The options.
+        options: Vec<FormOption>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// A field that no revision names, kept verbatim.
     Unknown(RawJson),
 }
 
-impl Serialize for PrimitiveSchema {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::String(schema) => schema.serialize(serializer),
-            Self::Number(schema) => schema.serialize(serializer),
-            Self::Boolean(schema) => schema.serialize(serializer),
-            Self::UntitledSingleSelect(schema) => schema.serialize(serializer),
-            Self::TitledSingleSelect(schema) => schema.serialize(serializer),
-            Self::UntitledMultiSelect(schema) => schema.serialize(serializer),
-            Self::TitledMultiSelect(schema) => schema.serialize(serializer),
-            Self::LegacyTitled(schema) => schema.serialize(serializer),
-            Self::Unknown(schema) => schema.serialize(serializer),
-        }
+variants! { FormField {
+    "string" => String tagged "type" = "string" {
+        title: optional "title",
+        description: optional "description",
+        min_length: optional "minLength",
+        max_length: optional "maxLength",
+        format: optional "format",
+        default: optional "default",
     }
-}
+    "number" => Number tagged "type" = "number" {
+        title: optional "title",
+        description: optional "description",
+        minimum: optional "minimum",
+        maximum: optional "maximum",
+        default: optional "default",
+    }
+    "integer" => Integer tagged "type" = "integer" {
+        title: optional "title",
+        description: optional "description",
+        minimum: optional "minimum",
+        maximum: optional "maximum",
+        default: optional "default",
+    }
+    "boolean" => Boolean tagged "type" = "boolean" {
+        title: optional "title",
+        description: optional "description",
+        default: optional "default",
+    }
+    "string of enum" => Select tagged "type" = "string" {
+        title: optional "title",
+        description: optional "description",
+        options: required "enum",
+        option_titles: optional "enumNames",
+        default: optional "default",
+    }
+    "string of oneOf" => SelectTitled tagged "type" = "string" {
+        title: optional "title",
+        description: optional "description",
+        options: required "oneOf",
+        default: optional "default",
+    }
+    "array" => MultiSelect tagged "type" = "array" {
+        title: optional "title",
+        description: optional "description",
+        min_items: optional "minItems",
+        max_items: optional "maxItems",
+        items: required "items",
+        default: optional "default",
+    }
+    "anyOf" => AnyOf { options: required "anyOf" }
+} }
 
-impl<'de> Deserialize<'de> for PrimitiveSchema {
+impl<'de> Deserialize<'de> for FormField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Probe {
-            r#type: String,
+            r#type: Option<String>,
             r#enum: Option<IgnoredAny>,
-            #[serde(rename = "enumNames")]
-            enum_names: Option<IgnoredAny>,
             #[serde(rename = "oneOf")]
             one_of: Option<IgnoredAny>,
+            #[serde(rename = "anyOf")]
+            any_of: Option<IgnoredAny>,
             items: Option<Items>,
         }
         #[derive(Deserialize)]
@@ -94,61 +237,143 @@ impl<'de> Deserialize<'de> for PrimitiveSchema {
             any_of: Option<IgnoredAny>,
         }
         let json = RawJson::deserialize(deserializer)?;
-        match json.decode().map_err(D::Error::custom)? {
-            Probe { r#type, .. } if r#type == "boolean" => json.decode().map(Self::Boolean),
-            Probe { r#type, .. } if r#type == "number" || r#type == "integer" => {
-                json.decode().map(Self::Number)
-            }
-            Probe { r#type, one_of: Some(_), .. } if r#type == "string" => {
-                json.decode().map(Self::TitledSingleSelect)
-            }
-            Probe { r#type, r#enum: Some(_), enum_names: Some(_), .. } if r#type == "string" => {
-                json.decode().map(Self::LegacyTitled)
-            }
-            Probe { r#type, r#enum: Some(_), .. } if r#type == "string" => {
-                json.decode().map(Self::UntitledSingleSelect)
-            }
-            Probe { r#type, .. } if r#type == "string" => json.decode().map(Self::String),
-            Probe { r#type, items: Some(Items { any_of: Some(_), .. }), .. } if r#type == "array" => {
-                json.decode().map(Self::TitledMultiSelect)
-            }
-            Probe { r#type, items: Some(Items { r#enum: Some(_), .. }), .. } if r#type == "array" => {
-                json.decode().map(Self::UntitledMultiSelect)
-            }
-            Probe { .. } => Ok(Self::Unknown(json)),
-        }
-        .map_err(D::Error::custom)
+        let mut probe: Probe = json.decode().map_err(D::Error::custom)?;
+        let kind = probe.r#type.take();
+        let label = match (kind.as_deref(), probe) {
+            (Some("string"), Probe { one_of: Some(_), .. }) => "string of oneOf",
+            (Some("string"), Probe { r#enum: Some(_), .. }) => "string of enum",
+            (Some("array"), Probe { items: Some(Items { r#enum: None, any_of: None }) | None, .. }) => "",
+            (Some(known @ ("string" | "number" | "integer" | "boolean" | "array")), _) => known,
+            (Some(_), _) => "",
+            (None, Probe { any_of: Some(_), .. }) => "anyOf",
+            (None, _) => return Err(D::Error::missing_field("type")),
+        };
+        Self::read(label, json).map_err(D::Error::custom)
     }
 }
 
-/// A text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StringSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to enter.
-    pub description: Option<String>,
-    /// The shortest text, in characters.
-    pub min_length: Option<RawNumber>,
-    /// The longest text, in characters.
-    pub max_length: Option<RawNumber>,
-    /// What the text must look like.
-    pub format: Option<StringFormat>,
-    /// What is entered at first.
-    pub default: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
+impl FormField {
+    /// Asks for a text.
+    #[must_use]
+    pub const fn string() -> Self {
+        Self::String {
+            title: None,
+            description: None,
+            min_length: None,
+            max_length: None,
+            format: None,
+            default: None,
+            extra: Object::new(),
+        }
+    }
 
-object! { StringSchema tagged "type" = "string" {
-    title: optional "title",
-    description: optional "description",
-    min_length: optional "minLength",
-    max_length: optional "maxLength",
-    format: optional "format",
-    default: optional "default",
-} }
+    /// Asks for a number.
+    #[must_use]
+    pub const fn number() -> Self {
+        Self::Number {
+            title: None,
+            description: None,
+            minimum: None,
+            maximum: None,
+            default: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Asks for an integer.
+    #[must_use]
+    pub const fn integer() -> Self {
+        Self::Integer {
+            title: None,
+            description: None,
+            minimum: None,
+            maximum: None,
+            default: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Asks yes or no.
+    #[must_use]
+    pub const fn boolean() -> Self {
+        Self::Boolean { title: None, description: None, default: None, extra: Object::new() }
+    }
+
+    /// Asks for one of these options.
+    #[must_use]
+    pub fn select<S: Into<String>>(options: impl IntoIterator<Item = S>) -> Self {
+        Self::Select {
+            title: None,
+            description: None,
+            options: options.into_iter().map(Into::into).collect(),
+            option_titles: None,
+            default: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Asks for one of these options with titles.
+    #[must_use]
+    pub fn select_titled(options: impl IntoIterator<Item = FormOption>) -> Self {
+        let options = options.into_iter().collect();
+        Self::SelectTitled { title: None, description: None, options, default: None, extra: Object::new() }
+    }
+
+    /// Asks for some of these options.
+    #[must_use]
+    pub fn multi_select<S: Into<String>>(options: impl IntoIterator<Item = S>) -> Self {
+        Self::some_of(Self::select(options))
+    }
+
+    /// Asks for some of these options with titles.
+    #[must_use]
+    pub fn multi_select_titled(options: impl IntoIterator<Item = FormOption>) -> Self {
+        Self::some_of(Self::AnyOf { options: options.into_iter().collect(), extra: Object::new() })
+    }
+
+    fn some_of(items: Self) -> Self {
+        Self::MultiSelect {
+            title: None,
+            description: None,
+            min_items: None,
+            max_items: None,
+            items: Box::new(items),
+            default: None,
+            extra: Object::new(),
+        }
+    }
+
+    /// Sets the name for people. What is no field by itself stays as it is.
+    #[must_use]
+    pub fn with_title(mut self, said: impl Into<String>) -> Self {
+        if let Some((title, _)) = self.words() {
+            *title = Some(said.into());
+        }
+        self
+    }
+
+    /// Says what to enter. What is no field by itself stays as it is.
+    #[must_use]
+    pub fn with_description(mut self, said: impl Into<String>) -> Self {
+        if let Some((_, description)) = self.words() {
+            *description = Some(said.into());
+        }
+        self
+    }
+
+    fn words(&mut self) -> Option<(&mut Option<String>, &mut Option<String>)> {
+        match self {
+            Self::String { title, description, .. }
+            | Self::Number { title, description, .. }
+            | Self::Integer { title, description, .. }
+            | Self::Boolean { title, description, .. }
+            | Self::Select { title, description, .. }
+            | Self::SelectTitled { title, description, .. }
+            | Self::MultiSelect { title, description, .. } => Some((title, description)),
+            Self::AnyOf { .. } | Self::Unknown(_) => None,
+        }
+    }
+}
 
 /// What a text must look like.
 #[derive(Debug, Clone)]
@@ -168,147 +393,10 @@ pub enum StringFormat {
 
 names! { StringFormat { Email = "email", Uri = "uri", Date = "date", DateTime = "date-time" } }
 
-/// A number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NumberSchema {
-    /// Whether it must be an integer.
-    pub kind: NumberKind,
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to enter.
-    pub description: Option<String>,
-    /// The least number.
-    pub minimum: Option<RawNumber>,
-    /// The greatest number.
-    pub maximum: Option<RawNumber>,
-    /// What is entered at first.
-    pub default: Option<RawNumber>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { NumberSchema {
-    kind: required "type",
-    title: optional "title",
-    description: optional "description",
-    minimum: optional "minimum",
-    maximum: optional "maximum",
-    default: optional "default",
-} }
-
-impl NumberSchema {
-    /// Asks for a number of this kind.
-    #[must_use]
-    pub fn new(kind: NumberKind) -> Self {
-        Self {
-            kind,
-            title: None,
-            description: None,
-            minimum: None,
-            maximum: None,
-            default: None,
-            extra: Object::new(),
-        }
-    }
-}
-
-/// Whether a number must be an integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NumberKind {
-    /// Any number.
-    Number,
-    /// An integer.
-    Integer,
-}
-
-/// Yes or no.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BooleanSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to decide.
-    pub description: Option<String>,
-    /// What is chosen at first.
-    pub default: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { BooleanSchema tagged "type" = "boolean" {
-    title: optional "title",
-    description: optional "description",
-    default: optional "default",
-} }
-
-/// One of several options.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UntitledSingleSelectEnumSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to choose.
-    pub description: Option<String>,
-    /// The options.
-    pub options: Vec<String>,
-    /// What is chosen at first.
-    pub default: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { UntitledSingleSelectEnumSchema tagged "type" = "string" {
-    title: optional "title",
-    description: optional "description",
-    options: required "enum",
-    default: optional "default",
-} }
-
-impl UntitledSingleSelectEnumSchema {
-    /// Asks for one of these options.
-    #[must_use]
-    pub fn new(options: Vec<String>) -> Self {
-        Self { options, ..Self::default() }
-    }
-}
-
-/// One of several options with titles.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TitledSingleSelectEnumSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to choose.
-    pub description: Option<String>,
-    /// The options.
-    pub options: Vec<TitledOption>,
-    /// What is chosen at first.
-    pub default: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TitledSingleSelectEnumSchema tagged "type" = "string" {
-    title: optional "title",
-    description: optional "description",
-    options: required "oneOf",
-    default: optional "default",
-} }
-
-impl TitledSingleSelectEnumSchema {
-    /// Asks for one of these options.
-    #[must_use]
-    pub fn new(options: Vec<TitledOption>) -> Self {
-        Self { options, ..Self::default() }
-    }
-}
-
 /// An option with a title.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TitledOption {
+pub struct FormOption {
     /// The option for programs.
     pub value: String,
     /// The option for people.
@@ -317,144 +405,12 @@ pub struct TitledOption {
     pub extra: Object,
 }
 
-object! { TitledOption { value: required "const", title: required "title" } }
+object! { FormOption { value: required "const", title: required "title" } }
 
-impl TitledOption {
+impl FormOption {
     /// Gives an option a title.
     #[must_use]
     pub fn new(value: impl Into<String>, title: impl Into<String>) -> Self {
         Self { value: value.into(), title: title.into(), extra: Object::new() }
-    }
-}
-
-/// Some of several options.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UntitledMultiSelectEnumSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to choose.
-    pub description: Option<String>,
-    /// The least number of options to choose.
-    pub min_items: Option<RawNumber>,
-    /// The greatest number of options to choose.
-    pub max_items: Option<RawNumber>,
-    /// The options.
-    pub items: UntitledOptions,
-    /// What is chosen at first.
-    pub default: Option<Vec<String>>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { UntitledMultiSelectEnumSchema tagged "type" = "array" {
-    title: optional "title",
-    description: optional "description",
-    min_items: optional "minItems",
-    max_items: optional "maxItems",
-    items: required "items",
-    default: optional "default",
-} }
-
-impl UntitledMultiSelectEnumSchema {
-    /// Asks for some of these options.
-    #[must_use]
-    pub fn new(options: Vec<String>) -> Self {
-        Self { items: UntitledOptions { options, extra: Object::new() }, ..Self::default() }
-    }
-}
-
-/// The options to choose some of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UntitledOptions {
-    /// The options.
-    pub options: Vec<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { UntitledOptions tagged "type" = "string" { options: required "enum" } }
-
-/// Some of several options with titles.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TitledMultiSelectEnumSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to choose.
-    pub description: Option<String>,
-    /// The least number of options to choose.
-    pub min_items: Option<RawNumber>,
-    /// The greatest number of options to choose.
-    pub max_items: Option<RawNumber>,
-    /// The options.
-    pub items: TitledOptions,
-    /// What is chosen at first.
-    pub default: Option<Vec<String>>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TitledMultiSelectEnumSchema tagged "type" = "array" {
-    title: optional "title",
-    description: optional "description",
-    min_items: optional "minItems",
-    max_items: optional "maxItems",
-    items: required "items",
-    default: optional "default",
-} }
-
-impl TitledMultiSelectEnumSchema {
-    /// Asks for some of these options.
-    #[must_use]
-    pub fn new(options: Vec<TitledOption>) -> Self {
-        Self { items: TitledOptions { options, extra: Object::new() }, ..Self::default() }
-    }
-}
-
-/// The options with titles to choose some of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TitledOptions {
-    /// The options.
-    pub options: Vec<TitledOption>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TitledOptions { options: required "anyOf" } }
-
-/// One of several options with titles, the old way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LegacyTitledEnumSchema {
-    /// The name for people.
-    pub title: Option<String>,
-    /// What to choose.
-    pub description: Option<String>,
-    /// The options for programs.
-    pub options: Vec<String>,
-    /// The options for people, in the same order.
-    pub option_titles: Option<Vec<String>>,
-    /// What is chosen at first.
-    pub default: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { LegacyTitledEnumSchema tagged "type" = "string" {
-    title: optional "title",
-    description: optional "description",
-    options: required "enum",
-    option_titles: optional "enumNames",
-    default: optional "default",
-} }
-
-impl LegacyTitledEnumSchema {
-    /// Asks for one of these options.
-    #[must_use]
-    pub fn new(options: Vec<String>, option_titles: Vec<String>) -> Self {
-        Self { options, option_titles: Some(option_titles), ..Self::default() }
     }
 }

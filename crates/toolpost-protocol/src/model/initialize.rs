@@ -1,47 +1,6 @@
 //! `initialize`: the handshake that opens a session. 2025-11-25 only.
 
-use super::{ClientCapabilities, Implementation, Meta, Object, RequestMeta, ServerCapabilities};
-
-/// The params of `initialize`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InitializeRequestParams {
-    /// What the request says about itself.
-    pub meta: Option<Box<RequestMeta>>,
-    /// The newest revision that the client speaks.
-    pub protocol_version: String,
-    /// What the client can do.
-    pub capabilities: ClientCapabilities,
-    /// Who the client is.
-    pub client_info: Implementation,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { InitializeRequestParams {
-    meta: optional "_meta",
-    protocol_version: required "protocolVersion",
-    capabilities: required "capabilities",
-    client_info: required "clientInfo",
-} }
-
-impl InitializeRequestParams {
-    /// Proposes a revision, and says who asks and what it can do.
-    #[must_use]
-    pub fn new(
-        protocol_version: impl Into<String>,
-        capabilities: ClientCapabilities,
-        client_info: Implementation,
-    ) -> Self {
-        Self {
-            meta: None,
-            protocol_version: protocol_version.into(),
-            capabilities,
-            client_info,
-            extra: Object::new(),
-        }
-    }
-}
+use super::{Implementation, Meta, Object, ServerCapabilities};
 
 /// The result of `initialize`.
 #[derive(Debug, Clone, PartialEq, Eq)]

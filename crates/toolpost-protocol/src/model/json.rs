@@ -64,6 +64,15 @@ impl RawJson {
         Self(RawValue::NULL.to_owned())
     }
 
+    pub(super) fn empty_object() -> Self {
+        Self(RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
+    /// The value as serde_json has it.
+    pub(crate) fn as_raw_value(&self) -> &RawValue {
+        &self.0
+    }
+
     /// The compact text.
     #[must_use]
     pub fn as_str(&self) -> &str {

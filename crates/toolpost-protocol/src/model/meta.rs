@@ -1,8 +1,7 @@
 //! `_meta`: what a message says about itself.
 
-use super::{
-    ClientCapabilities, Implementation, LoggingLevel, Object, ProgressToken, RelatedTask, RequestId,
-};
+use super::{ClientCapabilities, Implementation, LoggingLevel, Object, TaskMetadata};
+use crate::Id;
 
 /// The `_meta` of a request.
 ///
@@ -19,7 +18,7 @@ pub struct RequestMeta {
     /// Asks for the log messages of this request from this level up. 2026-07-28 only, and deprecated there.
     pub log_level: Option<LoggingLevel>,
     /// Asks for progress notifications that carry this token.
-    pub progress_token: Option<ProgressToken>,
+    pub progress_token: Option<Id>,
     /// The W3C trace context's `traceparent`.
     pub traceparent: Option<String>,
     /// The W3C trace context's `tracestate`.
@@ -27,7 +26,7 @@ pub struct RequestMeta {
     /// The W3C `baggage`.
     pub baggage: Option<String>,
     /// The task that the request belongs to. 2025-11-25 only.
-    pub related_task: Option<RelatedTask>,
+    pub related_task: Option<TaskMetadata>,
     /// Keys that no revision names.
     pub extra: Object,
 }
@@ -63,9 +62,9 @@ pub struct Meta {
     /// Who answers; belongs on every result, and on no notification. 2026-07-28 only.
     pub server_info: Option<Implementation>,
     /// The id of the listen request that ends with this result, or that the notification answers. 2026-07-28 only.
-    pub subscription_id: Option<RequestId>,
+    pub subscription_id: Option<Id>,
     /// The task that the message belongs to. 2025-11-25 only.
-    pub related_task: Option<RelatedTask>,
+    pub related_task: Option<TaskMetadata>,
     /// Keys that no revision names.
     pub extra: Object,
 }
@@ -75,27 +74,3 @@ object! { Meta {
     subscription_id: optional "io.modelcontextprotocol/subscriptionId",
     related_task: optional "io.modelcontextprotocol/related-task",
 } }
-
-/// The params of a request that has nothing to say beyond its `_meta`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RequestParams {
-    /// Required in 2026-07-28.
-    pub meta: Option<Box<RequestMeta>>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { RequestParams { meta: optional "_meta" } }
-
-/// The params of a notification that has nothing to say beyond its `_meta`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotificationParams {
-    /// What the notification says about itself.
-    pub meta: Option<Meta>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { NotificationParams { meta: optional "_meta" } }

@@ -2,7 +2,8 @@
 //!
 //! One type serves both revisions. A field that only one of them has is optional, and its documentation says which;
 //! where it says nothing, both have it. [`Request`] and [`Notification`] are decoded by their method, content blocks
-//! by their `type`, and results by the method that was called, so a wrong message is reported for what it is.
+//! by their `type`, and results by the method that was called, so a wrong message is reported for what it is. An
+//! [`Envelope`] makes a JSON-RPC message of each; [`ListResult`] is the result of every list.
 //!
 //! Nothing is lost on the way through: fields that no revision names are kept in `extra`, names that are unknown in
 //! the `Other` variant of their enum, blocks of an unknown type in `Unknown`, and numbers digit for digit. An
@@ -20,34 +21,30 @@
 //! );
 //!
 //! let block: ContentBlock = serde_json::from_str(r#"{"type": "text", "text": "hi", "x-mood": 1e400}"#)?;
-//! let ContentBlock::Text(text) = &block else { panic!("a text block") };
-//! assert_eq!(text.text, "hi");
+//! let ContentBlock::Text { text, .. } = &block else { panic!("a text block") };
+//! assert_eq!(text, "hi");
 //! assert_eq!(serde_json::to_string(&block)?, r#"{"type":"text","text":"hi","x-mood":1e400}"#);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
 #[macro_use]
-mod wire;
+pub(crate) mod wire;
 
-mod cancellation;
 mod capabilities;
 mod completion;
 mod content;
 mod discover;
 mod elicitation;
+mod envelope;
 mod error;
 mod form;
-mod id;
 mod implementation;
 mod initialize;
-mod input;
-mod json;
-mod jsonrpc;
+pub(crate) mod json;
+mod list;
 mod logging;
 mod meta;
 mod notification;
-mod pagination;
-mod progress;
 mod prompts;
 mod request;
 mod resources;
@@ -58,67 +55,32 @@ mod subscriptions;
 mod tasks;
 mod tools;
 
-pub use cancellation::CancelledNotificationParams;
-pub use capabilities::{
-    ClientCapabilities, ElicitationCapability, ElicitationTaskRequests, PromptsCapability,
-    ResourcesCapability, RootsCapability, SamplingCapability, SamplingTaskRequests, ServerCapabilities,
-    TaskRequests, TasksCapability, ToolTaskRequests, ToolsCapability,
-};
+pub use capabilities::{Capability, ClientCapabilities, ServerCapabilities};
 pub use completion::{
-    CompleteRequestParams, CompleteResult, Completion, CompletionArgument, CompletionContext,
-    CompletionReference, PromptReference, ResourceTemplateReference,
+    CompleteResult, Completion, CompletionArgument, CompletionContext, CompletionReference,
 };
-pub use content::{
-    Annotations, AudioContent, ContentBlock, EmbeddedResource, ImageContent, ResourceLink, Role, TextContent,
-};
+pub use content::{Annotations, ContentBlock, Role};
 pub use discover::DiscoverResult;
-pub use elicitation::{
-    ElicitAction, ElicitRequestFormParams, ElicitRequestParams, ElicitRequestUrlParams, ElicitResult,
-    ElicitationCompleteNotificationParams, FormMode,
-};
-pub use error::{
-    ErrorObject, MissingRequiredClientCapability, UnsupportedProtocolVersion, UrlElicitationRequired,
-};
-pub use form::{
-    BooleanSchema, FormSchema, LegacyTitledEnumSchema, NumberKind, NumberSchema, PrimitiveSchema,
-    StringFormat, StringSchema, TitledMultiSelectEnumSchema, TitledOption, TitledOptions,
-    TitledSingleSelectEnumSchema, UntitledMultiSelectEnumSchema, UntitledOptions,
-    UntitledSingleSelectEnumSchema,
-};
-pub use id::{ProgressToken, RequestId};
+pub use elicitation::{ElicitAction, ElicitResult};
+pub use envelope::Envelope;
+pub use error::ErrorData;
+pub use form::{FormField, FormOption, FormSchema, StringFormat};
 pub use implementation::{Icon, IconTheme, Implementation};
-pub use initialize::{InitializeRequestParams, InitializeResult};
-pub use input::{InputRequest, InputRequests, InputRequiredResult, InputResponse, InputResponses};
+pub use initialize::InitializeResult;
 pub use json::{Object, RawJson, RawNumber};
-pub use jsonrpc::{JsonRpcError, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse};
-pub use logging::{LoggingLevel, LoggingMessageNotificationParams, SetLevelRequestParams};
-pub use meta::{Meta, NotificationParams, RequestMeta, RequestParams};
+pub use list::{ListResult, Listed};
+pub use logging::LoggingLevel;
+pub use meta::{Meta, RequestMeta};
 pub use notification::Notification;
-pub use pagination::PaginatedRequestParams;
-pub use progress::ProgressNotificationParams;
-pub use prompts::{
-    GetPromptRequestParams, GetPromptResult, ListPromptsResult, Prompt, PromptArgument, PromptMessage,
-};
+pub use prompts::{GetPromptResult, Prompt, PromptArgument, PromptMessage};
 pub use request::Request;
-pub use resources::{
-    BlobResourceContents, ListResourceTemplatesResult, ListResourcesResult, ReadResourceRequestParams,
-    ReadResourceResult, Resource, ResourceContents, ResourceRequestParams, ResourceTemplate,
-    ResourceUpdatedNotificationParams, TextResourceContents,
-};
+pub use resources::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 pub use result::{CacheScope, EmptyResult, RequestResult, ResultType};
-pub use roots::{ListRootsResult, Root};
+pub use roots::Root;
 pub use sampling::{
-    ContextInclusion, CreateMessageRequestParams, CreateMessageResult, ModelHint, ModelPreferences,
-    SamplingBlock, SamplingContent, SamplingMessage, StopReason, ToolChoice, ToolChoiceMode,
-    ToolResultContent, ToolUseContent,
+    CreateMessageRequestParams, CreateMessageResult, ModelHint, ModelPreferences, SamplingContent,
+    SamplingMessage, StopReason, ToolChoice,
 };
-pub use subscriptions::{
-    SubscriptionFilter, SubscriptionsAcknowledgedNotificationParams, SubscriptionsListenRequestParams,
-    SubscriptionsListenResult,
-};
-pub use tasks::{
-    CreateTaskResult, ListTasksResult, RelatedTask, Task, TaskMetadata, TaskRequestParams, TaskStatus,
-};
-pub use tools::{
-    CallToolRequestParams, CallToolResult, ListToolsResult, TaskSupport, Tool, ToolAnnotations, ToolExecution,
-};
+pub use subscriptions::SubscriptionFilter;
+pub use tasks::{Task, TaskMetadata, TaskStatus};
+pub use tools::{CallToolRequestParams, CallToolResult, TaskSupport, Tool, ToolAnnotations, ToolExecution};

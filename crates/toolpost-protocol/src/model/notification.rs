@@ -1,40 +1,115 @@
 //! Every notification, decoded by its method.
 
-use super::request::{encode, encode_some, optional, required};
-use super::{
-    CancelledNotificationParams, ElicitationCompleteNotificationParams, LoggingMessageNotificationParams,
-    NotificationParams, ProgressNotificationParams, RawJson, ResourceUpdatedNotificationParams,
-    SubscriptionsAcknowledgedNotificationParams, Task,
-};
+use super::{LoggingLevel, Meta, Object, RawJson, RawNumber, SubscriptionFilter, Task};
+use crate::Id;
 
-/// A notification of either revision and either direction.
+/// A notification of either revision and either direction: its method and its params.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notification {
-    /// `notifications/cancelled`, in both directions.
-    Cancelled(CancelledNotificationParams),
+    /// `notifications/cancelled`, in both directions: the other side need not go on.
+    Cancelled {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// The request to stop. Required in 2026-07-28; in 2025-11-25 absent where a task is meant.
+        request_id: Option<Id>,
+        /// Why, for a log or for people.
+        reason: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// `notifications/progress`; in 2025-11-25 in both directions, in 2026-07-28 to the client.
-    Progress(ProgressNotificationParams),
-    /// `notifications/message`, to the client.
-    LoggingMessage(LoggingMessageNotificationParams),
+    Progress {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// The token that the request gave.
+        progress_token: Id,
+        /// How much is done; grows with every notification, in a unit of the sender's choice.
+        progress: RawNumber,
+        /// How much there is to do, in the same unit, if known.
+        total: Option<RawNumber>,
+        /// What is being done, for people.
+        message: Option<String>,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// `notifications/message`: a log message, to the client.
+    LoggingMessage {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// How grave it is.
+        level: LoggingLevel,
+        /// Who logs.
+        logger: Option<String>,
+        /// The message: any JSON value.
+        data: RawJson,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// `notifications/tools/list_changed`, to the client.
-    ToolListChanged(Option<NotificationParams>),
+    ToolListChanged {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// Fields that no revision names; `None` leaves the params out where nothing else is said.
+        extra: Option<Object>,
+    },
     /// `notifications/prompts/list_changed`, to the client.
-    PromptListChanged(Option<NotificationParams>),
+    PromptListChanged {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// Fields that no revision names; `None` leaves the params out where nothing else is said.
+        extra: Option<Object>,
+    },
     /// `notifications/resources/list_changed`, to the client.
-    ResourceListChanged(Option<NotificationParams>),
+    ResourceListChanged {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// Fields that no revision names; `None` leaves the params out where nothing else is said.
+        extra: Option<Object>,
+    },
     /// `notifications/resources/updated`, to the client.
-    ResourceUpdated(ResourceUpdatedNotificationParams),
-    /// `notifications/subscriptions/acknowledged`, to the client. 2026-07-28 only.
-    SubscriptionsAcknowledged(SubscriptionsAcknowledgedNotificationParams),
+    ResourceUpdated {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// The resource that changed, or one below a resource that was asked about.
+        uri: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// `notifications/subscriptions/acknowledged`, the first message of a stream, to the client. 2026-07-28 only.
+    SubscriptionsAcknowledged {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// What will be sent, out of what was asked for.
+        notifications: SubscriptionFilter,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// `notifications/initialized`, to the server. 2025-11-25 only.
-    Initialized(Option<NotificationParams>),
+    Initialized {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// Fields that no revision names; `None` leaves the params out where nothing else is said.
+        extra: Option<Object>,
+    },
     /// `notifications/roots/list_changed`, to the server. 2025-11-25 only.
-    RootsListChanged(Option<NotificationParams>),
+    RootsListChanged {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// Fields that no revision names; `None` leaves the params out where nothing else is said.
+        extra: Option<Object>,
+    },
     /// `notifications/elicitation/complete`, to the client. 2025-11-25 only.
-    ElicitationComplete(ElicitationCompleteNotificationParams),
+    ElicitationComplete {
+        /// What the notification says about itself.
+        meta: Option<Meta>,
+        /// The question that was answered elsewhere.
+        elicitation_id: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// `notifications/tasks/status`, in both directions. 2025-11-25 only.
-    TaskStatus(Task),
+    TaskStatus(Box<Task>),
     /// A method that no revision names, with its params verbatim.
     Unknown {
         /// The method.
@@ -44,70 +119,117 @@ pub enum Notification {
     },
 }
 
+messages! { Notification(Meta) {
+    "notifications/cancelled" => Cancelled required {
+        request_id: optional "requestId",
+        reason: optional "reason",
+    }
+    "notifications/progress" => Progress required {
+        progress_token: required "progressToken",
+        progress: required "progress",
+        total: optional "total",
+        message: optional "message",
+    }
+    "notifications/message" => LoggingMessage required {
+        level: required "level",
+        logger: optional "logger",
+        data: required "data",
+    }
+    "notifications/tools/list_changed" => ToolListChanged optional {}
+    "notifications/prompts/list_changed" => PromptListChanged optional {}
+    "notifications/resources/list_changed" => ResourceListChanged optional {}
+    "notifications/resources/updated" => ResourceUpdated required { uri: required "uri" }
+    "notifications/subscriptions/acknowledged" => SubscriptionsAcknowledged required {
+        notifications: required "notifications",
+    }
+    "notifications/initialized" => Initialized optional {}
+    "notifications/roots/list_changed" => RootsListChanged optional {}
+    "notifications/elicitation/complete" => ElicitationComplete required {
+        elicitation_id: required "elicitationId",
+    }
+} boxed {
+    "notifications/tasks/status" => TaskStatus,
+} }
+
 impl Notification {
-    /// Decodes the params of a notification by its method.
-    ///
-    /// # Errors
-    ///
-    /// When the params are not those of the method.
-    pub fn decode(method: &str, params: Option<RawJson>) -> Result<Self, serde_json::Error> {
-        Ok(match method {
-            "notifications/cancelled" => Self::Cancelled(required(params)?),
-            "notifications/progress" => Self::Progress(required(params)?),
-            "notifications/message" => Self::LoggingMessage(required(params)?),
-            "notifications/tools/list_changed" => Self::ToolListChanged(optional(params)?),
-            "notifications/prompts/list_changed" => Self::PromptListChanged(optional(params)?),
-            "notifications/resources/list_changed" => Self::ResourceListChanged(optional(params)?),
-            "notifications/resources/updated" => Self::ResourceUpdated(required(params)?),
-            "notifications/subscriptions/acknowledged" => Self::SubscriptionsAcknowledged(required(params)?),
-            "notifications/initialized" => Self::Initialized(optional(params)?),
-            "notifications/roots/list_changed" => Self::RootsListChanged(optional(params)?),
-            "notifications/elicitation/complete" => Self::ElicitationComplete(required(params)?),
-            "notifications/tasks/status" => Self::TaskStatus(required(params)?),
-            _ => Self::Unknown { method: method.to_owned(), params },
-        })
+    #[expect(clippy::unnecessary_wraps, reason = "as that of a request, which may fail")]
+    fn label<'a>(method: &'a str, _params: Option<&RawJson>) -> Result<&'a str, serde_json::Error> {
+        Ok(method)
     }
 
-    /// The method.
+    /// Says what the notification says about itself. A method that no revision names stays as it is.
     #[must_use]
-    pub fn method(&self) -> &str {
-        match self {
-            Self::Cancelled(_) => "notifications/cancelled",
-            Self::Progress(_) => "notifications/progress",
-            Self::LoggingMessage(_) => "notifications/message",
-            Self::ToolListChanged(_) => "notifications/tools/list_changed",
-            Self::PromptListChanged(_) => "notifications/prompts/list_changed",
-            Self::ResourceListChanged(_) => "notifications/resources/list_changed",
-            Self::ResourceUpdated(_) => "notifications/resources/updated",
-            Self::SubscriptionsAcknowledged(_) => "notifications/subscriptions/acknowledged",
-            Self::Initialized(_) => "notifications/initialized",
-            Self::RootsListChanged(_) => "notifications/roots/list_changed",
-            Self::ElicitationComplete(_) => "notifications/elicitation/complete",
-            Self::TaskStatus(_) => "notifications/tasks/status",
-            Self::Unknown { method, .. } => method,
+    pub fn with_meta(mut self, said: Meta) -> Self {
+        if let Some(meta) = self.meta_mut() {
+            *meta = Some(said);
+        }
+        self
+    }
+
+    /// Stops the request with this id.
+    #[must_use]
+    pub fn cancelled(request_id: impl Into<Id>) -> Self {
+        Self::Cancelled {
+            meta: None,
+            request_id: Some(request_id.into()),
+            reason: None,
+            extra: Object::new(),
         }
     }
 
-    /// Encodes the params, if there are any.
-    ///
-    /// # Errors
-    ///
-    /// Never for values that were decoded or built by this crate's constructors.
-    pub fn params(&self) -> Result<Option<RawJson>, serde_json::Error> {
-        match self {
-            Self::Cancelled(params) => encode(params),
-            Self::Progress(params) => encode(params),
-            Self::LoggingMessage(params) => encode(params),
-            Self::ToolListChanged(params)
-            | Self::PromptListChanged(params)
-            | Self::ResourceListChanged(params)
-            | Self::Initialized(params)
-            | Self::RootsListChanged(params) => encode_some(params.as_ref()),
-            Self::ResourceUpdated(params) => encode(params),
-            Self::SubscriptionsAcknowledged(params) => encode(params),
-            Self::ElicitationComplete(params) => encode(params),
-            Self::TaskStatus(params) => encode(params),
-            Self::Unknown { params, .. } => Ok(params.clone()),
+    /// Says how much is done of the request with this token.
+    #[must_use]
+    pub fn progress(progress_token: impl Into<Id>, progress: impl Into<RawNumber>) -> Self {
+        Self::Progress {
+            meta: None,
+            progress_token: progress_token.into(),
+            progress: progress.into(),
+            total: None,
+            message: None,
+            extra: Object::new(),
         }
+    }
+
+    /// Logs `data` at `level`.
+    #[must_use]
+    pub fn log(level: LoggingLevel, data: impl Into<RawJson>) -> Self {
+        Self::LoggingMessage { meta: None, level, logger: None, data: data.into(), extra: Object::new() }
+    }
+
+    /// Says that the list of tools changed.
+    #[must_use]
+    pub const fn tool_list_changed() -> Self {
+        Self::ToolListChanged { meta: None, extra: None }
+    }
+
+    /// Says that the list of prompts changed.
+    #[must_use]
+    pub const fn prompt_list_changed() -> Self {
+        Self::PromptListChanged { meta: None, extra: None }
+    }
+
+    /// Says that the list of resources changed.
+    #[must_use]
+    pub const fn resource_list_changed() -> Self {
+        Self::ResourceListChanged { meta: None, extra: None }
+    }
+
+    /// Says that the resource at `uri` changed.
+    #[must_use]
+    pub fn resource_updated(uri: impl Into<String>) -> Self {
+        Self::ResourceUpdated { meta: None, uri: uri.into(), extra: Object::new() }
+    }
+
+    /// Acknowledges the listen request with this id.
+    #[must_use]
+    pub fn acknowledged(subscription_id: impl Into<Id>, notifications: SubscriptionFilter) -> Self {
+        let meta = Meta { subscription_id: Some(subscription_id.into()), ..Meta::default() };
+        Self::SubscriptionsAcknowledged { meta: Some(meta), notifications, extra: Object::new() }
+    }
+
+    /// Says that the client is ready.
+    #[must_use]
+    pub const fn initialized() -> Self {
+        Self::Initialized { meta: None, extra: None }
     }
 }

@@ -1,12 +1,6 @@
 //! Messages that a server has written for a person to start from.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use super::result::milliseconds;
-use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Meta, Object, RawNumber, RequestMeta, ResultType, Role,
-};
+use super::{ContentBlock, Icon, Meta, Object, ResultType, Role};
 
 /// A prompt as `prompts/list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,93 +126,6 @@ impl PromptArgument {
     pub const fn required(mut self) -> Self {
         self.required = Some(true);
         self
-    }
-}
-
-/// The result of `prompts/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListPromptsResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// Required in 2026-07-28, absent before.
-    pub result_type: Option<ResultType>,
-    /// The prompts of this page.
-    pub prompts: Vec<Prompt>,
-    /// Where the next page starts; absent on the last.
-    pub next_cursor: Option<String>,
-    /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<RawNumber>,
-    /// Who may reuse it. Required in 2026-07-28, absent before.
-    pub cache_scope: Option<CacheScope>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListPromptsResult {
-    meta: optional "_meta",
-    result_type: optional "resultType",
-    prompts: required "prompts",
-    next_cursor: optional "nextCursor",
-    ttl_ms: optional "ttlMs",
-    cache_scope: optional "cacheScope",
-} }
-
-impl ListPromptsResult {
-    /// Lists prompts.
-    #[must_use]
-    pub fn new(prompts: Vec<Prompt>) -> Self {
-        Self { prompts, ..Self::default() }
-    }
-
-    /// Adds what 2026-07-28 requires: the result is complete, and may be reused by `scope` for `ttl`.
-    #[must_use]
-    pub fn reusable(mut self, ttl: Duration, scope: CacheScope) -> Self {
-        self.result_type = Some(ResultType::Complete);
-        self.ttl_ms = Some(milliseconds(ttl));
-        self.cache_scope = Some(scope);
-        self
-    }
-}
-
-/// The params of `prompts/get`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GetPromptRequestParams {
-    /// Required in 2026-07-28.
-    pub meta: Option<Box<RequestMeta>>,
-    /// The prompt.
-    pub name: String,
-    /// Its arguments, by name.
-    pub arguments: Option<BTreeMap<String, String>>,
-    /// Answers to what the server asked. 2026-07-28 only.
-    pub input_responses: Option<InputResponses>,
-    /// What the server wanted back with the answers, opaque. 2026-07-28 only.
-    pub request_state: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { GetPromptRequestParams {
-    meta: optional "_meta",
-    name: required "name",
-    arguments: optional "arguments",
-    input_responses: optional "inputResponses",
-    request_state: optional "requestState",
-} }
-
-impl GetPromptRequestParams {
-    /// Asks for a prompt, without arguments so far.
-    #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            meta: None,
-            name: name.into(),
-            arguments: None,
-            input_responses: None,
-            request_state: None,
-            extra: Object::new(),
-        }
     }
 }
 

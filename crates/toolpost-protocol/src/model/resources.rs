@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use serde::de::{Error as _, IgnoredAny};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use super::result::milliseconds;
-use super::{
-    Annotations, CacheScope, Icon, InputResponses, Meta, Object, RawJson, RawNumber, RequestMeta, ResultType,
-};
+use super::{Annotations, CacheScope, Icon, Meta, Object, RawJson, RawNumber, ResultType};
 
 /// Something a client can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,34 +123,49 @@ impl ResourceTemplate {
 #[non_exhaustive]
 pub enum ResourceContents {
     /// Text.
-    Text(TextResourceContents),
+    Text {
+        /// What the contents say about themselves.
+        meta: Option<Object>,
+        /// Where the resource is.
+        uri: String,
+        /// Its media type.
+        mime_type: Option<String>,
+        /// The text.
+        text: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// Bytes.
-    Blob(BlobResourceContents),
+    Blob {
+        /// What the contents say about themselves.
+        meta: Option<Object>,
+        /// Where the resource is.
+        uri: String,
+        /// Its media type.
+        mime_type: Option<String>,
+        /// The bytes in base64.
+        blob: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
     /// Something that is neither, kept verbatim.
     Unknown(RawJson),
 }
 
-impl From<TextResourceContents> for ResourceContents {
-    fn from(contents: TextResourceContents) -> Self {
-        Self::Text(contents)
+variants! { ResourceContents {
+    "text" => Text {
+        meta: optional "_meta",
+        uri: required "uri",
+        mime_type: optional "mimeType",
+        text: required "text",
     }
-}
-
-impl From<BlobResourceContents> for ResourceContents {
-    fn from(contents: BlobResourceContents) -> Self {
-        Self::Blob(contents)
+    "blob" => Blob {
+        meta: optional "_meta",
+        uri: required "uri",
+        mime_type: optional "mimeType",
+        blob: required "blob",
     }
-}
-
-impl Serialize for ResourceContents {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(contents) => contents.serialize(serializer),
-            Self::Blob(contents) => contents.serialize(serializer),
-            Self::Unknown(contents) => contents.serialize(serializer),
-        }
-    }
-}
+} }
 
 impl<'de> Deserialize<'de> for ResourceContents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -162,197 +175,36 @@ impl<'de> Deserialize<'de> for ResourceContents {
             blob: Option<IgnoredAny>,
         }
         let json = RawJson::deserialize(deserializer)?;
-        match json.decode().map_err(D::Error::custom)? {
-            Probe { text: Some(_), .. } => json.decode().map(Self::Text),
-            Probe { blob: Some(_), .. } => json.decode().map(Self::Blob),
-            Probe { .. } => Ok(Self::Unknown(json)),
-        }
-        .map_err(D::Error::custom)
+        let label = match json.decode().map_err(D::Error::custom)? {
+            Probe { text: Some(_), .. } => "text",
+            Probe { blob: Some(_), .. } => "blob",
+            Probe { .. } => "",
+        };
+        Self::read(label, json).map_err(D::Error::custom)
     }
 }
 
-/// A resource that is text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TextResourceContents {
-    /// What the contents say about themselves.
-    pub meta: Option<Object>,
-    /// Where the resource is.
-    pub uri: String,
-    /// Its media type.
-    pub mime_type: Option<String>,
-    /// The text.
-    pub text: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TextResourceContents {
-    meta: optional "_meta",
-    uri: required "uri",
-    mime_type: optional "mimeType",
-    text: required "text",
-} }
-
-impl TextResourceContents {
+impl ResourceContents {
     /// Holds the text of the resource at `uri`.
     #[must_use]
-    pub fn new(uri: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { meta: None, uri: uri.into(), mime_type: None, text: text.into(), extra: Object::new() }
+    pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Text { meta: None, uri: uri.into(), mime_type: None, text: text.into(), extra: Object::new() }
     }
-}
 
-/// A resource that is bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BlobResourceContents {
-    /// What the contents say about themselves.
-    pub meta: Option<Object>,
-    /// Where the resource is.
-    pub uri: String,
-    /// Its media type.
-    pub mime_type: Option<String>,
-    /// The bytes in base64.
-    pub blob: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { BlobResourceContents {
-    meta: optional "_meta",
-    uri: required "uri",
-    mime_type: optional "mimeType",
-    blob: required "blob",
-} }
-
-impl BlobResourceContents {
     /// Holds the bytes, in base64, of the resource at `uri`.
     #[must_use]
-    pub fn new(uri: impl Into<String>, blob: impl Into<String>) -> Self {
-        Self { meta: None, uri: uri.into(), mime_type: None, blob: blob.into(), extra: Object::new() }
-    }
-}
-
-/// The result of `resources/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListResourcesResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// Required in 2026-07-28, absent before.
-    pub result_type: Option<ResultType>,
-    /// The resources of this page.
-    pub resources: Vec<Resource>,
-    /// Where the next page starts; absent on the last.
-    pub next_cursor: Option<String>,
-    /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<RawNumber>,
-    /// Who may reuse it. Required in 2026-07-28, absent before.
-    pub cache_scope: Option<CacheScope>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListResourcesResult {
-    meta: optional "_meta",
-    result_type: optional "resultType",
-    resources: required "resources",
-    next_cursor: optional "nextCursor",
-    ttl_ms: optional "ttlMs",
-    cache_scope: optional "cacheScope",
-} }
-
-impl ListResourcesResult {
-    /// Lists resources.
-    #[must_use]
-    pub fn new(resources: Vec<Resource>) -> Self {
-        Self { resources, ..Self::default() }
+    pub fn blob(uri: impl Into<String>, blob: impl Into<String>) -> Self {
+        Self::Blob { meta: None, uri: uri.into(), mime_type: None, blob: blob.into(), extra: Object::new() }
     }
 
-    /// Adds what 2026-07-28 requires: the result is complete, and may be reused by `scope` for `ttl`.
+    /// Says the media type, or takes it back. What is neither text nor bytes stays as it is.
     #[must_use]
-    pub fn reusable(mut self, ttl: Duration, scope: CacheScope) -> Self {
-        self.result_type = Some(ResultType::Complete);
-        self.ttl_ms = Some(milliseconds(ttl));
-        self.cache_scope = Some(scope);
+    pub fn with_mime_type(mut self, said: impl Into<Option<String>>) -> Self {
+        match &mut self {
+            Self::Text { mime_type, .. } | Self::Blob { mime_type, .. } => *mime_type = said.into(),
+            Self::Unknown(_) => {}
+        }
         self
-    }
-}
-
-/// The result of `resources/templates/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListResourceTemplatesResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// Required in 2026-07-28, absent before.
-    pub result_type: Option<ResultType>,
-    /// The templates of this page.
-    pub resource_templates: Vec<ResourceTemplate>,
-    /// Where the next page starts; absent on the last.
-    pub next_cursor: Option<String>,
-    /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<RawNumber>,
-    /// Who may reuse it. Required in 2026-07-28, absent before.
-    pub cache_scope: Option<CacheScope>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListResourceTemplatesResult {
-    meta: optional "_meta",
-    result_type: optional "resultType",
-    resource_templates: required "resourceTemplates",
-    next_cursor: optional "nextCursor",
-    ttl_ms: optional "ttlMs",
-    cache_scope: optional "cacheScope",
-} }
-
-impl ListResourceTemplatesResult {
-    /// Lists templates.
-    #[must_use]
-    pub fn new(resource_templates: Vec<ResourceTemplate>) -> Self {
-        Self { resource_templates, ..Self::default() }
-    }
-
-    /// Adds what 2026-07-28 requires: the result is complete, and may be reused by `scope` for `ttl`.
-    #[must_use]
-    pub fn reusable(mut self, ttl: Duration, scope: CacheScope) -> Self {
-        self.result_type = Some(ResultType::Complete);
-        self.ttl_ms = Some(milliseconds(ttl));
-        self.cache_scope = Some(scope);
-        self
-    }
-}
-
-/// The params of `resources/read`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReadResourceRequestParams {
-    /// Required in 2026-07-28.
-    pub meta: Option<Box<RequestMeta>>,
-    /// What to read.
-    pub uri: String,
-    /// Answers to what the server asked. 2026-07-28 only.
-    pub input_responses: Option<InputResponses>,
-    /// What the server wanted back with the answers, opaque. 2026-07-28 only.
-    pub request_state: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ReadResourceRequestParams {
-    meta: optional "_meta",
-    uri: required "uri",
-    input_responses: optional "inputResponses",
-    request_state: optional "requestState",
-} }
-
-impl ReadResourceRequestParams {
-    /// Reads the resource at `uri`.
-    #[must_use]
-    pub fn new(uri: impl Into<String>) -> Self {
-        Self { meta: None, uri: uri.into(), input_responses: None, request_state: None, extra: Object::new() }
     }
 }
 
@@ -396,49 +248,5 @@ impl ReadResourceResult {
         self.ttl_ms = Some(milliseconds(ttl));
         self.cache_scope = Some(scope);
         self
-    }
-}
-
-/// The params of `resources/subscribe` and `resources/unsubscribe`. 2025-11-25 only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResourceRequestParams {
-    /// What the request says about itself.
-    pub meta: Option<Box<RequestMeta>>,
-    /// The resource to watch, or to watch no longer.
-    pub uri: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ResourceRequestParams { meta: optional "_meta", uri: required "uri" } }
-
-impl ResourceRequestParams {
-    /// Names the resource at `uri`.
-    #[must_use]
-    pub fn new(uri: impl Into<String>) -> Self {
-        Self { meta: None, uri: uri.into(), extra: Object::new() }
-    }
-}
-
-/// The params of `notifications/resources/updated`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResourceUpdatedNotificationParams {
-    /// What the notification says about itself.
-    pub meta: Option<Meta>,
-    /// The resource that changed, or one below a resource that was asked about.
-    pub uri: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ResourceUpdatedNotificationParams { meta: optional "_meta", uri: required "uri" } }
-
-impl ResourceUpdatedNotificationParams {
-    /// Says that the resource at `uri` changed.
-    #[must_use]
-    pub fn new(uri: impl Into<String>) -> Self {
-        Self { meta: None, uri: uri.into(), extra: Object::new() }
     }
 }

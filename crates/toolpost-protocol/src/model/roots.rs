@@ -1,6 +1,6 @@
 //! The directories that a client lets a server work in. Deprecated in 2026-07-28.
 
-use super::{Meta, Object};
+use super::Object;
 
 /// A directory or file that a server may work in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,27 +23,5 @@ impl Root {
     #[must_use]
     pub fn new(uri: impl Into<String>) -> Self {
         Self { meta: None, uri: uri.into(), name: None, extra: Object::new() }
-    }
-}
-
-/// The result of `roots/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListRootsResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// The roots.
-    pub roots: Vec<Root>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListRootsResult { meta: optional "_meta", roots: required "roots" } }
-
-impl ListRootsResult {
-    /// Lists roots.
-    #[must_use]
-    pub fn new(roots: Vec<Root>) -> Self {
-        Self { roots, ..Self::default() }
     }
 }

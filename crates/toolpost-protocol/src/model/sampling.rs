@@ -3,11 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::content::type_of;
-use super::{
-    AudioContent, ContentBlock, ImageContent, Meta, Object, RawJson, RawNumber, RequestMeta, Role,
-    TaskMetadata, TextContent, Tool,
-};
+use super::{ContentBlock, Meta, Object, RawJson, RawNumber, RequestMeta, Role, TaskMetadata, Tool};
 
 /// The params of `sampling/createMessage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +17,8 @@ pub struct CreateMessageRequestParams {
     pub model_preferences: Option<ModelPreferences>,
     /// What the model is told first.
     pub system_prompt: Option<String>,
-    /// Which of the servers' contexts to add.
-    pub include_context: Option<ContextInclusion>,
+    /// Which of the servers' contexts to add: `none`, which is what an absent word says, `thisServer` or `allServers`.
+    pub include_context: Option<String>,
     /// How much chance to let in, on the model's own scale.
     pub temperature: Option<RawNumber>,
     /// The longest answer, in tokens.
@@ -171,30 +167,30 @@ impl SamplingMessage {
 #[non_exhaustive]
 pub enum SamplingContent {
     /// A block by itself.
-    One(SamplingBlock),
+    One(Box<ContentBlock>),
     /// An array of blocks, of any length.
-    Many(Vec<SamplingBlock>),
+    Many(Vec<ContentBlock>),
 }
 
 impl SamplingContent {
     /// The blocks, whichever way they were written.
     #[must_use]
-    pub fn blocks(&self) -> &[SamplingBlock] {
+    pub fn blocks(&self) -> &[ContentBlock] {
         match self {
-            Self::One(block) => std::slice::from_ref(block),
+            Self::One(block) => std::slice::from_ref(&**block),
             Self::Many(blocks) => blocks,
         }
     }
 }
 
-impl<T: Into<SamplingBlock>> From<T> for SamplingContent {
+impl<T: Into<ContentBlock>> From<T> for SamplingContent {
     fn from(block: T) -> Self {
-        Self::One(block.into())
+        Self::One(Box::new(block.into()))
     }
 }
 
-impl From<Vec<SamplingBlock>> for SamplingContent {
-    fn from(blocks: Vec<SamplingBlock>) -> Self {
+impl From<Vec<ContentBlock>> for SamplingContent {
+    fn from(blocks: Vec<ContentBlock>) -> Self {
         Self::Many(blocks)
     }
 }
@@ -217,162 +213,6 @@ impl<'de> Deserialize<'de> for SamplingContent {
             json.decode().map(Self::One)
         }
         .map_err(D::Error::custom)
-    }
-}
-
-/// A block of a message to or from a language model, decoded by its `type`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SamplingBlock {
-    /// Text.
-    Text(TextContent),
-    /// An image.
-    Image(ImageContent),
-    /// A sound.
-    Audio(AudioContent),
-    /// The model asks to use a tool.
-    ToolUse(ToolUseContent),
-    /// The result of a tool that the model asked for.
-    ToolResult(ToolResultContent),
-    /// A block of a type that no revision names, kept verbatim.
-    Unknown(RawJson),
-}
-
-impl SamplingBlock {
-    /// A block of text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(TextContent::new(text))
-    }
-}
-
-impl From<TextContent> for SamplingBlock {
-    fn from(block: TextContent) -> Self {
-        Self::Text(block)
-    }
-}
-
-impl From<ImageContent> for SamplingBlock {
-    fn from(block: ImageContent) -> Self {
-        Self::Image(block)
-    }
-}
-
-impl From<AudioContent> for SamplingBlock {
-    fn from(block: AudioContent) -> Self {
-        Self::Audio(block)
-    }
-}
-
-impl From<ToolUseContent> for SamplingBlock {
-    fn from(block: ToolUseContent) -> Self {
-        Self::ToolUse(block)
-    }
-}
-
-impl From<ToolResultContent> for SamplingBlock {
-    fn from(block: ToolResultContent) -> Self {
-        Self::ToolResult(block)
-    }
-}
-
-impl Serialize for SamplingBlock {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(block) => block.serialize(serializer),
-            Self::Image(block) => block.serialize(serializer),
-            Self::Audio(block) => block.serialize(serializer),
-            Self::ToolUse(block) => block.serialize(serializer),
-            Self::ToolResult(block) => block.serialize(serializer),
-            Self::Unknown(block) => block.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SamplingBlock {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = RawJson::deserialize(deserializer)?;
-        match &*type_of(&json)? {
-            "text" => json.decode().map(Self::Text),
-            "image" => json.decode().map(Self::Image),
-            "audio" => json.decode().map(Self::Audio),
-            "tool_use" => json.decode().map(Self::ToolUse),
-            "tool_result" => json.decode().map(Self::ToolResult),
-            _ => Ok(Self::Unknown(json)),
-        }
-        .map_err(D::Error::custom)
-    }
-}
-
-/// A language model asks to use a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ToolUseContent {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// The name of this use, for its result.
-    pub id: String,
-    /// The tool.
-    pub name: String,
-    /// Its arguments.
-    pub input: Object,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ToolUseContent tagged "type" = "tool_use" {
-    meta: optional "_meta",
-    id: required "id",
-    name: required "name",
-    input: required "input",
-} }
-
-impl ToolUseContent {
-    /// Asks to use a tool.
-    #[must_use]
-    pub fn new(id: impl Into<String>, name: impl Into<String>, input: Object) -> Self {
-        Self { meta: None, id: id.into(), name: name.into(), input, extra: Object::new() }
-    }
-}
-
-/// The result of a tool that a language model asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ToolResultContent {
-    /// What the block says about itself.
-    pub meta: Option<Object>,
-    /// The use that it answers.
-    pub tool_use_id: String,
-    /// The result for a language model.
-    pub content: Vec<ContentBlock>,
-    /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
-    pub structured_content: Option<RawJson>,
-    /// Whether the tool failed. Absent means that it did not.
-    pub is_error: Option<bool>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ToolResultContent tagged "type" = "tool_result" {
-    meta: optional "_meta",
-    tool_use_id: required "toolUseId",
-    content: required "content",
-    structured_content: any "structuredContent",
-    is_error: optional "isError",
-} }
-
-impl ToolResultContent {
-    /// Answers a use.
-    #[must_use]
-    pub fn new(tool_use_id: impl Into<String>, content: Vec<ContentBlock>) -> Self {
-        Self {
-            meta: None,
-            tool_use_id: tool_use_id.into(),
-            content,
-            structured_content: None,
-            is_error: None,
-            extra: Object::new(),
-        }
     }
 }
 
@@ -411,46 +251,14 @@ pub struct ModelHint {
 
 object! { ModelHint { name: optional "name" } }
 
-/// Which of the servers' contexts a request wants added.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ContextInclusion {
-    /// None; an absent word says the same.
-    None,
-    /// That of the server which asks. Deprecated.
-    ThisServer,
-    /// That of all servers. Deprecated.
-    AllServers,
-    /// A word that no revision names.
-    Other(String),
-}
-
-names! { ContextInclusion { None = "none", ThisServer = "thisServer", AllServers = "allServers" } }
-
 /// Whether a language model may use tools, or must.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolChoice {
-    /// Absent means [`ToolChoiceMode::Auto`].
-    pub mode: Option<ToolChoiceMode>,
+    /// `auto`: the model decides; `required`: it must use one at least; `none`: it must not. Absent means `auto`.
+    pub mode: Option<String>,
     /// Fields that no revision names.
     pub extra: Object,
 }
 
 object! { ToolChoice { mode: optional "mode" } }
-
-/// Whether a language model may use tools, or must.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ToolChoiceMode {
-    /// It decides.
-    Auto,
-    /// It must use one at least.
-    Required,
-    /// It must not.
-    None,
-    /// A word that no revision names.
-    Other(String),
-}
-
-names! { ToolChoiceMode { Auto = "auto", Required = "required", None = "none" } }

@@ -1,6 +1,6 @@
 //! Requests that go on after their answer. 2025-11-25 only, and experimental there.
 
-use super::{Meta, Object, RawNumber, RequestMeta};
+use super::{Meta, Object, RawNumber};
 
 /// A request that goes on after its answer; also the result of `tasks/get` and `tasks/cancel`, and the params of
 /// `notifications/tasks/status`. (The result of `tasks/result` is that of the request itself.)
@@ -83,102 +83,17 @@ names! { TaskStatus {
     Cancelled = "cancelled",
 } }
 
-/// Asks that a request become a task.
+/// What a message says of a task: a request that it should become one (`ttl`), or any message which one it belongs to
+/// (`task_id`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskMetadata {
-    /// For how many milliseconds to keep it.
+    /// The task that the message belongs to.
+    pub task_id: Option<String>,
+    /// For how many milliseconds to keep the task that is asked for.
     pub ttl: Option<RawNumber>,
     /// Fields that no revision names.
     pub extra: Object,
 }
 
-object! { TaskMetadata { ttl: optional "ttl" } }
-
-/// The task that a message belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RelatedTask {
-    /// The task.
-    pub task_id: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { RelatedTask { task_id: required "taskId" } }
-
-impl RelatedTask {
-    /// Names the task.
-    #[must_use]
-    pub fn new(task_id: impl Into<String>) -> Self {
-        Self { task_id: task_id.into(), extra: Object::new() }
-    }
-}
-
-/// The result of a request that became a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CreateTaskResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// The task.
-    pub task: Task,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { CreateTaskResult { meta: optional "_meta", task: required "task" } }
-
-impl CreateTaskResult {
-    /// Hands over the task.
-    #[must_use]
-    pub fn new(task: Task) -> Self {
-        Self { meta: None, task, extra: Object::new() }
-    }
-}
-
-/// The params of `tasks/get`, `tasks/result` and `tasks/cancel`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskRequestParams {
-    /// What the request says about itself.
-    pub meta: Option<Box<RequestMeta>>,
-    /// The task.
-    pub task_id: String,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { TaskRequestParams { meta: optional "_meta", task_id: required "taskId" } }
-
-impl TaskRequestParams {
-    /// Names the task.
-    #[must_use]
-    pub fn new(task_id: impl Into<String>) -> Self {
-        Self { meta: None, task_id: task_id.into(), extra: Object::new() }
-    }
-}
-
-/// The result of `tasks/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListTasksResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// The tasks of this page.
-    pub tasks: Vec<Task>,
-    /// Where the next page starts; absent on the last.
-    pub next_cursor: Option<String>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListTasksResult { meta: optional "_meta", tasks: required "tasks", next_cursor: optional "nextCursor" } }
-
-impl ListTasksResult {
-    /// Lists tasks.
-    #[must_use]
-    pub fn new(tasks: Vec<Task>) -> Self {
-        Self { tasks, ..Self::default() }
-    }
-}
+object! { TaskMetadata { task_id: optional "taskId", ttl: optional "ttl" } }

@@ -1,12 +1,8 @@
 //! What a server lets a language model do.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use super::result::milliseconds;
-use super::{
-    CacheScope, ContentBlock, Icon, InputResponses, Meta, Object, RawJson, RawNumber, RequestMeta,
-    ResultType, TaskMetadata,
-};
+use super::{ContentBlock, Icon, Meta, Object, RawJson, RequestMeta, ResultType, TaskMetadata};
 
 /// A tool as `tools/list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,52 +186,6 @@ pub enum TaskSupport {
 
 names! { TaskSupport { Forbidden = "forbidden", Optional = "optional", Required = "required" } }
 
-/// The result of `tools/list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListToolsResult {
-    /// What the result says about itself.
-    pub meta: Option<Meta>,
-    /// Required in 2026-07-28, absent before.
-    pub result_type: Option<ResultType>,
-    /// The tools of this page.
-    pub tools: Vec<Tool>,
-    /// Where the next page starts; absent on the last.
-    pub next_cursor: Option<String>,
-    /// For how many milliseconds the page may be reused. Required in 2026-07-28, absent before.
-    pub ttl_ms: Option<RawNumber>,
-    /// Who may reuse it. Required in 2026-07-28, absent before.
-    pub cache_scope: Option<CacheScope>,
-    /// Fields that no revision names.
-    pub extra: Object,
-}
-
-object! { ListToolsResult {
-    meta: optional "_meta",
-    result_type: optional "resultType",
-    tools: required "tools",
-    next_cursor: optional "nextCursor",
-    ttl_ms: optional "ttlMs",
-    cache_scope: optional "cacheScope",
-} }
-
-impl ListToolsResult {
-    /// Lists tools.
-    #[must_use]
-    pub fn new(tools: Vec<Tool>) -> Self {
-        Self { tools, ..Self::default() }
-    }
-
-    /// Adds what 2026-07-28 requires: the result is complete, and may be reused by `scope` for `ttl`.
-    #[must_use]
-    pub fn reusable(mut self, ttl: Duration, scope: CacheScope) -> Self {
-        self.result_type = Some(ResultType::Complete);
-        self.ttl_ms = Some(milliseconds(ttl));
-        self.cache_scope = Some(scope);
-        self
-    }
-}
-
 /// The params of `tools/call`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -246,8 +196,8 @@ pub struct CallToolRequestParams {
     pub name: String,
     /// Its arguments.
     pub arguments: Option<Object>,
-    /// Answers to what the server asked. 2026-07-28 only.
-    pub input_responses: Option<InputResponses>,
+    /// Answers to what the server asked, by the names that it chose. 2026-07-28 only.
+    pub input_responses: Option<BTreeMap<String, RawJson>>,
     /// What the server wanted back with the answers, opaque. 2026-07-28 only.
     pub request_state: Option<String>,
     /// Asks for a task instead of a result. 2025-11-25 only.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use toolpost_protocol::model as ours;
+use toolpost_protocol::{Error, Id};
 
 fn encode<T: DeserializeOwned + Serialize>(whose: &str, text: &str) -> Result<Value, String> {
     let decoded: T = serde_json::from_str(text).map_err(|error| format!("{whose}: {error}: {text}"))?;
@@ -62,7 +63,7 @@ fn parties_and_capabilities() {
     same::<ours::ServerCapabilities, theirs::ServerCapabilities>(&W.server_capabilities());
     same::<ours::LoggingLevel, theirs::LoggingLevel>(&W.level());
     same::<ours::Role, theirs::Role>(&W.role());
-    same::<ours::RequestId, theirs::RequestId>(&W.id());
+    same::<Id, theirs::RequestId>(&W.id());
     same::<ours::RequestMeta, theirs::RequestMetaObject>(&W.request_meta());
 }
 
@@ -77,17 +78,18 @@ fn content() {
 fn resources() {
     same::<ours::Resource, theirs::Resource>(&W.resource());
     same::<ours::ResourceTemplate, theirs::ResourceTemplate>(&W.resource_template());
-    same::<ours::ListResourcesResult, theirs::ListResourcesResult>(&W.list_resources());
-    same::<ours::ListResourceTemplatesResult, theirs::ListResourceTemplatesResult>(&W.list_templates());
+    same::<ours::ListResult<ours::Resource>, theirs::ListResourcesResult>(&W.list_resources());
+    same::<ours::ListResult<ours::ResourceTemplate>, theirs::ListResourceTemplatesResult>(
+        &W.list_templates(),
+    );
     same::<ours::ReadResourceResult, theirs::ReadResourceResult>(&W.read_result());
-    same::<ours::ReadResourceRequestParams, theirs::ReadResourceRequestParams>(&W.read_params());
 }
 
 #[test]
 fn tools() {
     same::<ours::ToolAnnotations, theirs::ToolAnnotations>(&W.tool_annotations());
     same::<ours::Tool, theirs::Tool>(&W.tool());
-    same::<ours::ListToolsResult, theirs::ListToolsResult>(&W.list_tools());
+    same::<ours::ListResult<ours::Tool>, theirs::ListToolsResult>(&W.list_tools());
     same::<ours::CallToolResult, theirs::CallToolResult>(&W.call_result());
     same::<ours::CallToolRequestParams, theirs::CallToolRequestParams>(&W.call_params());
 }
@@ -95,10 +97,8 @@ fn tools() {
 #[test]
 fn prompts_and_completion() {
     same::<ours::Prompt, theirs::Prompt>(&W.prompt());
-    same::<ours::ListPromptsResult, theirs::ListPromptsResult>(&W.list_prompts());
-    same::<ours::GetPromptRequestParams, theirs::GetPromptRequestParams>(&W.prompt_params());
+    same::<ours::ListResult<ours::Prompt>, theirs::ListPromptsResult>(&W.list_prompts());
     same::<ours::GetPromptResult, theirs::GetPromptResult>(&W.prompt_result());
-    same::<ours::CompleteRequestParams, theirs::CompleteRequestParams>(&W.complete_params());
     same::<ours::CompleteResult, theirs::CompleteResult>(&W.complete_result());
 }
 
@@ -109,25 +109,23 @@ fn sampling_and_roots() {
     same::<ours::CreateMessageRequestParams, theirs::CreateMessageRequestParams>(&W.sampling_params());
     same::<ours::CreateMessageResult, theirs::CreateMessageResult>(&W.sampling_result());
     same::<ours::Root, theirs::Root>(&W.root());
-    same::<ours::ListRootsResult, theirs::ListRootsResult>(&W.roots_result());
+    same::<ours::ListResult<ours::Root>, theirs::ListRootsResult>(&W.roots_result());
 }
 
 #[test]
 fn elicitation() {
-    same::<ours::PrimitiveSchema, theirs::PrimitiveSchemaDefinition>(&W.primitive());
+    same::<ours::FormField, theirs::PrimitiveSchemaDefinition>(&W.primitive());
     same::<ours::FormSchema, theirs::ElicitationSchema>(&W.form());
-    same::<ours::ElicitRequestParams, theirs::ElicitRequestParams>(&W.elicit_params());
     same::<ours::ElicitResult, theirs::ElicitResult>(&W.elicit_result());
 }
 
 #[test]
 fn handshakes_and_subscriptions() {
     same::<ours::DiscoverResult, theirs::DiscoverResult>(&W.discover_result());
-    same::<ours::InitializeRequestParams, theirs::InitializeRequestParams>(&W.initialize_params());
     same::<ours::InitializeResult, theirs::InitializeResult>(&W.initialize_result());
     same::<ours::SubscriptionFilter, theirs::SubscriptionFilter>(&W.filter());
-    same::<ours::SubscriptionsListenResult, theirs::SubscriptionsListenResult>(&W.listen_result());
-    same::<ours::InputRequiredResult, theirs::InputRequiredResult>(&W.input_required());
+    same::<ours::EmptyResult, theirs::SubscriptionsListenResult>(&W.listen_result());
+    same::<ours::RequestResult<ours::EmptyResult>, theirs::InputRequiredResult>(&W.input_required());
 }
 
 #[test]
@@ -136,9 +134,9 @@ fn requests() {
         let texts = W.request(method, params);
         match method {
             "sampling/createMessage" | "elicitation/create" | "roots/list" => {
-                same::<ours::JsonRpcRequest, theirs::ServerJsonRpcMessage>(&texts);
+                same::<ours::Envelope<ours::Request>, theirs::ServerJsonRpcMessage>(&texts);
             }
-            _ => same::<ours::JsonRpcRequest, theirs::ClientJsonRpcMessage>(&texts),
+            _ => same::<ours::Envelope<ours::Request>, theirs::ClientJsonRpcMessage>(&texts),
         }
     }
 }
@@ -149,22 +147,24 @@ fn notifications() {
         let texts = W.notification(method, params);
         match method {
             "notifications/initialized" | "notifications/roots/list_changed" => {
-                same::<ours::JsonRpcNotification, theirs::ClientJsonRpcMessage>(&texts);
+                same::<ours::Envelope<ours::Notification>, theirs::ClientJsonRpcMessage>(&texts);
             }
-            _ => same::<ours::JsonRpcNotification, theirs::ServerJsonRpcMessage>(&texts),
+            _ => same::<ours::Envelope<ours::Notification>, theirs::ServerJsonRpcMessage>(&texts),
         }
     }
 }
 
 #[test]
 fn answers() {
-    same::<ours::JsonRpcResponse<ours::CallToolResult>, theirs::JsonRpcResponse<theirs::CallToolResult>>(
-        &W.response(W.call_result()),
-    );
-    same::<ours::JsonRpcResponse<ours::ListToolsResult>, theirs::JsonRpcResponse<theirs::ListToolsResult>>(
-        &W.response(W.list_tools()),
-    );
-    same::<ours::JsonRpcError, theirs::ServerJsonRpcMessage>(&W.error());
+    same::<
+        ours::Envelope<Result<ours::CallToolResult, Error>>,
+        theirs::JsonRpcResponse<theirs::CallToolResult>,
+    >(&W.response(W.call_result()));
+    same::<
+        ours::Envelope<Result<ours::ListResult<ours::Tool>, Error>>,
+        theirs::JsonRpcResponse<theirs::ListToolsResult>,
+    >(&W.response(W.list_tools()));
+    same::<ours::Envelope<Result<ours::EmptyResult, Error>>, theirs::ServerJsonRpcMessage>(&W.error());
 }
 
 /// What rmcp makes of `text`: the JSON it encodes to, or nothing where it does not decode.
@@ -200,14 +200,14 @@ fn rmcp_refuses_blocks_it_does_not_know() {
 
 #[test]
 fn rmcp_refuses_ids_beyond_64_bits() {
-    kept::<ours::RequestId>("123456789012345678901234567890");
+    kept::<Id>("123456789012345678901234567890");
     assert_eq!(rmcp::<theirs::RequestId>("123456789012345678901234567890"), None);
 }
 
 #[test]
 fn rmcp_drops_data_that_is_null() {
     let text = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no","data":null}}"#;
-    kept::<ours::JsonRpcError>(text);
+    kept::<ours::Envelope<Result<ours::EmptyResult, Error>>>(text);
     let theirs = rmcp::<theirs::ServerJsonRpcMessage>(text).unwrap();
     assert_eq!(theirs["error"], json!({"code": -32602, "message": "no"}));
 }
@@ -215,7 +215,7 @@ fn rmcp_drops_data_that_is_null() {
 #[test]
 fn rmcp_guesses_the_type_of_a_result_and_may_lose_its_content() {
     let text = r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.modelcontextprotocol/subscriptionId":2},"resultType":"complete","content":[]}}"#;
-    kept::<ours::JsonRpcResponse<ours::RequestResult<ours::CallToolResult>>>(text);
+    kept::<ours::Envelope<Result<ours::RequestResult<ours::CallToolResult>, Error>>>(text);
     assert_eq!(rmcp::<theirs::ServerJsonRpcMessage>(text).unwrap()["result"].get("content"), None);
 }
 
@@ -248,6 +248,19 @@ where
     true
 }
 
+/// The params of a message that has this method, which the model reads with it.
+fn params<Theirs: DeserializeOwned + Serialize>(method: &str, text: &str) -> bool {
+    let json = Some(ours::RawJson::parse(text).unwrap());
+    let encoded = if method.starts_with("notifications/") {
+        ours::Notification::decode(method, json).unwrap().params()
+    } else {
+        ours::Request::decode(method, json).unwrap().params()
+    };
+    let ours = serde_json::to_value(encoded.unwrap()).map(settled).unwrap();
+    assert_eq!(ours, encode::<Theirs>("theirs", text).unwrap(), "{text}");
+    true
+}
+
 /// Compares an example by the name of its type; `false` for the types that rmcp has no counterpart of.
 fn example(name: &str, text: &str) -> bool {
     match name {
@@ -258,22 +271,22 @@ fn example(name: &str, text: &str) -> bool {
         | "ListRootsRequest"
         | "InputRequests"
         | "InputResponses" => false,
-        _ if name.ends_with("Schema") => {
-            both::<ours::PrimitiveSchema, theirs::PrimitiveSchemaDefinition>(text)
+        _ if name.ends_with("Schema") => both::<ours::FormField, theirs::PrimitiveSchemaDefinition>(text),
+        _ if name.ends_with("Request") => {
+            both::<ours::Envelope<ours::Request>, theirs::ClientJsonRpcMessage>(text)
         }
-        _ if name.ends_with("Request") => both::<ours::JsonRpcRequest, theirs::ClientJsonRpcMessage>(text),
         _ if name.ends_with("Notification") => {
-            both::<ours::JsonRpcNotification, theirs::ServerJsonRpcMessage>(text)
+            both::<ours::Envelope<ours::Notification>, theirs::ServerJsonRpcMessage>(text)
         }
         _ if name.ends_with("ResultResponse") => {
-            both::<ours::JsonRpcResponse<ours::RawJson>, theirs::ServerJsonRpcMessage>(text)
+            both::<ours::Envelope<Result<ours::RawJson, Error>>, theirs::ServerJsonRpcMessage>(text)
         }
         _ if name.ends_with("Error") && text.contains("\"jsonrpc\"") => {
-            both::<ours::JsonRpcError, theirs::ServerJsonRpcMessage>(text)
+            both::<ours::Envelope<Result<ours::EmptyResult, Error>>, theirs::ServerJsonRpcMessage>(text)
         }
-        _ if name.ends_with("Error") => both::<ours::ErrorObject, theirs::ErrorData>(text),
+        _ if name.ends_with("Error") => both::<Error, theirs::ErrorData>(text),
         _ if name.ends_with("Content") && name.starts_with("Tool") => {
-            both::<ours::SamplingBlock, theirs::SamplingMessageContentBlock>(text)
+            both::<ours::ContentBlock, theirs::SamplingMessageContentBlock>(text)
         }
         _ if name.ends_with("Content") => both::<ours::ContentBlock, theirs::ContentBlock>(text),
         _ if name.ends_with("ResourceContents") => {
@@ -283,55 +296,51 @@ fn example(name: &str, text: &str) -> bool {
         "CallToolRequestParams" => both::<ours::CallToolRequestParams, theirs::CallToolRequestParams>(text),
         "CallToolResult" => both::<ours::CallToolResult, theirs::CallToolResult>(text),
         "CancelledNotificationParams" => {
-            both::<ours::CancelledNotificationParams, theirs::CancelledNotificationParam>(text)
+            params::<theirs::CancelledNotificationParam>("notifications/cancelled", text)
         }
         "ClientCapabilities" => both::<ours::ClientCapabilities, theirs::ClientCapabilities>(text),
-        "CompleteRequestParams" => both::<ours::CompleteRequestParams, theirs::CompleteRequestParams>(text),
+        "CompleteRequestParams" => params::<theirs::CompleteRequestParams>("completion/complete", text),
         "CompleteResult" => both::<ours::CompleteResult, theirs::CompleteResult>(text),
         "CreateMessageRequestParams" => {
             both::<ours::CreateMessageRequestParams, theirs::CreateMessageRequestParams>(text)
         }
         "CreateMessageResult" => both::<ours::CreateMessageResult, theirs::CreateMessageResult>(text),
         "DiscoverResult" => both::<ours::DiscoverResult, theirs::DiscoverResult>(text),
-        "ElicitRequestFormParams" => both::<ours::ElicitRequestParams, theirs::ElicitRequestParams>(text),
+        "ElicitRequestFormParams" => params::<theirs::ElicitRequestParams>("elicitation/create", text),
         // rmcp adds an empty `elicitationId`, which 2026-07-28 does not have.
         "ElicitRequestURLParams" => false,
         "ElicitResult" => both::<ours::ElicitResult, theirs::ElicitResult>(text),
-        "GetPromptRequestParams" => {
-            both::<ours::GetPromptRequestParams, theirs::GetPromptRequestParams>(text)
-        }
+        "GetPromptRequestParams" => params::<theirs::GetPromptRequestParams>("prompts/get", text),
         "GetPromptResult" => both::<ours::GetPromptResult, theirs::GetPromptResult>(text),
         // rmcp adds the mode to a form that leaves it out.
         "InputRequiredResult" if !text.contains("\"mode\"") && text.contains("inputRequests") => false,
-        "InputRequiredResult" => both::<ours::InputRequiredResult, theirs::InputRequiredResult>(text),
-        "ListPromptsResult" => both::<ours::ListPromptsResult, theirs::ListPromptsResult>(text),
-        "ListResourceTemplatesResult" => {
-            both::<ours::ListResourceTemplatesResult, theirs::ListResourceTemplatesResult>(text)
+        "InputRequiredResult" => {
+            both::<ours::RequestResult<ours::EmptyResult>, theirs::InputRequiredResult>(text)
         }
-        "ListResourcesResult" => both::<ours::ListResourcesResult, theirs::ListResourcesResult>(text),
-        "ListRootsResult" => both::<ours::ListRootsResult, theirs::ListRootsResult>(text),
-        "ListToolsResult" => both::<ours::ListToolsResult, theirs::ListToolsResult>(text),
+        "ListPromptsResult" => both::<ours::ListResult<ours::Prompt>, theirs::ListPromptsResult>(text),
+        "ListResourceTemplatesResult" => {
+            both::<ours::ListResult<ours::ResourceTemplate>, theirs::ListResourceTemplatesResult>(text)
+        }
+        "ListResourcesResult" => both::<ours::ListResult<ours::Resource>, theirs::ListResourcesResult>(text),
+        "ListRootsResult" => both::<ours::ListResult<ours::Root>, theirs::ListRootsResult>(text),
+        "ListToolsResult" => both::<ours::ListResult<ours::Tool>, theirs::ListToolsResult>(text),
         "LoggingMessageNotificationParams" => {
-            both::<ours::LoggingMessageNotificationParams, theirs::LoggingMessageNotificationParam>(text)
+            params::<theirs::LoggingMessageNotificationParam>("notifications/message", text)
         }
         "ModelPreferences" => both::<ours::ModelPreferences, theirs::ModelPreferences>(text),
-        "PaginatedRequestParams" => {
-            both::<ours::PaginatedRequestParams, theirs::PaginatedRequestParams>(text)
-        }
+        "PaginatedRequestParams" => params::<theirs::PaginatedRequestParams>("tools/list", text),
         "ProgressNotificationParams" => {
-            both::<ours::ProgressNotificationParams, theirs::ProgressNotificationParam>(text)
+            params::<theirs::ProgressNotificationParam>("notifications/progress", text)
         }
         "ReadResourceResult" => both::<ours::ReadResourceResult, theirs::ReadResourceResult>(text),
         "Resource" => both::<ours::Resource, theirs::Resource>(text),
         "ResourceUpdatedNotificationParams" => {
-            both::<ours::ResourceUpdatedNotificationParams, theirs::ResourceUpdatedNotificationParam>(text)
+            params::<theirs::ResourceUpdatedNotificationParam>("notifications/resources/updated", text)
         }
         "Root" => both::<ours::Root, theirs::Root>(text),
         "SamplingMessage" => both::<ours::SamplingMessage, theirs::SamplingMessage>(text),
         "ServerCapabilities" => both::<ours::ServerCapabilities, theirs::ServerCapabilities>(text),
-        "SubscriptionsListenResult" => {
-            both::<ours::SubscriptionsListenResult, theirs::SubscriptionsListenResult>(text)
-        }
+        "SubscriptionsListenResult" => both::<ours::EmptyResult, theirs::SubscriptionsListenResult>(text),
         "Tool" => both::<ours::Tool, theirs::Tool>(text),
         _ => panic!("{name} is compared with nothing"),
     }

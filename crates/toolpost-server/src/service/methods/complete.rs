@@ -2,7 +2,7 @@
 
 use toolpost_dispatch::Completing;
 use toolpost_json::write;
-use toolpost_protocol::model::CompleteRequestParams;
+use toolpost_protocol::model::{RawJson, Request};
 use toolpost_protocol::{Code, Error};
 
 use crate::service::context::not_done;
@@ -17,12 +17,15 @@ pub(super) async fn answer(service: &Service, request: &RequestEnvelope, peer: &
     let (era, id) = (request.era, &request.id);
     let invalid = |why: String| failed(era, id, &Error::new(Code::INVALID_PARAMS, why));
     let Some(params) = request.params else { return invalid("params are missing".into()) };
-    let params: CompleteRequestParams = match request.frame.node(params).decode() {
-        Ok(params) => params,
-        Err(error) => return invalid(format!("params: {error}")),
-    };
-    let mut completing = Completing::new(params.reference, params.argument, peer.principal.clone());
-    completing.given = params.context.and_then(|context| context.arguments).unwrap_or_default();
+    let params = RawJson::parse(request.frame.node(params).raw());
+    let (reference, argument, context) =
+        match params.and_then(|params| Request::decode("completion/complete", Some(params))) {
+            Ok(Request::Complete { reference, argument, context, .. }) => (reference, argument, context),
+            Ok(other) => return invalid(format!("params are those of {}", other.method())),
+            Err(error) => return invalid(format!("params: {error}")),
+        };
+    let mut completing = Completing::new(reference, argument, peer.principal.clone());
+    completing.given = context.and_then(|context| context.arguments).unwrap_or_default();
     let values = match service.dispatcher.complete(completing, peer.call_key(id)).await {
         Ok(values) => values,
         Err(error) => return not_done(era, id, &error),

@@ -39,7 +39,7 @@ pub(super) async fn answer(
     if let (Some(version), Ok(Ok(prompt))) = (version, &mut result) {
         for message in &mut prompt.messages {
             if let Some(text) = message.content.instead(version) {
-                message.content = text.into();
+                message.content = text;
             }
         }
     }

@@ -108,7 +108,7 @@ pub fn offering_of() -> (ServerBuilder, Registry, Changes, Arc<AtomicUsize>) {
             Ok(Vec::new())
         })
         .template(ResourceTemplate::new("test://{id}/data", "data"), |uri, _, _| async move {
-            Ok(Some(vec![toolpost_protocol::model::TextResourceContents::new(uri, "data").into()]))
+            Ok(Some(vec![toolpost_protocol::model::ResourceContents::text(uri, "data")]))
         });
     for n in 0..5 {
         resources = resources.text(Resource::new(format!("test://page/{n}"), "page"), "x");
