@@ -95,6 +95,13 @@ pub(crate) fn run() -> Done {
     Ok(())
 }
 
+/// The pages as docs.rs makes them: each item says which feature it needs, which takes a nightly compiler.
+pub(crate) fn docs_rs() -> Done {
+    let command = "RUSTDOCFLAGS=--cfg docsrs -Dwarnings";
+    let args = ["doc", "-q", "--workspace", "--no-deps", "--all-features", "--target-dir", "target/docs-rs"];
+    run_in(&root(), "env", &[&[command, "cargo", "+nightly"], &args[..]].concat())
+}
+
 fn docs(root: &Path) -> Done {
     // Changing this process's own environment would be `unsafe`: `env` sets it for the child alone.
     run_in(

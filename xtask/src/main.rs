@@ -32,6 +32,7 @@ cargo xtask <routine>
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
   packages                 how many packages whoever serves tools compiles, with and without the validator of schemas
+  docs-rs                  the pages as docs.rs makes them, on a nightly compiler
   package                  every crate packs; nothing is published
   features                 every pair of features compiles
   minimal-versions         the crates compile with the oldest versions that they allow
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),
+        ["docs-rs"] => ci::docs_rs(),
         ["packages"] => hygiene::count_packages(),
         ["package"] => hygiene::package(),
         ["features"] => hygiene::features(),

@@ -32,6 +32,7 @@
 //! The core knows neither clocks nor runtimes, and nothing here knows tools, wires, breakers or queues.
 #![cfg_attr(feature = "tokio", doc = "")]
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(test)]
 extern crate self as toolpost_cache;

@@ -35,6 +35,7 @@
 //!
 //! What this crate does not know: transports, wire revisions, and every policy around a tool: a
 //! policy is a layer, and a wrapped tool is a tool.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer;
 mod authorize;

@@ -32,6 +32,7 @@
 //! It does not know what a job is, nor what anybody may do: it knows whose a job is, how urgent, by when, and what
 //! the like of it has cost.
 #![cfg_attr(feature = "tokio", doc = "")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // The pictures first: where a reference is defined twice, the first counts.
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/pictures.md"))]
 #![cfg_attr(feature = "tokio", doc = include_str!("../docs/guide.md"))]

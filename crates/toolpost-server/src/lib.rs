@@ -46,6 +46,7 @@
     not(any(feature = "http", feature = "stdio")),
     allow(dead_code, reason = "sessions and streams belong to transports, and here is none")
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "http")]
 mod authenticate;

@@ -25,6 +25,7 @@
 //! answers of a user, somebody who listens to its progress. With the feature `client`, `client` is a client in memory that
 //! speaks MCP of any revision to the tools of a dispatcher or a runtime.
 #![doc = include_str!("../docs/test_your_tool.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assert;
 mod call;

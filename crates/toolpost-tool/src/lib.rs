@@ -79,6 +79,7 @@
 //!
 //! What this crate does not know: transports, registries, clocks, and every policy's mechanism. A
 //! [`ToolSpec`] *declares* policy; whoever runs the tool enforces it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod any;
 mod args;

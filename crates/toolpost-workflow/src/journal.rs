@@ -158,9 +158,11 @@ pub(crate) mod tag {
     pub(super) const CLEARED: u8 = 8;
     pub(crate) const ENDED: u8 = 9;
     /// No entry, but what a file holds in the place of one where a run was removed.
+    #[cfg(feature = "file-journal")]
     pub(crate) const REMOVED: u8 = u8::MAX;
 
     /// Whether an entry may begin with this.
+    #[cfg(feature = "file-journal")]
     pub(crate) const fn is_known(tag: u8) -> bool {
         tag <= ENDED || tag == REMOVED
     }

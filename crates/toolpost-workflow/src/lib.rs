@@ -41,6 +41,7 @@
 //! It knows nothing of tools, of messages, or of where values come from.
 
 #![cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "the driver is what calls the steps"))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod compile;
 mod compiled;

@@ -10,6 +10,7 @@
     doc = "(Without the feature `server`, whose code it shows, the README is not on this page.)"
 )]
 #![doc = include_str!("../docs/seams.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod background;
 mod build_error;
