@@ -7,15 +7,15 @@ use tokio::runtime::{Builder, Runtime};
 use toolpost_dispatch::{Dispatcher, Registry};
 use toolpost_json::{Frame, Limits};
 use toolpost_server::Server;
-use toolpost_tool::{Call, InputRequest, NoArgs, Output, Principal, Suspended, ToolError, tool_fn};
+use toolpost_tool::{Call, InputRequest, InputRequired, NoArgs, Output, Principal, ToolError, tool_fn};
 
 /// A server whose tool keeps state, and that state, sealed.
 static SEALED: LazyLock<(Server, String, Runtime)> = LazyLock::new(|| {
     let tool = tool_fn("keep", |_: NoArgs, call: Call| async move {
         match call.state::<u32>()? {
             Some(7) => Ok(Output::text("kept")),
-            _ => Err(ToolError::suspended(
-                Suspended::new().asking("roots", InputRequest::roots()).with_state(&7)?,
+            _ => Err(ToolError::input_required(
+                InputRequired::new().asking("roots", InputRequest::roots()).with_state(&7)?,
             )),
         }
     });

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use harness::{Cases, Counting, Goals};
-use toolpost::tool::{Call, Mark};
+use toolpost::tool::{Call, ResultFlag};
 
 use ours::{Full, Requests};
 
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
     let first = ours::call(cached_tools, requests.same());
     let second = ours::call(cached_tools, requests.same());
-    assert!(!first.has_mark(Mark::CacheHit) && second.has_mark(Mark::CacheHit), "the second is a hit");
+    assert!(!first.has_flag(ResultFlag::CacheHit) && second.has_flag(ResultFlag::CacheHit), "the second is a hit");
 
     let figures = Cases::new()
         .case("bare", || ours::call(&bare, requests.same()))

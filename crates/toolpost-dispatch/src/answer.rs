@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use toolpost_protocol::Error;
-use toolpost_tool::{ErrorKind, Output, Refusal, Suspended, ToolError};
+use toolpost_tool::{ErrorKind, InputRequired, Output, Refusal, ToolError};
 
 /// What a finished call is answered with, whatever the transport.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum Answer {
     /// A result; a failure of the tool is one too, with `isError` set.
     Result(Output),
     /// Questions to the client.
-    InputRequired(Suspended),
+    InputRequired(InputRequired),
     /// A JSON-RPC error: the call broke the protocol.
     Error(Error),
     /// Nothing: the caller took the call back.
@@ -32,7 +32,7 @@ impl Answer {
         if let Some(error) = error.as_protocol() {
             return Self::Error(error.clone());
         }
-        if let Some(suspended) = error.as_suspended() {
+        if let Some(suspended) = error.as_input_required() {
             return Self::InputRequired(suspended.clone());
         }
         match error.kind() {

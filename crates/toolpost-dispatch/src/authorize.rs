@@ -11,6 +11,30 @@ use toolpost_tool::{Principal, ToolError, ToolSpec};
 ///
 /// The decision is made from what is already known about the principal: whatever needs I/O (a
 /// token check, a database) belongs before the call, where the principal is established.
+///
+/// A function from an [`Access`] to a [`Decision`] is one:
+///
+/// ```
+/// use toolpost_dispatch::{Access, CallRequest, Decision, Dispatcher, Registry, Target};
+/// use toolpost_tool::{NoArgs, Principal, tool_fn};
+///
+/// let tool = |name| tool_fn(name, |_: NoArgs, _| async { Ok("done") });
+/// let registry = Registry::builder().tool(tool("read")).tool(tool("scrap")).build().unwrap();
+/// let dispatcher = Dispatcher::builder(registry)
+///     .authorize(|access: &Access<'_>| match (access.target, access.principal.as_str()) {
+///         (Target::Tool(tool), "") if tool.name() == "scrap" => Decision::Hide,
+///         _ => Decision::Allow,
+///     })
+///     .build();
+///
+/// let catalog = dispatcher.catalog();
+/// assert_eq!(dispatcher.visible(&catalog, &Principal::anonymous()).len(), 1);
+/// assert_eq!(dispatcher.visible(&catalog, &Principal::new("ada")).len(), 2);
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let error = dispatcher.call(CallRequest::new("scrap")).await.unwrap_err();
+/// assert_eq!(error.to_string(), "unknown tool `scrap`; tools/list names those there are");
+/// # });
+/// ```
 pub trait Authorize: Send + Sync + 'static {
     /// Allows or denies one access.
     ///
@@ -76,11 +100,10 @@ pub enum Decision {
     Hide,
 }
 
-/// Allows everything: for a server that has one user.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AllowAll;
+/// Allows everything: what there is before a host has a rule.
+pub(crate) struct Open;
 
-impl Authorize for AllowAll {
+impl Authorize for Open {
     fn authorize(&self, _: &Access<'_>) -> Result<Decision, Box<dyn Error + Send + Sync>> {
         Ok(Decision::Allow)
     }
@@ -91,12 +114,12 @@ impl Authorize for AllowAll {
 }
 
 /// Why an access is closed.
-pub(crate) enum Closed {
+pub(crate) enum AccessDenied {
     Denied(ToolError),
     Hidden,
 }
 
-impl Closed {
+impl AccessDenied {
     /// What the caller is told; `unknown` is what it is told of what does not exist.
     pub(crate) fn told(self, unknown: impl FnOnce() -> ToolError) -> ToolError {
         match self {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use toolpost_json::{Frame, Limits, Node};
 use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
-use crate::mirrored::{self, Mirrored};
+use crate::header_params::{self, HeaderParam};
 use crate::schema::{InvalidSchema, Reading, Unfit};
 use crate::validate::{Compiler, Schema};
 
@@ -30,7 +30,7 @@ pub struct Entry {
     output: Option<Schema>,
     /// Whether results are wrapped in an object for revisions that take nothing else.
     wraps: bool,
-    mirrored: Vec<Mirrored>,
+    mirrored: Vec<HeaderParam>,
 }
 
 impl Catalog {
@@ -140,9 +140,9 @@ impl Catalog {
         self.generation
     }
 
-    /// Whether any tool has [mirrored](Entry::mirrored) arguments.
+    /// Whether any tool has [mirrored](Entry::header_params) arguments.
     #[must_use]
-    pub const fn mirrors(&self) -> bool {
+    pub const fn has_header_params(&self) -> bool {
         self.mirrors
     }
 
@@ -178,7 +178,7 @@ impl Entry {
             .transpose()
             .map_err(fault("output"))?;
         let input = input.map_err(fault("input"))?;
-        let mirrored = mirrored::collect(spec.input_schema())
+        let mirrored = header_params::collect(spec.input_schema())
             .map_err(|why| Fault::Header { tool: spec.name().to_owned(), why })?;
         let wraps = spec.wraps_output();
         Ok(Self { tool, input, output, wraps, mirrored })
@@ -268,7 +268,7 @@ impl Entry {
 
     /// The arguments that clients repeat in HTTP headers (`x-mcp-header` in the schema).
     #[must_use]
-    pub fn mirrored(&self) -> &[Mirrored] {
+    pub fn header_params(&self) -> &[HeaderParam] {
         &self.mirrored
     }
 }
@@ -283,7 +283,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Why a set of tools was refused: every fault, in a stable order.
+/// Why a set of tools, or a schema alone, was refused: every fault, in a stable order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RegistrationError {
     faults: Vec<Fault>,
@@ -291,12 +291,31 @@ pub struct RegistrationError {
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Fault {
-    Taken { name: String, owner: String, other: String },
-    Header { tool: String, why: String },
-    Schema { tool: String, which: &'static str, error: InvalidSchema },
+    Taken {
+        name: String,
+        owner: String,
+        other: String,
+    },
+    Header {
+        tool: String,
+        why: String,
+    },
+    Schema {
+        tool: String,
+        which: &'static str,
+        error: InvalidSchema,
+    },
+    /// A schema of no tool.
+    #[cfg_attr(not(feature = "validate"), expect(dead_code, reason = "nobody compiles one"))]
+    BareSchema(InvalidSchema),
 }
 
 impl RegistrationError {
+    #[cfg(feature = "validate")]
+    pub(crate) fn of_schema(error: InvalidSchema) -> Self {
+        Self { faults: vec![Fault::BareSchema(error)] }
+    }
+
     /// One line per fault.
     pub fn faults(&self) -> impl Iterator<Item = String> {
         self.faults.iter().map(ToString::to_string)
@@ -328,6 +347,7 @@ impl fmt::Display for Fault {
             }
             Self::Header { tool, why } => write!(f, "the input schema of tool `{tool}` {why}"),
             Self::Schema { tool, which, error } => write!(f, "the {which} schema of tool `{tool}` {error}"),
+            Self::BareSchema(error) => write!(f, "the schema {error}"),
         }
     }
 }

@@ -9,16 +9,16 @@ use tokio::sync::watch;
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 
-use crate::authorize::Closed;
+use crate::authorize::{AccessDenied, Open};
 use crate::clock;
-use crate::ending::{Ending, Made, Watched};
-use crate::in_flight::{Barred, Flight, InFlight};
+use crate::ending::{CallObserver, OutcomeReporter, PendingCall};
+use crate::in_flight::{AdmissionError, Flight, InFlight};
 use crate::nearest::nearest;
-use crate::offered::Offered;
+use crate::provider_calls::Providers;
 use crate::run::Run;
 use crate::{
-    Access, AllowAll, Authorize, CallKey, CallRequest, Catalog, Changes, Completions, Decision, Drained,
-    Entry, Observe, Prompts, Registry, Resources, Target,
+    Access, Authorize, CallKey, CallRequest, Catalog, Changes, Completions, Decision, Entry, Observe,
+    Prompts, Registry, Resources, Target,
 };
 
 /// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
@@ -27,7 +27,7 @@ pub struct Dispatcher(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     registry: Registry,
-    pub(crate) offered: Offered,
+    pub(crate) providers: Providers,
     authorize: Box<dyn Authorize>,
     /// `None` spares each call two clock reads.
     observe: Option<Box<dyn Observe>>,
@@ -48,8 +48,8 @@ impl Dispatcher {
     pub fn builder(registry: Registry) -> DispatcherBuilder {
         DispatcherBuilder {
             registry,
-            offered: Offered::default(),
-            authorize: Box::new(AllowAll),
+            providers: Providers::default(),
+            authorize: Box::new(Open),
             observe: None,
             time_limit: TIME_LIMIT,
             per_principal: PER_PRINCIPAL,
@@ -130,10 +130,10 @@ impl Dispatcher {
     fn make(
         &self,
         call: Call,
-        flight: Result<Flight, Barred>,
+        flight: Result<Flight, AdmissionError>,
         arrived: Option<Instant>,
     ) -> impl Future<Output = Result<Output, ToolError>> + Send + 'static {
-        let mut made = Made { inner: Arc::clone(&self.0), arrived, call: Some((call, flight)) };
+        let mut made = PendingCall { inner: Arc::clone(&self.0), arrived, call: Some((call, flight)) };
         async move {
             let (call, flight) = made.begin()?;
             made.inner.run(call, flight, arrived).await
@@ -188,16 +188,17 @@ impl Dispatcher {
         self.0.in_flight.is_closed()
     }
 
-    /// Refuses new calls from now on, for good, and waits until `deadline` for those that run.
+    /// Refuses new calls from now on, for good, and waits until `deadline` for those that run. Says how many still ran
+    /// then: zero means that all have finished.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future stops the waiting; new calls stay refused.
-    pub async fn drain(&self, deadline: Instant) -> Drained {
+    pub async fn drain(&self, deadline: Instant) -> usize {
         self.0.in_flight.close();
         match tokio::time::timeout_at(deadline.into(), self.0.in_flight.idle()).await {
-            Ok(()) => Drained { remaining: 0 },
-            Err(_elapsed) => Drained { remaining: self.running() },
+            Ok(()) => 0,
+            Err(_elapsed) => self.running(),
         }
     }
 }
@@ -240,12 +241,12 @@ impl Inner {
             }
             return Err(self.unknown(&catalog, &call));
         };
-        let mut ending = Ending { observe, tool: entry.spec(), arrived };
+        let mut ending = OutcomeReporter { observe, tool: entry.spec(), arrived };
         if let Err(closed) = self.decide(call.principal(), Target::Tool(entry.spec()), call.tool()) {
             let hidden = || ToolError::refused(Refusal::Denied, "the tool is hidden from the caller", None);
             let error = match &closed {
-                Closed::Denied(error) => error.clone(),
-                Closed::Hidden => hidden(),
+                AccessDenied::Denied(error) => error.clone(),
+                AccessDenied::Hidden => hidden(),
             };
             ending.finish(Some(&error));
             return Err(closed.told(|| self.unknown(&catalog, &call)));
@@ -271,12 +272,14 @@ impl Inner {
         let Some(watched) = self.watched(call) else { return };
         match self.registry.catalog().find(call.tool()) {
             None => watched.unknown_tool(),
-            Some(entry) => Ending { observe: Some(watched), tool: entry.spec(), arrived }.finish(error),
+            Some(entry) => {
+                OutcomeReporter { observe: Some(watched), tool: entry.spec(), arrived }.finish(error)
+            }
         }
     }
 
-    fn watched(&self, call: &Call) -> Option<Watched<'_>> {
-        self.observe.as_deref().map(|by| Watched { by, call: call.clone() })
+    fn watched(&self, call: &Call) -> Option<CallObserver<'_>> {
+        self.observe.as_deref().map(|by| CallObserver { by, call: call.clone() })
     }
 
     /// Whether `principal` may use `target`; `called` is what it calls it by.
@@ -285,18 +288,18 @@ impl Inner {
         principal: &Principal,
         target: Target<'_>,
         called: &str,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), AccessDenied> {
         let denied = |reason: &str| {
             let shown: String = called.chars().take(80).collect();
             let message = format!("not allowed to use `{shown}`: {reason}");
-            Err(Closed::Denied(ToolError::refused(Refusal::Denied, message, None)))
+            Err(AccessDenied::Denied(ToolError::refused(Refusal::Denied, message, None)))
         };
         // A panic is no decision, and without one nothing is allowed.
         let asked = || self.authorize.authorize(&Access { principal, target });
         match catch_unwind(AssertUnwindSafe(asked)) {
             Ok(Ok(Decision::Allow)) => Ok(()),
             Ok(Ok(Decision::Deny(reason))) => denied(&reason),
-            Ok(Ok(Decision::Hide)) => Err(Closed::Hidden),
+            Ok(Ok(Decision::Hide)) => Err(AccessDenied::Hidden),
             Ok(Err(_)) | Err(_) => denied("no decision could be reached"),
         }
     }
@@ -321,15 +324,15 @@ impl Inner {
     }
 }
 
-impl From<Barred> for ToolError {
-    fn from(barred: Barred) -> Self {
+impl From<AdmissionError> for ToolError {
+    fn from(barred: AdmissionError) -> Self {
         match barred {
-            Barred::Draining => Self::refused(Refusal::Draining, "the server is shutting down", None),
-            Barred::KeyInUse => {
+            AdmissionError::Draining => Self::refused(Refusal::Draining, "the server is shutting down", None),
+            AdmissionError::KeyInUse => {
                 let message = "a request with this id is still running on this connection";
                 Self::protocol(Error::new(Code::INVALID_REQUEST, message))
             }
-            Barred::TooMany(calls) => {
+            AdmissionError::TooMany(calls) => {
                 let message = format!("{calls} calls of yours run already: wait until one of them has ended");
                 Self::refused(Refusal::TooManyAtOnce, message, None)
             }
@@ -340,7 +343,7 @@ impl From<Barred> for ToolError {
 /// Sets a [`Dispatcher`] up.
 pub struct DispatcherBuilder {
     registry: Registry,
-    offered: Offered,
+    providers: Providers,
     authorize: Box<dyn Authorize>,
     observe: Option<Box<dyn Observe>>,
     time_limit: Duration,
@@ -359,28 +362,28 @@ impl DispatcherBuilder {
     /// Offers resources.
     #[must_use]
     pub fn resources(mut self, resources: impl Resources) -> Self {
-        self.offered.resources = Some(Arc::new(resources));
+        self.providers.resources = Some(Arc::new(resources));
         self
     }
 
     /// Offers prompts.
     #[must_use]
     pub fn prompts(mut self, prompts: impl Prompts) -> Self {
-        self.offered.prompts = Some(Arc::new(prompts));
+        self.providers.prompts = Some(Arc::new(prompts));
         self
     }
 
     /// Offers completions of arguments.
     #[must_use]
     pub fn completions(mut self, completions: impl Completions) -> Self {
-        self.offered.completions = Some(Arc::new(completions));
+        self.providers.completions = Some(Arc::new(completions));
         self
     }
 
     /// Signals changes of resources and prompts through `changes`.
     #[must_use]
     pub fn changes(mut self, changes: Changes) -> Self {
-        self.offered.changes = Some(changes);
+        self.providers.changes = Some(changes);
         self
     }
 
@@ -414,9 +417,9 @@ impl DispatcherBuilder {
     /// The dispatcher.
     #[must_use]
     pub fn build(self) -> Dispatcher {
-        let Self { registry, offered, authorize, observe, time_limit, per_principal } = self;
+        let Self { registry, providers, authorize, observe, time_limit, per_principal } = self;
         let in_flight = Arc::new(InFlight::new(per_principal));
-        Dispatcher(Arc::new(Inner { registry, offered, authorize, observe, time_limit, in_flight }))
+        Dispatcher(Arc::new(Inner { registry, providers, authorize, observe, time_limit, in_flight }))
     }
 }
 

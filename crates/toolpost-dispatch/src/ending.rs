@@ -7,21 +7,21 @@ use toolpost_tool::{Call, Output, ToolError, ToolSpec};
 
 use crate::clock;
 use crate::dispatcher::Inner;
-use crate::in_flight::{Barred, Flight};
+use crate::in_flight::{AdmissionError, Flight};
 use crate::observe::tell;
 use crate::{Event, Observe, Outcome};
 
 /// A call that was made and not polled yet. Dropped like this it is reported: as refused if it was barred, else as
 /// cancelled.
-pub(crate) struct Made {
+pub(crate) struct PendingCall {
     pub(crate) inner: Arc<Inner>,
     /// When it was made, if anyone watches.
     pub(crate) arrived: Option<Instant>,
     /// `None` from the first poll on.
-    pub(crate) call: Option<(Call, Result<Flight, Barred>)>,
+    pub(crate) call: Option<(Call, Result<Flight, AdmissionError>)>,
 }
 
-impl Made {
+impl PendingCall {
     /// The call, which from now on reports its own end; one that was barred ends here.
     pub(crate) fn begin(&mut self) -> Result<(Call, Flight), ToolError> {
         match self.call.take() {
@@ -31,14 +31,14 @@ impl Made {
         }
     }
 
-    fn bar(&self, call: &Call, barred: Barred) -> ToolError {
+    fn bar(&self, call: &Call, barred: AdmissionError) -> ToolError {
         let error = ToolError::from(barred);
         self.inner.report_unrun(call, self.arrived, Some(&error));
         error
     }
 }
 
-impl Drop for Made {
+impl Drop for PendingCall {
     fn drop(&mut self) {
         match self.call.take() {
             // In flight until its end is reported, like any other.
@@ -50,27 +50,27 @@ impl Drop for Made {
 }
 
 /// Who is told of one call.
-pub(crate) struct Watched<'a> {
+pub(crate) struct CallObserver<'a> {
     pub(crate) by: &'a dyn Observe,
     pub(crate) call: Call,
 }
 
-impl Watched<'_> {
+impl CallObserver<'_> {
     pub(crate) fn unknown_tool(&self) {
         tell(self.by, &Event::UnknownTool { call: &self.call });
     }
 }
 
 /// Reports the end of one call, exactly once: dropped unreported, it reports a cancelled call.
-pub(crate) struct Ending<'a> {
-    pub(crate) observe: Option<Watched<'a>>,
+pub(crate) struct OutcomeReporter<'a> {
+    pub(crate) observe: Option<CallObserver<'a>>,
     pub(crate) tool: &'a ToolSpec,
     pub(crate) arrived: Option<Instant>,
 }
 
-impl Ending<'_> {
+impl OutcomeReporter<'_> {
     pub(crate) fn start(&self) {
-        let Self { observe: Some(Watched { by, call }), tool, .. } = self else { return };
+        let Self { observe: Some(CallObserver { by, call }), tool, .. } = self else { return };
         if let Some(message) = tool.deprecated() {
             tell(*by, &Event::Deprecated { tool, call, message });
         }
@@ -92,13 +92,13 @@ impl Ending<'_> {
     }
 
     fn tell(&mut self, outcome: Outcome, output: Option<&Output>, error: Option<&ToolError>) {
-        let Some(Watched { by, call }) = self.observe.take() else { return };
+        let Some(CallObserver { by, call }) = self.observe.take() else { return };
         let took = self.arrived.map(|arrived| clock::now().saturating_duration_since(arrived));
         tell(by, &Event::Finished { tool: self.tool, call: &call, outcome, took, error, output });
     }
 }
 
-impl Drop for Ending<'_> {
+impl Drop for OutcomeReporter<'_> {
     fn drop(&mut self) {
         self.finish(None);
     }

@@ -83,7 +83,7 @@ struct Slot {
 
 /// Why a call may not start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Barred {
+pub(crate) enum AdmissionError {
     Draining,
     KeyInUse,
     /// So many calls of the principal run.
@@ -108,13 +108,13 @@ impl InFlight {
         self: &Arc<Self>,
         key: Option<CallKey>,
         principal: &Principal,
-    ) -> Result<Flight, Barred> {
+    ) -> Result<Flight, AdmissionError> {
         // What the flight has taken it gives back, also when the call is barred by what it takes next.
         let mut flight = Flight::new(self);
         if !principal.is_anonymous() {
             let mut calls = self.named.entry(principal.clone()).or_default();
             if self.per_principal <= *calls {
-                return Err(Barred::TooMany(*calls));
+                return Err(AdmissionError::TooMany(*calls));
             }
             *calls += 1;
             drop(calls);
@@ -122,7 +122,7 @@ impl InFlight {
         }
         if let Some(key) = key {
             match self.keyed.entry(key.clone()) {
-                Entry::Occupied(_) if !key.recurs => return Err(Barred::KeyInUse),
+                Entry::Occupied(_) if !key.recurs => return Err(AdmissionError::KeyInUse),
                 Entry::Occupied(_) => flight.recurrence = self.recur(&key)?,
                 Entry::Vacant(vacant) => drop(vacant.insert(Slot::default())),
             }
@@ -131,7 +131,7 @@ impl InFlight {
         let open = |state: usize| (state & CLOSED == 0).then_some(state + 1);
         match self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, open) {
             Ok(_) => flight.counted = true,
-            Err(_closed) => return Err(Barred::Draining),
+            Err(_closed) => return Err(AdmissionError::Draining),
         }
         Ok(flight)
     }
@@ -146,10 +146,10 @@ impl InFlight {
 
     /// Makes a slot for one more call under a key that is in use; its number there, from 1.
     #[cold]
-    fn recur(&self, key: &CallKey) -> Result<u32, Barred> {
+    fn recur(&self, key: &CallKey) -> Result<u32, AdmissionError> {
         let mut slots = self.more.entry(key.clone()).or_default();
         let last = slots.last_key_value().map_or(0, |(last, _)| *last);
-        let number = last.checked_add(1).ok_or(Barred::KeyInUse)?;
+        let number = last.checked_add(1).ok_or(AdmissionError::KeyInUse)?;
         slots.insert(number, Slot::default());
         Ok(number)
     }

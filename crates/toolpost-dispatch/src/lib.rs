@@ -42,14 +42,13 @@ mod authorize;
 mod catalog;
 mod clock;
 mod dispatcher;
-mod drain;
 mod ending;
+mod header_params;
 mod in_flight;
-mod mirrored;
 mod nearest;
 mod observe;
-mod offer;
-mod offered;
+mod provider_calls;
+mod providers;
 mod registry;
 mod request;
 mod run;
@@ -61,20 +60,15 @@ mod validate;
 mod validate;
 
 pub use answer::Answer;
-pub use authorize::{Access, AllowAll, Authorize, Decision, Target};
+pub use authorize::{Access, Authorize, Decision, Target};
 pub use catalog::{Catalog, Entry, RegistrationError};
 pub use dispatcher::{Dispatcher, DispatcherBuilder, WeakDispatcher};
-pub use drain::Drained;
+pub use header_params::HeaderParam;
 pub use in_flight::CallKey;
-pub use mirrored::Mirrored;
 pub use nearest::nearest;
-pub use observe::{Event, Observe, Outcome, Unobserved};
-pub use offer::{
-    Change, Changes, Completing, Completions, PromptArguments, PromptSet, Prompts, ResourceSet, Resources,
-    Variables,
-};
+pub use observe::{Event, Observe, Outcome};
+pub use providers::{Change, Changes, Completing, Completions, PromptSet, Prompts, ResourceSet, Resources};
 pub use registry::{Registry, RegistryBuilder};
 pub use request::CallRequest;
-pub use schema::InvalidSchema;
 #[cfg(feature = "validate")]
 pub use validate::Schema;

@@ -6,6 +6,32 @@ use std::time::Duration;
 use toolpost_tool::{Call, ErrorKind, Output, Refusal, ToolError, ToolSpec};
 
 /// Watches calls. Called on the path of each one, so it returns at once and must not panic.
+///
+/// A function that takes an [`Event`] is one:
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use toolpost_dispatch::{CallRequest, Dispatcher, Event, Outcome, Registry};
+/// use toolpost_tool::{NoArgs, tool_fn};
+///
+/// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
+/// let outcomes = Arc::new(Mutex::new(Vec::new()));
+/// let told = Arc::clone(&outcomes);
+/// let dispatcher = Dispatcher::builder(Registry::builder().tool(ping).build().unwrap())
+///     .observe(move |event: &Event<'_>| {
+///         if let Event::Finished { tool, outcome, .. } = event {
+///             told.lock().unwrap().push((tool.name().to_owned(), *outcome));
+///         }
+///     })
+///     .build();
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// dispatcher.call(CallRequest::new("ping")).await.unwrap();
+/// drop(dispatcher.call(CallRequest::new("ping")));
+/// let ends = [("ping".to_owned(), Outcome::Completed), ("ping".to_owned(), Outcome::Cancelled)];
+/// assert_eq!(*outcomes.lock().unwrap(), ends, "each call ends exactly once");
+/// # });
+/// ```
 pub trait Observe: Send + Sync + 'static {
     /// Something happened.
     fn on(&self, event: &Event<'_>);
@@ -80,7 +106,7 @@ pub enum Outcome {
     /// A time limit or its deadline passed.
     Expired,
     /// It waits for input.
-    Suspended,
+    InputRequired,
     /// By a panic of the tool.
     Panicked,
 }
@@ -109,7 +135,7 @@ impl Outcome {
             ErrorKind::Panicked => Self::Panicked,
             ErrorKind::Protocol => Self::Protocol,
             ErrorKind::Refused(refusal) => Self::Refused(refusal),
-            ErrorKind::Suspended => Self::Suspended,
+            ErrorKind::InputRequired => Self::InputRequired,
             ErrorKind::TimedOut => Self::Expired,
             _ => Self::Failed,
         }
@@ -127,7 +153,7 @@ impl Outcome {
             Self::Protocol => "protocol",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
-            Self::Suspended => "suspended",
+            Self::InputRequired => "input_required",
             Self::Panicked => "panicked",
         }
     }
@@ -136,14 +162,6 @@ impl Outcome {
 /// Tells an observer; its panic costs nobody anything. (At the end of a call it may be told while another panic unwinds.)
 pub(crate) fn tell(observe: &dyn Observe, event: &Event<'_>) {
     let _told = catch_unwind(AssertUnwindSafe(|| observe.on(event)));
-}
-
-/// Watches nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unobserved;
-
-impl Observe for Unobserved {
-    fn on(&self, _: &Event<'_>) {}
 }
 
 impl<F> Observe for F

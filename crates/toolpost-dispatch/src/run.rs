@@ -23,7 +23,7 @@ pub(crate) struct Run<'a, T> {
     /// `None` once it has ended.
     future: Option<BoxFuture<'a, Result<T, ToolError>>>,
     /// Why there was no future to begin with.
-    stillborn: Option<ToolError>,
+    start_error: Option<ToolError>,
     flight: &'a Flight,
 }
 
@@ -32,11 +32,11 @@ impl<'a, T> Run<'a, T> {
         flight: &'a Flight,
         start: impl FnOnce() -> BoxFuture<'a, Result<T, ToolError>>,
     ) -> Self {
-        let (future, stillborn) = match catch_unwind(AssertUnwindSafe(start)) {
+        let (future, start_error) = match catch_unwind(AssertUnwindSafe(start)) {
             Ok(future) => (Some(future), None),
             Err(payload) => (None, Some(panicked(&*payload))),
         };
-        Self { future, stillborn, flight }
+        Self { future, start_error, flight }
     }
 
     /// Runs the call until its deadline or, if it has none, for `limit`; what it calls may have shorter limits of its
@@ -101,7 +101,7 @@ impl<T> Future for Run<'_, T> {
             )));
         }
         let Some(future) = &mut self.future else {
-            let error = self.stillborn.take();
+            let error = self.start_error.take();
             return Poll::Ready(Err(
                 error.unwrap_or_else(|| ToolError::new("the call was polled after its end"))
             ));

@@ -25,7 +25,7 @@ pub(crate) enum Unfit {
 
 /// A schema that cannot be compiled.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct InvalidSchema {
+pub(crate) struct InvalidSchema {
     reason: String,
 }
 

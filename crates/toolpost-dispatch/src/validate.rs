@@ -15,6 +15,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use toolpost_json::Node;
 
+use crate::RegistrationError;
 use crate::schema::{InvalidSchema, Reading, Unfit};
 
 mod describe;
@@ -78,9 +79,9 @@ impl Schema {
     ///
     /// If `schema` is not a JSON Schema, refers to something outside itself, or asks the same value for so much that it
     /// could not be checked (thousands of schemas in one place, or a schema that refers to itself in its own place).
-    pub fn compile(schema: &Value) -> Result<Self, InvalidSchema> {
+    pub fn compile(schema: &Value) -> Result<Self, RegistrationError> {
         let schema = Self::uncompiled(Arc::new(schema.clone()), Reading::AsItIs);
-        schema.compiled().map_err(Clone::clone)?;
+        schema.compiled().map_err(|error| RegistrationError::of_schema(error.clone()))?;
         Ok(schema)
     }
 
@@ -394,7 +395,7 @@ mod tests {
             json!({ "type": "object", "allOf": [{ "$ref": "#" }] }),
         ] {
             let error = Schema::compile(&schema).unwrap_err().to_string();
-            assert!(error.starts_with("asks too much of one value"), "{error}");
+            assert!(error.starts_with("the schema asks too much of one value"), "{error}");
         }
     }
 

@@ -9,7 +9,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde::Deserialize;
 use serde_json::Value;
 use toolpost_protocol::{Code, Error};
-use toolpost_tool::{Form, Output, StructuredForm, Suspended};
+use toolpost_tool::{Form, InputRequired, Output, StructuredForm};
 
 /// Which revisions an answer is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +50,7 @@ pub(crate) fn result(output: &Output, era: Era) -> Result<CallToolResult, ErrorD
 
 /// The questions of a suspended call, with its state sealed by `seal`.
 pub(crate) fn input_required(
-    suspended: &Suspended,
+    suspended: &InputRequired,
     era: Era,
     seal: impl FnOnce(&str) -> Result<String, ErrorData>,
 ) -> Result<CallToolResponse, ErrorData> {

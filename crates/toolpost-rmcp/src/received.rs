@@ -9,7 +9,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde::Serialize;
 use toolpost_json::Frame;
 use toolpost_protocol::Id;
-use toolpost_tool::{CallParts, Client, Principal, Priority, TraceContext};
+use toolpost_tool::{CallParts, InputCapabilities, Principal, Priority, TraceContext};
 
 use crate::answer::Era;
 use crate::sealed::{Bound, Seal};
@@ -56,7 +56,7 @@ pub(crate) fn parts(
         let bound = Bound::of(&parts);
         parts.set_state(Some(seal.open(&state, &bound)?.into()));
     }
-    parts.set_carried(Some(Arc::clone(context) as _));
+    parts.set_extension(Some(Arc::clone(context) as _));
     Ok(parts)
 }
 
@@ -94,9 +94,9 @@ fn trace(meta: &RequestMetaObject) -> TraceContext {
     trace
 }
 
-fn client(capabilities: &ClientCapabilities) -> Client {
+fn client(capabilities: &ClientCapabilities) -> InputCapabilities {
     let elicitation = capabilities.elicitation.as_ref();
-    let mut client = Client::default();
+    let mut client = InputCapabilities::default();
     client.elicitation_url = elicitation.is_some_and(|elicitation| elicitation.url.is_some());
     // One that says nothing more means forms.
     client.elicitation =

@@ -13,7 +13,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::{
-    AnyTool, Call, ErrorKind, InputRequest, InvalidToolName, Output, Suspended, Tool, ToolError, ToolSpec,
+    AnyTool, Call, ErrorKind, InputRequest, InputRequired, InvalidToolName, Output, Tool, ToolError, ToolSpec,
 };
 
 use crate::describe;
@@ -117,7 +117,7 @@ impl<S> fmt::Debug for Routed<S> {
 /// The context of the request behind `call`, but with a cancellation token of its own: work that is
 /// shared goes on when the request that began it is cancelled.
 fn context(call: &Call, unconnected: &Unconnected) -> RequestContext<RoleServer> {
-    let Some(carried) = call.carried::<RequestContext<RoleServer>>() else { return unconnected.context() };
+    let Some(carried) = call.extension::<RequestContext<RoleServer>>() else { return unconnected.context() };
     let mut context = RequestContext::new(carried.id.clone(), carried.peer.clone());
     context.meta = carried.meta.clone();
     context.extensions = carried.extensions.clone();
@@ -149,14 +149,14 @@ fn output(result: CallToolResult) -> Result<Output, ToolError> {
 }
 
 fn suspended(required: InputRequiredResult) -> Result<ToolError, ToolError> {
-    let mut suspended = Suspended::new();
+    let mut suspended = InputRequired::new();
     for (key, request) in required.input_requests.into_iter().flatten() {
         suspended = suspended.asking(key, question(&serde_json::to_value(&request)?)?);
     }
     if let Some(state) = required.request_state {
         suspended = suspended.with_state(&state)?;
     }
-    Ok(ToolError::suspended(suspended))
+    Ok(ToolError::input_required(suspended))
 }
 
 fn question(request: &Value) -> Result<InputRequest, ToolError> {

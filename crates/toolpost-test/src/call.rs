@@ -95,7 +95,7 @@ impl CallBuilder {
     /// With a client that cannot be asked for anything.
     #[must_use]
     pub fn incapable(mut self) -> Self {
-        self.parts.client = toolpost_tool::Client::default();
+        self.parts.client = toolpost_tool::InputCapabilities::default();
         self
     }
 

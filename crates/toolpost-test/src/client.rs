@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use toolpost_dispatch::Dispatcher;
-pub use toolpost_protocol::Version;
+use toolpost_protocol::{Code, Error as RpcError, Version};
 use toolpost_server::{Connection, Server};
 use toolpost_tool::Principal;
 
@@ -133,26 +133,6 @@ pub struct Client {
     next: i64,
     notifications: Vec<Value>,
 }
-
-/// The error that answered a request.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RpcError {
-    /// Its code.
-    pub code: i64,
-    /// What it says.
-    pub message: String,
-    /// What goes with it; `null` if nothing does.
-    pub data: Value,
-}
-
-impl fmt::Display for RpcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
-    }
-}
-
-impl std::error::Error for RpcError {}
 
 /// A question is answered so many times before the test is given up on.
 const ROUNDS: usize = 16;
@@ -296,8 +276,8 @@ impl Client {
                 (Some(method), asked) => {
                     let answer = match self.answer(&method, &message["params"]) {
                         Ok(answer) => json!({ "jsonrpc": "2.0", "id": asked, "result": answer }),
-                        Err(RpcError { code, message, .. }) => {
-                            let error = json!({ "code": code, "message": message });
+                        Err(error) => {
+                            let error = json!({ "code": error.code(), "message": error.message() });
                             json!({ "jsonrpc": "2.0", "id": asked, "error": error })
                         }
                     };
@@ -306,11 +286,7 @@ impl Client {
                 (None, answered) if answered == id => {
                     return match message["error"].take() {
                         Value::Null => Ok(message["result"].take()),
-                        error => Err(RpcError {
-                            code: error["code"].as_i64().unwrap_or_default(),
-                            message: error["message"].as_str().unwrap_or_default().to_owned(),
-                            data: error["data"].clone(),
-                        }),
+                        error => Err(read(&error)),
                     };
                 }
                 // The answer to a request whose future was dropped.
@@ -333,11 +309,10 @@ impl Client {
                     json!({ "role": "assistant", "content": content, "model": "test", "stopReason": "endTurn" }),
                 )
             }
-            _ => Err(RpcError {
-                code: -32601,
-                message: format!("this client does not answer `{method}`"),
-                data: Value::Null,
-            }),
+            _ => {
+                let message = format!("this client does not answer `{method}`");
+                Err(RpcError::new(Code::METHOD_NOT_FOUND, message))
+            }
         }
     }
 
@@ -362,6 +337,16 @@ impl Client {
         };
         serde_json::from_slice(&message)
             .unwrap_or_else(|error| panic(&format!("{error}: {}", String::from_utf8_lossy(&message))))
+    }
+}
+
+/// The error of an answer.
+fn read(error: &Value) -> RpcError {
+    let code = Code(error["code"].as_i64().unwrap_or_default());
+    let read = RpcError::new(code, error["message"].as_str().unwrap_or_default().to_owned());
+    match &error["data"] {
+        Value::Null => read,
+        data => read.with_data(data),
     }
 }
 

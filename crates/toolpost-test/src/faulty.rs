@@ -5,28 +5,52 @@ use std::time::Duration;
 
 use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 
-/// How often a [`Faulty`] tool fails, and how. Rates are shares of calls, from 0 to 1; they are
-/// tried in the order of the fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Faults {
-    /// Share of calls that never end.
-    pub hang: f64,
-    /// Share of calls that fail as unavailable.
-    pub unavailable: f64,
-    /// Share of calls that panic.
-    pub panic: f64,
-    /// Share of calls that take `latency` longer.
-    pub slow: f64,
-    /// How much longer a slow call takes, on tokio's clock.
-    pub latency: Duration,
+/// A tool that fails now and then: the same calls in the same order for the same seed.
+///
+/// How often is said as a share of the calls, from 0 to 1. A call fails in one way, and the shares add up: first those that
+/// hang, then those that are unavailable, that panic, that are slow. Nothing fails until told to.
+///
+/// ```
+/// use toolpost_test::{Faulty, run};
+/// use toolpost_tool::{Call, NoArgs, Tool, tool_fn};
+///
+/// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
+/// let faulty = Faulty::new(ping, 7).unavailable(0.25);
+/// let failed = run(async {
+///     let mut failed = 0;
+///     for _ in 0..1_000 {
+///         failed += u32::from(faulty.call(Call::new(&serde_json::json!({})).unwrap()).await.is_err());
+///     }
+///     failed
+/// });
+/// assert!((200..300).contains(&failed), "{failed}");
+/// ```
+#[derive(Debug)]
+pub struct Faulty<T> {
+    tool: T,
+    seed: u64,
+    calls: AtomicU64,
+    hang: f64,
+    unavailable: f64,
+    panic: f64,
+    slow: f64,
+    latency: Duration,
 }
 
-impl Faults {
-    /// No faults.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self { hang: 0.0, unavailable: 0.0, panic: 0.0, slow: 0.0, latency: Duration::ZERO }
+impl<T> Faulty<T> {
+    /// A tool that fails as it is told to; `seed` decides which calls.
+    pub const fn new(tool: T, seed: u64) -> Self {
+        let calls = AtomicU64::new(0);
+        Self {
+            tool,
+            seed,
+            calls,
+            hang: 0.0,
+            unavailable: 0.0,
+            panic: 0.0,
+            slow: 0.0,
+            latency: Duration::ZERO,
+        }
     }
 
     /// This share of calls fails as unavailable.
@@ -50,44 +74,12 @@ impl Faults {
         self
     }
 
-    /// This share of calls takes `latency` longer.
+    /// This share of calls takes `latency` longer, on tokio's clock.
     #[must_use]
     pub const fn slow(mut self, share: f64, latency: Duration) -> Self {
         self.slow = share;
         self.latency = latency;
         self
-    }
-}
-
-/// A tool that fails now and then: the same calls in the same order for the same seed.
-///
-/// ```
-/// use toolpost_test::{Faults, Faulty, run};
-/// use toolpost_tool::{Call, NoArgs, Tool, tool_fn};
-///
-/// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
-/// let faulty = Faulty::new(ping, Faults::none().unavailable(0.25), 7);
-/// let failed = run(async {
-///     let mut failed = 0;
-///     for _ in 0..1_000 {
-///         failed += u32::from(faulty.call(Call::new(&serde_json::json!({})).unwrap()).await.is_err());
-///     }
-///     failed
-/// });
-/// assert!((200..300).contains(&failed), "{failed}");
-/// ```
-#[derive(Debug)]
-pub struct Faulty<T> {
-    tool: T,
-    faults: Faults,
-    seed: u64,
-    calls: AtomicU64,
-}
-
-impl<T> Faulty<T> {
-    /// Makes `tool` fail by `faults`; `seed` decides which calls.
-    pub const fn new(tool: T, faults: Faults, seed: u64) -> Self {
-        Self { tool, faults, seed, calls: AtomicU64::new(0) }
     }
 }
 
@@ -103,21 +95,21 @@ impl<T: Tool> Tool for Faulty<T> {
             luck -= rate;
             luck < 0.0
         };
-        if strikes(self.faults.hang) {
+        if strikes(self.hang) {
             std::future::pending::<()>().await;
         }
-        if strikes(self.faults.unavailable) {
+        if strikes(self.unavailable) {
             return Err(ToolError::unavailable("injected fault"));
         }
-        if strikes(self.faults.panic) {
+        if strikes(self.panic) {
             #[expect(clippy::panic, reason = "injected")]
             {
                 panic!("injected fault");
             }
         }
-        if strikes(self.faults.slow) {
+        if strikes(self.slow) {
             #[expect(clippy::disallowed_methods, reason = "injected latency, on tokio's clock")]
-            tokio::time::sleep(self.faults.latency).await;
+            tokio::time::sleep(self.latency).await;
         }
         self.tool.call(call).await
     }

@@ -43,8 +43,10 @@ pub use assert::{assert_kind, assert_text};
 pub use call::{CallBuilder, Progress, Recording, call};
 pub use cancel::{cancel_at_each_await, poll_once};
 #[cfg(feature = "client")]
-pub use client::{Client, ClientBuilder, RpcError, Version, client};
-pub use faulty::{Faults, Faulty};
+pub use client::{Client, ClientBuilder, client};
+pub use faulty::Faulty;
 pub use mock::{Handle, Mock, Received, mock};
 pub use run::run;
 pub use script::Script;
+#[cfg(feature = "client")]
+pub use toolpost_protocol::{Error as RpcError, Version};

@@ -13,8 +13,8 @@ use toolpost_protocol::{Code, Error, Id};
 
 use crate::parts::{self, Rare};
 use crate::{
-    CallParts, Client, Correlation, InputRequest, Inputs, LogLevel, Principal, Priority, Sink, Suspended,
-    ToolError, TraceContext,
+    CallParts, Correlation, InputCapabilities, InputRequest, InputRequired, LogLevel, Principal, Priority,
+    Sink, ToolError, TraceContext,
 };
 
 /// One call of a tool: owned, `'static` and cheap to clone.
@@ -62,7 +62,7 @@ struct Shared {
     arrived: Option<Instant>,
     arguments: Option<NodeId>,
     meta: Option<NodeId>,
-    client: Client,
+    client: InputCapabilities,
     /// Set when somebody asks for it, or by the call that makes this one.
     correlation: OnceLock<Correlation>,
 }
@@ -256,7 +256,7 @@ impl Call {
 
     /// What its client can be asked for.
     #[must_use]
-    pub fn client(&self) -> &Client {
+    pub fn client(&self) -> &InputCapabilities {
         &self.shared.client
     }
 
@@ -268,7 +268,7 @@ impl Call {
 
     /// Whether the caller sent answers or state, so that the result belongs to this exchange alone.
     #[must_use]
-    pub fn is_resumed(&self) -> bool {
+    pub fn has_input_responses(&self) -> bool {
         self.rare().is_some_and(|rare| rare.answers.is_some() || rare.state.is_some())
     }
 
@@ -280,31 +280,45 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Suspended`](crate::ErrorKind::Suspended) while the answer is missing; a protocol error if the
+    /// [`InputRequired`](crate::ErrorKind::InputRequired) while the answer is missing; a protocol error if the
     /// client never said that it can be asked such a thing.
     pub fn input(&self, key: &str, request: InputRequest) -> Result<Node<'_>, ToolError> {
         if let Some(answer) = self.answer(key).and_then(|answer| request.read(answer)) {
             return Ok(answer);
         }
         self.check_capability(&request)?;
-        Err(ToolError::suspended(Suspended::new().asking(key, request)))
+        Err(ToolError::input_required(InputRequired::new().asking(key, request)))
     }
 
-    /// The answers to several questions asked at once, or the error that suspends the call until
-    /// all are there.
+    /// The answers to several questions asked at once, in the order of the questions; or the error that suspends the call
+    /// until all are there.
+    ///
+    /// ```
+    /// use toolpost_tool::{Call, InputRequest, NoArgs, ToolError, tool_fn};
+    ///
+    /// async fn count(_: NoArgs, call: Call) -> Result<String, ToolError> {
+    ///     let form = serde_json::json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+    ///     let name = InputRequest::elicit("Who are you?", &form);
+    ///     let answers = call.inputs([("roots", InputRequest::roots()), ("name", name)])?;
+    ///     Ok(format!("{} answers", answers.len()))
+    /// }
+    ///
+    /// let tool = tool_fn("count", count);
+    /// # let _ = tool;
+    /// ```
     ///
     /// # Errors
     ///
     /// As [`input`](Self::input); only the missing questions are asked again.
     pub fn inputs<'a>(
-        &'a self,
+        &self,
         questions: impl IntoIterator<Item = (&'a str, InputRequest)>,
-    ) -> Result<Inputs<'a>, ToolError> {
+    ) -> Result<Vec<Node<'_>>, ToolError> {
         let mut answers = Vec::new();
-        let mut missing = Suspended::new();
+        let mut missing = InputRequired::new();
         for (key, request) in questions {
             match self.answer(key).and_then(|answer| request.read(answer)) {
-                Some(answer) => answers.push((key, answer)),
+                Some(answer) => answers.push(answer),
                 None => {
                     self.check_capability(&request)?;
                     missing = missing.asking(key, request);
@@ -312,8 +326,8 @@ impl Call {
             }
         }
         match missing.requests().is_empty() {
-            true => Ok(Inputs(answers)),
-            false => Err(ToolError::suspended(missing)),
+            true => Ok(answers),
+            false => Err(ToolError::input_required(missing)),
         }
     }
 
@@ -332,11 +346,11 @@ impl Call {
     /// What the transport handed to the tools that know it, if it is a `T`: another framework's
     /// context of the request, for tools written for that framework. Child calls carry it too.
     #[must_use]
-    pub fn carried<T: Any>(&self) -> Option<&T> {
-        self.rare()?.carried.as_deref()?.downcast_ref()
+    pub fn extension<T: Any>(&self) -> Option<&T> {
+        self.rare()?.extension.as_deref()?.downcast_ref()
     }
 
-    /// The state that an earlier round asked to be handed back (see [`Suspended::with_state`]).
+    /// The state that an earlier round asked to be handed back (see [`InputRequired::with_state`]).
     ///
     /// # Errors
     ///

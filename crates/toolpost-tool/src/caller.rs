@@ -142,6 +142,6 @@ mod tests {
         assert_eq!(format!("{before:?}"), format!("{after:?}"));
         assert_eq!(before.correlation(), after.correlation());
         assert_eq!(before.arguments().raw(), after.arguments().raw());
-        assert!(!after.is_resumed() && !after.is_observed());
+        assert!(!after.has_input_responses() && !after.is_observed());
     }
 }

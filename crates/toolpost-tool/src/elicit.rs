@@ -63,7 +63,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Suspended`](crate::ErrorKind::Suspended) while the answer is missing; a protocol error if the client never said
+    /// [`InputRequired`](crate::ErrorKind::InputRequired) while the answer is missing; a protocol error if the client never said
     /// that its user can be asked; of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments) if what was filled
     /// in does not fit `T`; and [`Failed`](crate::ErrorKind::Failed) if `T` is no form, naming the member.
     pub fn elicit<T: DeserializeOwned + JsonSchema>(

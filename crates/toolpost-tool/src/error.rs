@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toolpost_protocol as protocol;
 
-use crate::Suspended;
+use crate::InputRequired;
 
 /// Why a call did not end in a result.
 ///
@@ -58,7 +58,7 @@ pub enum ErrorKind {
     /// The runtime refused to run the tool.
     Refused(Refusal),
     /// The tool needs input before it can go on; see [`Call::input`](crate::Call::input).
-    Suspended,
+    InputRequired,
     /// The tool took longer than it may.
     TimedOut,
     /// What the tool depends on cannot be reached now.
@@ -76,7 +76,7 @@ impl ErrorKind {
             Self::Panicked => "panicked",
             Self::Protocol => "protocol",
             Self::Refused(refusal) => refusal.as_str(),
-            Self::Suspended => "suspended",
+            Self::InputRequired => "input_required",
             Self::TimedOut => "timed_out",
             Self::Unavailable => "unavailable",
         }
@@ -162,11 +162,11 @@ impl ToolError {
         Self(Arc::new(inner))
     }
 
-    /// A call that waits for input.
+    /// Ends a call that waits for input: it runs again from the top when the answers have come.
     #[must_use]
-    pub fn suspended(suspended: Suspended) -> Self {
-        let mut inner = Inner::new(ErrorKind::Suspended, Cow::Borrowed("the call waits for input"));
-        inner.detail = Detail::Suspended(suspended);
+    pub fn input_required(required: InputRequired) -> Self {
+        let mut inner = Inner::new(ErrorKind::InputRequired, Cow::Borrowed("the call waits for input"));
+        inner.detail = Detail::InputRequired(required);
         Self(Arc::new(inner))
     }
 
@@ -198,9 +198,9 @@ impl ToolError {
 
     /// What a suspended call waits for.
     #[must_use]
-    pub fn as_suspended(&self) -> Option<&Suspended> {
+    pub fn as_input_required(&self) -> Option<&InputRequired> {
         match &self.0.detail {
-            Detail::Suspended(suspended) => Some(suspended),
+            Detail::InputRequired(required) => Some(required),
             _ => None,
         }
     }
@@ -242,9 +242,18 @@ impl ToolError {
         self
     }
 
-    /// This error as a [`std::error::Error`].
+    /// This error as a [`std::error::Error`]. Turned into a `ToolError` again (by `?`, or
+    /// [`from_boxed`](Self::from_boxed)) it is what it was, with its kind.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use toolpost_tool::{ErrorKind, ToolError};
+    ///
+    /// let boxed: Box<dyn Error + Send + Sync> = ToolError::unavailable("try again").into_std().into();
+    /// assert_eq!(ToolError::from_boxed(boxed).kind(), ErrorKind::Unavailable);
+    /// ```
     #[must_use]
-    pub const fn into_std(self) -> StdError {
+    pub const fn into_std(self) -> impl Error + Clone + Send + Sync + 'static {
         StdError(self)
     }
 
@@ -280,7 +289,7 @@ impl ToolError {
     }
 }
 
-/// A failure described by the error. A `ToolError` that had become a [`StdError`] comes out as it went in.
+/// A failure described by the error. A `ToolError` that had become one by [`into_std`](ToolError::into_std) comes out as it went in.
 impl<E: Error + Send + Sync + 'static> From<E> for ToolError {
     fn from(error: E) -> Self {
         if let Some(StdError(error)) = (&error as &dyn Any).downcast_ref() {
@@ -331,7 +340,7 @@ impl fmt::Debug for ToolError {
         match detail {
             Detail::None => {}
             Detail::Protocol(error) => drop(debug.field("protocol", error)),
-            Detail::Suspended(suspended) => drop(debug.field("suspended", suspended)),
+            Detail::InputRequired(required) => drop(debug.field("input_required", required)),
         }
         debug.finish()
     }
@@ -350,7 +359,7 @@ struct Inner {
 enum Detail {
     None,
     Protocol(protocol::Error),
-    Suspended(Suspended),
+    InputRequired(InputRequired),
 }
 
 impl Inner {
@@ -361,21 +370,7 @@ impl Inner {
 
 /// A [`ToolError`] that is a [`std::error::Error`]; made by [`ToolError::into_std`].
 #[derive(Clone, Debug)]
-pub struct StdError(ToolError);
-
-impl StdError {
-    /// The error as a call ends in it.
-    #[must_use]
-    pub fn into_inner(self) -> ToolError {
-        self.0
-    }
-
-    /// The error as a call ends in it.
-    #[must_use]
-    pub const fn get(&self) -> &ToolError {
-        &self.0
-    }
-}
+struct StdError(ToolError);
 
 impl fmt::Display for StdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

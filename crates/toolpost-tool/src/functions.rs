@@ -1,19 +1,18 @@
 //! Functions as tools, where [`tool_fn`](crate::tool_fn) asks for too much: errors of other types, and shared state.
 
 use std::error::Error;
-use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::typed::{fill, named};
+use crate::typed::{Typed, fill, named};
 use crate::{Call, IntoOutput, Output, Tool, ToolError, ToolSpec};
 
 /// An error that a tool's function may end in: a [`ToolError`], any [`std::error::Error`], a
 /// `Box<dyn Error + Send + Sync>` and, with the feature `anyhow`, an `anyhow::Error`.
 ///
-/// `How` only tells these cases apart for the compiler, which finds it out by itself.
+/// `How` only tells these cases apart for the compiler, which finds it out by itself: the type itself, or
+/// `&dyn Error` for what is one by that trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that a tool can end in",
     label = "the trait `IntoToolError` is not implemented for `{Self}`",
@@ -24,38 +23,26 @@ pub trait IntoToolError<How> {
     fn into_tool_error(self) -> ToolError;
 }
 
-/// How a [`ToolError`] is one.
-#[derive(Debug)]
-pub enum AsItIs {}
-
-/// How any [`std::error::Error`] becomes a [`ToolError`].
-#[derive(Debug)]
-pub enum AsError {}
-
-/// How a boxed error becomes a [`ToolError`].
-#[derive(Debug)]
-pub enum AsBoxed {}
-
-impl IntoToolError<AsItIs> for ToolError {
+impl IntoToolError<Self> for ToolError {
     fn into_tool_error(self) -> ToolError {
         self
     }
 }
 
-impl<E: Error + Send + Sync + 'static> IntoToolError<AsError> for E {
+impl<E: Error + Send + Sync + 'static> IntoToolError<&'static dyn Error> for E {
     fn into_tool_error(self) -> ToolError {
         self.into()
     }
 }
 
-impl IntoToolError<AsBoxed> for Box<dyn Error + Send + Sync> {
+impl IntoToolError<Self> for Box<dyn Error + Send + Sync> {
     fn into_tool_error(self) -> ToolError {
         ToolError::from_boxed(self)
     }
 }
 
 #[cfg(feature = "anyhow")]
-impl IntoToolError<AsBoxed> for anyhow::Error {
+impl IntoToolError<Self> for anyhow::Error {
     fn into_tool_error(self) -> ToolError {
         ToolError::from_anyhow(self)
     }
@@ -84,7 +71,7 @@ impl IntoToolError<AsBoxed> for anyhow::Error {
 ///
 /// As [`tool_fn`](crate::tool_fn).
 #[track_caller]
-pub fn fallible_fn<A, O, E, How, F, Fut>(name: &str, function: F) -> FallibleFn<A, How, F>
+pub fn fallible_fn<A, O, E, How, F, Fut>(name: &str, function: F) -> Typed<F, (A, How)>
 where
     A: DeserializeOwned + JsonSchema + Send + 'static,
     O: IntoOutput,
@@ -93,51 +80,7 @@ where
     F: Fn(A, Call) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + Send,
 {
-    FallibleFn { spec: fill::<A, O>(named(name)), function, types: PhantomData }
-}
-
-/// An async function as a [`Tool`]; made by [`fallible_fn`].
-pub struct FallibleFn<A, How, F> {
-    spec: ToolSpec,
-    function: F,
-    types: PhantomData<fn(A, How)>,
-}
-
-impl<A, How, F> FallibleFn<A, How, F> {
-    /// Changes the description of the tool, as [`ToolFn::with_spec`](crate::ToolFn::with_spec).
-    #[must_use]
-    pub fn with_spec(mut self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
-        self.spec = change(self.spec);
-        self
-    }
-}
-
-impl<A, O, E, How, F, Fut> Tool for FallibleFn<A, How, F>
-where
-    A: DeserializeOwned + Send + 'static,
-    O: IntoOutput,
-    E: IntoToolError<How>,
-    How: 'static,
-    F: Fn(A, Call) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<O, E>> + Send,
-{
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let args = call.args::<A>()?;
-        match (self.function)(args, call).await {
-            Ok(output) => output.into_output(),
-            Err(error) => Err(error.into_tool_error()),
-        }
-    }
-}
-
-impl<A, How, F> fmt::Debug for FallibleFn<A, How, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FallibleFn").field("name", &self.spec.name()).finish_non_exhaustive()
-    }
+    Typed::new(fill::<A, O>(named(name)), function)
 }
 
 /// Makes a tool called `name` of an async function and what it works with: each call gets a clone of `state`, so that
@@ -176,7 +119,7 @@ impl<A, How, F> fmt::Debug for FallibleFn<A, How, F> {
 ///
 /// As [`tool_fn`](crate::tool_fn).
 #[track_caller]
-pub fn tool_with<S, A, O, E, How, F, Fut>(name: &str, state: S, function: F) -> ToolWith<S, A, How, F>
+pub fn tool_with<S, A, O, E, How, F, Fut>(name: &str, state: S, function: F) -> Typed<(S, F), (S, A, How)>
 where
     S: Clone + Send + Sync + 'static,
     A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -186,27 +129,10 @@ where
     F: Fn(S, A, Call) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + Send,
 {
-    ToolWith { spec: fill::<A, O>(named(name)), state, function, types: PhantomData }
+    Typed::new(fill::<A, O>(named(name)), (state, function))
 }
 
-/// An async function and its state as a [`Tool`]; made by [`tool_with`].
-pub struct ToolWith<S, A, How, F> {
-    spec: ToolSpec,
-    state: S,
-    function: F,
-    types: PhantomData<fn(A, How)>,
-}
-
-impl<S, A, How, F> ToolWith<S, A, How, F> {
-    /// Changes the description of the tool, as [`ToolFn::with_spec`](crate::ToolFn::with_spec).
-    #[must_use]
-    pub fn with_spec(mut self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
-        self.spec = change(self.spec);
-        self
-    }
-}
-
-impl<S, A, O, E, How, F, Fut> Tool for ToolWith<S, A, How, F>
+impl<S, A, O, E, How, F, Fut> Tool for Typed<(S, F), (S, A, How)>
 where
     S: Clone + Send + Sync + 'static,
     A: DeserializeOwned + Send + 'static,
@@ -222,15 +148,10 @@ where
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let args = call.args::<A>()?;
-        match (self.function)(self.state.clone(), args, call).await {
+        let (state, function) = &self.function;
+        match function(state.clone(), args, call).await {
             Ok(output) => output.into_output(),
             Err(error) => Err(error.into_tool_error()),
         }
-    }
-}
-
-impl<S, A, How, F> fmt::Debug for ToolWith<S, A, How, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolWith").field("name", &self.spec.name()).finish_non_exhaustive()
     }
 }

@@ -94,7 +94,7 @@ impl InputRequest {
 
     /// Whether a client with these capabilities may be asked.
     #[must_use]
-    pub fn fits(&self, client: &Client) -> bool {
+    pub fn fits(&self, client: &InputCapabilities) -> bool {
         match self.needs {
             Capability::Elicitation => client.elicitation,
             Capability::ElicitationUrl => client.elicitation_url,
@@ -209,7 +209,7 @@ impl InputRequest {
 /// What the client of a call can be asked for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Client {
+pub struct InputCapabilities {
     /// The user can fill in a form.
     pub elicitation: bool,
     /// The user can be sent to a URL.
@@ -220,7 +220,7 @@ pub struct Client {
     pub roots: bool,
 }
 
-impl Client {
+impl InputCapabilities {
     /// Reads a `ClientCapabilities` object. An empty `elicitation` means forms only.
     #[must_use]
     pub fn read(capabilities: Node<'_>) -> Self {
@@ -238,12 +238,12 @@ impl Client {
 
 /// What a suspended call waits for: questions by key, and the state it wants back.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Suspended {
+pub struct InputRequired {
     requests: BTreeMap<String, InputRequest>,
     state: Option<ByteString>,
 }
 
-impl Suspended {
+impl InputRequired {
     /// Waits for nothing yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -282,17 +282,5 @@ impl Suspended {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
-    }
-}
-
-/// The answers of several questions asked at once, by key.
-#[derive(Clone, Debug)]
-pub struct Inputs<'a>(pub(crate) Vec<(&'a str, Node<'a>)>);
-
-impl<'a> Inputs<'a> {
-    /// The answer to the question asked under `key`.
-    #[must_use]
-    pub fn answer(&self, key: &str) -> Option<Node<'a>> {
-        self.0.iter().find(|(k, _)| *k == key).map(|(_, answer)| *answer)
     }
 }

@@ -107,10 +107,10 @@ pub use call::Call;
 pub use caller::CallerGuard;
 pub use correlation::Correlation;
 pub use elicit::Elicited;
-pub use error::{ErrorKind, Refusal, StdError, ToolError};
-pub use functions::{AsBoxed, AsError, AsItIs, FallibleFn, IntoToolError, ToolWith, fallible_fn, tool_with};
-pub use input::{Client, InputRequest, Inputs, Suspended};
-pub use output::{Form, IntoOutput, Json, Mark, Output, StructuredForm};
+pub use error::{ErrorKind, Refusal, ToolError};
+pub use functions::{IntoToolError, fallible_fn, tool_with};
+pub use input::{InputCapabilities, InputRequest, InputRequired};
+pub use output::{Form, IntoOutput, Json, Output, ResultFlag, StructuredForm};
 pub use parts::CallParts;
 pub use policy::{
     Backoff, BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy,
@@ -120,7 +120,7 @@ pub use sink::{LogLevel, Sink};
 pub use spec::{InvalidToolName, ToolSpec};
 pub use tool::Tool;
 pub use trace::TraceContext;
-pub use typed::{Blocking, ToolFn, Typed, TypedTool, blocking_fn, tool_fn, typed};
+pub use typed::{Typed, TypedTool, blocking_fn, tool_fn, typed};
 
 // What a tool's author says in MCP's own words.
 pub use toolpost_protocol::model::{Icon, ToolAnnotations};

@@ -49,7 +49,7 @@ struct Rest {
 /// Something a layer did to a result, shown to the client in `_meta`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Mark {
+pub enum ResultFlag {
     /// Came from a cache, fresh: `"dev.toolpost/cache": "hit"`.
     CacheHit,
     /// Came from a cache, expired: `"dev.toolpost/cache": "stale"`.
@@ -162,7 +162,7 @@ impl Output {
 
     /// Marks the result as touched by a layer. Allocates nothing.
     #[must_use]
-    pub const fn marked(mut self, mark: Mark) -> Self {
+    pub const fn flagged(mut self, mark: ResultFlag) -> Self {
         self.flags |= mark.bit();
         self
     }
@@ -170,20 +170,20 @@ impl Output {
     /// A clone with this mark; cheaper than to mark a clone, since a result is long to move.
     ///
     /// ```
-    /// use toolpost_tool::{Mark, Output};
+    /// use toolpost_tool::{ResultFlag, Output};
     ///
-    /// let output = Output::json(&[1, 2]).unwrap().with_meta("example.org/part", &3).unwrap().marked(Mark::Degraded);
-    /// assert_eq!(output.clone_marked(Mark::CacheHit), output.clone().marked(Mark::CacheHit));
-    /// assert_ne!(output.clone_marked(Mark::CacheHit), output);
+    /// let output = Output::json(&[1, 2]).unwrap().with_meta("example.org/part", &3).unwrap().flagged(ResultFlag::Degraded);
+    /// assert_eq!(output.clone_flagged(ResultFlag::CacheHit), output.clone().flagged(ResultFlag::CacheHit));
+    /// assert_ne!(output.clone_flagged(ResultFlag::CacheHit), output);
     /// ```
     #[must_use]
-    pub fn clone_marked(&self, mark: Mark) -> Self {
+    pub fn clone_flagged(&self, mark: ResultFlag) -> Self {
         Self { body: self.body.clone(), rest: self.rest.clone(), flags: self.flags | mark.bit() }
     }
 
     /// Whether the result carries `mark`.
     #[must_use]
-    pub const fn has_mark(&self, mark: Mark) -> bool {
+    pub const fn has_flag(&self, mark: ResultFlag) -> bool {
         self.has(mark.bit())
     }
 
@@ -284,12 +284,12 @@ impl Output {
         if let Some(meta) = self.meta() {
             member(meta.as_bytes());
         }
-        if self.has_mark(Mark::CacheStale) {
+        if self.has_flag(ResultFlag::CacheStale) {
             member(br#""dev.toolpost/cache":"stale""#);
-        } else if self.has_mark(Mark::CacheHit) {
+        } else if self.has_flag(ResultFlag::CacheHit) {
             member(br#""dev.toolpost/cache":"hit""#);
         }
-        if self.has_mark(Mark::Degraded) {
+        if self.has_flag(ResultFlag::Degraded) {
             member(br#""dev.toolpost/degraded":true"#);
         }
         out.len() != start
@@ -332,7 +332,7 @@ impl fmt::Debug for Output {
     }
 }
 
-impl Mark {
+impl ResultFlag {
     const fn bit(self) -> u64 {
         1 << self as u64
     }

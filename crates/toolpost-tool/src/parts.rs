@@ -12,7 +12,7 @@ use toolpost_json::{Frame, Kind, Node, NodeId};
 use toolpost_protocol::Id;
 
 use crate::caller::Caller;
-use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
+use crate::{InputCapabilities, Principal, Priority, Sink, ToolError, TraceContext};
 
 /// Everything a [`Call`](crate::Call) is made of, for whoever makes one from a received request.
 ///
@@ -28,11 +28,11 @@ use crate::{Client, Principal, Priority, Sink, ToolError, TraceContext};
 /// parts.arguments = frame.root().member("arguments").map(|node| node.id());
 /// parts.frame = Some(frame);
 /// parts.principal = Principal::new("ada");
-/// parts.set_carried(Some(std::sync::Arc::new(7_u8) as _));
+/// parts.set_extension(Some(std::sync::Arc::new(7_u8) as _));
 ///
 /// let call = Call::from_parts(parts);
 /// assert_eq!(call.arguments().raw(), r#"{"rpm":900}"#);
-/// assert_eq!(call.carried::<u8>(), Some(&7));
+/// assert_eq!(call.extension::<u8>(), Some(&7));
 /// ```
 #[derive(Default)]
 #[non_exhaustive]
@@ -57,7 +57,7 @@ pub struct CallParts {
     /// Where the `_meta` of the request is in it.
     pub meta: Option<NodeId>,
     /// What its client can be asked for.
-    pub client: Client,
+    pub client: InputCapabilities,
     /// How urgent it is.
     pub priority: Priority,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Rare {
     pub(crate) answers: Option<Arc<Frame>>,
     pub(crate) state: Option<ByteString>,
     pub(crate) sink: Option<Arc<dyn Sink>>,
-    pub(crate) carried: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) extension: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) caller: Option<Arc<Caller>>,
     /// Where a caller without a name comes from; see `CallParts::set_origin`.
     pub(crate) origin: Option<NonZeroU64>,
@@ -80,7 +80,7 @@ impl Rare {
     pub(crate) fn for_child(&self) -> Self {
         Self {
             trace: self.trace.clone(),
-            carried: self.carried.clone(),
+            extension: self.extension.clone(),
             caller: self.caller.clone(),
             origin: self.origin,
             ..Self::default()
@@ -149,10 +149,10 @@ impl CallParts {
         }
     }
 
-    /// Sets what a foreign transport hands to tools that know it; see [`Call::carried`](crate::Call::carried).
-    pub fn set_carried(&mut self, carried: Option<Arc<dyn Any + Send + Sync>>) {
-        if let Some(rare) = self.rare_for(carried.is_some()) {
-            rare.carried = carried;
+    /// Sets what a foreign transport hands to tools that know it; see [`Call::extension`](crate::Call::extension).
+    pub fn set_extension(&mut self, extension: Option<Arc<dyn Any + Send + Sync>>) {
+        if let Some(rare) = self.rare_for(extension.is_some()) {
+            rare.extension = extension;
         }
     }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Call, IntoOutput, Output, Tool, ToolError, ToolSpec};
+use crate::{Call, IntoOutput, IntoToolError, Output, Tool, ToolError, ToolSpec};
 
 /// A tool whose arguments and result have types: the schemas come from the types, and doc comments
 /// become descriptions.
@@ -54,26 +54,7 @@ pub trait TypedTool: Send + Sync + 'static {
 
 /// Makes a [`Tool`] of a [`TypedTool`].
 pub fn typed<T: TypedTool>(tool: T) -> Typed<T> {
-    let spec = fill::<T::Args, T::Out>(tool.spec());
-    Typed { spec, tool }
-}
-
-/// A [`TypedTool`] as a [`Tool`]; made by [`typed`].
-#[derive(Clone, Debug)]
-pub struct Typed<T> {
-    spec: ToolSpec,
-    tool: T,
-}
-
-impl<T: TypedTool> Tool for Typed<T> {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let args = call.args::<T::Args>()?;
-        self.tool.run(args, call).await?.into_output()
-    }
+    Typed::new(fill::<T::Args, T::Out>(tool.spec()), tool)
 }
 
 /// Makes a tool called `name` of an async function.
@@ -85,28 +66,73 @@ impl<T: TypedTool> Tool for Typed<T> {
 /// its result type gives the output schema. A member that the type does not have is refused at any depth (see
 /// [`ToolSpec::taking`]).
 ///
+/// ```
+/// use toolpost_tool::{Call, Json, Tool, tool_fn};
+///
+/// /// Multiplies two numbers.
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Multiply {
+///     a: i64,
+///     b: i64,
+/// }
+///
+/// let multiply = tool_fn("multiply", |args: Multiply, _call| async move { Ok(Json(args.a * args.b)) });
+/// assert_eq!(multiply.spec().description(), "Multiplies two numbers.");
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let output = multiply.call(Call::new(&serde_json::json!({"a": 6, "b": 7})).unwrap()).await.unwrap();
+/// assert_eq!(output.structured(), Some("42"));
+/// let error = multiply.call(Call::new(&serde_json::json!({"a": "six"})).unwrap()).await.unwrap_err();
+/// assert!(error.to_string().contains("`a`"), "{error}");
+/// # });
+/// ```
+///
 /// # Panics
 ///
-/// If `name` is not a tool name (see [`ToolSpec::new`]); [`ToolFn::with_spec`] takes a checked one.
+/// If `name` is not a tool name (see [`ToolSpec::new`]); [`Typed::with_spec`] takes a checked one.
 #[track_caller]
-pub fn tool_fn<A, O, F, Fut>(name: &str, function: F) -> ToolFn<A, F>
+pub fn tool_fn<A, O, F, Fut>(name: &str, function: F) -> Typed<F, (A, ToolError)>
 where
     A: DeserializeOwned + JsonSchema + Send + 'static,
     O: IntoOutput,
     F: Fn(A, Call) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, ToolError>> + Send,
 {
-    ToolFn { spec: fill::<A, O>(named(name)), function, args: PhantomData }
+    Typed::new(fill::<A, O>(named(name)), function)
 }
 
-/// An async function as a [`Tool`]; made by [`tool_fn`].
-pub struct ToolFn<A, F> {
-    spec: ToolSpec,
-    function: F,
-    args: PhantomData<fn(A)>,
+/// Makes a tool called `name` of a function that blocks its thread.
+///
+/// The tool declares itself [`blocking`](ToolSpec::blocking): a runtime runs it on its blocking
+/// pool. Called directly, it blocks the caller.
+///
+/// # Panics
+///
+/// As [`tool_fn`].
+#[track_caller]
+pub fn blocking_fn<A, O, F>(name: &str, function: F) -> Typed<F, (A,)>
+where
+    A: DeserializeOwned + JsonSchema + Send + 'static,
+    O: IntoOutput,
+    F: Fn(A, Call) -> Result<O, ToolError> + Send + Sync + 'static,
+{
+    Typed::new(fill::<A, O>(named(name)).blocking(), function)
 }
 
-impl<A, F> ToolFn<A, F> {
+/// A [`TypedTool`] or a function as a [`Tool`]: reads the arguments into their type, and writes what comes back. Made by
+/// [`typed`], [`tool_fn`], [`blocking_fn`], [`fallible_fn`](crate::fallible_fn) and [`tool_with`](crate::tool_with).
+///
+/// `Signature` says what kind of function `F` is, and is found by whichever of these made the tool.
+pub struct Typed<F, Signature = ()> {
+    pub(crate) spec: ToolSpec,
+    pub(crate) function: F,
+    signature: PhantomData<fn(Signature)>,
+}
+
+impl<F, Signature> Typed<F, Signature> {
+    pub(crate) const fn new(spec: ToolSpec, function: F) -> Self {
+        Self { spec, function, signature: PhantomData }
+    }
+
     /// Changes the description of the tool.
     ///
     /// ```
@@ -123,12 +149,25 @@ impl<A, F> ToolFn<A, F> {
     }
 }
 
-impl<A, O, F, Fut> Tool for ToolFn<A, F>
+impl<T: TypedTool> Tool for Typed<T> {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: Call) -> Result<Output, ToolError> {
+        let args = call.args::<T::Args>()?;
+        self.function.run(args, call).await?.into_output()
+    }
+}
+
+impl<A, O, E, How, F, Fut> Tool for Typed<F, (A, How)>
 where
     A: DeserializeOwned + Send + 'static,
     O: IntoOutput,
+    E: IntoToolError<How>,
+    How: 'static,
     F: Fn(A, Call) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<O, ToolError>> + Send,
+    Fut: Future<Output = Result<O, E>> + Send,
 {
     fn spec(&self) -> &ToolSpec {
         &self.spec
@@ -136,51 +175,14 @@ where
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let args = call.args::<A>()?;
-        (self.function)(args, call).await?.into_output()
+        match (self.function)(args, call).await {
+            Ok(output) => output.into_output(),
+            Err(error) => Err(error.into_tool_error()),
+        }
     }
 }
 
-impl<A, F> fmt::Debug for ToolFn<A, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolFn").field("name", &self.spec.name()).finish_non_exhaustive()
-    }
-}
-
-/// Makes a tool called `name` of a function that blocks its thread.
-///
-/// The tool declares itself [`blocking`](ToolSpec::blocking): a runtime runs it on its blocking
-/// pool. Called directly, it blocks the caller.
-///
-/// # Panics
-///
-/// As [`tool_fn`].
-#[track_caller]
-pub fn blocking_fn<A, O, F>(name: &str, function: F) -> Blocking<A, F>
-where
-    A: DeserializeOwned + JsonSchema + Send + 'static,
-    O: IntoOutput,
-    F: Fn(A, Call) -> Result<O, ToolError> + Send + Sync + 'static,
-{
-    Blocking { spec: fill::<A, O>(named(name)).blocking(), function, args: PhantomData }
-}
-
-/// A blocking function as a [`Tool`]; made by [`blocking_fn`].
-pub struct Blocking<A, F> {
-    spec: ToolSpec,
-    function: F,
-    args: PhantomData<fn(A)>,
-}
-
-impl<A, F> Blocking<A, F> {
-    /// Changes the description of the tool, as [`ToolFn::with_spec`].
-    #[must_use]
-    pub fn with_spec(mut self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
-        self.spec = change(self.spec);
-        self
-    }
-}
-
-impl<A, O, F> Tool for Blocking<A, F>
+impl<A, O, F> Tool for Typed<F, (A,)>
 where
     A: DeserializeOwned + Send + 'static,
     O: IntoOutput,
@@ -196,9 +198,15 @@ where
     }
 }
 
-impl<A, F> fmt::Debug for Blocking<A, F> {
+impl<F: Clone, Signature> Clone for Typed<F, Signature> {
+    fn clone(&self) -> Self {
+        Self::new(self.spec.clone(), self.function.clone())
+    }
+}
+
+impl<F, Signature> fmt::Debug for Typed<F, Signature> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Blocking").field("name", &self.spec.name()).finish_non_exhaustive()
+        f.debug_struct("Typed").field("name", &self.spec.name()).finish_non_exhaustive()
     }
 }
 

@@ -272,7 +272,7 @@ fn checked(result: Result<Output, ToolError>) -> Result<Output, StepError> {
                 error.kind(),
                 ErrorKind::InvalidArguments
                     | ErrorKind::Protocol
-                    | ErrorKind::Suspended
+                    | ErrorKind::InputRequired
                     | ErrorKind::Cancelled
             );
             let wait = error.retry_after();
@@ -337,7 +337,7 @@ fn explained(error: &RunError, tally: &str) -> ToolError {
     };
     let why = match (failed, error.cause()) {
         (Some(Failed { error, own: true }), _) => return error.clone(),
-        (Some(Failed { error, .. }), _) if error.kind() == ErrorKind::Suspended => {
+        (Some(Failed { error, .. }), _) if error.kind() == ErrorKind::InputRequired => {
             "its tool asks for input, which a step of a workflow cannot give".to_owned()
         }
         // What a panic said is for the operator.

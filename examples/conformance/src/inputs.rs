@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toolpost::dispatch::RegistryBuilder;
 use toolpost::json::Node;
-use toolpost::tool::{Call, InputRequest, NoArgs, Suspended, ToolError};
+use toolpost::tool::{Call, InputRequest, InputRequired, NoArgs, ToolError};
 
 use crate::tools::described;
 
@@ -85,8 +85,9 @@ fn rounds(registry: RegistryBuilder) -> RegistryBuilder {
                     ("client_roots", InputRequest::roots()),
                 ];
                 if questions.iter().any(|(key, _)| call.answer(key).is_none()) {
-                    let asked = questions.into_iter().fold(Suspended::new(), |s, (key, q)| s.asking(key, q));
-                    return Err(ToolError::suspended(asked.with_state("multiple")?));
+                    let asked =
+                        questions.into_iter().fold(InputRequired::new(), |s, (key, q)| s.asking(key, q));
+                    return Err(ToolError::input_required(asked.with_state("multiple")?));
                 }
                 Ok("all three answered")
             },
@@ -97,13 +98,14 @@ fn rounds(registry: RegistryBuilder) -> RegistryBuilder {
             |_: NoArgs, call: Call| async move {
                 let round = call.state::<u32>()?.unwrap_or(0);
                 if call.answer("step1").is_none() {
-                    let asked = Suspended::new().asking("step1", ask("Step 1: your name?", "name", "string"));
-                    return Err(ToolError::suspended(asked.with_state(&(round + 1))?));
+                    let asked =
+                        InputRequired::new().asking("step1", ask("Step 1: your name?", "name", "string"));
+                    return Err(ToolError::input_required(asked.with_state(&(round + 1))?));
                 }
                 if call.answer("step2").is_none() {
                     let asked =
-                        Suspended::new().asking("step2", ask("Step 2: your color?", "color", "string"));
-                    return Err(ToolError::suspended(asked.with_state(&(round + 1))?));
+                        InputRequired::new().asking("step2", ask("Step 2: your color?", "color", "string"));
+                    return Err(ToolError::input_required(asked.with_state(&(round + 1))?));
                 }
                 Ok("both steps done")
             },
@@ -193,7 +195,9 @@ fn completed(answer: Node<'_>) -> Result<String, ToolError> {
 fn confirmed(call: &Call) -> Result<String, ToolError> {
     let question = ask("Please confirm", "ok", "boolean");
     if call.answer("confirm").is_none() {
-        return Err(ToolError::suspended(Suspended::new().asking("confirm", question).with_state("kept")?));
+        return Err(ToolError::input_required(
+            InputRequired::new().asking("confirm", question).with_state("kept")?,
+        ));
     }
     match call.state::<String>()?.as_deref() {
         Some("kept") => Ok("state-ok".into()),
@@ -202,7 +206,7 @@ fn confirmed(call: &Call) -> Result<String, ToolError> {
 }
 
 fn again(key: &str, question: InputRequest) -> ToolError {
-    ToolError::suspended(Suspended::new().asking(key, question))
+    ToolError::input_required(InputRequired::new().asking(key, question))
 }
 
 fn ask(message: &str, field: &str, kind: &str) -> InputRequest {

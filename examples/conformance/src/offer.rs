@@ -30,7 +30,7 @@ pub(crate) fn resources() -> ResourceSet {
         .contents(binary, png)
         .text(watched, "Watched resource content")
         .template(template, |uri, variables, _| async move {
-            let id = variables.value("id").unwrap_or_default();
+            let id = &variables["id"];
             let data = json!({ "id": id, "templateTest": true, "data": format!("Data for ID: {id}") });
             let contents = ResourceContents::text(uri, data.to_string());
             Ok(Some(vec![contents.with_mime_type("application/json".to_owned())]))
@@ -45,7 +45,7 @@ pub(crate) fn prompts() -> PromptSet {
         .prompt(
             prompt("test_prompt_with_arguments", "A prompt with arguments", &["arg1", "arg2"]),
             |arguments, _| async move {
-                let value = |name| arguments.value(name).unwrap_or_default().to_owned();
+                let value = |name: &str| arguments.get(name).cloned().unwrap_or_default();
                 let text =
                     format!("Prompt with arguments: arg1='{}', arg2='{}'", value("arg1"), value("arg2"));
                 Ok(said(ContentBlock::text(text)))
@@ -54,7 +54,7 @@ pub(crate) fn prompts() -> PromptSet {
         .prompt(
             prompt("test_prompt_with_embedded_resource", "A prompt with a resource", &["resourceUri"]),
             |arguments, _| async move {
-                let uri = arguments.value("resourceUri").unwrap_or_default();
+                let uri = arguments.get("resourceUri").map_or("", String::as_str);
                 let text = ResourceContents::text(uri, "Embedded resource content for testing.");
                 let text = text.with_mime_type("text/plain".to_owned());
                 let mut prompt = said(ContentBlock::resource(text));

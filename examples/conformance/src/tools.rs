@@ -104,7 +104,7 @@ pub(crate) fn described<A, O, F, Fut>(
     name: &str,
     description: &str,
     function: F,
-) -> toolpost::tool::ToolFn<A, F>
+) -> toolpost::tool::Typed<F, (A, ToolError)>
 where
     A: serde::de::DeserializeOwned + JsonSchema + Send + 'static,
     O: toolpost::tool::IntoOutput,

@@ -16,7 +16,7 @@ use serde_json::json;
 use toolpost::breaker::{Breaker, Consecutive};
 use toolpost::cache::Capacity;
 use toolpost::layers::ResultCache;
-use toolpost::tool::{CachePolicy, Call, Json, Mark, Tool, ToolError, ToolSpec, tool_fn};
+use toolpost::tool::{CachePolicy, Call, Json, ResultFlag, Tool, ToolError, ToolSpec, tool_fn};
 use toolpost::workflow::{OnFailure, StepHandle, StepPolicy, Workflow};
 use toolpost::{CallStep as _, Runtime, ToolExt as _, WorkflowTool};
 
@@ -89,7 +89,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     for _ in 0..2 {
         let output = runtime.call("offer", &json!({ "sku": "CNMG-120408", "pieces": 10 })).await;
         let output = output.map_err(ToolError::into_std)?;
-        println!("{} (hit: {})", output.structured().unwrap_or_default(), output.has_mark(Mark::CacheHit));
+        println!(
+            "{} (hit: {})",
+            output.structured().unwrap_or_default(),
+            output.has_flag(ResultFlag::CacheHit)
+        );
     }
     Ok(())
 }

@@ -49,7 +49,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (a, b, c) = tokio::join!(ask(), ask(), ask());
     for answer in [a, b, c, ask().await] {
         let answer = answer.map_err(ToolError::into_std)?;
-        println!("{} (hit: {})", answer.as_text().unwrap_or_default(), answer.has_mark(tool::Mark::CacheHit));
+        println!(
+            "{} (hit: {})",
+            answer.as_text().unwrap_or_default(),
+            answer.has_flag(tool::ResultFlag::CacheHit)
+        );
     }
     println!("four answers, {} runs of the tool: one failed, one answered all", runs.load(Ordering::SeqCst));
     Ok(())

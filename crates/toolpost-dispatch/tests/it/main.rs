@@ -11,5 +11,5 @@ mod fuzz_corpus;
 #[cfg(feature = "validate")]
 mod limits;
 #[cfg(feature = "validate")]
-mod offered;
+mod providers;
 mod unvalidated;

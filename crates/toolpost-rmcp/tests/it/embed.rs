@@ -20,7 +20,7 @@ use toolpost::Runtime;
 use toolpost_dispatch::{Access, Authorize, Decision};
 use toolpost_rmcp::Tools;
 use toolpost_tool::{
-    Call, InputRequest, Json, NoArgs, Output, Principal, Refusal, Suspended, ToolError, tool_fn,
+    Call, InputRequest, InputRequired, Json, NoArgs, Output, Principal, Refusal, ToolError, tool_fn,
 };
 
 struct Server(Tools);
@@ -198,7 +198,7 @@ async fn state_comes_back_only_to_the_call_it_was_given_for() {
     let counted = tool_fn("counted", |Terms { .. }: Terms, call: Call| async move {
         match call.state::<u32>()? {
             Some(round) => Ok(format!("round {round}")),
-            None => Err(ToolError::suspended(Suspended::new().with_state(&2_u32)?)),
+            None => Err(ToolError::input_required(InputRequired::new().with_state(&2_u32)?)),
         }
     });
     let tools = Tools::new(Runtime::builder().tool(counted).build().unwrap());

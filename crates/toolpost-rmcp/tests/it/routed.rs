@@ -230,7 +230,7 @@ async fn failures_are_judged_by_whose_fault_they_are() {
     let unfit = named("look_up").call(Call::new(&json!({})).unwrap()).await.unwrap_err();
     assert_eq!(unfit.kind(), ErrorKind::InvalidArguments);
     let asks = named("ask").call(Call::new(&json!({})).unwrap()).await.unwrap_err();
-    let asked = asks.as_suspended().unwrap();
+    let asked = asks.as_input_required().unwrap();
     assert_eq!(asked.requests()["which"].method(), "elicitation/create");
     assert_eq!(asked.state(), Some(r#""round one""#));
     let reported = named("reject").call(Call::new(&json!({ "id": 1 })).unwrap()).await.unwrap();

@@ -98,8 +98,8 @@ pub(crate) async fn listen(
     let finished =
         timeout_at(deadline.into(), async { while connections.tasks.join_next().await.is_some() {} });
     let _elapsed = finished.await;
-    let drained = http.service.dispatcher.drain(deadline).await;
-    match drained.remaining {
+    let remaining = http.service.dispatcher.drain(deadline).await;
+    match remaining {
         0 => Ok(()),
         remaining => Err(ServeError::Unfinished { remaining }),
     }

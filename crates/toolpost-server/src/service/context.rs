@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use toolpost_dispatch::CallKey;
 use toolpost_json::{Frame, Kind, NodeId};
 use toolpost_protocol::{Code, Error, Id};
-use toolpost_tool::{CallParts, Client, ErrorKind, Refusal, Sink, Suspended, ToolError};
+use toolpost_tool::{CallParts, ErrorKind, InputCapabilities, InputRequired, Refusal, Sink, ToolError};
 
 use super::meta::{Meta, text};
 use super::outbox::CallSink;
@@ -102,7 +102,7 @@ impl RequestContext {
         // Started where it is awaited: what is named first is held twice.
         let result = start(self.begin(frame, &subject, &mut again)?, self.call_key()).await;
         let result = match result {
-            Err(error) if error.as_suspended().is_some() => {
+            Err(error) if error.as_input_required().is_some() => {
                 Box::pin(self.suspended(&subject, &mut again, error, start)).await
             }
             result => Ok(result),
@@ -158,7 +158,7 @@ impl RequestContext {
         F: Future<Output = Result<T, ToolError>>,
     {
         for _ in 0..ROUNDS {
-            let Some(suspended) = error.as_suspended() else { return Ok(Err(error)) };
+            let Some(suspended) = error.as_input_required() else { return Ok(Err(error)) };
             if let Some(lacking) = rounds::lacking(suspended, again.answers.as_deref()) {
                 again.fruitless = again.fruitless.saturating_add(1);
                 if FRUITLESS <= again.fruitless {
@@ -182,7 +182,7 @@ impl RequestContext {
             let mut parts = self.parts(frame, subject, again);
             parts.set_state(suspended.state().map(ByteString::from));
             match start(parts, self.call_key()).await {
-                Err(next) if next.as_suspended().is_some() => error = next,
+                Err(next) if next.as_input_required().is_some() => error = next,
                 result => return Ok(result),
             }
         }
@@ -190,7 +190,7 @@ impl RequestContext {
     }
 
     /// Asks the client within its session, and waits for all the answers.
-    async fn ask(&self, suspended: &Suspended, again: &RetryContext) -> Result<Frame, ToolError> {
+    async fn ask(&self, suspended: &InputRequired, again: &RetryContext) -> Result<Frame, ToolError> {
         if let Err(error) = rounds::check_asked(suspended, &again.client) {
             return Err(ToolError::new(error.message().to_owned()));
         }
@@ -242,10 +242,10 @@ impl RequestContext {
         Ok(self.outbox.as_ref().and_then(|outbox| CallSink::new(Arc::clone(outbox), token, level)))
     }
 
-    fn client(&self, frame: &Frame) -> Client {
+    fn client(&self, frame: &Frame) -> InputCapabilities {
         let agreed = || self.peer.session.as_ref().and_then(|session| session.agreed());
         match self.era {
-            Era::Modern => self.meta.capabilities.map(|at| Client::read(frame.node(at))),
+            Era::Modern => self.meta.capabilities.map(|at| InputCapabilities::read(frame.node(at))),
             Era::Legacy => agreed().map(|agreed| agreed.client),
         }
         .unwrap_or_default()

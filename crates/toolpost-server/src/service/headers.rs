@@ -40,14 +40,14 @@ pub(super) fn agree(
     }
     if method.is_tool_call() {
         let catalog = service.dispatcher.catalog();
-        if catalog.mirrors()
+        if catalog.has_header_params()
             && let Some(entry) = catalog.find(&name)
             // Of a tool that it may not call, a client learns no header.
-            && !entry.mirrored().is_empty()
+            && !entry.header_params().is_empty()
             && service.dispatcher.may(&peer.principal, entry.spec())
         {
             let arguments = params.and_then(|params| params.member("arguments"));
-            for mirrored in entry.mirrored() {
+            for mirrored in entry.header_params() {
                 argument(headers, mirrored.header(), mirrored.path(), arguments)?;
             }
         }

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use serde_json::json;
 use toolpost_json::{Frame, Kind, Node, NodeId, write};
 use toolpost_protocol::{Code, Error, Id};
-use toolpost_tool::{CallParts, Client, Suspended};
+use toolpost_tool::{CallParts, InputCapabilities, InputRequired};
 
 use super::outbox::CallSink;
 use super::result::failed;
@@ -34,7 +34,7 @@ impl Carried {
 #[derive(Default)]
 pub(crate) struct RetryContext {
     pub(super) text: ByteString,
-    pub(super) client: Client,
+    pub(super) client: InputCapabilities,
     pub(super) deadline: Option<Instant>,
     pub(super) answers: Option<Arc<Frame>>,
     /// How many rounds in a row have brought no answer to what was asked.
@@ -81,7 +81,7 @@ pub(crate) fn resume(
 }
 
 /// Says what is missing, if what came as the answer to one of the questions is none.
-pub(super) fn lacking(suspended: &Suspended, answers: Option<&Frame>) -> Option<String> {
+pub(super) fn lacking(suspended: &InputRequired, answers: Option<&Frame>) -> Option<String> {
     let answers = answers?.root();
     suspended.requests().iter().find_map(|(key, request)| {
         let lacking = request.lacks(answers.member(key)?)?;
@@ -112,7 +112,7 @@ pub(crate) fn merge<'a>(
 }
 
 /// The error if `suspended` asks what `client` never said that it can be asked.
-pub(crate) fn check_asked(suspended: &Suspended, client: &Client) -> Result<(), Error> {
+pub(crate) fn check_asked(suspended: &InputRequired, client: &InputCapabilities) -> Result<(), Error> {
     let unfit = suspended.requests().values().filter(|request| !request.fits(client));
     let mut needed = serde_json::Map::new();
     let mut named = Vec::new();
@@ -145,7 +145,7 @@ pub(crate) fn check_asked(suspended: &Suspended, client: &Client) -> Result<(), 
 pub(crate) fn suspend(
     service: &Service,
     id: &Id,
-    suspended: &Suspended,
+    suspended: &InputRequired,
     again: &RetryContext,
     binding: Binding,
 ) -> Reply {

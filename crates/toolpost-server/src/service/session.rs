@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use toolpost_protocol::{Id, Version};
-use toolpost_tool::{Client, Form, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
+use toolpost_tool::{Form, InputCapabilities, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
 
 use super::Outbox;
 use super::listen_limits::{ListenLimits, covers};
@@ -43,13 +43,13 @@ pub(crate) struct Session {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Agreed {
     pub(crate) version: Version,
-    pub(crate) client: Client,
+    pub(crate) client: InputCapabilities,
 }
 
 impl Agreed {
     /// Whether there is anything that the client can be asked for.
     pub(crate) const fn can_be_asked(self) -> bool {
-        let Client { elicitation, elicitation_url, sampling, roots, .. } = self.client;
+        let InputCapabilities { elicitation, elicitation_url, sampling, roots, .. } = self.client;
         elicitation || elicitation_url || sampling || roots
     }
 }

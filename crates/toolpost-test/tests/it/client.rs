@@ -103,7 +103,8 @@ fn a_client_that_cannot_be_asked_says_so_in_both_eras() {
     run(async {
         let mut client = client(&dispatcher()).connect().await;
         let error = client.call("scrap", &json!({})).await.unwrap_err();
-        assert!(error.data["requiredCapabilities"]["elicitation"].is_object(), "{error:?}");
+        let data: Value = serde_json::from_str(error.data().unwrap().get()).unwrap();
+        assert!(data["requiredCapabilities"]["elicitation"].is_object(), "{error:?}");
     });
     run(async {
         // The code for it came later than sessions: there the call's result says it.
@@ -142,7 +143,7 @@ fn lists_results_and_errors_are_those_of_the_wire() {
             assert_eq!((&failed["isError"], &failed["content"][0]["text"]), (&json!(true), &json!("no oil")));
             let unknown = client.call("sun", &json!({})).await.unwrap_err();
             assert_eq!(
-                (unknown.code, unknown.message.as_str()),
+                (unknown.code().0, unknown.message()),
                 (-32602, "unknown tool `sun`; did you mean `sum`?")
             );
             assert_eq!(client.list("prompts/list", "prompts").await[0]["name"], "greet");

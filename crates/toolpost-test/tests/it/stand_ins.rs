@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use toolpost_test::{
-    Faults, Faulty, Script, assert_kind, assert_text, cancel_at_each_await, mock, poll_once, run,
-};
+use toolpost_test::{Faulty, Script, assert_kind, assert_text, cancel_at_each_await, mock, poll_once, run};
 use toolpost_tool::{Call, ErrorKind, NoArgs, Output, Tool, ToolError, tool_fn};
 
 fn call() -> Call {
@@ -70,7 +68,7 @@ fn assertions_fail_on_the_other_thing() {
 fn faults_repeat_for_the_same_seed() {
     let pattern = |seed| {
         let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
-        let tool = Faulty::new(ping, Faults::none().unavailable(0.5).slow(0.2, Duration::from_secs(1)), seed);
+        let tool = Faulty::new(ping, seed).unavailable(0.5).slow(0.2, Duration::from_secs(1));
         run(async {
             let mut pattern = Vec::new();
             for _ in 0..100 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toolpost_json::Frame;
 use toolpost_tool::{
-    Call, CallParts, Client, Elicited, ErrorKind, Json, NoArgs, Output, Refusal, StdError, Tool, ToolError,
+    Call, CallParts, Elicited, ErrorKind, InputCapabilities, Json, NoArgs, Output, Refusal, Tool, ToolError,
     fallible_fn, tool_fn, tool_with,
 };
 
@@ -48,7 +48,6 @@ async fn the_error_of_a_call_is_carried_by_the_question_mark_of_a_main() {
     assert_eq!((back.kind(), back.retry_after()), (refused().kind(), Some(Duration::from_secs(3))));
     let back: ToolError = refused().into_std().into();
     assert_eq!(back.kind(), refused().kind(), "there and back, it is what it was");
-    assert_eq!(StdError::into_inner(refused().into_std()).kind(), refused().kind());
 }
 
 #[tokio::test]
@@ -167,7 +166,7 @@ enum Color {
 
 fn answered(answer: Option<serde_json::Value>) -> Call {
     let mut parts = CallParts::default();
-    parts.client = Client::default();
+    parts.client = InputCapabilities::default();
     parts.client.elicitation = true;
     let answers = answer.map(|answer| serde_json::json!({ "order": answer }));
     parts.set_answers(answers.map(|answers| Arc::new(Frame::from_serialize(&answers).unwrap())));
@@ -177,7 +176,7 @@ fn answered(answer: Option<serde_json::Value>) -> Call {
 #[test]
 fn a_form_comes_from_its_type() {
     let error = answered(None).elicit::<Order>("order", "What?").unwrap_err();
-    let asked = error.as_suspended().unwrap().requests()["order"].params().unwrap().to_owned();
+    let asked = error.as_input_required().unwrap().requests()["order"].params().unwrap().to_owned();
     let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
     assert_eq!(asked["message"], "What?");
     let expected = serde_json::json!({
@@ -210,7 +209,7 @@ fn an_answer_is_what_a_person_made_of_the_form() {
     assert!(unfit.to_string().contains("under `order` does not fit: count: invalid type"), "{unfit}");
     // What is no answer at all is asked for again.
     let again = ask(serde_json::json!({ "action": "accept" })).unwrap_err();
-    assert_eq!(again.kind(), ErrorKind::Suspended);
+    assert_eq!(again.kind(), ErrorKind::InputRequired);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep_until};
 use toolpost_cache::rt::{LoadContext, LoadError, LoadOptions, Loaded, Miss, ReadThrough};
 use toolpost_cache::{Cache, CacheStats, Capacity, EntryOptions, Memory, SlowStore, StoreError};
-use toolpost_tool::{CachePolicy, Call, Mark, Output, Policy, Priority, Tool, ToolError, ToolSpec};
+use toolpost_tool::{CachePolicy, Call, Output, Policy, Priority, ResultFlag, Tool, ToolError, ToolSpec};
 
 use self::outcome::{Running, into_result};
 use super::Layer;
@@ -34,7 +34,7 @@ use crate::inheritance::Flight;
 /// use toolpost::ToolExt;
 /// use toolpost::cache::Capacity;
 /// use toolpost::layers::ResultCache;
-/// use toolpost::tool::{CachePolicy, Mark, NoArgs, Tool};
+/// use toolpost::tool::{CachePolicy, ResultFlag, NoArgs, Tool};
 /// use toolpost_test::{Script, call, run};
 ///
 /// run(async {
@@ -43,10 +43,10 @@ use crate::inheritance::Flight;
 ///     let stock = Script::new("stock").answers("12 left").answers("11 left").cached(&cache, policy);
 ///     let ask = || async { stock.call(call(NoArgs {}).build()).await.unwrap() };
 ///
-///     assert!(!ask().await.has_mark(Mark::CacheHit)); // runs
+///     assert!(!ask().await.has_flag(ResultFlag::CacheHit)); // runs
 ///     let again = ask().await;
 ///     assert_eq!(again.as_text(), Some("12 left"));
-///     assert!(again.has_mark(Mark::CacheHit)); // did not run
+///     assert!(again.has_flag(ResultFlag::CacheHit)); // did not run
 ///
 ///     cache.invalidate("stock").await;
 ///     assert_eq!(ask().await.as_text(), Some("11 left")); // runs
@@ -243,7 +243,7 @@ impl Caching {
     /// A fresh result of the same call, marked; nothing is run for it.
     #[must_use]
     pub fn hit(&self, call: &Call) -> Option<Output> {
-        self.look(call, clock::now(), marked).ok()
+        self.look(call, clock::now(), flagged).ok()
     }
 
     /// Looks the call up, and reads a fresh result in place. On a miss, returns what [`load`](Self::load) goes on from, so
@@ -255,7 +255,7 @@ impl Caching {
         now: Instant,
         read: impl FnOnce(&Output) -> R,
     ) -> Result<R, Looked> {
-        if call.is_resumed() {
+        if call.has_input_responses() {
             return Err(None);
         }
         let front = &self.cache.front;
@@ -347,15 +347,15 @@ impl Caching {
     }
 }
 
-/// A result from the cache, marked as such.
-fn marked(output: &Output) -> Output {
-    output.clone_marked(Mark::CacheHit)
+/// A result from the cache, flagged as such.
+fn flagged(output: &Output) -> Output {
+    output.clone_flagged(ResultFlag::CacheHit)
 }
 
-/// As [`marked`], in the place of the answer: a result is long to move (some 5 % of a hit, `bench-cache`).
+/// As [`flagged`], in the place of the answer: a result is long to move (some 5 % of a hit, `bench-cache`).
 #[inline(never)]
 pub(crate) fn marked_hit(output: &Output) -> Poll<Result<Output, ToolError>> {
-    Poll::Ready(Ok(output.clone_marked(Mark::CacheHit)))
+    Poll::Ready(Ok(output.clone_flagged(ResultFlag::CacheHit)))
 }
 
 /// What a call waits for that was no hit.

@@ -147,7 +147,7 @@ impl<P: FailurePolicy> CircuitBreaker<P> {
     fn settle(&self, permit: Permit<'_, P>, result: &Result<Output, ToolError>, deadline: Option<Instant>) {
         match Verdict::of(result) {
             Verdict::Cancelled => permit.abandon(clock::now()),
-            Verdict::CallersFault | Verdict::Refused | Verdict::Suspended => permit.ignore(),
+            Verdict::CallersFault | Verdict::Refused | Verdict::InputRequired => permit.ignore(),
             // Whoever leaves it no time says nothing about the tool.
             Verdict::TimesOut if deadline.is_some_and(|deadline| deadline <= clock::now()) => {
                 permit.abandon(clock::now());

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use toolpost_tool::{BoxFuture, Call, ErrorKind, Mark, Output, Principal, Refusal, Tool, ToolError};
+use toolpost_tool::{BoxFuture, Call, ErrorKind, Output, Principal, Refusal, ResultFlag, Tool, ToolError};
 
 use super::{Layer, Verdict};
 
@@ -13,7 +13,7 @@ use super::{Layer, Verdict};
 ///
 /// It stands in when the tool fails, takes too long, or is refused a run because its breaker is open, its queue full
 /// or its deadline near. It never hides the caller's faults, a denial, a suspended call, or a result that reports an
-/// error. What it gives is marked [`Degraded`](Mark::Degraded).
+/// error. What it gives is marked [`Degraded`](ResultFlag::Degraded).
 ///
 /// Clones share what they remember.
 ///
@@ -22,7 +22,7 @@ use super::{Layer, Verdict};
 /// ```
 /// use toolpost::ToolExt;
 /// use toolpost::layers::Fallback;
-/// use toolpost::tool::{Mark, NoArgs, Tool, ToolError};
+/// use toolpost::tool::{ResultFlag, NoArgs, Tool, ToolError};
 /// use toolpost_test::{Script, call, run};
 ///
 /// run(async {
@@ -32,7 +32,7 @@ use super::{Layer, Verdict};
 ///
 ///     let output = weather.call(call(NoArgs {}).build()).await.unwrap();
 ///     assert_eq!(output.as_text(), Some("sunny"));
-///     assert!(output.has_mark(Mark::Degraded));
+///     assert!(output.has_flag(ResultFlag::Degraded));
 /// });
 /// ```
 #[derive(Clone)]
@@ -125,14 +125,14 @@ impl Fallback {
                     }
                     Err(error) if !is_worth_it(&error) => Err(error),
                     Err(error) => match memory.get(&key) {
-                        Some(output) => Ok(output.clone().marked(Mark::Degraded)),
+                        Some(output) => Ok(output.clone().flagged(ResultFlag::Degraded)),
                         None => Err(error),
                     },
                 }
             }
             Source::Function(function) => match next(call.clone()).await {
                 Err(error) if is_worth_it(&error) => match function(call, error.clone()).await {
-                    Ok(output) => Ok(output.marked(Mark::Degraded)),
+                    Ok(output) => Ok(output.flagged(ResultFlag::Degraded)),
                     Err(second) => {
                         let message = format!("{error}; the fallback failed too: {second}");
                         Err(error.with_message(message))

@@ -71,7 +71,8 @@ impl Invalidation {
     {
         let mut unfinished = Unfinished(Some(self));
         let result = next(call).await;
-        if !matches!(Verdict::of(&result), Verdict::Refused | Verdict::CallersFault | Verdict::Suspended) {
+        if !matches!(Verdict::of(&result), Verdict::Refused | Verdict::CallersFault | Verdict::InputRequired)
+        {
             for tag in &self.tags {
                 self.cache.invalidate(tag).await;
             }

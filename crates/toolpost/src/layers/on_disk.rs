@@ -12,7 +12,7 @@ use toolpost_tool::{Output, ToolError};
 /// use toolpost::ToolExt;
 /// use toolpost::cache::{Cache, Capacity, Memory};
 /// use toolpost::layers::{ResultCache, ResultDisk};
-/// use toolpost::tool::{Call, Mark, NoArgs, Tool, tool_fn};
+/// use toolpost::tool::{Call, ResultFlag, NoArgs, Tool, tool_fn};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
@@ -23,7 +23,7 @@ use toolpost_tool::{Output, ToolError};
 ///     let slow = tool_fn("slow", |_: NoArgs, _: Call| async { Ok("found") }).cached(&cache, Duration::from_secs(60));
 ///
 ///     let output = slow.call(Call::new(&serde_json::json!({})).unwrap()).await.unwrap();
-///     assert_eq!(output.has_mark(Mark::CacheHit), start == 1);
+///     assert_eq!(output.has_flag(ResultFlag::CacheHit), start == 1);
 ///     cache.drain().await; // what is being written is written
 /// }
 /// # Ok::<(), std::io::Error>(())

@@ -22,7 +22,7 @@ pub enum Verdict {
     /// Nothing: this runtime refused the call before the tool saw it.
     Refused,
     /// Nothing yet: the call waits for input.
-    Suspended,
+    InputRequired,
 }
 
 impl Verdict {
@@ -45,7 +45,7 @@ impl Verdict {
                 _ => Self::CallersFault,
             },
             ErrorKind::Refused(_) => Self::Refused,
-            ErrorKind::Suspended => Self::Suspended,
+            ErrorKind::InputRequired => Self::InputRequired,
             ErrorKind::TimedOut => Self::TimesOut,
             // Failed, panicked, unavailable, and what may come to be.
             _ => Self::Fails,

@@ -65,7 +65,7 @@ impl Observe for Tracing {
                 let error = error.filter(|error| error.kind() != ErrorKind::InvalidArguments);
                 let why = || error.map(|error| display(Why(error)));
                 match outcome {
-                    Outcome::Completed | Outcome::Suspended | Outcome::Cancelled => {
+                    Outcome::Completed | Outcome::InputRequired | Outcome::Cancelled => {
                         tracing::debug!(target: "toolpost", correlation = %call.correlation(), tool, principal, outcome = ended, took_us, "call ended");
                     }
                     Outcome::Refused(_) | Outcome::InvalidArguments | Outcome::Protocol => {

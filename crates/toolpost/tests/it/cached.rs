@@ -14,8 +14,8 @@ use toolpost::cache::Capacity;
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::{Caching, Layered, ResultCache};
 use toolpost::tool::{
-    CachePolicy, Call, CallParts, Client, ErrorKind, InputRequest, Mark, NoArgs, Output, Principal, Refusal,
-    Tool, ToolError, ToolSpec, tool_fn,
+    CachePolicy, Call, CallParts, ErrorKind, InputCapabilities, InputRequest, NoArgs, Output, Principal,
+    Refusal, ResultFlag, Tool, ToolError, ToolSpec, tool_fn,
 };
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
 
@@ -73,11 +73,11 @@ fn a_hit_is_marked_and_a_first_answer_is_not() {
         let (tool, counter) = counting();
         let tool = tool.cached(&cache(), MINUTE);
         let first = tool.call(call()).await.unwrap();
-        assert!(!first.has_mark(Mark::CacheHit));
+        assert!(!first.has_flag(ResultFlag::CacheHit));
         let mut asked = pin!(tool.call(call()));
         let Poll::Ready(second) = poll_once(asked.as_mut()).await else { panic!("a hit is ready at once") };
         let second = second.unwrap();
-        assert!(second.has_mark(Mark::CacheHit));
+        assert!(second.has_flag(ResultFlag::CacheHit));
         assert_eq!(second.as_text(), Some("1"));
         let mut meta = Vec::new();
         assert!(second.write_meta(&mut meta));
@@ -185,7 +185,7 @@ fn tools_versions_and_servers_are_told_apart() {
             let tool = tool.cached(&cache.clone().of_server(server), MINUTE);
             let (result, ()) =
                 tokio::join!(tool.call(call()), async { handle.next().await.respond(Output::text("x")) });
-            assert!(!result.unwrap().has_mark(Mark::CacheHit), "{name} {version:?} {server}");
+            assert!(!result.unwrap().has_flag(ResultFlag::CacheHit), "{name} {version:?} {server}");
         }
         assert_eq!(cache.stats().entries, 4);
     });
@@ -218,7 +218,7 @@ fn neither_errors_nor_questions_nor_answers_to_them_are_remembered() {
         });
         let tool = asking.cached(&cache, MINUTE);
         let capabilities = Frame::from_text(r#"{"elicitation":{"form":{}}}"#, &Default::default()).unwrap();
-        let client = Client::read(capabilities.root());
+        let client = InputCapabilities::read(capabilities.root());
         let asked = |answers: Option<&str>| {
             let mut parts = parts("{}");
             parts.client = client;
@@ -228,9 +228,9 @@ fn neither_errors_nor_questions_nor_answers_to_them_are_remembered() {
             Call::from_parts(parts)
         };
         for _ in 0..2 {
-            assert_kind(&tool.call(asked(None)).await, ErrorKind::Suspended);
+            assert_kind(&tool.call(asked(None)).await, ErrorKind::InputRequired);
             let answered = tool.call(asked(Some(r#"{"name":{"action":"decline"}}"#))).await.unwrap();
-            assert!(!answered.has_mark(Mark::CacheHit));
+            assert!(!answered.has_flag(ResultFlag::CacheHit));
             let other = tool.call(asked(Some(r#"{"name":{"action":"cancel"}}"#))).await;
             assert_text(&other, r#"{"action":"cancel"}"#);
         }
@@ -341,7 +341,7 @@ fn at_expiry_nobody_waits_and_one_refresh_runs_quietly() {
         for _ in 0..100 {
             let mut asked = pin!(ask(Some(Instant::now() + SECOND)));
             let Poll::Ready(answer) = poll_once(asked.as_mut()).await else { panic!("ready at once") };
-            assert!(answer.as_ref().unwrap().has_mark(Mark::CacheStale));
+            assert!(answer.as_ref().unwrap().has_flag(ResultFlag::CacheStale));
             assert_text(&answer, "old");
         }
         let refresh = handle.next().await;
@@ -381,7 +381,7 @@ fn an_outage_behind_an_open_breaker_is_covered_while_the_window_lasts() {
             sleep(SECOND).await;
             let answer = tool.call(call()).await.unwrap();
             assert_eq!(answer.as_text(), Some("fine"));
-            degraded += usize::from(answer.has_mark(Mark::Degraded));
+            degraded += usize::from(answer.has_flag(ResultFlag::Degraded));
         }
         assert!(500 < degraded);
         // The breaker was open most of the time: the upstream was left alone.
@@ -401,7 +401,7 @@ fn no_expired_result_hides_a_denial_a_question_or_a_fault() {
     run(async {
         let faults = [
             ToolError::refused(Refusal::Denied, "not yours", None),
-            ToolError::suspended(toolpost::tool::Suspended::new()),
+            ToolError::input_required(toolpost::tool::InputRequired::new()),
             ToolError::invalid_arguments("no such thing"),
         ];
         for fault in faults {

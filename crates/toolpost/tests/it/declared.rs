@@ -16,8 +16,8 @@ use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, Mark, NoArgs, Output, Policy,
-    Principal, Priority, RatePolicy, Refusal, RetryPolicy, Tool, ToolAnnotations, ToolError, ToolSpec,
+    Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, NoArgs, Output, Policy, Principal,
+    Priority, RatePolicy, Refusal, ResultFlag, RetryPolicy, Tool, ToolAnnotations, ToolError, ToolSpec,
     blocking_fn, tool_fn,
 };
 use toolpost_server::Server;
@@ -624,7 +624,7 @@ fn cache_stale() {
         advance(70 * SECOND).await;
         let stale = call(&runtime).await;
         assert_text(&stale, "1");
-        assert!(stale.unwrap().has_mark(Mark::CacheStale));
+        assert!(stale.unwrap().has_flag(ResultFlag::CacheStale));
     });
 }
 

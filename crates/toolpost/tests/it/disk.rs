@@ -7,7 +7,7 @@ use std::time::Duration;
 use toolpost::ToolExt as _;
 use toolpost::cache::{Cache, Capacity, Codec, Disk, Memory};
 use toolpost::layers::{ResultCache, Results};
-use toolpost::tool::{CachePolicy, Call, Mark, NoArgs, Output, Tool as _, ToolError, tool_fn};
+use toolpost::tool::{CachePolicy, Call, NoArgs, Output, ResultFlag, Tool as _, ToolError, tool_fn};
 
 /// What a server forgets before it ends.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ async fn life<C: Codec<Result<Output, ToolError>>>(path: &Path, then: Then) -> b
         Then::Forget => assert!(tool.layer().forget(&call).await),
     }
     cache.drain().await;
-    output.has_mark(Mark::CacheHit)
+    output.has_flag(ResultFlag::CacheHit)
 }
 
 /// Writes what no version ever wrote.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toolpost::ToolExt;
 use toolpost::breaker::{Breaker, Consecutive};
 use toolpost::layers::Fallback;
-use toolpost::tool::{Call, CallParts, ErrorKind, Mark, Output, Principal, Refusal, Tool, ToolError};
+use toolpost::tool::{Call, CallParts, ErrorKind, Output, Principal, Refusal, ResultFlag, Tool, ToolError};
 use toolpost_test::{Script, assert_kind, assert_text, run};
 
 fn call() -> Call {
@@ -29,10 +29,10 @@ fn the_last_good_answer_is_marked_degraded() {
             .with_fallback(Fallback::last_good(10));
         let fresh = tool.call(call()).await;
         assert_text(&fresh, "good");
-        assert!(!fresh.unwrap().has_mark(Mark::Degraded));
+        assert!(!fresh.unwrap().has_flag(ResultFlag::Degraded));
         let stale = tool.call(call()).await;
         assert_text(&stale, "good");
-        assert!(stale.unwrap().has_mark(Mark::Degraded));
+        assert!(stale.unwrap().has_flag(ResultFlag::Degraded));
     });
 }
 
@@ -81,7 +81,7 @@ fn a_function_runs_outside_any_lock_and_sees_the_error() {
         let tool = Script::new("t").fails(ToolError::new("down too")).with_fallback(nested);
         let output = tool.call(call()).await;
         assert_text(&output, "instead of: down");
-        assert!(output.unwrap().has_mark(Mark::Degraded));
+        assert!(output.unwrap().has_flag(ResultFlag::Degraded));
     });
 }
 

@@ -8,7 +8,7 @@ use toolpost::cache::{Cache, Capacity, Memory};
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::ResultCache;
 use toolpost::tool::{
-    AnyTool, CachePolicy, Call, CallParts, Mark, NoArgs, Output, Principal, Tool, ToolError, tool_fn,
+    AnyTool, CachePolicy, Call, CallParts, NoArgs, Output, Principal, ResultFlag, Tool, ToolError, tool_fn,
 };
 use toolpost::{Runtime, ToolExt as _};
 use toolpost_test::{mock, poll_once, run};
@@ -30,7 +30,7 @@ fn tool(name: &str, cache: &ResultCache) -> AnyTool {
 
 /// Asks again, and says whether the result was remembered.
 async fn hit(tool: &impl Tool, call: &Call) -> bool {
-    tool.call(call.clone()).await.unwrap().has_mark(Mark::CacheHit)
+    tool.call(call.clone()).await.unwrap().has_flag(ResultFlag::CacheHit)
 }
 
 #[test]
@@ -123,7 +123,8 @@ fn what_a_runtime_remembers_is_forgotten_by_tool_and_by_call() {
         let stock = tool_fn("stock", |_: NoArgs, _: Call| async { Ok("12 left") })
             .with_spec(|spec| spec.read_only().with_cache(policy));
         let runtime = Runtime::builder().tool(stock).build().unwrap();
-        let asked = || async { runtime.call("stock", &NoArgs {}).await.unwrap().has_mark(Mark::CacheHit) };
+        let asked =
+            || async { runtime.call("stock", &NoArgs {}).await.unwrap().has_flag(ResultFlag::CacheHit) };
         assert!(!asked().await);
         assert!(asked().await);
         runtime.cache().invalidate_tool("stock").await;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, advance, sleep};
 use toolpost::breaker::{Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy};
 use toolpost::layers::{CircuitBreaker, Layered, Verdict};
 use toolpost::tool::{
-    BreakerPolicy, Call, ErrorKind, InputRequest, NoArgs, Output, Refusal, Suspended, Tool, ToolError,
+    BreakerPolicy, Call, ErrorKind, InputRequest, InputRequired, NoArgs, Output, Refusal, Tool, ToolError,
     tool_fn,
 };
 use toolpost::{Runtime, ToolExt};
@@ -74,7 +74,7 @@ fn what_is_not_the_tools_fault_never_counts() {
         ToolError::refused(Refusal::QueueFull, "full", None),
         ToolError::refused(Refusal::RateLimited, "too often", None),
         ToolError::with_kind(ErrorKind::Cancelled, "gone"),
-        ToolError::suspended(Suspended::new().asking("ok", InputRequest::roots())),
+        ToolError::input_required(InputRequired::new().asking("ok", InputRequest::roots())),
         ToolError::protocol(toolpost::protocol::Error::new(toolpost::protocol::Code::INVALID_PARAMS, "no")),
     ];
     for error in errors {

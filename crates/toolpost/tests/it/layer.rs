@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use toolpost::breaker::BreakerState;
 use toolpost::tool::{
-    AnyTool, BreakerPolicy, CachePolicy, Call, ErrorKind, Mark, NoArgs, Output, Refusal, RetryPolicy, Tool,
-    ToolError, ToolSpec, tool_fn,
+    AnyTool, BreakerPolicy, CachePolicy, Call, ErrorKind, NoArgs, Output, Refusal, ResultFlag, RetryPolicy,
+    Tool, ToolError, ToolSpec, tool_fn,
 };
 use toolpost::{Position, Runtime, Settings};
 use toolpost_test::{Script, assert_kind, assert_text, run};
@@ -75,7 +75,7 @@ fn a_layer_stands_outside_the_cache_or_around_each_attempt() {
             .unwrap();
         assert_text(&runtime.call("flaky", &NoArgs {}).await, "there");
         assert_eq!((seen(&outside), seen(&attempts)), (1, 3));
-        assert!(runtime.call("flaky", &NoArgs {}).await.unwrap().has_mark(Mark::CacheHit));
+        assert!(runtime.call("flaky", &NoArgs {}).await.unwrap().has_flag(ResultFlag::CacheHit));
         assert_eq!((seen(&outside), seen(&attempts)), (1, 0), "a hit is no attempt");
     });
 }
@@ -146,7 +146,7 @@ fn a_reload_that_changes_nothing_keeps_everything() {
         assert!(!changes.has_changed().unwrap(), "clients are told of no change");
         assert_eq!(runtime.breaker("broken").unwrap().state(), BreakerState::Open);
         assert_kind(&runtime.call("broken", &NoArgs {}).await, ErrorKind::Refused(Refusal::BreakerOpen));
-        assert!(runtime.call("cached", &NoArgs {}).await.unwrap().has_mark(Mark::CacheHit));
+        assert!(runtime.call("cached", &NoArgs {}).await.unwrap().has_flag(ResultFlag::CacheHit));
         assert_text(&runtime.call("counts", &NoArgs {}).await, "counts 1");
 
         // Only what changes is made anew, and its breaker stays as it was.

@@ -13,8 +13,8 @@ use toolpost::dispatch::{Access, Decision};
 use toolpost::layers::{Rate, RateLimit, Retry};
 use toolpost::retry::Backoff;
 use toolpost::tool::{
-    BreakerPolicy, CachePolicy, Call, ErrorKind, Mark, NoArgs, Output, RatePolicy, Refusal, RetryPolicy,
-    Tool, ToolError, ToolSpec, tool_fn,
+    BreakerPolicy, CachePolicy, Call, ErrorKind, NoArgs, Output, RatePolicy, Refusal, ResultFlag,
+    RetryPolicy, Tool, ToolError, ToolSpec, tool_fn,
 };
 use toolpost::{Runtime, ToolExt};
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
@@ -111,7 +111,7 @@ fn a_hit_invalidates() {
         let runtime = Runtime::builder().tool(reads).tool(touches).build().unwrap();
         assert_text(&runtime.call("w", &json!({})).await, "touched");
         assert_text(&call(&runtime).await, "1");
-        assert!(runtime.call("w", &json!({})).await.unwrap().has_mark(Mark::CacheHit));
+        assert!(runtime.call("w", &json!({})).await.unwrap().has_flag(ResultFlag::CacheHit));
         assert_text(&call(&runtime).await, "2");
     });
 }

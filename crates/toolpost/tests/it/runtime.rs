@@ -181,7 +181,7 @@ fn a_reload_while_serving_loses_no_call() {
 
 #[test]
 fn a_declared_cache_is_enforced_and_marks_its_hits() {
-    use toolpost::tool::{CachePolicy, Mark};
+    use toolpost::tool::{CachePolicy, ResultFlag};
     run(async {
         let tool = Script::new("s").answers("first").answers("second");
         let policy = CachePolicy::new(Duration::from_secs(60)).tagged("t");
@@ -192,10 +192,10 @@ fn a_declared_cache_is_enforced_and_marks_its_hits() {
         let runtime = Runtime::builder().tool(reads).tool(writes).tool(undeclared).build().unwrap();
         let first = call(&runtime, "s").await;
         assert_text(&first, "first");
-        assert!(!first.unwrap().has_mark(Mark::CacheHit));
+        assert!(!first.unwrap().has_flag(ResultFlag::CacheHit));
         let hit = call(&runtime, "s").await;
         assert_text(&hit, "first");
-        assert!(hit.unwrap().has_mark(Mark::CacheHit));
+        assert!(hit.unwrap().has_flag(ResultFlag::CacheHit));
         assert_text(&call(&runtime, "w").await, "written");
         assert_text(&call(&runtime, "s").await, "second");
         assert_text(&call(&runtime, "u").await, "1");
@@ -205,7 +205,7 @@ fn a_declared_cache_is_enforced_and_marks_its_hits() {
 
 #[test]
 fn a_stale_answer_flows_while_the_breaker_is_open() {
-    use toolpost::tool::{CachePolicy, Mark};
+    use toolpost::tool::{CachePolicy, ResultFlag};
     run(async {
         let mut breaker = BreakerPolicy::default();
         (breaker.window, breaker.minimum_calls) = (1, 1);
@@ -219,7 +219,7 @@ fn a_stale_answer_flows_while_the_breaker_is_open() {
             let stale = call(&runtime, "s").await;
             assert_text(&stale, "good");
             let stale = stale.unwrap();
-            assert!(stale.has_mark(Mark::CacheStale) && stale.has_mark(Mark::Degraded));
+            assert!(stale.has_flag(ResultFlag::CacheStale) && stale.has_flag(ResultFlag::Degraded));
         }
         assert_kind(&runtime.call("s", &json!({"other": 1})).await, ErrorKind::Refused(Refusal::BreakerOpen));
     });

@@ -12,8 +12,8 @@ use toolpost::layers::ResultCache;
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    AnyTool, Call, CallParts, ErrorKind, Json, LogLevel, Mark, NoArgs, Output, Principal, Priority, Refusal,
-    Sink, Tool, ToolError, ToolSpec, tool_fn,
+    AnyTool, Call, CallParts, ErrorKind, Json, LogLevel, NoArgs, Output, Principal, Priority, Refusal,
+    ResultFlag, Sink, Tool, ToolError, ToolSpec, tool_fn,
 };
 use toolpost::workflow::{MapOptions, OnFailure, Plan, StepHandle, StepPolicy, Workflow, all};
 use toolpost::{CallStep as _, Peers, Runtime, ToolExt as _, WorkflowTool};
@@ -282,8 +282,8 @@ fn a_cached_step_does_not_run_again_and_neither_does_a_cached_workflow() {
         assert_eq!(runs.load(Ordering::Relaxed), 1, "the second time its step was a hit");
         let whole = AnyTool::new(Arc::clone(&tool).cached(&cache, Duration::from_secs(60)));
         let whole = || whole.clone();
-        assert!(!call(&whole).await.has_mark(Mark::CacheHit));
-        assert!(call(&whole).await.has_mark(Mark::CacheHit));
+        assert!(!call(&whole).await.has_flag(ResultFlag::CacheHit));
+        assert!(call(&whole).await.has_flag(ResultFlag::CacheHit));
     });
 }
 
@@ -439,6 +439,6 @@ fn a_drain_lets_a_running_workflow_finish_its_steps() {
             }
         );
         assert_eq!(result.unwrap().structured(), Some("2"));
-        assert_eq!(drained.remaining, 0);
+        assert_eq!(drained, 0);
     });
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use toolpost_dispatch::PromptArguments;
 use toolpost_json::{Frame, write};
 use toolpost_protocol::{Code, Error};
 
@@ -59,10 +58,8 @@ pub(super) async fn answer(
     }
 }
 
-fn arguments(frame: &Frame, subject: &Subject) -> Result<PromptArguments, Error> {
-    let Some(at) = subject.arguments else { return Ok(PromptArguments::default()) };
+fn arguments(frame: &Frame, subject: &Subject) -> Result<BTreeMap<String, String>, Error> {
+    let Some(at) = subject.arguments else { return Ok(BTreeMap::new()) };
     let decoded = frame.node(at).decode::<BTreeMap<String, String>>();
-    decoded
-        .map(PromptArguments::from)
-        .map_err(|error| Error::new(Code::INVALID_PARAMS, format!("params.arguments: {error}")))
+    decoded.map_err(|error| Error::new(Code::INVALID_PARAMS, format!("params.arguments: {error}")))
 }

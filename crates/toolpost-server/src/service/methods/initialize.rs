@@ -4,7 +4,7 @@
 
 use toolpost_json::write;
 use toolpost_protocol::{Code, Error, Version};
-use toolpost_tool::Client;
+use toolpost_tool::InputCapabilities;
 
 use crate::service::result::failed;
 use crate::service::session::Agreed;
@@ -21,8 +21,10 @@ pub(super) fn answer(service: &Service, request: &RequestEnvelope, peer: &Peer) 
     // An unknown revision, or one without `initialize`, is answered by the newest that has it.
     let version = Version::parse(&requested).filter(|version| !version.is_modern());
     let version = version.unwrap_or(Version::LATEST_WITH_SESSIONS);
-    let client =
-        params.and_then(|params| params.member("capabilities")).map(Client::read).unwrap_or_default();
+    let client = params
+        .and_then(|params| params.member("capabilities"))
+        .map(InputCapabilities::read)
+        .unwrap_or_default();
     if let Some(session) = &peer.session {
         session.agree(Agreed { version, client });
     }

@@ -10,7 +10,7 @@ use toolpost_protocol::model::{
     ContentBlock, GetPromptResult, Prompt, PromptMessage, Resource, ResourceTemplate, Role,
 };
 use toolpost_server::{Server, ServerBuilder};
-use toolpost_tool::{Call, Elicited, InputRequest, NoArgs, Principal, Suspended, ToolError, tool_fn};
+use toolpost_tool::{Call, Elicited, InputRequest, InputRequired, NoArgs, Principal, ToolError, tool_fn};
 
 pub fn name_question() -> InputRequest {
     let schema =
@@ -59,12 +59,12 @@ pub fn offering_of() -> (ServerBuilder, Registry, Changes, Arc<AtomicUsize>) {
             Ok(format!("accepted {}", content.unwrap_or_default()))
         }))
         .tool(tool_fn("unsatisfied", |_: NoArgs, _| async {
-            Err::<&str, _>(ToolError::suspended(Suspended::new().asking("name", name_question())))
+            Err::<&str, _>(ToolError::input_required(InputRequired::new().asking("name", name_question())))
         }))
         .tool(tool_fn("wants_all", |_: NoArgs, _| async {
             let visit = InputRequest::visit("There?", "https://example.com");
-            let asking = Suspended::new().asking("a", name_question()).asking("b", visit);
-            Err::<&str, _>(ToolError::suspended(asking.asking("c", InputRequest::roots())))
+            let asking = InputRequired::new().asking("a", name_question()).asking("b", visit);
+            Err::<&str, _>(ToolError::input_required(asking.asking("c", InputRequest::roots())))
         }))
         .tool(tool_fn("typed", |_: NoArgs, call: Call| async move {
             match call.elicit::<Note>("name", "A note?")? {
@@ -83,8 +83,8 @@ pub fn offering_of() -> (ServerBuilder, Registry, Changes, Arc<AtomicUsize>) {
         .tool(tool_fn("state", |_: NoArgs, call: Call| async move {
             match (call.state::<u32>()?, call.answer("name")) {
                 (Some(state), Some(_)) => Ok(format!("state {state}")),
-                _ => Err(ToolError::suspended(
-                    Suspended::new().asking("name", name_question()).with_state(&7_u32)?,
+                _ => Err(ToolError::input_required(
+                    InputRequired::new().asking("name", name_question()).with_state(&7_u32)?,
                 )),
             }
         }))
@@ -115,7 +115,7 @@ pub fn offering_of() -> (ServerBuilder, Registry, Changes, Arc<AtomicUsize>) {
     }
     let prompts = PromptSet::new()
         .prompt(Prompt::new("plain"), |arguments, _| async move {
-            Ok(said(format!("plain {}", arguments.value("x").unwrap_or("-"))))
+            Ok(said(format!("plain {}", arguments.get("x").map_or("-", String::as_str))))
         })
         .prompt(Prompt::new("ask"), |_, call: Call| async move {
             Ok(said(call.input("name", name_question())?.raw().to_owned()))

@@ -16,7 +16,7 @@ impl ResultCache {
     /// ```
     /// use std::time::Duration;
     /// use toolpost::Runtime;
-    /// use toolpost::tool::{Call, CachePolicy, Mark, tool_fn};
+    /// use toolpost::tool::{Call, CachePolicy, ResultFlag, tool_fn};
     ///
     /// # #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// # struct Article { article: u32 }
@@ -30,7 +30,7 @@ impl ResultCache {
     /// let catalog = runtime.dispatcher().catalog();
     /// let spec = catalog.find("stock").unwrap().spec();
     /// assert!(runtime.cache().forget(spec, &Call::new(&lathe).unwrap()).await);
-    /// assert!(!runtime.call("stock", &lathe).await.unwrap().has_mark(Mark::CacheHit));
+    /// assert!(!runtime.call("stock", &lathe).await.unwrap().has_flag(ResultFlag::CacheHit));
     /// # });
     /// # Ok::<(), std::io::Error>(())
     /// ```

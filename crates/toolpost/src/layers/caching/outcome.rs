@@ -7,7 +7,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use toolpost_cache::EntryOptions;
 use toolpost_cache::rt::{LoadError, LoadOutcome, Loaded, Source};
-use toolpost_tool::{ErrorKind, Mark, Output, Refusal, ToolError};
+use toolpost_tool::{ErrorKind, Output, Refusal, ResultFlag, ToolError};
 
 use crate::inheritance::Part;
 use crate::layers::Verdict;
@@ -40,7 +40,7 @@ impl<F: Future<Output = Result<Output, ToolError>>> Future for Running<F> {
 /// Converts the end of a load to the caller's result, marked with where it came from.
 pub(super) fn into_result(loaded: Result<Loaded<Output>, LoadError<ToolError>>) -> Result<Output, ToolError> {
     match loaded {
-        Ok(Loaded { value, source, .. }) => Ok(marked(value, source)),
+        Ok(Loaded { value, source, .. }) => Ok(flagged(value, source)),
         Err(LoadError::Failed(error) | LoadError::Rejected(error)) => Err(error),
         Err(LoadError::TimedOut(limit)) => Err(ToolError::timed_out(limit)),
         Err(_) => Err(ToolError::with_kind(ErrorKind::Panicked, "the tool panicked")),
@@ -55,7 +55,7 @@ fn outcome(result: Result<Output, ToolError>, options: EntryOptions) -> LoadOutc
     let verdict = Verdict::of(&result);
     match result {
         // What stands in for a result is not one: the next call asks again.
-        Ok(output) if output.has_mark(Mark::Degraded) || output.has_mark(Mark::CacheStale) => {
+        Ok(output) if output.has_flag(ResultFlag::Degraded) || output.has_flag(ResultFlag::CacheStale) => {
             LoadOutcome::Pass(output)
         }
         Ok(output) if verdict == Verdict::Works => {
@@ -66,7 +66,7 @@ fn outcome(result: Result<Output, ToolError>, options: EntryOptions) -> LoadOutc
         Err(error) => match (verdict, error.kind()) {
             (_, ErrorKind::Refused(Refusal::Denied)) => LoadOutcome::Refuse(error),
             (Verdict::Refused, _) => LoadOutcome::Personal(Err(error)),
-            (Verdict::Suspended | Verdict::Cancelled, _) => LoadOutcome::Refuse(error),
+            (Verdict::InputRequired | Verdict::Cancelled, _) => LoadOutcome::Refuse(error),
             // What one client cannot be asked, another can.
             (Verdict::CallersFault, ErrorKind::Protocol) => LoadOutcome::Refuse(error),
             (Verdict::CallersFault, _) => LoadOutcome::Reject(error, EntryOptions::ttl(Duration::ZERO)),
@@ -76,11 +76,11 @@ fn outcome(result: Result<Output, ToolError>, options: EntryOptions) -> LoadOutc
 }
 
 /// Says in the result where it came from.
-const fn marked(output: Output, source: Source) -> Output {
+const fn flagged(output: Output, source: Source) -> Output {
     match source {
-        Source::Fresh => output.marked(Mark::CacheHit),
-        Source::Stale => output.marked(Mark::CacheStale),
-        Source::StaleOnError => output.marked(Mark::CacheStale).marked(Mark::Degraded),
+        Source::Fresh => output.flagged(ResultFlag::CacheHit),
+        Source::Stale => output.flagged(ResultFlag::CacheStale),
+        Source::StaleOnError => output.flagged(ResultFlag::CacheStale).flagged(ResultFlag::Degraded),
         _ => output,
     }
 }

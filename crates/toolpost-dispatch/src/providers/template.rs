@@ -3,16 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The variables of a template, by name, percent-decoded.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Variables(BTreeMap<String, String>);
-
-impl Variables {
-    /// The value of the variable called `name`.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-}
+pub(crate) type Variables = BTreeMap<String, String>;
 
 /// A URI template of level 1 of RFC 6570: literal text and `{name}`.
 #[derive(Clone, Debug)]
@@ -58,7 +49,7 @@ impl Template {
                     if value.is_empty() {
                         return None;
                     }
-                    variables.0.insert(name.clone(), decoded(value)?);
+                    variables.insert(name.clone(), decoded(value)?);
                     rest = after;
                 }
             }
@@ -90,7 +81,7 @@ mod tests {
     #[test]
     fn variables_stop_at_reserved_characters() {
         let template = Template::parse("test://template/{id}/data");
-        let id = |uri: &str| template.matches(uri).map(|v| v.value("id").unwrap_or("").to_owned());
+        let id = |uri: &str| template.matches(uri).map(|v| v["id"].clone());
         assert_eq!(id("test://template/123/data").as_deref(), Some("123"));
         assert_eq!(id("test://template/a%2Fb/data").as_deref(), Some("a/b"));
         assert_eq!(id("test://template/a/b/data"), None);

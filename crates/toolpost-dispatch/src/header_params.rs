@@ -4,12 +4,12 @@ use serde_json::Value;
 
 /// One argument that a client repeats in a header.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mirrored {
+pub struct HeaderParam {
     header: String,
     path: Vec<String>,
 }
 
-impl Mirrored {
+impl HeaderParam {
     /// The header, in lower case: `mcp-param-` and the annotation.
     #[must_use]
     pub fn header(&self) -> &str {
@@ -28,7 +28,7 @@ impl Mirrored {
 /// # Errors
 ///
 /// What is wrong with one of them.
-pub(crate) fn collect(schema: &Value) -> Result<Vec<Mirrored>, String> {
+pub(crate) fn collect(schema: &Value) -> Result<Vec<HeaderParam>, String> {
     let mut found = Vec::new();
     walk(schema, Some(&mut Vec::new()), &mut found)?;
     Ok(found)
@@ -37,7 +37,11 @@ pub(crate) fn collect(schema: &Value) -> Result<Vec<Mirrored>, String> {
 const ANNOTATION: &str = "x-mcp-header";
 
 /// Visits one schema; `path` is `None` where no chain of `properties` alone leads.
-fn walk(schema: &Value, mut path: Option<&mut Vec<String>>, found: &mut Vec<Mirrored>) -> Result<(), String> {
+fn walk(
+    schema: &Value,
+    mut path: Option<&mut Vec<String>>,
+    found: &mut Vec<HeaderParam>,
+) -> Result<(), String> {
     let Value::Object(members) = schema else { return Ok(()) };
     if let Some(annotation) = members.get(ANNOTATION) {
         let path = path.as_deref().filter(|path| !path.is_empty());
@@ -74,8 +78,8 @@ fn mirrored(
     annotation: &Value,
     kind: Option<&Value>,
     path: &[String],
-    found: &[Mirrored],
-) -> Result<Mirrored, String> {
+    found: &[HeaderParam],
+) -> Result<HeaderParam, String> {
     let name = annotation.as_str().filter(|name| !name.is_empty() && name.bytes().all(is_token));
     let name = name.ok_or_else(|| format!("has the x-mcp-header {annotation}, which is not a token"))?;
     if !kind.is_some_and(is_simple) {
@@ -85,7 +89,7 @@ fn mirrored(
     if found.iter().any(|known| known.header == header) {
         return Err(format!("has the x-mcp-header `{name}` twice"));
     }
-    Ok(Mirrored { header, path: path.to_vec() })
+    Ok(HeaderParam { header, path: path.to_vec() })
 }
 
 fn is_simple(kind: &Value) -> bool {

@@ -1,5 +1,6 @@
 //! Lists, reads and completes what is offered besides tools.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytestring::ByteString;
@@ -10,14 +11,14 @@ use toolpost_protocol::model::{
 use toolpost_protocol::{Code, Error};
 use toolpost_tool::{Call, CallParts, Principal, ToolError};
 
-use crate::authorize::Closed;
-use crate::offer::{AnyCompletions, AnyPrompts, AnyResources, Completing, PromptArguments};
+use crate::authorize::AccessDenied;
+use crate::providers::{AnyCompletions, AnyPrompts, AnyResources, Completing};
 use crate::run::Run;
 use crate::{CallKey, Changes, Dispatcher, Target};
 
 /// What is offered besides tools; `None` means that the server has no such thing.
 #[derive(Default)]
-pub(crate) struct Offered {
+pub(crate) struct Providers {
     pub(crate) resources: Option<AnyResources>,
     pub(crate) prompts: Option<AnyPrompts>,
     pub(crate) completions: Option<AnyCompletions>,
@@ -28,32 +29,32 @@ impl Dispatcher {
     /// Whether there are resources.
     #[must_use]
     pub fn has_resources(&self) -> bool {
-        self.0.offered.resources.is_some()
+        self.0.providers.resources.is_some()
     }
 
     /// Whether there are prompts.
     #[must_use]
     pub fn has_prompts(&self) -> bool {
-        self.0.offered.prompts.is_some()
+        self.0.providers.prompts.is_some()
     }
 
     /// Whether there are completions.
     #[must_use]
     pub fn has_completions(&self) -> bool {
-        self.0.offered.completions.is_some()
+        self.0.providers.completions.is_some()
     }
 
     /// Whether everyone is shown the same resources and templates.
     #[must_use]
     pub fn resources_are_shared(&self) -> bool {
         self.is_open()
-            && self.0.offered.resources.as_ref().is_none_or(|resources| resources.is_shared_erased())
+            && self.0.providers.resources.as_ref().is_none_or(|resources| resources.is_shared_erased())
     }
 
     /// Whether everyone is shown the same prompts.
     #[must_use]
     pub fn prompts_are_shared(&self) -> bool {
-        self.is_open() && self.0.offered.prompts.as_ref().is_none_or(|prompts| prompts.is_shared_erased())
+        self.is_open() && self.0.providers.prompts.as_ref().is_none_or(|prompts| prompts.is_shared_erased())
     }
 
     /// Whether `principal` may see and read the resource at `uri`, if there is one.
@@ -67,19 +68,19 @@ impl Dispatcher {
     #[must_use]
     pub fn may_watch(&self, principal: &Principal, uri: &str) -> bool {
         let target = Target::Resource(uri);
-        !matches!(self.0.decide(principal, target, uri), Err(Closed::Denied(_)))
+        !matches!(self.0.decide(principal, target, uri), Err(AccessDenied::Denied(_)))
     }
 
     /// Where changes of resources and prompts are signaled, if they are.
     #[must_use]
     pub fn changes(&self) -> Option<&Changes> {
-        self.0.offered.changes.as_ref()
+        self.0.providers.changes.as_ref()
     }
 
     /// The resources that `principal` may see, in a stable order.
     #[must_use]
     pub fn resources(&self, principal: &Principal) -> Vec<Resource> {
-        let Some(resources) = &self.0.offered.resources else { return Vec::new() };
+        let Some(resources) = &self.0.providers.resources else { return Vec::new() };
         let mut seen = resources.list_erased(principal);
         seen.retain(|resource| self.allows(principal, Target::Resource(&resource.uri)));
         seen
@@ -88,7 +89,7 @@ impl Dispatcher {
     /// The resource templates that `principal` may see, in a stable order.
     #[must_use]
     pub fn resource_templates(&self, principal: &Principal) -> Vec<ResourceTemplate> {
-        let Some(resources) = &self.0.offered.resources else { return Vec::new() };
+        let Some(resources) = &self.0.providers.resources else { return Vec::new() };
         let mut seen = resources.templates_erased(principal);
         seen.retain(|template| self.allows(principal, Target::Resource(&template.uri_template)));
         seen
@@ -97,7 +98,7 @@ impl Dispatcher {
     /// The prompts that `principal` may see, in a stable order.
     #[must_use]
     pub fn prompts(&self, principal: &Principal) -> Vec<Prompt> {
-        let Some(prompts) = &self.0.offered.prompts else { return Vec::new() };
+        let Some(prompts) = &self.0.providers.prompts else { return Vec::new() };
         let mut seen = prompts.list_erased(principal);
         seen.retain(|prompt| self.allows(principal, Target::Prompt(&prompt.name)));
         seen
@@ -127,7 +128,7 @@ impl Dispatcher {
                 let error = Error::new(Code::INVALID_PARAMS, "there is no resource with this URI");
                 ToolError::protocol(error.with_data(&json!({ "uri": &*uri })))
             };
-            let resources = inner.offered.resources.as_ref().ok_or_else(unknown)?;
+            let resources = inner.providers.resources.as_ref().ok_or_else(unknown)?;
             inner
                 .decide(&parts.principal, Target::Resource(&uri), &uri)
                 .map_err(|closed| closed.told(unknown))?;
@@ -148,7 +149,7 @@ impl Dispatcher {
     pub fn prompt(
         &self,
         name: ByteString,
-        arguments: PromptArguments,
+        arguments: BTreeMap<String, String>,
         parts: CallParts,
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static {
@@ -161,7 +162,7 @@ impl Dispatcher {
                 let message = format!("unknown prompt `{shown}`; prompts/list names those there are");
                 ToolError::protocol(Error::new(Code::INVALID_PARAMS, message))
             };
-            let prompts = inner.offered.prompts.as_ref().ok_or_else(unknown)?;
+            let prompts = inner.providers.prompts.as_ref().ok_or_else(unknown)?;
             inner
                 .decide(&parts.principal, Target::Prompt(&name), &name)
                 .map_err(|closed| closed.told(unknown))?;
@@ -191,15 +192,15 @@ impl Dispatcher {
         let flight = inner.in_flight.enter(key, &completing.principal);
         async move {
             let flight = flight?;
-            let Some(completions) = &inner.offered.completions else { return Ok(Vec::new()) };
+            let Some(completions) = &inner.providers.completions else { return Ok(Vec::new()) };
             let target = match &completing.reference {
                 CompletionReference::Prompt { name, .. } => Some(Target::Prompt(name)),
                 CompletionReference::ResourceTemplate { uri, .. } => Some(Target::Resource(uri)),
                 _ => None,
             };
             match target.map(|target| inner.decide(&completing.principal, target, target.name())) {
-                Some(Err(Closed::Denied(error))) => return Err(error),
-                Some(Err(Closed::Hidden)) => return Ok(Vec::new()),
+                Some(Err(AccessDenied::Denied(error))) => return Err(error),
+                Some(Err(AccessDenied::Hidden)) => return Ok(Vec::new()),
                 Some(Ok(())) | None => {}
             }
             let mut run = Run::new(&flight, || completions.complete_erased(completing));
@@ -208,9 +209,9 @@ impl Dispatcher {
     }
 }
 
-impl fmt::Debug for Offered {
+impl fmt::Debug for Providers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Offered")
+        f.debug_struct("Providers")
             .field("resources", &self.resources.is_some())
             .field("prompts", &self.prompts.is_some())
             .field("completions", &self.completions.is_some())

@@ -17,37 +17,14 @@ pub trait Prompts: Send + Sync + 'static {
         false
     }
 
-    /// The messages of the prompt called `name`; `None` if there is none. The call has no arguments
-    /// of its own; it says who asks, and can ask for input.
+    /// The messages of the prompt called `name`, given its arguments by name; `None` if there is none. The call has no
+    /// arguments of its own; it says who asks, and can ask for input.
     fn get(
         &self,
         name: &str,
-        arguments: PromptArguments,
+        arguments: BTreeMap<String, String>,
         call: Call,
     ) -> impl Future<Output = Result<Option<GetPromptResult>, ToolError>> + Send;
-}
-
-/// The arguments of a prompt by name: text, as MCP has it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PromptArguments(BTreeMap<String, String>);
-
-impl PromptArguments {
-    /// The value of the argument called `name`.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// All of them, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl From<BTreeMap<String, String>> for PromptArguments {
-    fn from(arguments: BTreeMap<String, String>) -> Self {
-        Self(arguments)
-    }
 }
 
 /// [`Prompts`] made of closures, listed in the order of their names.
@@ -64,7 +41,7 @@ impl From<BTreeMap<String, String>> for PromptArguments {
 /// let mut explain = Prompt::new("explain");
 /// explain.arguments = Some(vec![topic]);
 /// let set = PromptSet::new().prompt(explain, |arguments, _| async move {
-///     let text = format!("Explain {}.", arguments.value("topic").unwrap_or_default());
+///     let text = format!("Explain {}.", arguments["topic"]);
 ///     Ok(GetPromptResult::new(vec![PromptMessage::new(Role::User, ContentBlock::text(text))]))
 /// });
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -79,7 +56,9 @@ pub struct PromptSet {
 }
 
 type Get = Box<
-    dyn Fn(PromptArguments, Call) -> BoxFuture<'static, Result<GetPromptResult, ToolError>> + Send + Sync,
+    dyn Fn(BTreeMap<String, String>, Call) -> BoxFuture<'static, Result<GetPromptResult, ToolError>>
+        + Send
+        + Sync,
 >;
 
 impl PromptSet {
@@ -93,7 +72,7 @@ impl PromptSet {
     #[must_use]
     pub fn prompt<F, Fut>(mut self, prompt: Prompt, get: F) -> Self
     where
-        F: Fn(PromptArguments, Call) -> Fut + Send + Sync + 'static,
+        F: Fn(BTreeMap<String, String>, Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static,
     {
         let get: Get = Box::new(move |arguments, call| Box::pin(get(arguments, call)));
@@ -114,13 +93,13 @@ impl Prompts for PromptSet {
     async fn get(
         &self,
         name: &str,
-        arguments: PromptArguments,
+        arguments: BTreeMap<String, String>,
         call: Call,
     ) -> Result<Option<GetPromptResult>, ToolError> {
         let Some((prompt, get)) = self.prompts.get(name) else { return Ok(None) };
         let declared = prompt.arguments.iter().flatten();
         let mut required = declared.filter(|argument| argument.required == Some(true));
-        if let Some(missing) = required.find(|argument| arguments.value(&argument.name).is_none()) {
+        if let Some(missing) = required.find(|argument| !arguments.contains_key(&argument.name)) {
             let message = format!("the prompt `{name}` needs the argument `{}`", missing.name);
             return Err(ToolError::invalid_arguments(message));
         }
@@ -146,7 +125,7 @@ pub(crate) trait Erased: Send + Sync {
     fn get_erased<'a>(
         &'a self,
         name: &'a str,
-        arguments: PromptArguments,
+        arguments: BTreeMap<String, String>,
         call: Call,
     ) -> BoxFuture<'a, Messages>;
 }
@@ -163,7 +142,7 @@ impl<P: Prompts> Erased for P {
     fn get_erased<'a>(
         &'a self,
         name: &'a str,
-        arguments: PromptArguments,
+        arguments: BTreeMap<String, String>,
         call: Call,
     ) -> BoxFuture<'a, Messages> {
         Box::pin(self.get(name, arguments, call))

@@ -1,5 +1,6 @@
 //! Resources made of closures.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use toolpost_protocol::model::{Resource, ResourceContents, ResourceTemplate};
@@ -18,7 +19,7 @@ use super::template::{Template, Variables};
 /// let set = ResourceSet::new()
 ///     .text(Resource::new("notes://today", "today"), "buy oil")
 ///     .template(ResourceTemplate::new("notes://{day}", "any day"), |uri, day, _| async move {
-///         let text = format!("nothing on {}", day.value("day").unwrap_or("?"));
+///         let text = format!("nothing on {}", day["day"]);
 ///         Ok(Some(vec![ResourceContents::text(uri, text)]))
 ///     });
 /// assert_eq!(set.list(&Principal::anonymous()).len(), 1);
@@ -79,12 +80,12 @@ impl ResourceSet {
         self.resource(resource, move |_| std::future::ready(Ok(vec![contents.clone()])))
     }
 
-    /// Adds a template of URIs that `read` reads, given the URI and its variables; templates are tried
+    /// Adds a template of URIs that `read` reads, given the URI and its variables by name, percent-decoded; templates are tried
     /// in the order they were added, after the listed resources. Level 1 of RFC 6570: `{name}`.
     #[must_use]
     pub fn template<F, Fut>(mut self, template: ResourceTemplate, read: F) -> Self
     where
-        F: Fn(String, Variables, Call) -> Fut + Send + Sync + 'static,
+        F: Fn(String, BTreeMap<String, String>, Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Option<Vec<ResourceContents>>, ToolError>> + Send + 'static,
     {
         let parsed = Template::parse(&template.uri_template);
