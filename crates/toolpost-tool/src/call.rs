@@ -163,6 +163,14 @@ impl Call {
         Ok(Self::correlated(parts, self.correlation().into()))
     }
 
+    /// This call, by another name of the same tool: everything else is the same. For a tool that gives another one a name.
+    #[must_use]
+    pub fn renamed(&self, tool: impl Into<ByteString>) -> Self {
+        let parts = CallParts { tool: tool.into(), ..self.to_parts() };
+        let Self { attempt, quiet, .. } = *self;
+        Self { attempt, quiet, ..Self::correlated(parts, self.correlation().into()) }
+    }
+
     /// Decodes the arguments.
     ///
     /// # Errors

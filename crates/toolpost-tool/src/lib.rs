@@ -98,6 +98,7 @@ mod schema;
 mod sink;
 mod spec;
 mod tool;
+mod tool_name;
 mod trace;
 mod typed;
 
@@ -117,8 +118,9 @@ pub use policy::{
 };
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};
-pub use spec::{InvalidToolName, ToolSpec};
+pub use spec::ToolSpec;
 pub use tool::Tool;
+pub use tool_name::InvalidToolName;
 pub use trace::TraceContext;
 pub use typed::{Typed, TypedTool, blocking_fn, tool_fn, typed};
 

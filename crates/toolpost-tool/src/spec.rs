@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::schema::{Declared, Ordered};
-use crate::{BreakerPolicy, CachePolicy, Policy, Priority, RatePolicy, RetryPolicy};
+use crate::tool_name::valid;
+use crate::{BreakerPolicy, CachePolicy, InvalidToolName, Policy, Priority, RatePolicy, RetryPolicy};
 use toolpost_protocol::model::{Icon, ToolAnnotations};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
@@ -240,6 +241,18 @@ impl ToolSpec {
         Ok(self)
     }
 
+    /// Puts `prefix` before the name and every alias.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), for each name with its prefix.
+    pub fn prefixed(mut self, prefix: &str) -> Result<Self, InvalidToolName> {
+        for name in std::iter::once(&mut self.name).chain(&mut self.aliases) {
+            *name = valid(format!("{prefix}{name}"))?;
+        }
+        Ok(self)
+    }
+
     /// Sets the name for people.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
@@ -456,35 +469,4 @@ impl ToolSpec {
         self.policy.composite = true;
         self
     }
-}
-
-/// A name that MCP does not allow for a tool.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct InvalidToolName {
-    name: String,
-}
-
-impl fmt::Display for InvalidToolName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.name.chars().take(80).collect();
-        write!(f, "tool name `{shown}` ")?;
-        match self.name.char_indices().find(|(_, c)| !is_name_char(*c)) {
-            Some((at, c)) => write!(f, "has `{}` at byte {at}", c.escape_debug())?,
-            None => write!(f, "has {} characters", self.name.len())?,
-        }
-        f.write_str("; use 1 to 64 of A-Z a-z 0-9 _ . / -")
-    }
-}
-
-impl std::error::Error for InvalidToolName {}
-
-const NAME_MAX: usize = 64;
-
-fn valid(name: String) -> Result<String, InvalidToolName> {
-    let fits = !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(is_name_char);
-    if fits { Ok(name) } else { Err(InvalidToolName { name }) }
-}
-
-fn is_name_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-')
 }

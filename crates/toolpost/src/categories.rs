@@ -20,7 +20,7 @@ pub use schemas::SchemaStats;
 use schemas::Schemas;
 
 use crate::BuildError;
-use crate::registered::{Around, Change, Next, Origin, Registered};
+use crate::registered::{Around, Change, Given, Next, Origin, Registered};
 
 /// The tools of a [`Runtime`](crate::Runtime) by category, in the order of their names. Cheap to clone.
 ///
@@ -221,27 +221,38 @@ impl Categories {
         &self.0.dispatcher
     }
 
-    /// Makes `change` as a whole or not at all. Categories that are loaded stay loaded.
-    pub(crate) fn change(&self, change: Change) -> Result<(), BuildError> {
+    pub(crate) fn declare(&self, origin: Origin) {
+        self.registered().declare(origin);
+    }
+
+    /// Makes `change` as a whole or not at all; the names of tools that are no more. Categories that are loaded stay
+    /// loaded.
+    pub(crate) fn change(&self, change: Change) -> Result<Vec<String>, BuildError> {
         let all = self.0.lazy.values().all(Lazy::is_loaded);
         self.change_among(&mut self.registered(), change, all)
     }
 
-    fn change_among(&self, registered: &mut Registered, change: Change, all: bool) -> Result<(), BuildError> {
-        let Next { registered: next, catalog, is_new } =
+    fn change_among(
+        &self,
+        registered: &mut Registered,
+        change: Change,
+        all: bool,
+    ) -> Result<Vec<String>, BuildError> {
+        let Next { registered: next, catalog, is_new, gone } =
             registered.next(change, all, &self.0.around, Some(&self.0.registry.catalog()))?;
         if is_new {
             self.0.registry.replace(catalog);
         }
         *registered = next;
-        Ok(())
+        Ok(gone)
     }
 
     /// Adds the tools of a category that has just been loaded.
     fn register(&self, name: &str, loaded: Vec<AnyTool>) -> Result<(), ToolError> {
         let mut registered = self.registered();
         let all = self.0.lazy.iter().all(|(other, lazy)| other == name || lazy.is_loaded());
-        let change = Change { tools: Some((Origin::Category(name.to_owned()), loaded)), settings: None };
+        let change =
+            Change { tools: Some((Origin::Category(name.to_owned()), Given::of(loaded))), settings: None };
         self.change_among(&mut registered, change, all)
             .map_err(|error| ToolError::new(format!("category `{name}` cannot be registered: {error}")))?;
         // Before the lock is given up: a reload that comes next knows that its tools are here.

@@ -24,6 +24,7 @@ pub mod observers;
 mod parallel;
 mod peers;
 mod pipeline;
+mod prefixed;
 mod registered;
 mod runtime;
 mod settings;
@@ -39,7 +40,7 @@ pub use ext::ToolExt;
 pub use host_layers::Position;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface};
+pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface, ToolSource};
 pub use settings::{
     BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
     ToolSettings, Without,

@@ -8,6 +8,7 @@ use toolpost_tool::{AnyTool, Policy, Tool as _, ToolSpec};
 
 use crate::host_layers::{HostLayers, Position};
 use crate::pipeline::{Pipeline, Shared};
+use crate::prefixed::prefixed;
 use crate::{BuildError, Settings, warnings};
 
 /// What is registered. It is never changed: what follows it is made from it, whole or not at all, and takes over what
@@ -16,7 +17,7 @@ use crate::{BuildError, Settings, warnings};
 pub(crate) struct Registered {
     settings: Settings,
     /// The tools as they were given.
-    origins: BTreeMap<Origin, Vec<AnyTool>>,
+    origins: BTreeMap<Origin, Given>,
     /// By name.
     tools: HashMap<String, Wrapped>,
     /// What is declared to no effect.
@@ -30,6 +31,16 @@ pub(crate) enum Origin {
     Builder,
     /// The loader of a lazy category.
     Category(String),
+    /// A source of tools that come and go.
+    Source(String),
+}
+
+/// The tools of one origin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) tools: Vec<AnyTool>,
+    /// Stands before the name and each alias of each.
+    pub(crate) prefix: String,
 }
 
 /// What stands around every tool.
@@ -43,7 +54,7 @@ pub(crate) struct Around {
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     pub(crate) settings: Option<Settings>,
-    pub(crate) tools: Option<(Origin, Vec<AnyTool>)>,
+    pub(crate) tools: Option<(Origin, Given)>,
 }
 
 /// What follows what is registered.
@@ -53,12 +64,16 @@ pub(crate) struct Next {
     pub(crate) catalog: Catalog,
     /// Whether a client could tell it from what was there before.
     pub(crate) is_new: bool,
+    /// The names of tools that are no more.
+    pub(crate) gone: Vec<String>,
 }
 
 /// A tool with everything that stands around it.
 #[derive(Clone, Debug)]
 struct Wrapped {
     given: AnyTool,
+    /// As it is given, under the name that it has here.
+    named: AnyTool,
     pipeline: Pipeline,
     /// With the host's own layers.
     whole: AnyTool,
@@ -66,8 +81,13 @@ struct Wrapped {
 }
 
 impl Registered {
+    /// Says that tools may come from `origin`.
+    pub(crate) fn declare(&mut self, origin: Origin) {
+        self.origins.entry(origin).or_default();
+    }
+
     /// What follows when `change` is made. Where `all` tools there will ever be are there, settings for another are a
-    /// fault.
+    /// fault; where a source may yet have it, a warning.
     pub(crate) fn next(
         &self,
         change: Change,
@@ -106,21 +126,38 @@ impl Registered {
         let mut faults = self.settings.faults();
         let mut claims: HashMap<String, &Origin> = HashMap::new();
         let (mut tools, mut kept) = (Vec::new(), 0);
-        for (origin, tool) in
-            self.origins.iter().flat_map(|(origin, tools)| tools.iter().map(move |t| (origin, t)))
-        {
-            let claimed = claim(&mut claims, tool.spec(), origin);
+        let given = self.origins.iter().flat_map(|(origin, given)| {
+            given.tools.iter().map(move |tool| (origin, given.prefix.as_str(), tool))
+        });
+        for (origin, prefix, tool) in given {
+            let former = before.tools.get(&format!("{prefix}{}", tool.spec().name()));
+            let former = former.filter(|former| former.given.ptr_eq(tool)).map(|former| &former.named);
+            let named = match former {
+                Some(named) => named.clone(),
+                None => match prefixed(tool, prefix) {
+                    Ok(named) => named,
+                    Err(error) => {
+                        faults.push(format!("{origin} has a tool that cannot be named: {error}"));
+                        continue;
+                    }
+                },
+            };
+            let claimed = claim(&mut claims, named.spec(), origin);
             if claimed.is_empty() {
-                let policy = self.settings.apply(tool.spec(), &mut faults);
-                let former = before.tools.get(tool.spec().name());
-                let (tool, is_kept) = wrap(tool, origin, policy, around, former, &mut faults);
+                let policy = self.settings.apply(named.spec(), &mut faults);
+                let former = before.tools.get(named.spec().name());
+                let (tool, is_kept) = wrap(tool, named, origin, policy, around, former, &mut faults);
                 tools.push(tool);
                 kept += usize::from(is_kept);
             }
             faults.extend(claimed);
         }
         let specs: Vec<&ToolSpec> = tools.iter().map(|tool| tool.whole.spec()).collect();
-        faults.extend(self.settings.unknown_tools(all, &specs));
+        let unknown = self.settings.unknown_tools(all, &specs);
+        let has_sources = self.origins.keys().any(|origin| matches!(origin, Origin::Source(_)));
+        let (unknown_faults, mut warnings) =
+            if has_sources { (Vec::new(), unknown) } else { (unknown, Vec::new()) };
+        faults.extend(unknown_faults);
         let all_tools = tools.iter().map(|tool| tool.whole.clone());
         let catalog = match former {
             Some(former) => former.following(all_tools),
@@ -129,11 +166,14 @@ impl Registered {
         match catalog {
             Ok(catalog) if faults.is_empty() => {
                 tools.iter().for_each(|tool| tool.pipeline.take_effect());
-                self.warn(tools.iter().flat_map(|tool| tool.warnings.iter().cloned()).collect(), &catalog);
+                warnings.extend(tools.iter().flat_map(|tool| tool.warnings.iter().cloned()));
+                self.warn(warnings, &catalog);
                 let is_new = kept != tools.len() || kept != before.tools.len();
                 self.tools =
                     tools.into_iter().map(|tool| (tool.whole.spec().name().to_owned(), tool)).collect();
-                Ok(Next { registered: self, catalog, is_new })
+                let is_gone = |name: &&String| !self.tools.contains_key(*name);
+                let gone = before.tools.keys().filter(is_gone).cloned().collect();
+                Ok(Next { registered: self, catalog, is_new, gone })
             }
             Ok(_) => Err(BuildError::new(faults)),
             Err(error) => Err(BuildError::new(error.faults().chain(faults).collect())),
@@ -169,7 +209,8 @@ fn claim<'a>(claims: &mut HashMap<String, &'a Origin>, spec: &ToolSpec, origin: 
 /// The tool with everything that stands around it, and whether that is what stood there before: the same tool, under
 /// the same policy, keeps what it remembers, and so do the host's layers around it.
 fn wrap(
-    tool: &AnyTool,
+    given: &AnyTool,
+    tool: AnyTool,
     origin: &Origin,
     policy: Policy,
     around: &Around,
@@ -184,7 +225,7 @@ fn wrap(
     }
     let is_same = |former: &&Wrapped| {
         let enforced = former.pipeline.spec();
-        former.given.ptr_eq(tool)
+        former.given.ptr_eq(given)
             && *enforced.policy() == policy
             && enforced.category() == spec.category().or(category)
     };
@@ -204,7 +245,13 @@ fn wrap(
     let whole = layered(Position::OutsideCache, AnyTool::new(pipeline.clone()));
     let more = whole.spec().warnings().iter().filter(|warning| !warnings.contains(warning)).cloned();
     warnings.extend(more.collect::<Vec<_>>());
-    (Wrapped { given: tool.clone(), pipeline, whole, warnings }, false)
+    (Wrapped { given: given.clone(), named: tool, pipeline, whole, warnings }, false)
+}
+
+impl Given {
+    pub(crate) const fn of(tools: Vec<AnyTool>) -> Self {
+        Self { tools, prefix: String::new() }
+    }
 }
 
 impl Origin {
@@ -212,7 +259,7 @@ impl Origin {
     fn category(&self) -> Option<&str> {
         match self {
             Self::Category(name) => Some(name),
-            Self::Builder => None,
+            Self::Builder | Self::Source(_) => None,
         }
     }
 }
@@ -222,6 +269,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Builder => f.write_str("the tools of the runtime itself"),
             Self::Category(name) => write!(f, "category `{name}`"),
+            Self::Source(name) => write!(f, "source `{name}`"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod drain;
+mod source;
 
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use toolpost_tool::{AnyTool, ErrorKind, Output, Principal, ToolError, ToolSpec};
 
 pub use self::builder::RuntimeBuilder;
 pub use self::drain::Remaining;
+pub use self::source::ToolSource;
 use crate::background::Owners;
 use crate::categories::Categories;
 use crate::layers::ResultCache;
 use crate::pipeline::Shared;
-use crate::registered::{Change, Origin};
+use crate::registered::{Change, Given, Origin};
 use crate::{BuildError, Settings};
 
 /// Tools, with the policy that each declares applied, ready to be called or served. Cheap to clone.
@@ -173,8 +175,8 @@ impl Runtime {
 
     /// Replaces settings and tools at once, while serving: calls that run finish with the tool they found.
     ///
-    /// `tools` take the place of those that were there from the start; lazy categories that are loaded stay loaded, under
-    /// the new settings. What the runtime remembers stays: results, permits and rates, for each tool whose breaker is
+    /// `tools` take the place of those that were there from the start; lazy categories that are loaded stay loaded, and
+    /// [sources](Self::source) give what they gave, under the new settings. What the runtime remembers stays: results, permits and rates, for each tool whose breaker is
     /// declared as before, what its breaker has seen, and for each that bounds its concurrency, the permits that are taken:
     /// with another bound there are more, or none until they are fewer. How many permits all tools share,
     /// [`Gate::set_limit`] changes on [`gate`](Self::gate).
@@ -187,8 +189,8 @@ impl Runtime {
         settings: &Settings,
         tools: impl IntoIterator<Item = AnyTool>,
     ) -> Result<(), BuildError> {
-        let tools = Some((Origin::Builder, tools.into_iter().collect()));
-        self.categories.change(Change { settings: Some(settings.clone()), tools })
+        let tools = Some((Origin::Builder, Given::of(tools.into_iter().collect())));
+        self.categories.change(Change { settings: Some(settings.clone()), tools }).map(drop)
     }
 
     /// Replaces the settings while serving, and keeps the tools; otherwise as [`reload`](Self::reload).
@@ -197,6 +199,6 @@ impl Runtime {
     ///
     /// As [`reload`](Self::reload).
     pub fn reconfigure(&self, settings: &Settings) -> Result<(), BuildError> {
-        self.categories.change(Change { settings: Some(settings.clone()), tools: None })
+        self.categories.change(Change { settings: Some(settings.clone()), tools: None }).map(drop)
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! * [`background`]: child processes that outlive their calls, and that a drain waits for.
 //! * [`layer`]: a policy around every tool.
+//! * [`source`]: tools that come and go.
 
 pub mod background;
 pub mod layer;
+pub mod source;

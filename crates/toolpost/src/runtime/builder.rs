@@ -23,7 +23,7 @@ use crate::host_layers::{HostLayer, HostLayers};
 use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
 use crate::observers::Observers;
 use crate::pipeline::Shared;
-use crate::registered::{Around, Change, Next, Origin, Registered};
+use crate::registered::{Around, Change, Given, Next, Origin, Registered};
 use crate::{Background, BuildError, Position, Settings};
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
@@ -43,6 +43,7 @@ pub struct RuntimeBuilder {
     offers: Vec<SetUp>,
     background: Vec<(String, Box<dyn Background>)>,
     layers: Vec<HostLayer>,
+    sources: Vec<String>,
 }
 
 type SetUp = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
@@ -105,6 +106,14 @@ impl RuntimeBuilder {
         Fut: Future<Output = Result<Vec<AnyTool>, ToolError>> + Send + 'static,
     {
         self.lazy.push((name.into(), Box::new(move || Box::pin(loader()))));
+        self
+    }
+
+    /// Says that there will be a [source](Runtime::source) of this name: settings for tools that do not exist are a
+    /// [warning](Runtime::warnings), as it may yet have them, and no fault.
+    #[must_use]
+    pub fn source(mut self, name: impl Into<String>) -> Self {
+        self.sources.push(name.into());
         self
     }
 
@@ -236,7 +245,7 @@ impl RuntimeBuilder {
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
-        let Self { time_limit, per_principal, offers, background, layers, .. } = self;
+        let Self { time_limit, per_principal, offers, background, layers, sources, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate =
@@ -248,8 +257,10 @@ impl RuntimeBuilder {
             threads: BlockingThreads::default(),
         };
         let around = Around { shared: shared.clone(), layers: HostLayers::new(layers) };
-        let change = Change { settings: Some(settings), tools: Some((Origin::Builder, tools)) };
-        let registered = Registered::default().next(change, lazy.is_empty(), &around, None);
+        let change = Change { settings: Some(settings), tools: Some((Origin::Builder, Given::of(tools))) };
+        let mut declared = Registered::default();
+        sources.into_iter().for_each(|name| declared.declare(Origin::Source(name)));
+        let registered = declared.next(change, lazy.is_empty(), &around, None);
         let (lazy, mut twice) = by_name(lazy);
         twice.extend(background.faults());
         let Next { registered, catalog, .. } = match registered {

@@ -21,6 +21,7 @@ mod retried;
 mod runtime;
 mod scheduled;
 mod settings;
+mod source;
 mod timed;
 mod tower;
 mod workflow_tool;
