@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use harness::{Cases, Counting, Goals};
 use simulator::goals::{SEATS, fair, flood, mean, overload, semaphore};
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{QueueLimits, Fair, Limit, Next, JobRequest, Scheduler, Tenant};
+use toolpost_scheduler::{QueueLimits, Fair, Limit, JobRequest, Scheduler, Tenant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -30,13 +30,13 @@ fn main() -> std::process::ExitCode {
     let mut tower = peers::Tower::new(100);
     let request = JobRequest::new(Tenant::new(1));
 
-    let mut ours = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(TENANTS as usize * 2));
+    let mut ours = Scheduler::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(TENANTS as usize * 2));
     for tenant in 0..TENANTS {
         ours.submit(JobRequest::new(Tenant::new(tenant)), tenant, zero).expect("there is room");
     }
     let mut now = zero;
     let mut cycle = || {
-        let Some(Next::Start { job, permit, .. }) = ours.next(now) else { panic!("ten thousand wait") };
+        let Some((_, job, Ok(permit))) = ours.next(now) else { panic!("ten thousand wait") };
         now += Duration::from_micros(1);
         ours.settle(permit, now, Duration::from_micros(1));
         ours.submit(JobRequest::new(Tenant::new(job)), job, now).expect("there is room")

@@ -8,6 +8,46 @@ use crate::request::Tenant;
 
 /// Decides who is served next among those that wait.
 ///
+/// One that serves whoever came last, as a cache of warm workers might:
+///
+/// ```
+/// use std::time::Instant;
+/// use toolpost_scheduler::discipline::{Charge, Discipline, QueuedJob};
+/// use toolpost_scheduler::{JobRequest, Limit, QueueLimits, Scheduler, Tenant};
+///
+/// #[derive(Debug, Default)]
+/// struct LastIn(Vec<QueuedJob>);
+///
+/// impl Discipline for LastIn {
+///     fn push(&mut self, entry: QueuedJob) {
+///         self.0.push(entry);
+///     }
+///     fn pop(&mut self) -> Option<(u32, Charge)> {
+///         Some((self.0.pop()?.slot, Charge::default()))
+///     }
+///     fn peek(&self) -> Option<u32> {
+///         Some(self.0.last()?.slot)
+///     }
+///     fn remove(&mut self, slot: u32) {
+///         self.0.retain(|entry| entry.slot != slot);
+///     }
+///     fn update(&mut self, _entry: QueuedJob) {} // Neither priority nor deadline counts.
+///     fn ahead(&self, _entry: &QueuedJob) -> usize {
+///         0
+///     }
+///     fn list(&self, limit: usize) -> Vec<u32> {
+///         self.0.iter().rev().map(|entry| entry.slot).take(limit).collect()
+///     }
+/// }
+///
+/// # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
+/// let now = Instant::now();
+/// let mut scheduler = Scheduler::with_discipline(Limit::fixed(1), LastIn::default(), QueueLimits::new(10));
+/// scheduler.submit(JobRequest::new(Tenant::new(1)), "first", now).unwrap();
+/// scheduler.submit(JobRequest::new(Tenant::new(1)), "second", now).unwrap();
+/// assert!(matches!(scheduler.next(now), Some((_, "second", Ok(_permit)))));
+/// ```
+///
 /// A discipline holds every waiting [`QueuedJob`] exactly once, between its `push` and its `pop` or `remove`, and orders
 /// them totally: [`QueuedJob::arrival`] is unique and breaks every tie. Each call costs O(log n) or less, but for `list`.
 pub trait Discipline: Debug + Send {
@@ -15,13 +55,13 @@ pub trait Discipline: Debug + Send {
     fn push(&mut self, entry: QueuedJob);
 
     /// Takes out the entry that is served next, with what its service is charged to.
-    fn pop(&mut self) -> Option<(Slot, Charge)>;
+    fn pop(&mut self) -> Option<(u32, Charge)>;
 
     /// The entry that `pop` would take out now.
-    fn peek(&self) -> Option<Slot>;
+    fn peek(&self) -> Option<u32>;
 
     /// Takes out an entry that it holds.
-    fn remove(&mut self, slot: Slot);
+    fn remove(&mut self, slot: u32);
 
     /// Gives an entry that it holds another priority or deadline; the arrival stays.
     fn update(&mut self, entry: QueuedJob);
@@ -30,7 +70,7 @@ pub trait Discipline: Debug + Send {
     fn ahead(&self, entry: &QueuedJob) -> usize;
 
     /// Up to `limit` waiting entries, the most urgent first, taking none out.
-    fn list(&self, limit: usize) -> Vec<Slot>;
+    fn list(&self, limit: usize) -> Vec<u32>;
 
     /// Learns what a popped entry cost: its measured time, or `None` when it never ran.
     fn settle(&mut self, charge: Charge, cost: Option<Duration>) {
@@ -49,15 +89,15 @@ impl<D: Discipline + ?Sized> Discipline for Box<D> {
         (**self).push(entry);
     }
 
-    fn pop(&mut self) -> Option<(Slot, Charge)> {
+    fn pop(&mut self) -> Option<(u32, Charge)> {
         (**self).pop()
     }
 
-    fn peek(&self) -> Option<Slot> {
+    fn peek(&self) -> Option<u32> {
         (**self).peek()
     }
 
-    fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: u32) {
         (**self).remove(slot);
     }
 
@@ -69,7 +109,7 @@ impl<D: Discipline + ?Sized> Discipline for Box<D> {
         (**self).ahead(entry)
     }
 
-    fn list(&self, limit: usize) -> Vec<Slot> {
+    fn list(&self, limit: usize) -> Vec<u32> {
         (**self).list(limit)
     }
 
@@ -82,24 +122,13 @@ impl<D: Discipline + ?Sized> Discipline for Box<D> {
     }
 }
 
-/// Where a waiting entry sits: a small number, used again once the entry has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot(pub(crate) u32);
-
-impl Slot {
-    /// An index for a table of the discipline's own.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// What a discipline knows of a waiting job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueuedJob {
-    /// Where it sits.
-    pub slot: Slot,
+    /// Names it while it waits: a small number, an index for a table of the discipline's own, used again once the job has
+    /// left.
+    pub slot: u32,
     /// Its number in order of submission: unique, growing.
     pub arrival: u64,
     /// Whose it is.

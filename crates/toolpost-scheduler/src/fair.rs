@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delay::nanos;
-use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
+use crate::discipline::{Charge, Discipline, QueuedJob};
 use crate::flows::{Flows, Weights};
 use crate::jobs::{BY_CLASS, Jobs, List};
 use crate::priority::Priority;
@@ -17,7 +17,7 @@ const CLASSES: usize = Priority::ALL.len();
 /// Three decisions, one inside the other:
 ///
 /// 1. **Class.** The most urgent class that waits is served, unless a less urgent one is owed a start: a class that
-///    waits gets at least its guaranteed share of the starts ([`Shares`]). A share nobody needs is lent to the most
+///    waits gets at least its guaranteed share of the starts ([`with_shares`](Self::with_shares)). A share nobody needs is lent to the most
 ///    urgent, and is back with its owner at once when it waits again.
 ///    Shares count starts, not cost: a bound on waiting that holds whatever jobs cost can be stated in nothing else.
 /// 2. **Tenant.** Within the class, start-time fair queueing by virtual time: every start charges its tenant the
@@ -38,6 +38,28 @@ const CLASSES: usize = Priority::ALL.len();
 /// Fair queueing: Goyal, Vin and Cheng, "Start-time Fair Queueing", 1996; the classes follow Kubernetes' priority and
 /// fairness; the place kept free for newcomers (a tenant may queue at most four times the places still free) is the
 /// dynamic threshold of Choudhury and Hahne, 1998.
+///
+/// A hundred jobs of one tenant are no reason for another to wait for a hundred starts:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost_scheduler::{JobRequest, Limit, Scheduler, Tenant};
+///
+/// # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
+/// let now = Instant::now();
+/// let mut scheduler = Scheduler::new(Limit::fixed(1)); // Fair, unless told otherwise.
+/// for n in 0..100 {
+///     scheduler.submit(JobRequest::new(Tenant::named("flood")), n, now).unwrap();
+/// }
+/// scheduler.submit(JobRequest::new(Tenant::named("victim")), 100, now).unwrap();
+///
+/// let mut started = Vec::new();
+/// while let Some((_, job, Ok(permit))) = scheduler.next(now) {
+///     started.push(job);
+///     scheduler.settle(permit, now, Duration::from_millis(10));
+/// }
+/// assert_eq!(started.iter().position(|&job| job == 100), Some(1), "it starts second, not last");
+/// ```
 #[derive(Debug)]
 pub struct Fair {
     classes: [Class; CLASSES],
@@ -50,9 +72,14 @@ pub struct Fair {
     starts: u64,
     /// The most jobs of one tenant that may wait in one class.
     most: usize,
+    weights: Weights,
 }
 
 const NEVER: u64 = u64::MAX;
+
+/// Tenants with a queue of their own, and queues that all others share.
+const TENANTS: usize = 16_384;
+const SHARDS: usize = 1_024;
 
 #[derive(Debug)]
 struct Class {
@@ -74,25 +101,32 @@ impl Fair {
     /// Each class has one of so many places in the queue to itself.
     const PLACES: usize = 32;
 
-    /// Fair service with these shares, and own queues for the default number of tenants.
+    /// Guarantees 5 % of the starts to background work, 15 % to normal, 25 % to urgent and 25 % to system work; the other 30 %
+    /// always go to the most urgent.
     #[must_use]
-    pub fn new(shares: Shares) -> Self {
-        Self::with_tenants(shares, 16_384, 1_024)
+    pub fn new() -> Self {
+        Self::with_shares([5, 15, 25, 25])
     }
 
-    /// Fair service with own queues for up to `exact` tenants per class, and `shards` shared queues for all others.
+    /// Guarantees each class a share of the starts while it waits: `percent` of them, the least urgent class first, as in
+    /// [`Priority::ALL`].
+    ///
+    /// What the guarantees leave over, and what a class does not need, goes to the most urgent that waits.
     ///
     /// # Panics
     ///
-    /// When `shards` is zero, or both together exceed 16,777,215.
+    /// When a share is zero (such a class could wait for ever), or when together they exceed one hundred.
     #[must_use]
-    pub fn with_tenants(shares: Shares, exact: usize, shards: usize) -> Self {
-        assert!(0 < shards, "tenants beyond the exact ones need a shard");
-        assert!(exact.saturating_add(shards) <= Flows::MAX, "queues are numbered by 24 bits");
+    pub fn with_shares(percent: [u8; CLASSES]) -> Self {
+        assert!(percent.iter().all(|&share| 0 < share), "a class without a share could starve");
+        assert!(
+            percent.iter().map(|&share| u32::from(share)).sum::<u32>() <= 100,
+            "shares add up to more than the whole"
+        );
         let class = |priority: Priority| Class {
-            flows: Flows::new(exact, shards),
+            flows: Flows::new(TENANTS, SHARDS),
             arrivals: List::default(),
-            period: shares.period(priority),
+            period: 100_u64.div_ceil(u64::from(percent[priority.index()])),
             starts: 0,
         };
         Self {
@@ -102,27 +136,45 @@ impl Fair {
             waiting: 0,
             starts: 0,
             most: usize::MAX,
+            weights: Weights(None),
         }
+    }
+
+    /// Gives up to `exact` tenants a queue of their own in each class, and all others `shards` shared ones; 16,384 and 1,024
+    /// if never said.
+    ///
+    /// # Panics
+    ///
+    /// When `shards` is zero, or both together exceed 16,777,215.
+    #[must_use]
+    pub fn tenants(mut self, exact: usize, shards: usize) -> Self {
+        assert!(0 < shards, "tenants beyond the exact ones need a shard");
+        assert!(exact.saturating_add(shards) <= Flows::MAX, "queues are numbered by 24 bits");
+        for class in &mut self.classes {
+            class.flows = Flows::new(exact, shards);
+            class.flows.set_weights(self.weights.clone());
+        }
+        self
     }
 
     /// Gives tenants unequal shares: one of weight 3 gets three times the permit time of one of weight 1, while both wait.
     ///
     /// `weight` is asked when a tenant comes that has no queue of its own yet, and must not panic; zero counts as one.
     /// Another answer holds for tenants that come later, and for one that was gone long enough to be forgotten. Tenants
-    /// that share a shard weigh one together. How long a job will wait ([`Queue::estimate`](crate::Queue::estimate)) is
+    /// that share a shard weigh one together. How long a job will wait ([`Scheduler::estimate`](crate::Scheduler::estimate)) is
     /// estimated as if all weighed the same.
     ///
     /// ```
-    /// use toolpost_scheduler::{Fair, Shares, Tenant};
+    /// use toolpost_scheduler::{Fair, Tenant};
     ///
     /// let paid = Tenant::named("a customer who pays");
-    /// let fair = Fair::new(Shares::default()).weighted(move |tenant| if tenant == paid { 4 } else { 1 });
+    /// let fair = Fair::new().weighted(move |tenant| if tenant == paid { 4 } else { 1 });
     /// ```
     #[must_use]
     pub fn weighted(mut self, weight: impl Fn(Tenant) -> u32 + Send + Sync + 'static) -> Self {
-        let weights = Weights(Some(Arc::new(weight)));
+        self.weights = Weights(Some(Arc::new(weight)));
         for class in &mut self.classes {
-            class.flows.set_weights(weights.clone());
+            class.flows.set_weights(self.weights.clone());
         }
         self
     }
@@ -137,15 +189,21 @@ impl Fair {
         self
     }
 
-    /// The most starts that can go by until a job starts which found `older` jobs waiting in its class.
+    /// Tells how many starts can go by at most until a job starts which found `older` jobs waiting in its class.
     ///
     /// `(period + 3) * 32 * (older + 1)`, where `period` is `100 / share` rounded up: a class that waits is owed its
     /// next start after `period` starts, at most the three other classes are owed one before it, and every 32nd
     /// start of the class goes to its oldest job. Since a permit that frees is given away at once while anybody waits,
     /// with `n` permits and no job longer than `t` that many starts take at most that many times `t`, divided by `n`.
+    ///
+    /// ```
+    /// use toolpost_scheduler::{Fair, Priority};
+    ///
+    /// assert_eq!(Fair::new().bound(Priority::Background, 0), (20 + 3) * 32);
+    /// ```
     #[must_use]
-    pub const fn bound(shares: Shares, priority: Priority, older: u64) -> u64 {
-        (shares.period(priority) + CLASSES as u64 - 1) * Self::AGED * (older + 1)
+    pub const fn bound(&self, priority: Priority, older: u64) -> u64 {
+        (self.classes[priority.index()].period + CLASSES as u64 - 1) * Self::AGED * (older + 1)
     }
 
     /// Chooses the class of the next start: one that is owed it, else the most urgent that waits.
@@ -186,7 +244,7 @@ impl Fair {
 
 impl Default for Fair {
     fn default() -> Self {
-        Self::new(Shares::default())
+        Self::new()
     }
 }
 
@@ -198,7 +256,7 @@ impl Class {
 
 impl Discipline for Fair {
     fn push(&mut self, entry: QueuedJob) {
-        let (slot, index) = (entry.slot.0, entry.priority.index());
+        let (slot, index) = (entry.slot, entry.priority.index());
         let class = &mut self.classes[index];
         if class.arrivals.is_empty() {
             self.due[index] = self.starts + class.period;
@@ -210,7 +268,7 @@ impl Discipline for Fair {
         self.jobs.set_account(slot, account(index, flow));
     }
 
-    fn pop(&mut self) -> Option<(Slot, Charge)> {
+    fn pop(&mut self) -> Option<(u32, Charge)> {
         let index = self.class()?;
         let class = &mut self.classes[index];
         let aged = class.arrivals.first().filter(|_| class.is_aged_start());
@@ -226,25 +284,25 @@ impl Discipline for Fair {
         self.starts += 1;
         let due = self.starts + class.period;
         self.left(index, due);
-        Some((Slot(slot), Charge { account: account(index, flow), advance }))
+        Some((slot, Charge { account: account(index, flow), advance }))
     }
 
-    fn peek(&self) -> Option<Slot> {
+    fn peek(&self) -> Option<u32> {
         let class = &self.classes[self.class()?];
         let aged = class.arrivals.first().filter(|_| class.is_aged_start());
-        aged.or_else(|| class.flows.peek(&self.jobs)).map(Slot)
+        aged.or_else(|| class.flows.peek(&self.jobs))
     }
 
-    fn remove(&mut self, slot: Slot) {
-        let (index, flow) = parts(self.jobs.account(slot.0));
+    fn remove(&mut self, slot: u32) {
+        let (index, flow) = parts(self.jobs.account(slot));
         let class = &mut self.classes[index];
-        class.arrivals.remove(&mut self.jobs, slot.0);
-        class.flows.remove(&mut self.jobs, flow, slot.0);
+        class.arrivals.remove(&mut self.jobs, slot);
+        class.flows.remove(&mut self.jobs, flow, slot);
         self.left(index, self.due[index]);
     }
 
     fn update(&mut self, entry: QueuedJob) {
-        let (index, flow) = parts(self.jobs.account(entry.slot.0));
+        let (index, flow) = parts(self.jobs.account(entry.slot));
         if index == entry.priority.index() {
             self.classes[index].flows.change(&mut self.jobs, flow, &entry);
         } else {
@@ -262,9 +320,9 @@ impl Discipline for Fair {
         (inside + above).min(at_least_its_share)
     }
 
-    fn list(&self, limit: usize) -> Vec<Slot> {
+    fn list(&self, limit: usize) -> Vec<u32> {
         let classes = self.classes.iter().rev();
-        classes.flat_map(|class| class.arrivals.iter(&self.jobs)).map(Slot).take(limit).collect()
+        classes.flat_map(|class| class.arrivals.iter(&self.jobs)).take(limit).collect()
     }
 
     fn settle(&mut self, charge: Charge, cost: Option<Duration>) {
@@ -288,42 +346,4 @@ const fn account(class: usize, flow: u32) -> u32 {
 
 const fn parts(account: u32) -> (usize, u32) {
     (account as usize % CLASSES, account / CLASSES as u32)
-}
-
-/// The share of starts, in percent, that each class is guaranteed while it waits.
-///
-/// What the guarantees leave over, and what a class does not need, goes to the most urgent that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares([u8; CLASSES]);
-
-impl Shares {
-    /// Shares in percent for background, normal, urgent and system work.
-    ///
-    /// # Panics
-    ///
-    /// When a share is zero (such a class could wait for ever), or when together they exceed one hundred.
-    #[must_use]
-    pub const fn new(background: u8, normal: u8, urgent: u8, system: u8) -> Self {
-        assert!(
-            0 < background && 0 < normal && 0 < urgent && 0 < system,
-            "a class without a share could starve"
-        );
-        assert!(
-            background as u16 + normal as u16 + urgent as u16 + system as u16 <= 100,
-            "shares add up to more than the whole"
-        );
-        Self([background, normal, urgent, system])
-    }
-
-    /// A class is owed one start in so many.
-    const fn period(self, priority: Priority) -> u64 {
-        100_u64.div_ceil(self.0[priority.index()] as u64)
-    }
-}
-
-impl Default for Shares {
-    /// 5 % background, 15 % normal, 25 % urgent, 25 % system; 30 % always go to the most urgent.
-    fn default() -> Self {
-        Self::new(5, 15, 25, 25)
-    }
 }

@@ -150,7 +150,7 @@ impl Flows {
 
     pub(crate) fn change(&mut self, jobs: &mut Jobs, id: u32, entry: &QueuedJob) {
         let flow = &mut self.flows[id as usize];
-        flow.remove(jobs, entry.slot.0);
+        flow.remove(jobs, entry.slot);
         flow.push(jobs, entry);
     }
 
@@ -291,7 +291,7 @@ impl Flow {
     fn push(&mut self, jobs: &mut Jobs, entry: &QueuedJob) {
         let in_order = || self.plain.last().is_none_or(|last| jobs.arrival(last) < entry.arrival);
         if entry.deadline == NO_DEADLINE && in_order() {
-            self.plain.push(jobs, entry.slot.0);
+            self.plain.push(jobs, entry.slot);
         } else {
             self.push_timed(jobs, entry);
         }
@@ -300,7 +300,7 @@ impl Flow {
     #[inline(never)]
     fn push_timed(&mut self, jobs: &mut Jobs, entry: &QueuedJob) {
         let timed = self.timed.get_or_insert_default();
-        timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), entry.slot.0));
+        timed.push(&mut jobs.timed, (pair(entry.deadline, entry.arrival), entry.slot));
     }
 
     /// The earliest deadline, and without one the earliest arrival.
@@ -330,7 +330,7 @@ impl Flow {
     /// How many of its jobs are served before one that comes now.
     fn ahead(&self, entry: &QueuedJob) -> usize {
         let plain = if entry.deadline == NO_DEADLINE { self.plain.len() } else { 0 };
-        let key = (pair(entry.deadline, entry.arrival), entry.slot.0);
+        let key = (pair(entry.deadline, entry.arrival), entry.slot);
         plain + self.timed.as_ref().map_or(0, |timed| timed.before(key))
     }
 }

@@ -81,16 +81,6 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
         self.renew(target)
     }
 
-    /// Ends what [`wait`](Inheritance::wait) began; returns the nodes whose urgency changed by it.
-    pub(crate) fn leave(&mut self, waiter: &N, target: &N) -> Vec<(N, Urgency)> {
-        if let Some(known) = self.nodes.get_mut(waiter) {
-            known.waits_for.retain(|other| other != target);
-        }
-        let Some(known) = self.nodes.get_mut(target) else { return Vec::new() };
-        known.waiters.retain(|other| other != waiter);
-        self.renew(*target)
-    }
-
     /// How urgent a node is, by itself and by those that wait for it.
     pub(crate) fn urgency(&self, node: &N) -> Option<Urgency> {
         self.nodes.get(node).map(|node| node.effective)
@@ -106,7 +96,7 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
         for node in &touched {
             let Some(known) = self.nodes.get(node) else { continue };
             let outside = known.waiters.iter().filter(|waiter| !inside.contains(waiter));
-            let fresh = outside.filter_map(|waiter| self.urgency(waiter)).fold(known.own, Urgency::or);
+            let fresh = outside.filter_map(|waiter| self.urgency(waiter)).fold(known.own, Urgency::raised_by);
             if let Some(known) = self.nodes.get_mut(node) {
                 known.effective = fresh;
             }
@@ -117,7 +107,7 @@ impl<N: Copy + Eq + Hash> Inheritance<N> {
             let (lent, targets) = (known.effective, known.waits_for.clone());
             for target in targets {
                 if let Some(known) = self.nodes.get_mut(&target) {
-                    let raised = known.effective.or(lent);
+                    let raised = known.effective.raised_by(lent);
                     if raised != known.effective {
                         known.effective = raised;
                         open.push(target);
@@ -168,13 +158,14 @@ mod tests {
         assert_eq!(changed.len(), 2, "the flight, and the step it waits for");
         assert_eq!(urgency(&waits, "step"), Some(Urgent));
         assert!(waits.wait("other", "step").is_empty(), "a less urgent waiter changes nothing");
-        waits.leave(&"caller", &"flight");
+        waits.remove(&"caller");
         assert_eq!((urgency(&waits, "flight"), urgency(&waits, "step")), (Some(Normal), Some(Normal)));
         waits.remove(&"flight");
-        waits.leave(&"other", &"step");
+        waits.remove(&"other");
         assert_eq!(urgency(&waits, "step"), Some(Background));
-        waits.wait("step", "caller");
-        assert_eq!(urgency(&waits, "caller"), Some(Urgent), "a donation never lowers");
+        waits.insert("late", Urgency::new(Urgent));
+        waits.wait("step", "late");
+        assert_eq!(urgency(&waits, "late"), Some(Urgent), "a donation never lowers");
     }
 
     #[test]
@@ -189,7 +180,7 @@ mod tests {
         waits.insert(3, Urgency::new(Urgent));
         waits.wait(3, 1);
         assert!((0..3).all(|node| waits.urgency(&node).unwrap().priority == Urgent));
-        waits.leave(&3, &1);
+        waits.remove(&3);
         assert!(
             (0..3).all(|node| waits.urgency(&node).unwrap().priority == Background),
             "nobody supports himself"

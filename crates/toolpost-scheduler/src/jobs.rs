@@ -38,11 +38,11 @@ pub(crate) struct List<const LIST: usize> {
 impl Jobs {
     /// Takes a job in, which is in no list yet.
     pub(crate) fn enter(&mut self, entry: &QueuedJob) {
-        if self.records.len() <= entry.slot.index() {
+        if self.records.len() <= entry.slot as usize {
             let fresh = Record { arrival: 0, account: 0, links: [(NONE, NONE); 2] };
-            self.records.resize(entry.slot.index() + 1, fresh);
+            self.records.resize(entry.slot as usize + 1, fresh);
         }
-        self.records[entry.slot.index()].arrival = entry.arrival;
+        self.records[entry.slot as usize].arrival = entry.arrival;
     }
 
     pub(crate) fn arrival(&self, slot: u32) -> u64 {

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_scheduler::{Limit, Next, Priority, JobRequest, Scheduler, Tenant};
+//! use toolpost_scheduler::{JobRequest, Limit, Priority, Scheduler, Tenant};
 //!
 //! # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
 //! let now = Instant::now();
@@ -16,12 +16,12 @@
 //! scheduler.submit(alice.priority(Priority::Background), "index", now).unwrap();
 //! scheduler.submit(alice.priority(Priority::Urgent), "answer", now).unwrap();
 //!
-//! let Some(Next::Start { job: "answer", permit, .. }) = scheduler.next(now) else { panic!("urgent work goes first") };
+//! let Some((_, "answer", Ok(permit))) = scheduler.next(now) else { panic!("urgent work goes first") };
 //! assert!(scheduler.next(now).is_none(), "one permit, one job");
 //!
 //! let later = now + Duration::from_millis(20);
 //! scheduler.settle(permit, later, Duration::from_millis(20));
-//! assert!(matches!(scheduler.next(later), Some(Next::Start { job: "index", .. })));
+//! assert!(matches!(scheduler.next(later), Some((_, "index", Ok(_permit)))));
 //! ```
 //!
 //! [`Scheduler`] is the whole of it without input or output: it performs nothing, and is told the time. The feature
@@ -60,14 +60,14 @@ mod stats;
 mod turns;
 
 pub use self::discipline::Discipline;
-pub use self::fair::{Fair, Shares};
+pub use self::fair::Fair;
 pub use self::limit::Limit;
 pub use self::ordered::Ordered;
 pub use self::priority::{Priority, Urgency};
-pub use self::queue::{Queue, QueueLimits, Taken};
-pub use self::refusal::{QueueError, SubmitError};
+pub use self::queue::QueueLimits;
+pub use self::refusal::QueueError;
 pub use self::request::{JobRequest, Tenant};
-pub use self::scheduler::{Next, PermitToken, Scheduler};
+pub use self::scheduler::{PermitToken, Scheduler};
 pub use self::slots::JobId;
 pub use self::stats::QueueStats;
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
+use crate::discipline::{Charge, Discipline, QueuedJob};
 use crate::heap::{Heap, Positions};
 use crate::priority::Priority;
 
@@ -10,15 +10,15 @@ use crate::priority::Priority;
 ///
 /// ```
 /// use std::time::Instant;
-/// use toolpost_scheduler::{JobRequest, Limit, Next, Ordered, Priority, QueueLimits, Scheduler, Tenant};
+/// use toolpost_scheduler::{JobRequest, Limit, Ordered, Priority, QueueLimits, Scheduler, Tenant};
 ///
 /// # #[expect(clippy::disallowed_methods, reason = "an example has to start somewhere")]
 /// let now = Instant::now();
-/// let mut scheduler = Scheduler::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(10));
+/// let mut scheduler = Scheduler::with_discipline(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(10));
 /// let alice = JobRequest::new(Tenant::named("alice"));
 /// scheduler.submit(alice.priority(Priority::Background), "first", now).unwrap();
 /// scheduler.submit(alice.priority(Priority::Urgent), "second", now).unwrap();
-/// assert!(matches!(scheduler.next(now), Some(Next::Start { job: "first", .. })));
+/// assert!(matches!(scheduler.next(now), Some((_, "first", Ok(_permit)))));
 /// ```
 #[derive(Debug)]
 pub struct Ordered {
@@ -35,35 +35,35 @@ impl Ordered {
     /// First in, first out: by arrival alone, whatever the priority or deadline.
     #[must_use]
     pub fn fifo() -> Self {
-        Self::by(false, false)
+        Self::from_keys(false, false)
     }
 
     /// Strict priority: the most urgent class first, then by arrival. The less urgent may wait for ever.
     #[must_use]
     pub fn strict_priority() -> Self {
-        Self::by(true, false)
+        Self::from_keys(true, false)
     }
 
     /// Earliest deadline first: jobs without a deadline last, then by arrival, whatever the priority.
     #[must_use]
     pub fn earliest_deadline() -> Self {
-        Self::by(false, true)
+        Self::from_keys(false, true)
     }
 
     /// Strict priority, earliest deadline within a class, then by arrival. The less urgent may wait for ever.
     #[must_use]
     pub fn priority_then_deadline() -> Self {
-        Self::by(true, true)
+        Self::from_keys(true, true)
     }
 
-    fn by(by_priority: bool, by_deadline: bool) -> Self {
+    fn from_keys(by_priority: bool, by_deadline: bool) -> Self {
         Self { by_priority, by_deadline, waiting: Heap::default(), positions: Positions::default() }
     }
 
     fn key(&self, job: &QueuedJob) -> (Key, u32) {
         let priority = if self.by_priority { job.priority } else { Priority::Normal };
         let deadline = if self.by_deadline { job.deadline } else { 0 };
-        ((Reverse(priority), deadline, job.arrival), job.slot.0)
+        ((Reverse(priority), deadline, job.arrival), job.slot)
     }
 }
 
@@ -73,17 +73,17 @@ impl Discipline for Ordered {
         self.waiting.push(&mut self.positions, key);
     }
 
-    fn pop(&mut self) -> Option<(Slot, Charge)> {
+    fn pop(&mut self) -> Option<(u32, Charge)> {
         let (_, slot) = self.waiting.pop(&mut self.positions)?;
-        Some((Slot(slot), Charge::default()))
+        Some((slot, Charge::default()))
     }
 
-    fn peek(&self) -> Option<Slot> {
-        self.waiting.first().map(|(_, slot)| Slot(slot))
+    fn peek(&self) -> Option<u32> {
+        self.waiting.first().map(|(_, slot)| slot)
     }
 
-    fn remove(&mut self, slot: Slot) {
-        self.waiting.remove(&mut self.positions, slot.0);
+    fn remove(&mut self, slot: u32) {
+        self.waiting.remove(&mut self.positions, slot);
     }
 
     fn update(&mut self, job: QueuedJob) {
@@ -95,7 +95,7 @@ impl Discipline for Ordered {
         self.waiting.before(self.key(job))
     }
 
-    fn list(&self, limit: usize) -> Vec<Slot> {
-        self.waiting.smallest(limit).into_iter().map(Slot).collect()
+    fn list(&self, limit: usize) -> Vec<u32> {
+        self.waiting.smallest(limit)
     }
 }

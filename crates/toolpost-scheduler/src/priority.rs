@@ -44,15 +44,15 @@ impl Urgency {
         Self { priority, deadline: None }
     }
 
-    /// The same priority, needed by `deadline`.
+    /// Sets the moment after which the result is worth nothing.
     #[must_use]
-    pub const fn by(self, deadline: Instant) -> Self {
+    pub const fn with_deadline(self, deadline: Instant) -> Self {
         Self { priority: self.priority, deadline: Some(deadline) }
     }
 
-    /// The more urgent of each part: the higher priority and the earlier deadline. It never lowers either.
+    /// Takes the more urgent of each part: the higher priority and the earlier deadline. It never lowers either.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub fn raised_by(self, other: Self) -> Self {
         let deadline = match (self.deadline, other.deadline) {
             (Some(mine), Some(theirs)) => Some(min(mine, theirs)),
             (mine, theirs) => mine.or(theirs),

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::delay::{Delay, DelayBound, nanos};
-use crate::discipline::{Charge, Discipline, QueuedJob, Slot};
-use crate::fair::Fair;
+use crate::discipline::{Charge, Discipline, QueuedJob};
 use crate::heap::{Heap, Positions};
 use crate::priority::{Priority, Urgency};
-use crate::refusal::{QueueError, SubmitError};
+use crate::refusal::QueueError;
 use crate::request::JobRequest;
 use crate::service::ServiceTime;
 use crate::slots::{JobId, Slots};
@@ -18,7 +17,7 @@ const NO_DEADLINE: u64 = u64::MAX;
 /// The shortest honest answer to "when may I ask again": zero would invite spinning.
 const SOON: u64 = 1_000_000;
 
-/// Bounds of a [`Queue`].
+/// How many jobs may wait, and how long before some are shed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct QueueLimits {
@@ -29,7 +28,7 @@ pub struct QueueLimits {
 impl QueueLimits {
     /// At most `capacity` jobs wait; nothing is shed.
     ///
-    /// A discipline may grant one tenant a part of that: under [`Fair`] a tenant may queue, in each class, at most four
+    /// A discipline may grant one tenant a part of that: under [`Fair`](crate::Fair) a tenant may queue, in each class, at most four
     /// times the places still free. So whoever floods, or is alone, has four fifths of the capacity (16 of 20, 820 of
     /// 1,024), and the last fifth is kept for others. However many tenants a class has, it leaves one place in 32 to each
     /// other class (32 of 1,024; none of fewer than 32): urgent work is never locked out by what is less urgent, and no
@@ -40,7 +39,7 @@ impl QueueLimits {
 
     /// Sheds jobs of a queue whose waiting has been above `target` for a whole `interval` (CoDel), never system work.
     ///
-    /// Under [`Fair`] each tenant's delay is watched by itself, so that a flood sheds the flooder's jobs alone. A queue
+    /// Under [`Fair`](crate::Fair) each tenant's delay is watched by itself, so that a flood sheds the flooder's jobs alone. A queue
     /// that has been empty since is not a standing one, and the last job of all is never shed (RFC 8289, 8290).
     pub const fn delay(mut self, target: Duration, interval: Duration) -> Self {
         self.delay = Some(DelayBound { target, interval });
@@ -57,10 +56,10 @@ impl Default for QueueLimits {
 
 /// A bounded queue in the order of a discipline; it knows nothing of permits but how many to reckon with.
 ///
-/// [`Scheduler`](crate::Scheduler) adds the permits. Every job that is let in leaves exactly once: by `take`, `cancel`,
+/// The scheduler and the gate add the permits. Every job that is let in leaves exactly once: by `take`, `cancel`,
 /// `expire` or `clear`. Its time begins with the first call that names one; deadlines before that count as equal.
 #[derive(Debug)]
-pub struct Queue<T, D = Fair> {
+pub(crate) struct Queue<T, D> {
     jobs: Slots<Waiting<T>>,
     discipline: D,
     deadlines: Deadlines,
@@ -95,33 +94,9 @@ struct Deadlines {
     positions: Positions,
 }
 
-/// A job that has left the queue.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Taken<T> {
-    /// It runs now, at the expense of `charge`.
-    Run {
-        /// Its handle, which is stale from now on.
-        id: JobId,
-        /// What was submitted.
-        job: T,
-        /// Goes back to [`Queue::settle`] when the job has ended.
-        charge: Charge,
-    },
-    /// It never runs.
-    Refuse {
-        /// Its handle, which is stale from now on.
-        id: JobId,
-        /// What was submitted.
-        job: T,
-        /// Why.
-        refusal: QueueError,
-    },
-}
-
 impl<T, D: Discipline> Queue<T, D> {
     /// An empty queue in the order of `discipline`, in front of one permit.
-    pub fn new(discipline: D, bounds: QueueLimits) -> Self {
+    pub(crate) fn new(discipline: D, bounds: QueueLimits) -> Self {
         Self {
             jobs: Slots::default(),
             discipline,
@@ -136,7 +111,7 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Says how many permits the queue is worked off by, which the estimates of waiting reckon with.
-    pub fn set_permits(&mut self, permits: usize) {
+    pub(crate) fn set_permits(&mut self, permits: usize) {
         self.permits = permits.max(1);
     }
 
@@ -145,7 +120,13 @@ impl<T, D: Discipline> Queue<T, D> {
     /// # Errors
     ///
     /// Hands the job back when the queue is full, or its deadline has passed or cannot be met.
-    pub fn submit(&mut self, request: JobRequest, job: T, now: Instant) -> Result<JobId, SubmitError<T>> {
+    #[cfg(any(test, feature = "tokio"))]
+    pub(crate) fn submit(
+        &mut self,
+        request: JobRequest,
+        job: T,
+        now: Instant,
+    ) -> Result<JobId, (T, QueueError)> {
         self.enter(request, job, now, 0)
     }
 
@@ -156,15 +137,15 @@ impl<T, D: Discipline> Queue<T, D> {
         job: T,
         now: Instant,
         least: usize,
-    ) -> Result<JobId, SubmitError<T>> {
+    ) -> Result<JobId, (T, QueueError)> {
         self.stats.submitted += 1;
         let urgency = request.how_urgent();
         let needs = Needs::of(&request);
         self.deadlines.begin(now);
         let mut entry = QueuedJob {
-            slot: Slot(0),
+            slot: 0,
             arrival: self.arrivals,
-            tenant: request.of(),
+            tenant: request.tenant(),
             priority: urgency.priority,
             deadline: self.deadlines.of(urgency),
         };
@@ -172,11 +153,11 @@ impl<T, D: Discipline> Queue<T, D> {
         let free = self.bounds.capacity.saturating_sub(self.len()).max(least);
         if let Some(refusal) = self.refusal(&entry, needs, time, free) {
             self.stats.refuse(refusal);
-            return Err(SubmitError { refusal, job });
+            return Err((job, refusal));
         }
         self.arrivals += 1;
         let id = self.jobs.insert(|slot| {
-            entry.slot = Slot(slot);
+            entry.slot = slot;
             Waiting { job, entry, since: time, needs }
         });
         self.discipline.push(entry);
@@ -185,55 +166,57 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Takes out the job to run next; or one that is not worth running any more, with the reason.
-    pub fn take(&mut self, now: Instant) -> Option<Taken<T>> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<(JobId, T, Result<Charge, QueueError>)> {
         self.deadlines.begin(now);
         let (slot, charge) = self.discipline.pop()?;
-        let (id, waiting) = self.jobs.remove_at(slot.0)?;
+        let (id, waiting) = self.jobs.remove_at(slot)?;
         self.deadlines.forget(&waiting.entry);
         let time = self.time(&waiting.entry, now);
         match self.shed(&waiting, &charge, time) {
             Some(refusal) => {
                 self.discipline.settle(charge, None);
                 self.stats.refuse(refusal);
-                Some(Taken::Refuse { id, job: waiting.job, refusal })
+                Some((id, waiting.job, Err(refusal)))
             }
             None => {
                 self.stats.started += 1;
-                Some(Taken::Run { id, job: waiting.job, charge })
+                Some((id, waiting.job, Ok(charge)))
             }
         }
     }
 
     /// Learns what a job that was taken has cost: the time it held its permit.
-    pub fn settle(&mut self, charge: Charge, cost: Duration) {
+    pub(crate) fn settle(&mut self, charge: Charge, cost: Duration) {
         self.service.learn(cost);
         self.discipline.settle(charge, Some(cost));
     }
 
     /// Learns that a job that was taken was given up after `cost`, which is charged but says nothing of service times.
-    pub fn abandon(&mut self, charge: Charge, cost: Duration) {
+    pub(crate) fn abandon(&mut self, charge: Charge, cost: Duration) {
         self.discipline.settle(charge, Some(cost));
     }
 
     /// Learns that a job that was taken never ran, and charges nothing for it.
-    pub fn refund(&mut self, charge: Charge) {
+    #[cfg(any(test, feature = "tokio"))]
+    pub(crate) fn refund(&mut self, charge: Charge) {
         self.discipline.settle(charge, None);
     }
 
     /// Learns a service time from outside the queue.
-    pub fn learn(&mut self, cost: Duration) {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn learn(&mut self, cost: Duration) {
         self.service.learn(cost);
     }
 
     /// Takes a waiting job out; none when it is not waiting (any more).
-    pub fn cancel(&mut self, id: JobId) -> Option<T> {
+    pub(crate) fn cancel(&mut self, id: JobId) -> Option<T> {
         let job = self.leave(id)?;
         self.stats.refuse(QueueError::Canceled);
         Some(job)
     }
 
     /// Takes out a job whose deadline has passed; call it until none is left.
-    pub fn expire(&mut self, now: Instant) -> Option<(JobId, T)> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<(JobId, T)> {
         let time = self.deadlines.nanos(now);
         let (_, slot) = self.deadlines.heap.first().filter(|(deadline, _)| *deadline <= time)?;
         let id = self.jobs.handle(slot)?;
@@ -243,13 +226,13 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// Takes every job out, in the order of service.
-    pub fn clear(&mut self) -> Vec<T> {
+    pub(crate) fn clear(&mut self) -> Vec<T> {
         let next = |queue: &mut Self| queue.peek().and_then(|id| queue.cancel(id));
         std::iter::from_fn(|| next(self)).collect()
     }
 
     /// Gives a waiting job another urgency; false when it is not waiting (any more).
-    pub fn reprioritize(&mut self, id: JobId, urgency: Urgency) -> bool {
+    pub(crate) fn reprioritize(&mut self, id: JobId, urgency: Urgency) -> bool {
         let deadline = self.deadlines.of(urgency);
         let Some(waiting) = self.jobs.value_mut(id) else { return false };
         if (waiting.entry.priority, waiting.entry.deadline) == (urgency.priority, deadline) {
@@ -269,7 +252,7 @@ impl<T, D: Discipline> Queue<T, D> {
     ///
     /// For urgency on donation (priority inheritance): unlike [`reprioritize`](Queue::reprioritize) it leaves
     /// the job its own deadline to expire by, since the result is worth something to others than the one who lends.
-    pub fn raise(&mut self, id: JobId, urgency: Urgency) -> bool {
+    pub(crate) fn raise(&mut self, id: JobId, urgency: Urgency) -> bool {
         let deadline = self.deadlines.of(urgency);
         let Some(waiting) = self.jobs.value_mut(id) else { return false };
         waiting.entry.priority = urgency.priority;
@@ -278,70 +261,60 @@ impl<T, D: Discipline> Queue<T, D> {
     }
 
     /// A waiting job, by its handle.
-    #[must_use]
-    pub fn job(&self, id: JobId) -> Option<&T> {
+    pub(crate) fn job(&self, id: JobId) -> Option<&T> {
         self.jobs.value(id).map(|waiting| &waiting.job)
     }
 
     /// How urgent a waiting job is now: its priority, lent or not, and its own deadline; one before the queue's first call
     /// is that of the call.
-    #[must_use]
-    pub fn urgency(&self, id: JobId) -> Option<Urgency> {
+    pub(crate) fn urgency(&self, id: JobId) -> Option<Urgency> {
         let QueuedJob { priority, deadline, .. } = self.jobs.value(id)?.entry;
         let deadline = (deadline != NO_DEADLINE).then(|| self.deadlines.at(deadline)).flatten();
         Some(Urgency { priority, deadline })
     }
 
     /// The job that is served next.
-    #[must_use]
-    pub fn peek(&self) -> Option<JobId> {
-        self.discipline.peek().and_then(|slot| self.jobs.handle(slot.0))
+    pub(crate) fn peek(&self) -> Option<JobId> {
+        self.discipline.peek().and_then(|slot| self.jobs.handle(slot))
     }
 
     /// Up to `limit` waiting jobs, the most urgent first, as the discipline lists them.
-    #[must_use]
-    pub fn list(&self, limit: usize) -> Vec<JobId> {
-        self.discipline.list(limit).into_iter().filter_map(|slot| self.jobs.handle(slot.0)).collect()
+    pub(crate) fn list(&self, limit: usize) -> Vec<JobId> {
+        self.discipline.list(limit).into_iter().filter_map(|slot| self.jobs.handle(slot)).collect()
     }
 
     /// How many waiting jobs have outlived their deadline, in time proportional to that number.
-    #[must_use]
-    pub fn overdue(&self, now: Instant) -> usize {
+    pub(crate) fn overdue(&self, now: Instant) -> usize {
         self.deadlines.heap.count_until((self.deadlines.since_zero(now), 0))
     }
 
     /// The earliest deadline of those that wait: when to call [`expire`](Queue::expire).
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let (deadline, _) = self.deadlines.heap.first()?;
         self.deadlines.at(deadline)
     }
 
     /// How long a job would wait if it were submitted now, as far as measured times tell.
-    #[must_use]
-    pub fn estimate(&self, request: JobRequest) -> Duration {
+    pub(crate) fn estimate(&self, request: JobRequest) -> Duration {
         let urgency = request.how_urgent();
         let deadline = self.deadlines.of(urgency);
-        let (tenant, priority) = (request.of(), urgency.priority);
-        let entry = QueuedJob { slot: Slot(0), arrival: self.arrivals, tenant, priority, deadline };
+        let (tenant, priority) = (request.tenant(), urgency.priority);
+        let entry = QueuedJob { slot: 0, arrival: self.arrivals, tenant, priority, deadline };
         Duration::from_nanos(self.wait(self.discipline.ahead(&entry)))
     }
 
     /// How many wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
 
     /// Whether nobody waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// What has become of every job so far.
-    #[must_use]
-    pub fn stats(&self) -> QueueStats {
+    pub(crate) fn stats(&self) -> QueueStats {
         QueueStats { waiting: self.len() as u64, ..self.stats }
     }
 
@@ -462,18 +435,39 @@ impl Deadlines {
     #[inline]
     fn watch(&mut self, entry: &QueuedJob) {
         if entry.deadline != NO_DEADLINE {
-            self.heap.push(&mut self.positions, (entry.deadline, entry.slot.0));
+            self.heap.push(&mut self.positions, (entry.deadline, entry.slot));
         }
     }
 
     #[inline]
     fn forget(&mut self, entry: &QueuedJob) {
         if entry.deadline != NO_DEADLINE {
-            self.heap.remove(&mut self.positions, entry.slot.0);
+            self.heap.remove(&mut self.positions, entry.slot);
         }
     }
 
     fn at(&self, deadline: u64) -> Option<Instant> {
         self.zero?.checked_add(Duration::from_nanos(deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fair::Fair;
+    use crate::request::Tenant;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test has to start somewhere")]
+    fn what_never_ran_is_charged_to_nobody() {
+        let now = Instant::now();
+        let of = |tenant| JobRequest::new(Tenant::new(tenant));
+        let mut queue = Queue::new(Fair::default(), QueueLimits::default());
+        queue.submit(of(1), 0, now).unwrap();
+        let Some((_, 0, Ok(charge))) = queue.take(now) else { panic!("the first is taken") };
+        queue.refund(charge);
+        queue.submit(of(1), 1, now).unwrap();
+        queue.submit(of(2), 2, now).unwrap();
+        assert!(matches!(queue.take(now), Some((_, 1, Ok(_)))), "no dearer than who has had nothing");
     }
 }

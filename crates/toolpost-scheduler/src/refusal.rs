@@ -62,24 +62,3 @@ impl fmt::Display for QueueError {
 }
 
 impl Error for QueueError {}
-
-/// A job that was not let in, handed back with the reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubmitError<T> {
-    /// Why.
-    pub refusal: QueueError,
-    /// What was submitted.
-    pub job: T,
-}
-
-impl<T> fmt::Display for SubmitError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.refusal.fmt(f)
-    }
-}
-
-impl<T: fmt::Debug> Error for SubmitError<T> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.refusal)
-    }
-}

@@ -10,13 +10,13 @@ use crate::priority::{Priority, Urgency};
 pub struct Tenant(u64);
 
 impl Tenant {
-    /// A tenant known by a number of the host's own.
+    /// Knows a tenant by a number of the host's own.
     #[must_use]
     pub const fn new(id: u64) -> Self {
         Self(id)
     }
 
-    /// A tenant known by a name (a user, an API key's owner), which is hashed to 64 bits.
+    /// Knows a tenant by a name (a user, an API key's owner), which is hashed to 64 bits.
     ///
     /// Two names that hash alike share one queue, which costs them fairness towards each other and nothing else.
     #[must_use]
@@ -43,7 +43,7 @@ pub struct JobRequest {
 }
 
 impl JobRequest {
-    /// A request of [`Priority::Normal`] without a deadline.
+    /// Asks on behalf of `tenant`, with [`Priority::Normal`] and without a deadline.
     pub const fn new(tenant: Tenant) -> Self {
         Self { tenant, urgency: Urgency::new(Priority::Normal), expected: None, extra: 0 }
     }
@@ -81,7 +81,7 @@ impl JobRequest {
 
     /// Whose work it is.
     #[must_use]
-    pub const fn of(&self) -> Tenant {
+    pub const fn tenant(&self) -> Tenant {
         self.tenant
     }
 

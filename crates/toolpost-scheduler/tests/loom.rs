@@ -22,7 +22,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 }
 
 fn gate(permits: usize) -> Gate {
-    Gate::with(Limit::fixed(permits), Ordered::fifo(), QueueLimits::new(4))
+    Gate::with_discipline(Limit::fixed(permits), Ordered::fifo(), QueueLimits::new(4))
 }
 
 fn anyone() -> JobRequest {

@@ -13,7 +13,7 @@ use shuttle::future::block_on;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
-use toolpost_scheduler::rt::{Gate, PriorityGraph};
+use toolpost_scheduler::rt::{Gate, PriorityHandle};
 use toolpost_scheduler::{Fair, JobRequest, Limit, Priority, QueueLimits, Tenant, Urgency};
 
 fn schedules() -> usize {
@@ -41,7 +41,7 @@ impl Inside {
 }
 
 fn contend(permits: usize, threads: usize) {
-    let gate = Gate::with(Limit::fixed(permits), Fair::default(), QueueLimits::new(16));
+    let gate = Gate::with_discipline(Limit::fixed(permits), Fair::default(), QueueLimits::new(16));
     let inside = Arc::new(Inside(AtomicUsize::new(0), permits));
     let threads: Vec<_> = (0..threads)
         .map(|n| {
@@ -118,17 +118,14 @@ fn draining_hears_of_the_last_permit() {
 }
 
 #[test]
-fn loans_come_and_go_beside_permits() {
+fn donations_come_and_go_beside_permits() {
     check(|| {
         let gate = Gate::new(Limit::fixed(1));
-        let priorities = PriorityGraph::new();
         let permit = gate.acquire_owned(request(1));
-        let flight = priorities.handle(Urgency::new(Priority::Background));
+        let flight = PriorityHandle::new(Urgency::new(Priority::Background));
         let place = gate.acquire_owned(request(0)).raised_by(&flight);
-        let lender = {
-            let priorities = priorities.clone();
-            thread::spawn(move || drop(priorities.handle(Urgency::new(Priority::Urgent)).donate(&flight)))
-        };
+        let lender =
+            thread::spawn(move || drop(PriorityHandle::new(Urgency::new(Priority::Urgent)).donate(&flight)));
         let holder = thread::spawn(move || drop(block_on(permit)));
         block_on(place).expect("there is room").settle();
         lender.join().expect("no thread panics");

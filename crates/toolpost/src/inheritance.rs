@@ -3,19 +3,16 @@
 use std::cell::RefCell;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use toolpost_cache::rt::LoadContext;
 use toolpost_scheduler::Urgency;
-use toolpost_scheduler::rt::{Donation, PriorityGraph, PriorityHandle};
+use toolpost_scheduler::rt::PriorityHandle;
 use toolpost_tool::{Call, Priority};
 
 use crate::layers::{class, urgency};
-
-/// One for the process, since a flight of one tool may wait for that of another.
-static GRAPH: LazyLock<PriorityGraph> = LazyLock::new(PriorityGraph::new);
 
 thread_local! {
     /// The shared work that what is polled now is part of.
@@ -40,17 +37,17 @@ pub struct SharedWork(Arc<PriorityHandle>);
 #[derive(Debug)]
 #[must_use = "a donation that is dropped is taken back"]
 pub struct CallDonation {
-    _donation: Donation,
+    _donation: PriorityHandle,
     _own: PriorityHandle,
     /// What the work that the caller is part of donates to the caller.
-    _through: Option<Donation>,
+    _through: Option<PriorityHandle>,
 }
 
 impl SharedWork {
     /// Work that is as urgent as `call`, for a start.
     #[must_use]
     pub fn new(call: &Call) -> Self {
-        Self(Arc::new(GRAPH.handle(urgency(call))))
+        Self(Arc::new(PriorityHandle::new(urgency(call))))
     }
 
     /// Gives the work another priority of its own, for callers that do not [`donate`](Self::donate) theirs.
@@ -69,7 +66,7 @@ impl SharedWork {
 
     /// Donates the urgency of `call`, which waits for this work, for as long as the result is kept.
     pub fn donate(&self, call: &Call) -> CallDonation {
-        let own = GRAPH.handle(urgency(call));
+        let own = PriorityHandle::new(urgency(call));
         let through = current().map(|waiter| waiter.donate(&own));
         CallDonation { _donation: own.donate(&self.0), _own: own, _through: through }
     }
@@ -95,7 +92,7 @@ impl Flight {
 
     fn inherited(&self) -> Arc<PriorityHandle> {
         let inherited = self.inherited.get_or_init(|| {
-            let handle = Arc::new(GRAPH.handle(Urgency::new(class(self.own))));
+            let handle = Arc::new(PriorityHandle::new(Urgency::new(class(self.own))));
             let rising = Arc::clone(&handle);
             self.waiters.on_raise(move |priority| rising.set(Urgency::new(class(*priority))));
             handle

@@ -116,7 +116,7 @@ impl fmt::Display for Address {
 
 impl Capacity {
     fn set_up(self, builder: RuntimeBuilder, stdin_is_free: bool) -> RuntimeBuilder {
-        let gate = Gate::with(
+        let gate = Gate::with_discipline(
             Limit::fixed(self.permits as usize),
             Fair::default(),
             QueueLimits::new(self.queue as usize),

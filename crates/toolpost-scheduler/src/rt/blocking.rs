@@ -4,23 +4,24 @@ use super::gate::Gate;
 use crate::refusal::QueueError;
 use crate::request::JobRequest;
 
-/// Runs blocking calls on tokio's blocking threads, under the permits of a gate.
-///
-/// A call that has started cannot be stopped. When its caller leaves it runs on, detached, and its permit goes with it: the
-/// gate's limit counts threads that are busy, not callers that wait.
-#[derive(Clone, Debug)]
-pub struct BlockingPool {
-    gate: Gate,
-}
-
-impl BlockingPool {
-    /// Runs calls under the permits of `gate`.
-    #[must_use]
-    pub const fn new(gate: Gate) -> Self {
-        Self { gate }
-    }
-
-    /// Waits for a permit, then runs `work` on a thread that may block.
+impl Gate {
+    /// Waits for a permit, then runs `work` on a thread that may block, one of tokio's.
+    ///
+    /// Work that has started cannot be stopped. When its caller leaves it runs on, detached, and its permit goes with it:
+    /// the gate's limit counts threads that are busy, not callers that wait.
+    ///
+    /// ```
+    /// use toolpost_scheduler::rt::Gate;
+    /// use toolpost_scheduler::{JobRequest, Limit, Tenant};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let disk = Gate::new(Limit::fixed(4)); // Never more than four threads, whoever asks.
+    /// let alice = JobRequest::new(Tenant::named("alice"));
+    /// let bytes = disk.run_blocking(alice, || std::fs::read("Cargo.toml")).await?;
+    /// assert!(bytes.is_ok());
+    /// # Ok::<(), toolpost_scheduler::QueueError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -33,13 +34,13 @@ impl BlockingPool {
     /// # Cancel safety
     ///
     /// Dropping the future before the work starts leaves nothing behind. Afterwards the work runs on by itself and keeps
-    /// its permit until it ends; [`Gate::drained`] waits for it.
-    pub async fn run<R: Send + 'static>(
+    /// its permit until it ends; [`drained`](Self::drained) waits for it.
+    pub async fn run_blocking<R: Send + 'static>(
         &self,
         request: JobRequest,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, QueueError> {
-        let permit = self.gate.acquire_owned(request).await?;
+        let permit = self.acquire_owned(request).await?;
         let started = tokio::task::spawn_blocking(move || {
             let result = work();
             permit.settle();
@@ -52,12 +53,6 @@ impl BlockingPool {
                 Err(_canceled) => Err(QueueError::Canceled),
             },
         }
-    }
-
-    /// The gate whose permits are used.
-    #[must_use]
-    pub const fn gate(&self) -> &Gate {
-        &self.gate
     }
 }
 

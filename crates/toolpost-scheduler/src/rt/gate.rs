@@ -32,21 +32,45 @@ use crate::stats::QueueStats;
 /// one short lock. Cloning it is cheap, and yields another handle of the same gate.
 ///
 /// Time under a permit that was free is charged to nobody: where there is no contention there is nothing to share out.
+///
+/// The permits go to whom the discipline says, not to whom the executor polls first:
+///
+/// ```
+/// use toolpost_scheduler::rt::Gate;
+/// use toolpost_scheduler::{JobRequest, Limit, Priority, QueueError, Tenant};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let gate = Gate::new(Limit::fixed(1));
+/// let alice = JobRequest::new(Tenant::named("alice"));
+/// let running = gate.acquire(alice).await?;
+/// let report = gate.acquire(alice.priority(Priority::Background));
+/// let answer = gate.acquire(alice.priority(Priority::Urgent));
+///
+/// running.settle(); // The work is done, and the permit free.
+/// let answer = answer.await?;
+/// assert_eq!((gate.in_flight(), gate.waiting()), (1, 1));
+///
+/// drop(report); // Its caller has left: nobody waits.
+/// answer.settle();
+/// gate.drained().await;
+/// # Ok::<(), QueueError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gate {
     shared: Arc<Shared>,
 }
 
 impl Gate {
-    /// A gate of `limit` permits, with the default discipline and bounds.
+    /// Opens a gate of `limit` permits, served by [`Fair`], within the default [`QueueLimits`].
     #[must_use]
     pub fn new(limit: Limit) -> Self {
-        Self::with(limit, Fair::default(), QueueLimits::default())
+        Self::with_discipline(limit, Fair::default(), QueueLimits::default())
     }
 
-    /// A gate of `limit` permits, with a discipline and bounds of the caller's choice.
+    /// Opens a gate of `limit` permits, served in the order of `discipline`.
     #[must_use]
-    pub fn with(limit: Limit, discipline: impl Discipline + 'static, bounds: QueueLimits) -> Self {
+    pub fn with_discipline(limit: Limit, discipline: impl Discipline + 'static, bounds: QueueLimits) -> Self {
         let mut queue = Queue::new(Box::new(discipline) as Box<dyn Discipline>, bounds);
         queue.set_permits(limit.permits());
         let shared = Shared {
@@ -84,7 +108,7 @@ impl Gate {
         Waiting::enter(Hold::Borrowed(&self.shared), request)
     }
 
-    /// Like [`permit`](Gate::acquire), holding the gate alive by itself.
+    /// Like [`acquire`](Gate::acquire), holding the gate alive by itself.
     ///
     /// # Cancel safety
     ///
@@ -93,7 +117,7 @@ impl Gate {
         Waiting::enter(Hold::Owned(self.shared.clone()), request)
     }
 
-    /// Like [`permit`](Gate::acquire), but when the queue is full waits for a place in it instead of being refused.
+    /// Like [`acquire`](Gate::acquire), but when the queue is full waits for a place in it instead of being refused.
     ///
     /// Those that wait for a place have no order among themselves but first come, first tried, and no bound on their
     /// number: bound it where they come from. A place that one of them may not have (its tenant has its part of the queue)

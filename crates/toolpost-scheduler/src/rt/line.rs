@@ -15,7 +15,7 @@ use super::sync::{Arc, Mutex, Ordering, lock};
 use super::word::Word;
 use crate::discipline::{Charge, Discipline};
 use crate::limit::Limit;
-use crate::queue::{Queue, Taken};
+use crate::queue::Queue;
 use crate::refusal::QueueError;
 use crate::request::JobRequest;
 use crate::slots::JobId;
@@ -77,7 +77,7 @@ pub(crate) struct Waiter(pub(crate) Mutex<Turn>);
 #[derive(Debug)]
 pub(crate) enum Turn {
     Waiting(Option<Waker>),
-    Seated(Grant),
+    Granted(Grant),
     Refused(QueueError),
     /// The future has what it waited for.
     Over,
@@ -123,7 +123,7 @@ impl Shared {
         let wakes = self.serve(&mut line, now);
         drop(line);
         wakes.wake();
-        joined.map(|id| (waiter, id)).map_err(|refused| refused.refusal)
+        joined.map(|id| (waiter, id)).map_err(|(_, refusal)| refusal)
     }
 
     /// Leaves the queue; false when its turn has come, or it was refused, meanwhile.
@@ -236,10 +236,10 @@ impl Shared {
         while !line.queue.is_empty() && self.word.try_take_watched() {
             freed += 1;
             match line.queue.take(now) {
-                Some(Taken::Run { job, charge, .. }) => {
-                    job.turn(Turn::Seated(Grant { charge: Some(charge), since: now }), &mut wakes);
+                Some((_, job, Ok(charge))) => {
+                    job.turn(Turn::Granted(Grant { charge: Some(charge), since: now }), &mut wakes);
                 }
-                Some(Taken::Refuse { job, refusal, .. }) => {
+                Some((_, job, Err(refusal))) => {
                     self.word.give_back();
                     job.turn(Turn::Refused(refusal), &mut wakes);
                 }

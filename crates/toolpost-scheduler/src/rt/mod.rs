@@ -1,4 +1,4 @@
-//! The async front: a gate that hands out permits as guards, a worker pool, a blocking pool.
+//! Hands out permits as guards, and runs jobs under them: the front for tokio.
 //!
 //! ```
 //! use toolpost_scheduler::rt::Gate;
@@ -26,9 +26,8 @@ mod sync;
 mod waiting;
 mod word;
 
-pub use self::blocking::BlockingPool;
 pub use self::gate::Gate;
 pub use self::permit::Permit;
-pub use self::pool::{Ended, JobHandle, Pool, PoolCounts};
-pub use self::priority_handle::{Donation, PriorityGraph, PriorityHandle};
+pub use self::pool::{JobError, JobHandle, Pool, PoolCounts};
+pub use self::priority_handle::PriorityHandle;
 pub use self::waiting::Waiting;

@@ -20,6 +20,25 @@ use crate::request::JobRequest;
 ///
 /// Every task ends exactly once: completed, failed, panicked, canceled, expired or refused ([`PoolCounts`]). A task that panics
 /// takes nobody with it. Dropping a [`JobHandle`] cancels its task; the pool itself can be dropped, and its tasks run on.
+///
+/// ```
+/// use toolpost_scheduler::rt::{Gate, JobError, Pool};
+/// use toolpost_scheduler::{JobRequest, Limit, Tenant};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let pool = Pool::new(Gate::new(Limit::fixed(2)));
+/// let alice = JobRequest::new(Tenant::named("alice"));
+/// let good = pool.submit(alice, async { Ok::<_, &str>(6 * 7) });
+/// let bad = pool.submit(alice, async { Err::<(), _>("no such file") });
+/// assert_eq!(good.await.unwrap(), 42);
+/// assert!(matches!(bad.await, Err(JobError::Failed("no such file"))));
+///
+/// // What runs when the server stops is waited for; what waits is told.
+/// pool.submit(alice, async { Ok::<_, &str>(()) }).detach();
+/// pool.stop().await;
+/// assert_eq!(pool.counts().pending, 0);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pool {
     gate: Gate,
@@ -60,7 +79,7 @@ pub struct PoolCounts {
 /// Why a task has no result.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Ended<E> {
+pub enum JobError<E> {
     /// It returned this error.
     Failed(E),
     /// It panicked, with this message; empty if it was no text.
@@ -72,12 +91,12 @@ pub enum Ended<E> {
 /// The result of a task, to be awaited. Dropping it cancels the task.
 #[must_use = "dropping a handle cancels its task"]
 pub struct JobHandle<T, E> {
-    task: JoinHandle<Result<T, Ended<E>>>,
+    task: JoinHandle<Result<T, JobError<E>>>,
     detached: bool,
 }
 
 impl Pool {
-    /// A pool whose workers are the permits of `gate`.
+    /// Makes the permits of `gate` the workers of a pool.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
         Self { gate, book: Arc::default(), ended: Arc::default() }
@@ -173,12 +192,12 @@ async fn run<T, E>(
     waiting: Waiting<'static>,
     future: impl Future<Output = Result<T, E>>,
     mut entry: Accounted,
-) -> Result<T, Ended<E>> {
+) -> Result<T, JobError<E>> {
     let permit = match waiting.await {
         Ok(permit) => permit,
         Err(refusal) => {
             entry.end = End::of(refusal);
-            return Err(Ended::Refused(refusal));
+            return Err(JobError::Refused(refusal));
         }
     };
     // Dropped in reverse order: off the book first, then the permit.
@@ -187,7 +206,7 @@ async fn run<T, E>(
     entry.end = if result.is_ok() { End::Completed } else { End::Failed };
     drop(entry);
     permit.settle();
-    result.map_err(Ended::Failed)
+    result.map_err(JobError::Failed)
 }
 
 impl<T, E> JobHandle<T, E> {
@@ -203,14 +222,14 @@ impl<T, E> JobHandle<T, E> {
 }
 
 impl<T, E> Future for JobHandle<T, E> {
-    type Output = Result<T, Ended<E>>;
+    type Output = Result<T, JobError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(cx).map(|joined| match joined {
             Ok(result) => result,
             Err(error) => Err(match error.try_into_panic() {
-                Ok(panic) => Ended::Panicked(message(&*panic)),
-                Err(_canceled) => Ended::Refused(QueueError::Canceled),
+                Ok(panic) => JobError::Panicked(message(&*panic)),
+                Err(_canceled) => JobError::Refused(QueueError::Canceled),
             }),
         })
     }
@@ -230,7 +249,7 @@ impl<T, E> fmt::Debug for JobHandle<T, E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Ended<E> {
+impl<E: fmt::Display> fmt::Display for JobError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => error.fmt(f),
@@ -241,7 +260,7 @@ impl<E: fmt::Display> fmt::Display for Ended<E> {
     }
 }
 
-impl<E: Error + 'static> Error for Ended<E> {
+impl<E: Error + 'static> Error for JobError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => error.source(),

@@ -71,10 +71,10 @@ impl<'g> Waiting<'g> {
         lock(&self.gate.line).queue.reprioritize(*id, urgency)
     }
 
-    /// Lets the place be as urgent as `lift`, whenever that changes. It still ends at the deadline of its own request.
-    pub fn raised_by(mut self, lift: &PriorityHandle) -> Self {
+    /// Lets the place be as urgent as `handle`, whenever that changes. It still ends at the deadline of its own request.
+    pub fn raised_by(mut self, handle: &PriorityHandle) -> Self {
         if let State::Queued { id, .. } = self.state {
-            self.follow = Some(lift.follow(self.gate.shared(), id));
+            self.follow = Some(handle.follow(self.gate.shared(), id));
         }
         self
     }
@@ -93,7 +93,7 @@ impl<'g> Waiting<'g> {
                 *turn = Turn::Waiting(Some(cx.waker().clone()));
                 (Poll::Pending, old)
             }
-            Turn::Seated(grant) => (Poll::Ready(Ok(Some(grant))), None),
+            Turn::Granted(grant) => (Poll::Ready(Ok(Some(grant))), None),
             Turn::Refused(refusal) => (Poll::Ready(Err(refusal)), None),
             Turn::Over => (Poll::Ready(Err(QueueError::Canceled)), None),
         };
@@ -133,7 +133,7 @@ impl Drop for Waiting<'_> {
             State::Free(grant) => self.gate.release(grant, Use::Never),
             State::Queued { waiter, id, .. } if !self.gate.leave(id) => {
                 let turn = std::mem::replace(&mut *lock(&waiter.0), Turn::Over);
-                if let Turn::Seated(grant) = turn {
+                if let Turn::Granted(grant) = turn {
                     self.gate.release(Some(grant), Use::Never);
                 }
             }

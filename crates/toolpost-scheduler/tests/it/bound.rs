@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use simulator::Random;
-use toolpost_scheduler::{Fair, JobRequest, Limit, Next, Priority, QueueLimits, Scheduler, Shares, Tenant};
+use toolpost_scheduler::{Fair, JobRequest, Limit, Priority, QueueLimits, Scheduler, Tenant};
 
 fn schedules() -> u64 {
     let default = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
@@ -32,8 +32,10 @@ struct Seen {
 fn one(seed: u64, seen: &mut Seen) {
     let mut random = Random(seed);
     let zero = Instant::now();
-    let shares = Shares::new(2 + random.below(49) as u8, 10, 10, 10);
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::new(shares), QueueLimits::new(64));
+    let shares = [2 + random.below(49) as u8, 10, 10, 10];
+    let promise = Fair::with_shares(shares);
+    let mut scheduler =
+        Scheduler::with_discipline(Limit::fixed(1), Fair::with_shares(shares), QueueLimits::new(64));
     let mut now = zero;
     let mut starts = 0;
     let mut waiting: HashMap<u64, Waiting> = HashMap::new();
@@ -56,19 +58,17 @@ fn one(seed: u64, seen: &mut Seen) {
                 waiting.insert(step, Waiting { came: starts, older });
             }
         }
-        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else {
-            panic!("urgent work is endless")
-        };
+        let Some((_, job, Ok(permit))) = scheduler.next(now) else { panic!("urgent work is endless") };
         starts += 1;
         if let Some(waited) = waiting.remove(&job) {
-            let bound = Fair::bound(shares, victim, waited.older);
+            let bound = promise.bound(victim, waited.older);
             let took = starts - waited.came;
             assert!(took <= bound, "seed {seed}: {took} starts, the bound is {bound}");
             seen.started += 1;
             seen.longest = seen.longest.max(took as f64 / bound as f64);
         }
         for waited in waiting.values() {
-            assert!(starts - waited.came <= Fair::bound(shares, victim, waited.older), "seed {seed}");
+            assert!(starts - waited.came <= promise.bound(victim, waited.older), "seed {seed}");
         }
         let cost = Duration::from_nanos(1 << random.below(30));
         now += cost;
@@ -91,15 +91,15 @@ fn every_background_job_starts_within_the_bound_under_endless_urgent_load() {
 
 #[test]
 fn the_bound_is_the_one_written_down() {
-    assert_eq!(Fair::bound(Shares::default(), Priority::Background, 0), (20 + 3) * 32);
-    assert_eq!(Fair::bound(Shares::new(50, 10, 10, 10), Priority::Background, 3), (2 + 3) * 32 * 4);
+    assert_eq!(Fair::new().bound(Priority::Background, 0), (20 + 3) * 32);
+    assert_eq!(Fair::with_shares([50, 10, 10, 10]).bound(Priority::Background, 3), (2 + 3) * 32 * 4);
 }
 
 /// The worst case, by hand: a job without a deadline behind a tenant's endless deadlines, in the least urgent class.
 #[test]
 fn deadlines_do_not_starve_those_without() {
     let now = Instant::now();
-    let mut scheduler = Scheduler::with(Limit::fixed(1), Fair::default(), QueueLimits::new(64));
+    let mut scheduler = Scheduler::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(64));
     let background = JobRequest::new(Tenant::new(1)).priority(Priority::Background);
     scheduler.submit(background, "patient", now).unwrap();
     let mut starts = 0;
@@ -112,12 +112,12 @@ fn deadlines_do_not_starve_those_without() {
                 .expected(Duration::ZERO);
             let _full = scheduler.submit(pressing, "pressing", now);
         }
-        let Some(Next::Start { job, permit, .. }) = scheduler.next(now) else { panic!("work is endless") };
+        let Some((_, job, Ok(permit))) = scheduler.next(now) else { panic!("work is endless") };
         starts += 1;
         scheduler.settle(permit, now, Duration::from_millis(1));
         if job == "patient" {
             break;
         }
     }
-    assert!(1 < starts && starts <= Fair::bound(Shares::default(), Priority::Background, 0), "{starts}");
+    assert!(1 < starts && starts <= Fair::new().bound(Priority::Background, 0), "{starts}");
 }

@@ -12,7 +12,7 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::Config;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use toolpost_scheduler::{
-    Discipline, Fair, JobId, JobRequest, Limit, Next, Ordered, PermitToken, Priority, QueueLimits, Scheduler,
+    Discipline, Fair, JobId, JobRequest, Limit, Ordered, PermitToken, Priority, QueueLimits, Scheduler,
     Tenant, Urgency,
 };
 
@@ -411,7 +411,8 @@ impl<R: Rule> StateMachineTest for Tested<R> {
 
     fn init_test(state: &Model<R>) -> (Self, Model<R>) {
         let zero = Instant::now();
-        let mut scheduler = Scheduler::with(Limit::fixed(SEATS), R::discipline(), QueueLimits::new(CAPACITY));
+        let mut scheduler =
+            Scheduler::with_discipline(Limit::fixed(SEATS), R::discipline(), QueueLimits::new(CAPACITY));
         // The first call sets the zero of time, before which no deadlines differ.
         assert!(scheduler.next(zero).is_none());
         let (ids, running, ended) = (HashMap::new(), Vec::new(), HashMap::new());
@@ -436,23 +437,22 @@ impl<R: Rule> StateMachineTest for Tested<R> {
                         assert!(test.ids.values().all(|known| *known != id), "a handle is issued once");
                         test.ids.insert(number, id);
                     }
-                    Err(refused) => last.push(test.end(Outcome::Refused(refused.job))),
+                    Err(refused) => last.push(test.end(Outcome::Refused(refused.0))),
                 }
             }
             Operation::Next => {
-                let promised = test.scheduler.queue().peek();
+                let promised = test.scheduler.peek();
                 let outcome = match test.scheduler.next(test.now) {
                     None => Outcome::Nothing,
-                    Some(Next::Start { id, job, permit }) => {
+                    Some((id, job, Ok(permit))) => {
                         assert_eq!(promised, Some(id), "peek tells the truth");
                         test.running.push((job, permit));
                         Outcome::Started(job)
                     }
-                    Some(Next::Refuse { id, job, .. }) => {
+                    Some((id, job, Err(_))) => {
                         assert_eq!(promised, Some(id), "peek tells the truth");
                         Outcome::Expired(job)
                     }
-                    Some(_) => Outcome::Nothing,
                 };
                 last.push(test.end(outcome));
             }
@@ -478,7 +478,7 @@ impl<R: Rule> StateMachineTest for Tested<R> {
                 }
             }
             Operation::Expire => {
-                let overdue = test.scheduler.queue().overdue(test.now);
+                let overdue = test.scheduler.overdue(test.now);
                 while let Some((_, job)) = test.scheduler.expire(test.now) {
                     last.push(test.end(Outcome::Expired(job)));
                 }
@@ -505,8 +505,8 @@ impl<R: Rule> StateMachineTest for Tested<R> {
     }
 
     fn check_invariants((test, _): &(Self, Model<R>), state: &Model<R>) {
-        let queue = test.scheduler.queue();
-        assert_eq!(queue.len(), state.waiting.len());
+        let queue = &test.scheduler;
+        assert_eq!(queue.waiting(), state.waiting.len());
         assert_eq!(queue.list(usize::MAX).len(), state.waiting.len());
         assert_eq!(test.scheduler.in_flight(), state.running.len());
         assert!(test.scheduler.in_flight() <= SEATS, "the limit is never exceeded");

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
-use toolpost_scheduler::rt::{BlockingPool, Ended, Gate, Pool, PriorityGraph};
+use toolpost_scheduler::rt::{Gate, JobError, Pool, PriorityHandle};
 use toolpost_scheduler::{
     Fair, JobRequest, Limit, Ordered, Priority, QueueError, QueueLimits, Tenant, Urgency,
 };
@@ -74,7 +74,7 @@ impl<'g> AsMutReady<'g> for toolpost_scheduler::rt::Waiting<'g> {
 
 #[tokio::test(start_paused = true)]
 async fn a_patient_caller_waits_for_a_place_and_may_leave() {
-    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
+    let gate = Gate::with_discipline(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let permit = gate.try_acquire().unwrap();
     let queued = gate.acquire(anyone());
     assert!(matches!(gate.acquire(anyone()).await, Err(QueueError::Full { .. })));
@@ -93,7 +93,7 @@ async fn a_patient_caller_waits_for_a_place_and_may_leave() {
 /// Each is told of a place that it does not need in the end, and passes the word on; otherwise this would hang.
 #[tokio::test(start_paused = true)]
 async fn no_patient_caller_is_forgotten() {
-    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
+    let gate = Gate::with_discipline(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let permit = gate.try_acquire().unwrap();
     let queued = gate.acquire(anyone());
     let soon = (Instant::now() + SECOND).into_std();
@@ -111,7 +111,7 @@ async fn no_patient_caller_is_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_tells_all_patient_callers() {
-    let gate = Gate::with(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
+    let gate = Gate::with_discipline(Limit::fixed(1), Ordered::fifo(), QueueLimits::new(1));
     let _permit = gate.try_acquire().unwrap();
     let _queued = gate.acquire(anyone());
     let mut patient: Vec<_> = (0..3).map(|_| Box::pin(gate.acquire_patiently(anyone()))).collect();
@@ -129,7 +129,7 @@ async fn another_deadline_ends_the_wait_when_it_passes() {
     let gate = gate(1);
     let _permit = gate.try_acquire().unwrap();
     let start = Instant::now();
-    let by = |seconds: u32| Urgency::new(Urgent).by((start + SECOND * seconds).into_std());
+    let by = |seconds: u32| Urgency::new(Urgent).with_deadline((start + SECOND * seconds).into_std());
     for (first, then) in [(2, 5), (9, 7)] {
         let mut waiting = gate.acquire(anyone().urgency(by(first)));
         assert!(is_pending(&mut waiting).await);
@@ -144,11 +144,11 @@ async fn another_deadline_ends_the_wait_when_it_passes() {
 async fn a_deadline_on_loan_hurries_but_does_not_expire() {
     let gate = gate(1);
     let permit = gate.try_acquire().unwrap();
-    let priorities = PriorityGraph::new();
-    let flight = priorities.handle(Urgency::new(Background));
+    let flight = PriorityHandle::new(Urgency::new(Background));
     let mut earlier = gate.acquire(anyone().priority(Background));
     let mut place = gate.acquire(anyone().priority(Background)).raised_by(&flight);
-    let caller = priorities.handle(Urgency::new(Background).by((Instant::now() + SECOND).into_std()));
+    let caller =
+        PriorityHandle::new(Urgency::new(Background).with_deadline((Instant::now() + SECOND).into_std()));
     let _donation = caller.donate(&flight);
     assert!(is_pending(&mut place).await && is_pending(&mut earlier).await);
     advance(SECOND * 2).await;
@@ -323,7 +323,7 @@ async fn the_limit_is_never_exceeded_and_every_seat_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn an_adaptive_limit_grows_while_all_is_well() {
-    let gate = Gate::with(Limit::gradient(1..=64), Fair::default(), QueueLimits::default());
+    let gate = Gate::with_discipline(Limit::gradient(1..=64), Fair::default(), QueueLimits::default());
     let before = gate.limit();
     for _ in 0..50 {
         let permits: Vec<_> = std::iter::from_fn(|| gate.try_acquire()).collect();
@@ -338,13 +338,12 @@ async fn an_adaptive_limit_grows_while_all_is_well() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_lifts_what_it_waits_for_until_it_leaves() {
     let gate = gate(1);
-    let priorities = PriorityGraph::new();
     let permit = gate.try_acquire().unwrap();
-    let step = priorities.handle(Urgency::new(Background));
+    let step = PriorityHandle::new(Urgency::new(Background));
     let mut queued = gate.acquire(anyone().priority(Background)).raised_by(&step);
     let mut other = gate.acquire(anyone());
-    let flight = priorities.handle(Urgency::new(Background));
-    let caller = priorities.handle(Urgency::new(Urgent));
+    let flight = PriorityHandle::new(Urgency::new(Background));
+    let caller = PriorityHandle::new(Urgency::new(Urgent));
     let _through = flight.donate(&step);
     let donation = caller.donate(&flight);
     assert_eq!(step.urgency().priority, Urgent);
@@ -367,7 +366,6 @@ async fn a_waiter_lifts_what_it_waits_for_until_it_leaves() {
 async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
     async fn one(join: bool) -> Duration {
         let gate = gate(4);
-        let priorities = PriorityGraph::new();
         let work = |request: JobRequest| {
             let gate = gate.clone();
             async move {
@@ -380,7 +378,7 @@ async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
             tokio::spawn(work(anyone()));
         }
         tokio::task::yield_now().await;
-        let flight = priorities.handle(Urgency::new(Background));
+        let flight = PriorityHandle::new(Urgency::new(Background));
         let place = gate.acquire_owned(anyone().priority(Background)).raised_by(&flight);
         let led = tokio::spawn(async move {
             let permit = place.await.unwrap();
@@ -390,7 +388,7 @@ async fn joining_a_queued_flight_costs_an_urgent_caller_nothing() {
         sleep(SECOND * 3).await;
         let start = Instant::now();
         if join {
-            let caller = priorities.handle(Urgency::new(Urgent));
+            let caller = PriorityHandle::new(Urgency::new(Urgent));
             let _donation = caller.donate(&flight);
             led.await.unwrap();
         } else {
@@ -418,8 +416,8 @@ async fn tasks_run_two_at_a_time_and_each_ends_once() {
         assert_eq!(handle.await.unwrap(), n as u64);
     }
     assert_eq!(start.elapsed(), SECOND * 3);
-    assert!(matches!(failing.await, Err(Ended::Failed("broken"))));
-    assert!(matches!(panicking.await, Err(Ended::Panicked(message)) if !message.is_empty()));
+    assert!(matches!(failing.await, Err(JobError::Failed("broken"))));
+    assert!(matches!(panicking.await, Err(JobError::Panicked(message)) if !message.is_empty()));
     pool.submit(anyone(), ok(9)).await.unwrap();
     let counts = pool.counts();
     assert_eq!((counts.submitted, counts.completed, counts.failed, counts.panicked), (8, 6, 1, 1));
@@ -459,8 +457,8 @@ async fn stopping_lets_the_running_end_and_cancels_the_queued() {
     let queued = pool.submit(anyone(), task());
     assert_eq!(pool.stop().await, 1);
     assert!(running.await.is_ok());
-    assert!(matches!(queued.await, Err(Ended::Refused(QueueError::Canceled))));
-    assert!(matches!(pool.submit(anyone(), task()).await, Err(Ended::Refused(QueueError::Closed))));
+    assert!(matches!(queued.await, Err(JobError::Refused(QueueError::Canceled))));
+    assert!(matches!(pool.submit(anyone(), task()).await, Err(JobError::Refused(QueueError::Closed))));
     pool.gate().reopen();
     assert!(pool.submit(anyone(), task()).await.is_ok());
     let counts = pool.counts();
@@ -478,10 +476,10 @@ async fn aborting_accounts_for_every_task() {
     let late = anyone().deadline((Instant::now() + SECOND).into_std());
     let expired = pool.submit(late, forever());
     sleep(SECOND * 2).await;
-    assert!(matches!(expired.await, Err(Ended::Refused(QueueError::Expired))));
+    assert!(matches!(expired.await, Err(JobError::Refused(QueueError::Expired))));
     pool.abort().await;
     for handle in handles {
-        assert!(matches!(handle.await, Err(Ended::Refused(QueueError::Canceled))));
+        assert!(matches!(handle.await, Err(JobError::Refused(QueueError::Canceled))));
     }
     let counts = pool.counts();
     assert_eq!((counts.submitted, counts.canceled, counts.expired, counts.pending), (7, 6, 1, 0));
@@ -503,13 +501,13 @@ async fn dropping_a_handle_cancels_and_detaching_does_not() {
 }
 
 #[tokio::test]
-async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
-    let blocking = BlockingPool::new(gate(1));
-    assert_eq!(blocking.run(anyone(), || 6 * 7).await, Ok(42));
+async fn a_started_blocking_call_keeps_its_permit_when_its_caller_leaves() {
+    let blocking = gate(1);
+    assert_eq!(blocking.run_blocking(anyone(), || 6 * 7).await, Ok(42));
     let (started, is_started) = tokio::sync::oneshot::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     {
-        let mut call = pin!(blocking.run(anyone(), move || {
+        let mut call = pin!(blocking.run_blocking(anyone(), move || {
             let _ = started.send(());
             let _ = released.recv();
         }));
@@ -519,23 +517,24 @@ async fn a_started_blocking_call_keeps_its_seat_when_its_caller_leaves() {
         }
     }
     // The caller is gone; the thread is not.
-    assert_eq!(blocking.gate().in_flight(), 1);
-    assert!(blocking.gate().try_acquire().is_none());
-    let waiting = blocking.gate().acquire(anyone());
+    assert_eq!(blocking.in_flight(), 1);
+    assert!(blocking.try_acquire().is_none());
+    let waiting = blocking.acquire(anyone());
     release.send(()).unwrap();
     waiting.await.unwrap().settle();
-    blocking.gate().drained().await;
-    assert_eq!(blocking.gate().in_flight(), 0);
+    blocking.drained().await;
+    assert_eq!(blocking.in_flight(), 0);
 }
 
 #[tokio::test]
-async fn a_blocking_call_that_panics_gives_its_seat_back() {
-    let blocking = BlockingPool::new(gate(1));
+async fn a_blocking_call_that_panics_gives_its_permit_back() {
+    let blocking = gate(1);
     let shared = blocking.clone();
-    let call = tokio::spawn(async move { shared.run(anyone(), || panic!("as intended")).await.is_ok() });
+    let call =
+        tokio::spawn(async move { shared.run_blocking(anyone(), || panic!("as intended")).await.is_ok() });
     assert!(call.await.unwrap_err().is_panic());
-    blocking.gate().drained().await;
-    assert_eq!(blocking.run(anyone(), || ()).await, Ok(()));
+    blocking.drained().await;
+    assert_eq!(blocking.run_blocking(anyone(), || ()).await, Ok(()));
 }
 
 /// Two places in two gates follow one lift; both are the first of their gate. One leaves.
@@ -543,13 +542,12 @@ async fn a_blocking_call_that_panics_gives_its_seat_back() {
 async fn a_place_that_leaves_takes_no_urgency_from_a_place_in_another_gate() {
     let (one, two) = (gate(1), gate(1));
     let (_held, permit) = (one.try_acquire().unwrap(), two.try_acquire().unwrap());
-    let priorities = PriorityGraph::new();
-    let flight = priorities.handle(Urgency::new(Background));
+    let flight = PriorityHandle::new(Urgency::new(Background));
     let leaver = one.acquire(anyone().priority(Background)).raised_by(&flight);
     let mut lifted = two.acquire(anyone().priority(Background)).raised_by(&flight);
     let mut normal = two.acquire(anyone());
     drop(leaver);
-    let caller = priorities.handle(Urgency::new(Urgent));
+    let caller = PriorityHandle::new(Urgency::new(Urgent));
     let _donation = caller.donate(&flight);
     drop(permit);
     let permit = lifted.as_mut_ready().await;
@@ -561,7 +559,7 @@ async fn a_place_that_leaves_takes_no_urgency_from_a_place_in_another_gate() {
 /// Of those that wait for a place, a hundred belong to a tenant that has its part of the queue.
 #[tokio::test(start_paused = true)]
 async fn a_place_goes_to_one_who_may_have_it() {
-    let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
+    let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
     let of = |tenant: u64| JobRequest::new(Tenant::new(tenant));
     let permit = gate.try_acquire().unwrap();
     let mut queued: Vec<_> = (0..20).map(|n| gate.acquire(of(if n < 16 { 1 } else { n }))).collect();
@@ -628,8 +626,11 @@ async fn a_limit_can_be_changed_while_it_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_forgotten_when_the_queue_was_empty() {
     let millis = Duration::from_millis;
-    let gate =
-        Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10).delay(millis(10), millis(100)));
+    let gate = Gate::with_discipline(
+        Limit::fixed(1),
+        Fair::default(),
+        QueueLimits::new(10).delay(millis(10), millis(100)),
+    );
     for _ in 0..3 {
         let permit = gate.try_acquire().unwrap();
         let mut waiting: Vec<_> = (0..3).map(|_| gate.acquire(anyone())).collect();

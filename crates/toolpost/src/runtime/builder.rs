@@ -248,8 +248,9 @@ impl RuntimeBuilder {
         let Self { time_limit, per_principal, offers, background, layers, sources, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
-        let gate =
-            gate.unwrap_or_else(|| Gate::with(Limit::fixed(256), Fair::default(), QueueLimits::new(512)));
+        let gate = gate.unwrap_or_else(|| {
+            Gate::with_discipline(Limit::fixed(256), Fair::default(), QueueLimits::new(512))
+        });
         let shared = Shared {
             cache,
             rates,

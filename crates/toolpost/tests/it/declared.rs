@@ -577,7 +577,7 @@ fn cost_in_a_queue() {
             };
             let naps = tool_fn("naps", move |_: NoArgs, _: Call| nap());
             let dear = tool_fn("s", move |_: NoArgs, _: Call| nap()).with_spec(|spec| spec.with_cost(cost));
-            let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
+            let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
             let runtime = Runtime::builder().tool(naps).tool(dear).gate(&gate).build().unwrap();
             // Two have queued, so that the time of one is known; one runs, and one waits.
             let naps: Vec<_> = (0..4)

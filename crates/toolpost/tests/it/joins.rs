@@ -40,7 +40,7 @@ fn an_urgent_joiner_raises_a_queued_load() {
             };
             let cached =
                 nap("cached").with_spec(|spec| spec.read_only().with_cache(CachePolicy::new(60 * SECOND)));
-            let gate = Gate::with(Limit::fixed(2), Fair::default(), QueueLimits::new(1_000));
+            let gate = Gate::with_discipline(Limit::fixed(2), Fair::default(), QueueLimits::new(1_000));
             let runtime = Runtime::builder().tool(cached).tool(nap("plain")).gate(&gate).build().unwrap();
             let begin = |request| {
                 let runtime = runtime.clone();
@@ -68,7 +68,7 @@ fn an_open_breaker_refuses_before_the_queue() {
         (breaker.window, breaker.minimum_calls, breaker.open_for) = (1, 1, 60 * SECOND);
         let broken =
             Script::new("broken").fails(ToolError::new("no")).with_spec(|spec| spec.with_breaker(breaker));
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
+        let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime =
             Runtime::builder().tool(broken).tool(Script::new("holds").hangs()).gate(&gate).build().unwrap();
         assert_kind(&call(&runtime, CallRequest::new("broken")).await, ErrorKind::Failed);

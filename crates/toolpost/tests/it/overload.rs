@@ -41,7 +41,11 @@ fn runtime() -> Runtime {
         sleep(SERVICE).await;
         Ok("done")
     });
-    let gate = Gate::with(Limit::fixed(SEATS as usize), Fair::default(), QueueLimits::new(SEATS as usize));
+    let gate = Gate::with_discipline(
+        Limit::fixed(SEATS as usize),
+        Fair::default(),
+        QueueLimits::new(SEATS as usize),
+    );
     Runtime::builder().tool(tool.with_spec(declared)).gate(&gate).build().unwrap()
 }
 

@@ -440,7 +440,7 @@ fn a_drain_waits_for_calls_queued_calls_and_refreshes_within_its_grace() {
         let policy = CachePolicy::new(Duration::from_secs(10)).stale_for(Duration::from_secs(60));
         let cached = tool_fn("cached", move |_: NoArgs, _: Call| nap())
             .with_spec(|spec| spec.read_only().with_cache(policy));
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
+        let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime = Runtime::builder().tool(plain).tool(cached).gate(&gate).build().unwrap();
         assert_text(&call(&runtime, "cached").await, "done");
         tokio::time::advance(Duration::from_secs(11)).await;

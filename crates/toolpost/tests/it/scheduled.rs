@@ -108,7 +108,7 @@ fn the_urgent_go_first_and_the_principal_is_the_tenant() {
 #[test]
 fn a_refusal_says_why_and_when_to_come_back() {
     run(async {
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(1));
+        let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(1));
         let tool = Script::new("s").answers("here").scheduled(&gate);
         let permit = gate.try_acquire().unwrap();
         let queued = gate.acquire(JobRequest::new(Tenant::new(7)));
@@ -134,7 +134,7 @@ fn a_refusal_says_why_and_when_to_come_back() {
 #[test]
 fn one_principal_alone_has_four_fifths_of_the_queue() {
     run(async {
-        let gate = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
+        let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(20));
         let tool = Arc::new(Slow::new().scheduled(&gate));
         let begin = |who: &str| {
             let (tool, call) = (Arc::clone(&tool), call_by(who));

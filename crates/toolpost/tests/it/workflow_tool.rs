@@ -291,7 +291,7 @@ fn a_cached_step_does_not_run_again_and_neither_does_a_cached_workflow() {
 fn steps_wait_their_turn_at_the_gate_of_their_tools() {
     run(async {
         let running = Arc::new(Mutex::new((0, 0)));
-        let gate = Gate::with(Limit::fixed(2), Fair::default(), QueueLimits::new(100));
+        let gate = Gate::with_discipline(Limit::fixed(2), Fair::default(), QueueLimits::new(100));
         let seen = Arc::clone(&running);
         let busy = tool_fn("busy", move |_: NoArgs, _| {
             let seen = Arc::clone(&seen);
@@ -382,7 +382,7 @@ fn a_workflow_takes_no_seat_that_its_steps_need() {
         let out = w.step("step").call(peers.tool("double").unwrap(), (), |()| Number { number: 1 });
         let tool =
             WorkflowTool::new(spec("w").with_time_limit(Duration::from_secs(1)), w.build(out).unwrap());
-        let one = Gate::with(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
+        let one = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(10));
         let runtime = Runtime::builder().gate(&one).tool(double()).tool(tool).build().unwrap();
         assert!(peers.bind(&runtime));
         let (a, b) = tokio::join!(runtime.call("w", &NoArgs {}), runtime.call("w", &NoArgs {}));

@@ -82,8 +82,11 @@ pub(super) async fn run(calls: u64, form: Form) -> Result<Vec<Goal>, Failure> {
 /// Authorization, cache, rate limit, retry, permits with a queue, breaker, time limit, and an observer that counts.
 fn runtime(completed: &Arc<AtomicU64>) -> Result<Runtime, Failure> {
     let completed = Arc::clone(completed);
-    let gate =
-        Gate::with(Limit::fixed(CALLERS as usize / 2), Fair::default(), QueueLimits::new(CALLERS as usize));
+    let gate = Gate::with_discipline(
+        Limit::fixed(CALLERS as usize / 2),
+        Fair::default(),
+        QueueLimits::new(CALLERS as usize),
+    );
     let runtime = Runtime::builder()
         .tool(tool())
         .gate(&gate)

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use toolpost_scheduler::{
-    Discipline, JobRequest, Limit, Next, PermitToken, Priority, QueueLimits, Scheduler, Tenant,
+    Discipline, JobRequest, Limit, PermitToken, Priority, QueueLimits, Scheduler, Tenant,
 };
 
 /// A small generator of random numbers (SplitMix64).
@@ -179,7 +179,7 @@ impl<D: Discipline> Scheduled<D> {
     pub(crate) fn with(limit: Limit, discipline: D, bounds: QueueLimits) -> Self {
         #[expect(clippy::disallowed_methods, reason = "any moment will do as the zero of virtual time")]
         let zero = Instant::now();
-        Self { scheduler: Scheduler::with(limit, discipline, bounds), permits: Vec::new(), zero }
+        Self { scheduler: Scheduler::with_discipline(limit, discipline, bounds), permits: Vec::new(), zero }
     }
 
     fn at(&self, time: f64) -> Instant {
@@ -189,15 +189,14 @@ impl<D: Discipline> Scheduled<D> {
     fn serve(&mut self, now: f64, out: &mut Decisions) {
         while let Some(next) = self.scheduler.next(self.at(now)) {
             match next {
-                Next::Start { job, permit, .. } => {
+                (_, job, Ok(permit)) => {
                     if self.permits.len() <= job {
                         self.permits.resize_with(job + 1, || None);
                     }
                     self.permits[job] = Some(permit);
                     out.started.push(job);
                 }
-                Next::Refuse { job, .. } => out.refused.push(job),
-                _ => {}
+                (_, job, Err(_)) => out.refused.push(job),
             }
         }
     }
