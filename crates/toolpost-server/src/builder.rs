@@ -177,8 +177,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the secret that cursors and the state of suspended calls are protected with, so that
+    /// Sets the secret that sessions over HTTP, cursors and the state of suspended calls are protected with, so that
     /// several servers, or one after a restart, take what another gave out. Default: a random one.
+    ///
+    /// A session is served by every server with the same secret. What its id cannot say stays with the one where it was
+    /// said: a log level, subscriptions, and that the client ended it.
     ///
     /// [`Server::rotate_state_key`] replaces it while the server runs.
     #[must_use]

@@ -25,7 +25,7 @@ mod limits;
 mod listen;
 mod pooled;
 mod respond;
-mod session_id;
+mod sealed_session;
 mod sessions;
 mod streams;
 mod timeout_io;

@@ -37,7 +37,7 @@ mod questions;
 pub(crate) mod reply;
 mod result;
 mod rounds;
-mod seal;
+pub(crate) mod seal;
 pub(crate) mod session;
 mod streams;
 

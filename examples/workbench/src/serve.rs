@@ -74,7 +74,7 @@ pub struct Access {
     /// something that asks.
     #[arg(long, requires = "http")]
     pub allow_public: bool,
-    /// Forgets a session that was not used for so many seconds; 1800 unless told otherwise.
+    /// Ends a session with a log level or subscriptions that was not used for so many seconds; 1800 unless told otherwise.
     #[arg(long, value_name = "SECONDS", requires = "http", value_parser = value_parser!(u64).range(1..=31_536_000))]
     pub session_idle: Option<u64>,
 }

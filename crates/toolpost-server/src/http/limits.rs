@@ -50,15 +50,22 @@ pub struct HttpLimits {
     /// `text/event-stream` in `Accept`; and how often a silent event stream says that it is alive. At least
     /// 1 s: less counts as that. Default: 15 s.
     pub keep_alive: Duration,
-    /// Legacy sessions at once. When there are so many, one that is not in use gives way: of whoever holds
-    /// the most, one that was never used after `initialize`, or else the one that has been idle for longest.
-    /// If all are in use, the newcomer is answered with 503. Default: 1,000.
+    /// Legacy sessions that something is remembered of: a log level, subscriptions, an open stream of changes. Others cost
+    /// nothing, and there may be any number. When there are so many, one that is not in use ends: of whoever
+    /// holds the most, the one that has been idle for longest. If all are in use, what would have to be remembered is
+    /// refused with 503. Default: 1,000.
     pub sessions: usize,
-    /// Legacy sessions at once of one principal; of one address where nobody says who calls. Default: 100.
+    /// The same of one principal; of one address where nobody says who calls. Default: 100.
     pub sessions_per_principal: usize,
-    /// How long a legacy session may be idle before it is forgotten: without a request running, and without
-    /// an open stream. Default: 30 min.
+    /// How long a legacy session that something is remembered of may be idle before it ends: without a request
+    /// running, and without an open stream. Default: 30 min.
     pub session_idle: Duration,
+    /// How long a legacy session may last, however much it is used. Its id is good for so long on every server with the
+    /// same [state key](crate::ServerBuilder::state_key). Default: 30 days.
+    pub session_lifetime: Duration,
+    /// Whether requests of the legacy era are served that name no session, and were never preceded by `initialize`: with
+    /// the revision that their header says, or 2025-03-26, and without anything that needs a session. Default: no.
+    pub sessionless: bool,
     /// Legacy calls at once that outlive the connection they came on. Default: 256.
     pub detached_calls: usize,
 }
@@ -82,6 +89,8 @@ impl Default for HttpLimits {
             sessions: 1_000,
             sessions_per_principal: 100,
             session_idle: Duration::from_secs(30 * 60),
+            session_lifetime: Duration::from_secs(30 * 86_400),
+            sessionless: false,
             detached_calls: 256,
         }
     }

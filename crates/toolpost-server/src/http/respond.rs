@@ -1,6 +1,7 @@
 //! One HTTP request, one answer: the order of checks, and the status of each outcome.
 
 use std::future::ready;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::Either;
 use http::header::HeaderName;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Version};
-use toolpost_protocol::{Code, Error, receive};
-use toolpost_tool::Principal;
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
+use toolpost_protocol::{Code, Error, Version, receive};
+use toolpost_tool::{Client, Principal};
 
 use super::accept::{Accept, readable};
 use super::answers::{
@@ -23,16 +24,16 @@ use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
 use super::detached::Detached;
 use super::events::{EventStream, Silent, first};
 use super::pooled::PooledCall;
-use super::session_id::SessionId;
 use super::sessions::InUse;
 use super::streams::Progress;
 use super::{Body, Http, cors};
 use crate::service::methods::InSession;
-use crate::service::session::Session;
+use crate::service::session::{Agreed, Session};
 use crate::service::{Era, Incoming, Outbox, RequestEnvelope, listen, undoubled};
 use crate::{Disposition, Peer, Reply, log};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 impl Http {
     /// Answers one request.
@@ -42,7 +43,7 @@ impl Http {
     ) -> Response<Body> {
         let open = OpenRequest::of(state);
         let (parts, body) = request.into_parts();
-        let http2 = parts.version == Version::HTTP_2;
+        let http2 = parts.version == http::Version::HTTP_2;
         let mut page = None;
         let admitted = match open.http.admit(&parts, &mut page) {
             Ok(()) => match &open.http.authenticate {
@@ -59,7 +60,7 @@ impl Http {
         let answered = match admitted {
             Ok(principal) => match parts.method {
                 Verb::POST => open.http.post(&open, parts, body, principal).await,
-                Verb::GET => open.http.tell_session(&parts.headers, &principal),
+                Verb::GET => open.http.tell_session(&open, &parts.headers, &principal),
                 Verb::DELETE => open.http.delete(&parts.headers, &principal),
                 _ => Err(not_served("only POST is served here")),
             },
@@ -185,14 +186,18 @@ impl Http {
         &self,
         open: &OpenRequest,
         request: RequestEnvelope,
-        peer: Peer,
+        mut peer: Peer,
         session: Found,
         accept: Accept,
         held: Option<HeldBytes>,
     ) -> Result<Response<Body>, Instead> {
         match (request.method.session, session) {
-            (InSession::Opens, _) => return self.initialize(open, &request, peer),
+            (InSession::Opens, _) => return self.initialize(&request, peer),
+            (InSession::Remembered, Found::Session(session)) => self.keep(&session, open.address)?,
             (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
+            (InSession::Within, Found::None) if self.limits.sessionless => {
+                peer.session = Some(Arc::new(self.transient(&peer)));
+            }
             (_, Found::None | Found::Unknown) => {
                 let why =
                     "no Mcp-Session-Id: send `initialize` first, or the headers and _meta of 2026-07-28";
@@ -218,26 +223,37 @@ impl Http {
         Ok(response_of(Silent::new(call, silence).await))
     }
 
-    fn initialize(
-        &self,
-        open: &OpenRequest,
-        request: &RequestEnvelope,
-        mut peer: Peer,
-    ) -> Result<Response<Body>, Instead> {
+    fn initialize(&self, request: &RequestEnvelope, mut peer: Peer) -> Result<Response<Body>, Instead> {
         let session = Arc::new(Session::new(self.service.next_connection(), peer.principal.clone()));
         peer.session = Some(Arc::clone(&session));
         let reply = self.service.at_once(request, &peer).unwrap_or_else(Reply::accepted);
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
-        let Some(id) = self.sessions.open(session, open.address) else {
-            return Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later"));
+        let Some(id) = self.sessions.seal(&self.service.keys, &session) else {
+            return Err(later(SESSION_WAIT, "the server cannot seal a session now; try again later"));
         };
         let mut response = whole(reply);
-        if let Some(id) = id.header() {
-            response.headers_mut().insert(SESSION_HEADER, id);
-        }
+        response.headers_mut().insert(SESSION_HEADER, id);
         Ok(response)
+    }
+
+    /// Has the session remembered, for what its id does not say.
+    fn keep(&self, session: &Arc<Session>, address: Option<IpAddr>) -> Result<(), Instead> {
+        match self.sessions.keep(session, address) {
+            true => Ok(()),
+            false => Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later")),
+        }
+    }
+
+    /// A session for one request that names none.
+    fn transient(&self, peer: &Peer) -> Session {
+        let said = peer.headers.as_ref().and_then(|headers| headers.get(VERSION_HEADER)?.to_str().ok());
+        let version = said.and_then(|said| Version::parse(undoubled(said)));
+        let version = version.filter(|version| !version.is_modern()).unwrap_or(Version::V2025_03_26);
+        let session = Session::new(self.service.next_connection(), peer.principal.clone());
+        session.agree(Agreed { version, client: Client::default() });
+        session
     }
 
     /// Answers a call whose client wants to hear of it: by one JSON object if it is answered before
@@ -256,7 +272,12 @@ impl Http {
     }
 
     /// Tells a session of changes, on a stream that ends with it.
-    fn tell_session(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {
+    fn tell_session(
+        &self,
+        open: &OpenRequest,
+        headers: &HeaderMap,
+        principal: &Principal,
+    ) -> Result<Response<Body>, Instead> {
         let session = match self.session(headers, principal)? {
             Found::Session(session) => session,
             Found::Unknown => return Err(no_such_session()),
@@ -265,6 +286,7 @@ impl Http {
         if !Accept::read(headers).events {
             return Err(refused(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream"));
         }
+        self.keep(&session, open.address)?;
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
         let (told, session) = (Arc::clone(&outbox), InUse(session));
         let telling =
@@ -286,7 +308,7 @@ impl Http {
             Found::None => Err(refused(StatusCode::METHOD_NOT_ALLOWED, "there is no session to end")),
             Found::Unknown => Err(no_such_session()),
             Found::Session(session) => {
-                self.sessions.close(&session);
+                self.sessions.end(&session);
                 Ok(empty(StatusCode::NO_CONTENT))
             }
         }
@@ -298,14 +320,9 @@ impl Http {
         if values.any(|other| other != value) {
             return Err(refused(StatusCode::BAD_REQUEST, "header Mcp-Session-Id has two different values"));
         }
-        let id = SessionId::parse(value)
-            .or_else(|| SessionId::parse(&undoubled(value.to_str().ok()?).parse().ok()?));
-        let session = id.and_then(|id| self.sessions.find(&id));
-        Ok(match session {
-            // Somebody else's session is no session.
-            Some(session) if session.principal == *principal => Found::Session(session),
-            _ => Found::Unknown,
-        })
+        let session = self.sessions.find(&self.service.keys, value, principal);
+        // Somebody else's session is no session.
+        Ok(session.map_or(Found::Unknown, Found::Session))
     }
 
     #[cold]

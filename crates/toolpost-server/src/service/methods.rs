@@ -61,6 +61,8 @@ pub(crate) enum InSession {
     Anywhere,
     /// It is answered within one alone.
     Within,
+    /// As `Within`, and the session has something to remember of it.
+    Remembered,
 }
 
 /// What answers a method.
@@ -154,8 +156,14 @@ static TABLE: [Method; 15] = [
         session: InSession::Anywhere,
         ..row("ping", LEGACY, Capability::Always, Handler::AtOnce(|_, request, _| Reply::done(&request.id)))
     },
-    row("logging/setLevel", LEGACY, Capability::Always, Handler::AtOnce(set_log_level::answer)),
-    row("resources/subscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::subscribe)),
+    Method {
+        session: InSession::Remembered,
+        ..row("logging/setLevel", LEGACY, Capability::Always, Handler::AtOnce(set_log_level::answer))
+    },
+    Method {
+        session: InSession::Remembered,
+        ..row("resources/subscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::subscribe))
+    },
     row("resources/unsubscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::unsubscribe)),
 ];
 

@@ -158,7 +158,7 @@ pub(crate) fn suspend(
         let state = suspended.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
         let (answers, fruitless) = (answers.map_or("{}", Node::raw), again.fruitless);
         let content = format!(r#"{{{state}"fruitless":{fruitless},"answers":{answers}}}"#);
-        seal::seal(&service.keys, binding, clock::unix(), &content)
+        seal::seal(&service.keys, binding, clock::unix(), seal::LIFETIME, &content)
     });
     if let Some(None) = sealed {
         let error = Error::new(Code::INTERNAL_ERROR, "the server cannot seal the state of this request");

@@ -1,5 +1,5 @@
-//! `requestState`: what a suspended call wants back, sealed so that the client can neither read nor
-//! change it, nor hand it back with another request.
+//! What travels through clients and is wanted back (`requestState`, the id of a session), sealed so that the client can
+//! neither read nor change it, nor hand it back with another request.
 //!
 //! XChaCha20-Poly1305 under a random nonce; what it is bound to is authenticated beside it.
 //! Source: [draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha).
@@ -15,7 +15,7 @@ use toolpost_tool::Principal;
 
 use super::keys::Keys;
 
-/// For how long a client may take to answer.
+/// How long a client may take to answer what it is asked.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
 const NONCE: usize = 24;
@@ -39,12 +39,18 @@ impl Binding {
     }
 }
 
-/// Seals `content`, to be handed back within [`LIFETIME`] from `now` (seconds of Unix time). `None` if
-/// there is no key or no randomness.
-pub(crate) fn seal(keys: &Keys, binding: Binding, now: u64, content: &str) -> Option<String> {
+/// Seals `content`, to be handed back within `lifetime` from `now` (seconds of Unix time). `None` if there is no key or no
+/// randomness.
+pub(crate) fn seal(
+    keys: &Keys,
+    binding: Binding,
+    now: u64,
+    lifetime: Duration,
+    content: &str,
+) -> Option<String> {
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce).ok()?;
-    let mut plain = now.saturating_add(LIFETIME.as_secs()).to_be_bytes().to_vec();
+    let mut plain = now.saturating_add(lifetime.as_secs()).to_be_bytes().to_vec();
     plain.extend_from_slice(content.as_bytes());
     let cipher = XChaCha20Poly1305::new(&Key::from(keys.current()?.state));
     let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &binding.0 }).ok()?;

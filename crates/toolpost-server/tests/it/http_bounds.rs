@@ -319,41 +319,60 @@ async fn lives(wire: &mut Wire, token: &'static str, id: &str) -> bool {
     }
 }
 
+/// Has the session remembered, for its log level.
+async fn remembered(wire: &mut Wire, token: &'static str, id: &str) {
+    let level = legacy(1, "logging/setLevel", json!({"level": "error"}));
+    let answer = wire.post(&[("Mcp-Session-Id", id), ("Authorization", token)], level.as_bytes()).await;
+    assert_eq!(answer.status, 200);
+}
+
+async fn alive(wire: &mut Wire, token: &'static str, ids: &[String]) -> usize {
+    let mut alive = 0;
+    for id in ids {
+        alive += usize::from(lives(wire, token, id).await);
+    }
+    alive
+}
+
 async fn sessions() -> Filled {
     let (server, _) = limited(|limits| limits.sessions = 4);
     let (mut wire, _) = Wire::within(&server);
-    let first = opened(&mut wire, "").await;
-    assert!(lives(&mut wire, "", &first).await);
-    let mut ids = vec![first.clone()];
-    for _ in 0..10 {
+    let mut ids = Vec::new();
+    for _ in 0..11 {
         ids.push(opened(&mut wire, "").await);
     }
-    assert!(lives(&mut wire, "", &first).await, "one that was never used gives way first");
-    let mut alive = 0;
+    assert_eq!(alive(&mut wire, "", &ids).await, 11, "there may be any number that say nothing");
     for id in &ids {
-        alive += usize::from(lives(&mut wire, "", id).await);
+        remembered(&mut wire, "", id).await;
     }
-    full(alive, 4, server, wire)
+    full(alive(&mut wire, "", &ids).await, 4, server, wire)
 }
 
 async fn used_sessions() -> Filled {
     let (server, _) = limited(|limits| limits.sessions = 3);
     let mut streams = Vec::new();
-    for _ in 0..3 {
+    let (mut opener, _) = Wire::within(&server);
+    let listening = async |id: &str| {
         let (mut wire, _) = Wire::within(&server);
-        let id = opened(&mut wire, "").await;
-        wire.request("GET", &[("Mcp-Session-Id", &id)], b"").await;
-        assert_eq!(wire.head().await.status, 200);
+        wire.request("GET", &[("Mcp-Session-Id", id)], b"").await;
+        let head = wire.head().await;
+        (wire, head.status, head.header("retry-after").map(str::to_owned))
+    };
+    for _ in 0..3 {
+        let (wire, status, _) = listening(&opened(&mut opener, "").await).await;
+        assert_eq!(status, 200);
         streams.push(wire);
     }
-    let (mut wire, _) = Wire::within(&server);
-    let answer = initialize(&mut wire, "").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")));
+    let id = opened(&mut opener, "").await;
+    let (_, status, retry_after) = listening(&id).await;
+    assert_eq!((status, retry_after.as_deref()), (503, Some("30")));
     // When one of them is not in use any more, it gives way.
     streams.pop();
     tokio::task::yield_now().await;
-    opened(&mut wire, "").await;
-    full(streams.len() + 1, 3, server, streams)
+    let (wire, status, _) = listening(&id).await;
+    assert_eq!(status, 200);
+    streams.push(wire);
+    full(streams.len(), 3, server, streams)
 }
 
 fn named(parts: &Parts) -> Result<Principal, Unauthenticated> {
@@ -368,16 +387,15 @@ async fn sessions_of_one() -> Filled {
         .build();
     let (mut wire, _) = Wire::within(&server);
     let bobs = opened(&mut wire, "bob").await;
+    remembered(&mut wire, "bob", &bobs).await;
     let mut ids = Vec::new();
     for _ in 0..30 {
-        ids.push(opened(&mut wire, "mallory").await);
+        let id = opened(&mut wire, "mallory").await;
+        remembered(&mut wire, "mallory", &id).await;
+        ids.push(id);
     }
     assert!(lives(&mut wire, "bob", &bobs).await, "what one holds is not taken for another's");
-    let mut alive = 0;
-    for id in &ids {
-        alive += usize::from(lives(&mut wire, "mallory", id).await);
-    }
-    full(alive, 3, server, wire)
+    full(alive(&mut wire, "mallory", &ids).await, 3, server, wire)
 }
 
 fn listen(id: usize) -> Value {

@@ -17,4 +17,5 @@ mod process;
 mod rmcp_client;
 mod rounds;
 mod rules;
+mod sessions;
 mod unproven;
