@@ -12,7 +12,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
 use toolpost_protocol::{Code, Error, Version, receive};
-use toolpost_tool::{Client, Principal};
+use toolpost_tool::{InputCapabilities, Principal};
 
 use super::accept::{Accept, readable};
 use super::answers::{
@@ -252,7 +252,7 @@ impl Http {
         let version = said.and_then(|said| Version::parse(undoubled(said)));
         let version = version.filter(|version| !version.is_modern()).unwrap_or(Version::V2025_03_26);
         let session = Session::new(self.service.next_connection(), peer.principal.clone());
-        session.agree(Agreed { version, client: Client::default() });
+        session.agree(Agreed { version, client: InputCapabilities::default() });
         session
     }
 

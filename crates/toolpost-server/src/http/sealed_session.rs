@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use toolpost_protocol::Version;
-use toolpost_tool::{Client, Principal};
+use toolpost_tool::{InputCapabilities, Principal};
 
 use crate::clock;
 use crate::service::keys::Keys;
@@ -61,17 +61,17 @@ fn binding(principal: &Principal) -> Binding {
     Binding::new(principal, "initialize", "Mcp-Session-Id", None)
 }
 
-fn bits(client: Client) -> u8 {
-    let Client { elicitation, elicitation_url, sampling, roots, .. } = client;
+fn bits(client: InputCapabilities) -> u8 {
+    let InputCapabilities { elicitation, elicitation_url, sampling, roots, .. } = client;
     [elicitation, elicitation_url, sampling, roots]
         .iter()
         .enumerate()
         .fold(0, |bits, (at, can)| bits | u8::from(*can) << at)
 }
 
-fn client_of(bits: u8) -> Client {
+fn client_of(bits: u8) -> InputCapabilities {
     let can = |at: u8| bits & 1 << at != 0;
-    let mut client = Client::default();
+    let mut client = InputCapabilities::default();
     (client.elicitation, client.elicitation_url) = (can(0), can(1));
     (client.sampling, client.roots) = (can(2), can(3));
     client
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_id_ends_with_its_lifetime_and_changed_it_is_none() {
         let (keys, ann) = (Keys::new(Some([1; 32])), Principal::new("ann"));
-        let agreed = Agreed { version: Version::V2025_11_25, client: Client::default() };
+        let agreed = Agreed { version: Version::V2025_11_25, client: InputCapabilities::default() };
         let over = SessionId::seal(&keys, &ann, agreed, Duration::ZERO).unwrap();
         assert!(SessionId::parse(&over).unwrap().open(&keys, &ann).is_none());
         let header = SessionId::seal(&keys, &ann, agreed, DAY).unwrap();

@@ -243,14 +243,14 @@ impl fmt::Debug for Sessions {
 #[expect(clippy::unwrap_used, reason = "a test unwraps")]
 mod tests {
     use toolpost_protocol::Version;
-    use toolpost_tool::Client;
+    use toolpost_tool::InputCapabilities;
 
     use super::*;
     use crate::service::session::Agreed;
 
     fn opened(sessions: &Sessions, keys: &Keys, who: &Principal) -> HeaderValue {
         let session = Session::new(1, who.clone());
-        session.agree(Agreed { version: Version::V2025_06_18, client: Client::default() });
+        session.agree(Agreed { version: Version::V2025_06_18, client: InputCapabilities::default() });
         sessions.seal(keys, &session).unwrap()
     }
 
