@@ -78,7 +78,6 @@ fn client_of(bits: u8) -> InputCapabilities {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test unwraps")]
 mod tests {
     use super::*;
 

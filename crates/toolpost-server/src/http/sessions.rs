@@ -240,7 +240,6 @@ impl fmt::Debug for Sessions {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test unwraps")]
 mod tests {
     use toolpost_protocol::Version;
     use toolpost_tool::InputCapabilities;

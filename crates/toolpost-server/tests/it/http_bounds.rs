@@ -51,7 +51,7 @@ const BOUNDS: &[Bound] = &[
     ("bytes of answers, one HTTP/2 connection", true, || Box::pin(answers_of_one())),
     ("bytes of answers, all clients", true, || Box::pin(answers())),
     ("HTTP/2 streams", true, || Box::pin(streams())),
-    ("sessions", true, || Box::pin(sessions())),
+    ("sessions that something is remembered of", true, || Box::pin(sessions())),
     ("sessions that are in use", true, || Box::pin(used_sessions())),
     ("sessions of one principal", true, || Box::pin(sessions_of_one())),
     ("listeners of one connection", true, || Box::pin(listeners_of_one())),

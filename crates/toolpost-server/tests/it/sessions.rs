@@ -1,5 +1,5 @@
 //! Sessions of the legacy era over HTTP: any server with the key serves them, and none has to remember them.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test")]
 
 use std::sync::Arc;
 
