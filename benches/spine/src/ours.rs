@@ -7,7 +7,7 @@ use bytes::Bytes;
 use toolpost_dispatch::{Answer, CallRequest, Dispatcher, Registry};
 use toolpost_json::{Frame, Limits};
 use toolpost_protocol::{Message, reply};
-use toolpost_tool::{CallParts, Form, Json, tool_fn};
+use toolpost_tool::{CallParts, Json, Version, tool_fn};
 
 use crate::messages::{Echo, Echoed, Order, price};
 
@@ -46,7 +46,7 @@ impl Server {
         let mut out = Vec::with_capacity(output.weight() * 2 + 256);
         reply::result(&mut out, &id, |out| {
             out.extend_from_slice(br#"{"resultType":"complete","#);
-            output.write(out, Form::default());
+            output.write(out, Version::LATEST);
             out.push(b'}');
         });
         out

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytestring::ByteString;
+
 use crate::frame::Frame;
 use crate::index::{ESCAPED, Entry, INTEGER, Kind, TRUE};
 use crate::number::Number;
@@ -69,6 +71,16 @@ impl<'a> Node<'a> {
     pub fn as_str(self) -> Option<Cow<'a, str>> {
         let entry = self.entry();
         entry.is(Kind::String).then(|| text::value(entry.inner(self.frame.text()), entry.has(ESCAPED)))
+    }
+
+    /// The value of a string, to be kept beside the frame or without it: a slice of the frame's text unless it has
+    /// escapes.
+    #[must_use]
+    pub fn to_byte_string(self) -> Option<ByteString> {
+        Some(match self.as_str()? {
+            Cow::Borrowed(text) => self.frame.text().slice_ref(text),
+            Cow::Owned(text) => text.into(),
+        })
     }
 
     /// The value of `true` or `false`.

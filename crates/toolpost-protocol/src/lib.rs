@@ -31,6 +31,7 @@ mod error;
 mod gist;
 mod id;
 mod message;
+mod meta_index;
 pub mod reply;
 mod version;
 
@@ -38,7 +39,8 @@ pub use error::{Code, Error};
 pub use gist::{Gist, Meant};
 pub use id::Id;
 pub use message::{Malformed, Message, receive};
-pub use version::{Version, meta};
+pub use meta_index::MetaIndex;
+pub use version::{Era, Version, meta};
 
 // What the signatures above name.
 pub use toolpost_json::{Frame, Limits, Node, Violation};

@@ -2,6 +2,16 @@
 
 use std::fmt;
 
+/// The two kinds of MCP on the wire. Which of them a request is of follows from the request; which [`Version`] answers
+/// what it may be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// 2026-07-28 and later: every request stands alone, and says in its `_meta` what it follows.
+    Modern,
+    /// Up to 2025-11-25: `initialize` opens a session, which settles the revision.
+    Legacy,
+}
+
 /// A published revision of MCP. Later revisions are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -45,10 +55,50 @@ impl Version {
         }
     }
 
-    /// Whether every request stands alone: no `initialize`, no session, the revision in `_meta`.
+    /// The kind of MCP that the revision is of.
+    #[must_use]
+    pub const fn era(self) -> Era {
+        match self {
+            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Legacy,
+            Self::V2026_07_28 => Era::Modern,
+        }
+    }
+
+    /// Whether every request stands alone: it is of the [`Era::Modern`].
     #[must_use]
     pub const fn is_modern(self) -> bool {
-        matches!(self, Self::V2026_07_28)
+        matches!(self.era(), Era::Modern)
+    }
+
+    /// Whether results have structured content: 2025-06-18 and later.
+    #[must_use]
+    pub const fn has_structured_content(self) -> bool {
+        !matches!(self, Self::V2024_11_05 | Self::V2025_03_26)
+    }
+
+    /// Whether structured content, and the output schema that promises it, may be any JSON rather than an object alone:
+    /// 2026-07-28 and later.
+    #[must_use]
+    pub const fn has_any_structured_content(self) -> bool {
+        self.is_modern()
+    }
+
+    /// Whether there are blocks of sound: 2025-03-26 and later.
+    #[must_use]
+    pub const fn has_audio(self) -> bool {
+        !matches!(self, Self::V2024_11_05)
+    }
+
+    /// Whether there are blocks that point to resources: 2025-06-18 and later.
+    #[must_use]
+    pub const fn has_resource_links(self) -> bool {
+        !matches!(self, Self::V2024_11_05 | Self::V2025_03_26)
+    }
+
+    /// Whether several messages may come as an array: 2025-03-26 alone.
+    #[must_use]
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::V2025_03_26)
     }
 }
 
@@ -80,4 +130,8 @@ pub mod meta {
     pub const TRACESTATE: &str = "tracestate";
     /// The W3C baggage.
     pub const BAGGAGE: &str = "baggage";
+    /// How urgent a call is: toolpost's own, on requests.
+    pub const PRIORITY: &str = "dev.toolpost/priority";
+    /// After how many milliseconds a result is of no more use: toolpost's own, on requests.
+    pub const DEADLINE_MS: &str = "dev.toolpost/deadlineMs";
 }

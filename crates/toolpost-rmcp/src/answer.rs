@@ -2,47 +2,36 @@
 
 use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, ErrorCode, InputRequest, InputRequests,
-    InputRequiredResult, JsonObject, MetaObject, ProtocolVersion,
+    InputRequiredResult, JsonObject, MetaObject,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde::Deserialize;
 use serde_json::Value;
-use toolpost_protocol::{Code, Error};
-use toolpost_tool::{Form, InputRequired, Output, StructuredForm};
+use toolpost_protocol::{Code, Era, Error, Version};
+use toolpost_tool::{InputRequired, Output};
 
-/// Which revisions an answer is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Era {
-    /// 2026-07-28 and later.
-    Modern,
-    /// Earlier: structured content is an object, or wrapped in one, and a tool cannot ask for input.
-    Legacy,
-}
-
-impl Era {
-    pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
-        let modern = ProtocolVersion::V_2026_07_28;
-        // Dates of this form compare as text.
-        match context.protocol_version() {
-            Some(version) if version.as_str() >= modern.as_str() => Self::Modern,
-            _ => Self::Legacy,
-        }
-    }
+/// The revision that a request follows; one that is newer than all that are known counts as the newest.
+pub(crate) fn version(context: &RequestContext<RoleServer>) -> Version {
+    let Some(named) = context.protocol_version() else { return Version::LATEST_WITH_SESSIONS };
+    // Dates of this form compare as text.
+    Version::parse(named.as_str()).unwrap_or(match Version::LATEST.as_str() < named.as_str() {
+        true => Version::LATEST,
+        false => Version::LATEST_WITH_SESSIONS,
+    })
 }
 
 /// The result that `output` is.
-pub(crate) fn result(output: &Output, era: Era) -> Result<CallToolResult, ErrorData> {
+pub(crate) fn result(output: &Output, version: Version) -> Result<CallToolResult, ErrorData> {
     let content = content(output).map_err(internal)?;
     let mut result = match output.is_error() {
         true => CallToolResult::error(content),
         false => CallToolResult::success(content),
     };
-    if let Some(structured) = output.structured() {
+    if let Some(structured) = output.structured().filter(|_| version.has_structured_content()) {
         let value: Value = serde_json::from_str(structured).map_err(internal)?;
-        let is_wrapped = era == Era::Legacy && output.is_wrapped(Form::new(StructuredForm::Objects));
         result.structured_content =
-            Some(if is_wrapped { serde_json::json!({ "result": value }) } else { value });
+            Some(if output.is_wrapped(version) { serde_json::json!({ "result": value }) } else { value });
     }
     result.meta = meta(output).map_err(internal)?;
     Ok(result)

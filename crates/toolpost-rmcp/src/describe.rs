@@ -1,13 +1,12 @@
 //! What a tool says about itself, in rmcp's words and in toolpost's.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{Icon, IconTheme, Tool, ToolAnnotations};
 use serde_json::Value;
 use toolpost_tool::{InvalidToolName, ToolSpec};
 
-use crate::answer::Era;
+use toolpost_protocol::Era;
 
 /// `spec` as rmcp lists it.
 pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
@@ -18,10 +17,7 @@ pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
         spec.input_schema().as_object().cloned().unwrap_or_default(),
     );
     tool.title = spec.title().map(Into::into);
-    let output = match era {
-        Era::Modern => spec.output_schema().map(Cow::Borrowed),
-        Era::Legacy => spec.object_output_schema(),
-    };
+    let output = spec.listed_output_schema(era);
     tool.output_schema = output.and_then(|schema| schema.as_object().cloned()).map(Arc::new);
     let told = spec.annotations();
     if *told != toolpost_tool::ToolAnnotations::new() {

@@ -6,8 +6,8 @@ use rmcp::model::Tool;
 use toolpost_dispatch::{Catalog, Dispatcher};
 use toolpost_tool::Principal;
 
-use crate::answer::Era;
 use crate::describe;
+use toolpost_protocol::Era;
 
 /// The list of the current generation, for each era.
 #[derive(Debug, Default)]

@@ -1,21 +1,18 @@
 //! From rmcp's request to the parts of a call.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, JsonObject, NumberOrString, RequestMetaObject};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde::Serialize;
 use toolpost_json::Frame;
-use toolpost_protocol::Id;
+use toolpost_protocol::{Era, Id, MetaIndex};
 use toolpost_tool::{CallParts, InputCapabilities, Principal, Priority, TraceContext};
 
-use crate::answer::Era;
+use crate::answer;
 use crate::sealed::{Bound, Seal};
-
-/// A client may ask for no more time than this.
-const LONGEST_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a tool sees of a message that rmcp has taken apart.
 #[derive(Serialize)]
@@ -37,16 +34,17 @@ pub(crate) fn parts(
     let arguments = request.arguments.unwrap_or_default();
     let frame =
         Frame::from_serialize(&Message { arguments: &arguments, meta: &context.meta }).map_err(unfit)?;
+    let meta = MetaIndex::read(Some(frame.root()));
     parts.arguments = frame.root().member("arguments").map(|node| node.id());
-    parts.meta = frame.root().member("_meta").map(|node| node.id());
+    parts.meta = meta.node();
+    parts.priority = Priority::asked(&meta, &frame);
+    parts.deadline = meta.deadline(&frame).map(|wait| now() + wait);
+    parts.set_trace(TraceContext::read(&meta, &frame));
     parts.frame = Some(frame);
     parts.tool = String::from(request.name).into();
     parts.request_id = Some(id(&context.id));
     parts.principal = identify(context);
-    parts.priority = priority(&context.meta);
-    parts.deadline = deadline(&context.meta);
-    parts.set_trace(trace(&context.meta));
-    if Era::of(context) == Era::Modern {
+    if answer::version(context).era() == Era::Modern {
         parts.client = context.client_capabilities().as_ref().map(client).unwrap_or_default();
     }
     if let Some(answers) = request.input_responses {
@@ -67,31 +65,12 @@ fn id(id: &rmcp::model::RequestId) -> Id {
     }
 }
 
-/// The priority asked for; the runtime's own is nobody's to ask for.
-fn priority(meta: &RequestMetaObject) -> Priority {
-    let asked = meta.get("dev.toolpost/priority").and_then(|value| Priority::parse(value.as_str()?));
-    asked.unwrap_or_default().min(Priority::Urgent)
-}
-
-fn deadline(meta: &RequestMetaObject) -> Option<Instant> {
-    let wait = Duration::from_millis(meta.get("dev.toolpost/deadlineMs")?.as_u64()?);
-    Some(now() + wait.min(LONGEST_DEADLINE))
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where this crate reads a clock, and it is tokio's"
 )]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn trace(meta: &RequestMetaObject) -> TraceContext {
-    let mut trace = TraceContext::default();
-    trace.parent = meta.get_traceparent().map(Into::into);
-    trace.state = meta.get_tracestate().map(Into::into);
-    trace.baggage = meta.get_baggage().map(Into::into);
-    trace
 }
 
 fn client(capabilities: &ClientCapabilities) -> InputCapabilities {

@@ -10,9 +10,10 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse, ListToolsResult, Pagi
 use rmcp::service::RequestContext;
 use toolpost::Runtime;
 use toolpost_dispatch::{Answer, CallRequest};
+use toolpost_protocol::Era;
 use toolpost_tool::{Principal, Priority};
 
-use crate::answer::{self, Era};
+use crate::answer;
 use crate::listed::Listed;
 use crate::notices::Notices;
 use crate::received;
@@ -123,9 +124,10 @@ impl Tools {
             return Err(ErrorData::invalid_params("the list has one page, and no cursor", None));
         }
         let principal = self.principal(&context);
-        let tools = self.listed.visible(self.runtime.dispatcher(), &principal, Era::of(&context));
+        let era = answer::version(&context).era();
+        let tools = self.listed.visible(self.runtime.dispatcher(), &principal, era);
         let mut result = ListToolsResult::with_all_items(tools);
-        if !self.runtime.dispatcher().is_open() && Era::of(&context) == Era::Modern {
+        if !self.runtime.dispatcher().is_open() && era == Era::Modern {
             result.cache_scope = Some(rmcp::model::CacheScope::Private);
         }
         Ok(result)
@@ -160,12 +162,13 @@ impl Tools {
             () = context.ct.cancelled() => return Err(cancelled()),
             result = Notices::during(notices, &context, call) => result,
         };
+        let version = answer::version(&context);
         match Answer::of(result) {
-            Answer::Result(output) => Ok(answer::result(&output, Era::of(&context))?.into()),
+            Answer::Result(output) => Ok(answer::result(&output, version)?.into()),
             Answer::InputRequired(suspended) => {
-                answer::input_required(&suspended, Era::of(&context), |state| self.seal.seal(state, &bound))
+                answer::input_required(&suspended, version.era(), |state| self.seal.seal(state, &bound))
             }
-            Answer::Error(error) => answer::error(&error, Era::of(&context)),
+            Answer::Error(error) => answer::error(&error, version.era()),
             _ => Err(cancelled()),
         }
     }

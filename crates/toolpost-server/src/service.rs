@@ -15,7 +15,7 @@ use futures_util::future::Either;
 use tokio_util::sync::CancellationToken;
 use toolpost_dispatch::Dispatcher;
 use toolpost_json::{Frame, Limits, ViolationKind};
-use toolpost_protocol::{Code, Error, Id, Malformed, Meant};
+use toolpost_protocol::{Code, Error, Id, Malformed, Meant, MetaIndex};
 use toolpost_tool::{Output, Principal, Priority};
 
 mod capabilities;
@@ -28,7 +28,6 @@ pub(crate) mod identity;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod listen_limits;
-pub(crate) mod meta;
 pub(crate) mod methods;
 pub(crate) mod outbox;
 mod page;
@@ -41,11 +40,12 @@ pub(crate) mod seal;
 pub(crate) mod session;
 mod streams;
 
-pub(crate) use envelope::{Era, Incoming, RequestEnvelope};
+pub(crate) use envelope::{Incoming, RequestEnvelope};
 #[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
 pub(crate) use methods::Method;
 pub(crate) use outbox::Outbox;
+pub(crate) use toolpost_protocol::Era;
 
 use crate::{Disposition, Peer, Reply};
 use catalog::ToolList;
@@ -53,7 +53,6 @@ use identity::Identity;
 use keys::Keys;
 use listen::Listeners;
 use listen_limits::ListenLimits;
-use meta::Meta;
 use methods::{Handler, call_tool};
 
 /// Lowers the priority a principal asks for to what the host grants it.
@@ -216,8 +215,8 @@ impl Service {
     }
 
     /// How urgent a request is: what it asks for, clamped by the host's rule for its principal.
-    fn priority(&self, meta: &Meta, frame: &Frame, peer: &Peer) -> Priority {
-        let asked = meta.priority(frame);
+    fn priority(&self, meta: &MetaIndex, frame: &Frame, peer: &Peer) -> Priority {
+        let asked = Priority::asked(meta, frame);
         match &self.clamp {
             Some(clamp) => catch_unwind(AssertUnwindSafe(|| clamp(&peer.principal, asked)))
                 .map_or(Priority::Background, |granted| granted.min(Priority::Urgent)),

@@ -111,7 +111,7 @@ pub use elicit::Elicited;
 pub use error::{ErrorKind, Refusal, ToolError};
 pub use functions::{IntoToolError, fallible_fn, tool_with};
 pub use input::{InputCapabilities, InputRequest, InputRequired};
-pub use output::{Form, IntoOutput, Json, Output, ResultFlag, StructuredForm};
+pub use output::{IntoOutput, Json, Output, ResultFlag};
 pub use parts::CallParts;
 pub use policy::{
     Backoff, BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy,
@@ -124,5 +124,6 @@ pub use tool_name::InvalidToolName;
 pub use trace::TraceContext;
 pub use typed::{Typed, TypedTool, blocking_fn, tool_fn, typed};
 
-// What a tool's author says in MCP's own words.
+// What the signatures above name of MCP.
 pub use toolpost_protocol::model::{Icon, ToolAnnotations};
+pub use toolpost_protocol::{Era, MetaIndex, Version};

@@ -69,30 +69,6 @@ const ERROR: u64 = 1 << 11;
 /// Structured content is [wrapped](Output::wrapped) where only an object may stand.
 const WRAPPED: u64 = 1 << 12;
 
-/// How much of a result the receiver's revision understands.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub struct Form {
-    /// What becomes of structured content.
-    pub structured: StructuredForm,
-    /// The revision whose content blocks there may be: others are replaced by text. Without one, all may.
-    pub revision: Option<Version>,
-}
-
-/// What becomes of structured content in a reply.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum StructuredForm {
-    /// Any JSON value may stand (2026-07-28).
-    #[default]
-    Any,
-    /// Only an object may stand (2025-06-18 and 2025-11-25). Anything else is wrapped in one: `{"result": ..}`, as the
-    /// output schema is (see [`ToolSpec::object_output_schema`](crate::ToolSpec::object_output_schema)).
-    Objects,
-    /// The revision knows none.
-    Absent,
-}
-
 impl Output {
     /// One block of text.
     pub fn text(text: impl Into<ByteString>) -> Self {
@@ -242,23 +218,28 @@ impl Output {
     #[must_use]
     pub fn encode(&self) -> String {
         let mut out = Vec::new();
-        self.write(&mut out, Form::default());
+        self.write(&mut out, Version::LATEST);
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// Appends the members of the result object except `_meta`, without braces.
-    pub fn write(&self, out: &mut Vec<u8>, form: Form) {
+    /// Appends the members of the result object except `_meta`, without braces, as `version` has them.
+    ///
+    /// Before 2025-06-18 there is no structured content, and before 2026-07-28 it is an object: anything else is wrapped
+    /// in one, `{"result": ..}`, as the output schema is (see
+    /// [`ToolSpec::listed_output_schema`](crate::ToolSpec::listed_output_schema)). Blocks that `version` does not have
+    /// are replaced by text.
+    pub fn write(&self, out: &mut Vec<u8>, version: Version) {
         out.extend_from_slice(br#""content":"#);
         match self.has(BLOCKS) {
-            true => match form.revision.filter(|revision| *revision < Version::V2025_06_18) {
-                None => out.extend_from_slice(self.body.as_bytes()),
-                Some(revision) => write_older_blocks(out, &self.body, revision),
-            },
+            true if version.has_resource_links() && version.has_audio() => {
+                out.extend_from_slice(self.body.as_bytes());
+            }
+            true => write_older_blocks(out, &self.body, version),
             false => write_text_block(out, &self.body),
         }
-        if let Some(structured) = self.structured().filter(|_| form.structured != StructuredForm::Absent) {
+        if let Some(structured) = self.structured().filter(|_| version.has_structured_content()) {
             out.extend_from_slice(br#","structuredContent":"#);
-            match self.is_wrapped(form) {
+            match self.is_wrapped(version) {
                 false => out.extend_from_slice(structured.as_bytes()),
                 true => {
                     out.extend_from_slice(br#"{"result":"#);
@@ -295,10 +276,11 @@ impl Output {
         out.len() != start
     }
 
-    /// Whether structured content is wrapped in an object for whoever understands this `form`.
+    /// Whether `version` has the structured content within an object, because it is none or its tool does not promise
+    /// one.
     #[must_use]
-    pub fn is_wrapped(&self, form: Form) -> bool {
-        form.structured == StructuredForm::Objects
+    pub fn is_wrapped(&self, version: Version) -> bool {
+        !version.has_any_structured_content()
             && self.structured().is_some_and(|text| self.has(WRAPPED) || !text.starts_with('{'))
     }
 
@@ -335,21 +317,6 @@ impl fmt::Debug for Output {
 impl ResultFlag {
     const fn bit(self) -> u64 {
         1 << self as u64
-    }
-}
-
-impl Form {
-    /// The form with this treatment of structured content.
-    #[must_use]
-    pub const fn new(structured: StructuredForm) -> Self {
-        Self { structured, revision: None }
-    }
-
-    /// The form with the content blocks of this revision alone.
-    #[must_use]
-    pub const fn with_revision(mut self, revision: Version) -> Self {
-        self.revision = Some(revision);
-        self
     }
 }
 
@@ -474,9 +441,9 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_wrapped_where_only_an_object_may_stand() {
-        let written = |output: &Output, structured| {
+        let written = |output: &Output, version| {
             let mut out = Vec::new();
-            output.write(&mut out, Form::new(structured));
+            output.write(&mut out, version);
             let text = String::from_utf8(out).expect("UTF-8");
             text.split_once(r#""structuredContent":"#).map(|(_, content)| content.to_owned())
         };
@@ -488,9 +455,9 @@ mod tests {
             (object.clone(), r#"{"a":1}"#, r#"{"a":1}"#),
             (object.wrapped(), r#"{"a":1}"#, r#"{"result":{"a":1}}"#),
         ] {
-            assert_eq!(written(&output, StructuredForm::Any).as_deref(), Some(any));
-            assert_eq!(written(&output, StructuredForm::Objects).as_deref(), Some(objects));
-            assert_eq!(written(&output, StructuredForm::Absent), None);
+            assert_eq!(written(&output, Version::V2026_07_28).as_deref(), Some(any));
+            assert_eq!(written(&output, Version::V2025_06_18).as_deref(), Some(objects));
+            assert_eq!(written(&output, Version::V2025_03_26), None);
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use toolpost_json::Frame;
+use toolpost_protocol::MetaIndex;
+
 /// How urgent a call is. One order for the whole family, least urgent first.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -27,6 +30,15 @@ impl Priority {
             Self::Urgent => "urgent",
             Self::System => "system",
         }
+    }
+
+    /// The priority that the `_meta` of the request in `frame` asks for: at most urgent, for the runtime's own is
+    /// nobody's to ask for, and normal if it names none.
+    #[must_use]
+    #[inline]
+    pub fn asked(meta: &MetaIndex, frame: &Frame) -> Self {
+        let asked = meta.priority(frame).and_then(|name| Self::parse(&name));
+        asked.unwrap_or_default().min(Self::Urgent)
     }
 
     /// The priority with that name on the wire.

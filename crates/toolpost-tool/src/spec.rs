@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::schema::{Declared, Ordered};
 use crate::tool_name::valid;
 use crate::{BreakerPolicy, CachePolicy, InvalidToolName, Policy, Priority, RatePolicy, RetryPolicy};
+use toolpost_protocol::Era;
 use toolpost_protocol::model::{Icon, ToolAnnotations};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
@@ -158,25 +159,26 @@ impl ToolSpec {
         self.output_schema.as_ref().map(|declared| &declared.schema)
     }
 
-    /// The output schema for revisions before 2026-07-28, which know none but that of an object: any other is wrapped as
-    /// the results are, in the member `result` of an object.
+    /// The output schema as it is listed in `era`. Before 2026-07-28 there is none but that of an object: any other is
+    /// wrapped as the results are, in the member `result` of an object.
     ///
     /// ```
     /// use serde_json::json;
-    /// use toolpost_tool::ToolSpec;
+    /// use toolpost_tool::{Era, ToolSpec};
     ///
     /// let spec = ToolSpec::new("primes").unwrap().with_output_schema(json!({ "type": "array" }));
+    /// assert_eq!(*spec.listed_output_schema(Era::Modern).unwrap(), json!({ "type": "array" }));
     /// assert_eq!(
-    ///     spec.object_output_schema().unwrap().into_owned(),
+    ///     *spec.listed_output_schema(Era::Legacy).unwrap(),
     ///     json!({ "type": "object", "properties": { "result": { "type": "array" } }, "required": ["result"] }),
     /// );
     /// ```
     #[must_use]
-    pub fn object_output_schema(&self) -> Option<Cow<'_, Value>> {
+    pub fn listed_output_schema(&self, era: Era) -> Option<Cow<'_, Value>> {
         let schema = self.output_schema()?;
-        Some(match self.wraps_output() {
-            true => Cow::Owned(crate::schema::wrapped(schema)),
-            false => Cow::Borrowed(schema),
+        Some(match era {
+            Era::Legacy if self.wraps_output() => Cow::Owned(crate::schema::wrapped(schema)),
+            Era::Legacy | Era::Modern => Cow::Borrowed(schema),
         })
     }
 

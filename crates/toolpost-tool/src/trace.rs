@@ -1,6 +1,8 @@
 //! W3C trace context, as it travels in `_meta`.
 
 use bytestring::ByteString;
+use toolpost_json::Frame;
+use toolpost_protocol::MetaIndex;
 
 /// The W3C trace context of a call, verbatim.
 ///
@@ -24,6 +26,13 @@ impl TraceContext {
 
     pub(crate) const fn is_none(&self) -> bool {
         self.parent.is_none() && self.state.is_none() && self.baggage.is_none()
+    }
+
+    /// What the `_meta` of the request in `frame` says.
+    #[must_use]
+    #[inline]
+    pub fn read(meta: &MetaIndex, frame: &Frame) -> Self {
+        Self { parent: meta.traceparent(frame), state: meta.tracestate(frame), baggage: meta.baggage(frame) }
     }
 
     /// The trace id (32 lower-case hex digits), if `traceparent` has the standard form.

@@ -262,7 +262,7 @@ impl ContentBlock {
     #[must_use]
     pub fn instead(&self, version: Version) -> Option<Self> {
         let (annotations, text) = match self {
-            Self::Audio { annotations, data, mime_type, .. } if version < Version::V2025_03_26 => {
+            Self::Audio { annotations, data, mime_type, .. } if !version.has_audio() => {
                 let size = data.len() / 4 * 3;
                 let text = format!(
                     "[a sound of type {mime_type} and {size} bytes, which MCP {version} cannot carry]"
@@ -270,7 +270,7 @@ impl ContentBlock {
                 (annotations, text)
             }
             Self::ResourceLink { annotations, uri, name, title, description, mime_type, .. }
-                if version < Version::V2025_06_18 =>
+                if !version.has_resource_links() =>
             {
                 let mut text = format!("{}: {uri}", title.as_ref().unwrap_or(name));
                 if let Some(mime) = mime_type {

@@ -11,17 +11,9 @@ use serde_json::{Map, Value};
 use toolpost_dispatch::{Catalog, Dispatcher, Entry};
 use toolpost_tool::{Icon, ToolAnnotations, ToolSpec};
 
+use super::Era;
 use super::page::END;
 use super::reply::unbroken;
-
-/// Which revisions a list is written for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Dialect {
-    /// 2026-07-28.
-    Modern,
-    /// Earlier: an output schema has an object at its root, or is wrapped in one.
-    Legacy,
-}
 
 /// The encoded lists of the current generation.
 #[derive(Debug)]
@@ -52,23 +44,23 @@ impl ToolList {
     }
 
     /// The tools as they are now.
-    pub(crate) fn encoded(&self, dispatcher: &Dispatcher, dialect: Dialect) -> Arc<Encoded> {
+    pub(crate) fn encoded(&self, dispatcher: &Dispatcher, era: Era) -> Arc<Encoded> {
         let catalog = dispatcher.catalog();
-        let slot = match dialect {
-            Dialect::Modern => &self.modern,
-            Dialect::Legacy => &self.legacy,
+        let slot = match era {
+            Era::Modern => &self.modern,
+            Era::Legacy => &self.legacy,
         };
         // Held while encoding, so that a burst after a change encodes once. Nothing awaits here.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
             Some(known) if Arc::ptr_eq(&known.catalog, &catalog) => Arc::clone(known),
-            _ => Arc::clone(slot.insert(Arc::new(Encoded::new(catalog, dialect)))),
+            _ => Arc::clone(slot.insert(Arc::new(Encoded::new(catalog, era)))),
         }
     }
 }
 
 impl Encoded {
-    fn new(catalog: Arc<Catalog>, dialect: Dialect) -> Self {
+    fn new(catalog: Arc<Catalog>, era: Era) -> Self {
         let mut text = Vec::new();
         let mut tools = Vec::with_capacity(catalog.len());
         for entry in catalog.iter() {
@@ -77,7 +69,7 @@ impl Encoded {
             }
             let start = text.len();
             // A specification is data of plain types and a schema that is already JSON.
-            let written = serde_json::to_writer(&mut text, &Listed::of(entry.spec(), dialect));
+            let written = serde_json::to_writer(&mut text, &Listed::of(entry.spec(), era));
             debug_assert!(written.is_ok(), "a tool's specification encodes");
             tools.push(start..text.len());
         }
@@ -122,16 +114,13 @@ struct Listed<'a, I> {
 }
 
 impl<'a> Listed<'a, ()> {
-    fn of(spec: &'a ToolSpec, dialect: Dialect) -> Listed<'a, impl Serialize> {
+    fn of(spec: &'a ToolSpec, era: Era) -> Listed<'a, impl Serialize> {
         Listed {
             name: spec.name(),
             title: spec.title(),
             description: spec.description(),
             input_schema: spec.listed_input_schema(),
-            output_schema: match dialect {
-                Dialect::Modern => spec.output_schema().map(Cow::Borrowed),
-                Dialect::Legacy => spec.object_output_schema(),
-            },
+            output_schema: spec.listed_output_schema(era),
             annotations: Some(spec.annotations()).filter(|hints| **hints != ToolAnnotations::new()),
             icons: spec.icons(),
             meta: listed_meta(spec),

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytestring::ByteString;
 use toolpost_dispatch::CallKey;
 use toolpost_json::{Frame, Kind, NodeId};
-use toolpost_protocol::{Code, Error, Id};
-use toolpost_tool::{CallParts, ErrorKind, InputCapabilities, InputRequired, Refusal, Sink, ToolError};
+use toolpost_protocol::{Code, Error, Id, MetaIndex};
+use toolpost_tool::{
+    CallParts, ErrorKind, InputCapabilities, InputRequired, LogLevel, Refusal, Sink, ToolError, TraceContext,
+};
 
-use super::meta::{Meta, text};
 use super::outbox::CallSink;
 use super::result::failed;
 use super::rounds::{self, Carried, RetryContext};
@@ -55,7 +56,7 @@ impl Subject {
                 }
                 "inputResponses" => subject.carried.responses = Some(value.id()),
                 "requestState" => subject.carried.state = Some(value.id()),
-                key if key == member => name = text(frame, value.id()),
+                key if key == member => name = value.to_byte_string(),
                 _ => {}
             }
         }
@@ -72,7 +73,7 @@ pub(crate) struct RequestContext {
     era: Era,
     method: &'static Method,
     pub(crate) id: Id,
-    meta: Meta,
+    meta: MetaIndex,
 }
 
 impl RequestContext {
@@ -117,7 +118,7 @@ impl RequestContext {
     fn begin(&self, frame: Frame, subject: &Subject, again: &mut RetryContext) -> Result<CallParts, Reply> {
         again.sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
         again.client = self.client(&frame);
-        again.deadline = self.meta.deadline(&frame);
+        again.deadline = self.meta.deadline(&frame).map(|wait| clock::now() + wait);
         again.text = frame.text().clone();
         let mut parts = self.parts(frame, subject, again);
         if self.era == Era::Modern && !subject.carried.is_none() {
@@ -229,23 +230,29 @@ impl RequestContext {
     /// Where progress and log lines go, if the client wants any.
     fn listener(&self, frame: &Frame) -> Result<Option<Arc<CallSink>>, Error> {
         let level = match self.era {
-            Era::Modern => self
-                .meta
-                .log_level(frame)
-                .map_err(|()| Error::new(Code::INVALID_PARAMS, "params._meta has an unknown log level"))?,
+            Era::Modern => match self.meta.log_level(frame) {
+                None => None,
+                Some(named) => {
+                    Some(named.as_str().and_then(|name| LogLevel::parse(&name)).ok_or_else(|| {
+                        Error::new(Code::INVALID_PARAMS, "params._meta has an unknown log level")
+                    })?)
+                }
+            },
             Era::Legacy => self.peer.session.as_ref().and_then(|session| session.log_level()),
         };
-        let token = self.meta.progress_token(frame).map_err(|()| {
+        let token = self.meta.progress_token(frame);
+        if token.is_some_and(|token| Id::MAX_LEN < token.raw().len()) {
             let why = format!("params._meta.progressToken is longer than {} bytes", Id::MAX_LEN);
-            Error::new(Code::INVALID_PARAMS, why)
-        })?;
+            return Err(Error::new(Code::INVALID_PARAMS, why));
+        }
+        let token = token.map(|token| frame.text().slice_ref(token.raw()));
         Ok(self.outbox.as_ref().and_then(|outbox| CallSink::new(Arc::clone(outbox), token, level)))
     }
 
     fn client(&self, frame: &Frame) -> InputCapabilities {
         let agreed = || self.peer.session.as_ref().and_then(|session| session.agreed());
         match self.era {
-            Era::Modern => self.meta.capabilities.map(|at| InputCapabilities::read(frame.node(at))),
+            Era::Modern => self.meta.client_capabilities(frame).map(InputCapabilities::read),
             Era::Legacy => agreed().map(|agreed| agreed.client),
         }
         .unwrap_or_default()
@@ -257,11 +264,11 @@ impl RequestContext {
         if self.method.is_tool_call() {
             parts.arguments = subject.arguments;
         }
-        parts.meta = self.meta.node;
+        parts.meta = self.meta.node();
         parts.request_id = Some(self.id.clone());
         parts.principal = self.peer.principal.clone();
         parts.set_origin(self.peer.address);
-        parts.set_trace(self.meta.trace(&frame));
+        parts.set_trace(TraceContext::read(&self.meta, &frame));
         parts.client = again.client;
         parts.deadline = again.deadline;
         parts.set_answers(again.answers.clone());

@@ -2,9 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 use toolpost_json::{Frame, Kind, Node, NodeId};
-use toolpost_protocol::{Code, Error, Id, Malformed, Message, Version, meta as keys};
+use toolpost_protocol::{Code, Era, Error, Id, Malformed, Message, MetaIndex, Version, meta as keys};
 
-use super::meta::Meta;
 use super::methods::{InSession, Method};
 use super::reply::Refusal;
 use super::result::failed;
@@ -35,17 +34,8 @@ pub(crate) struct RequestEnvelope {
     pub(crate) id: Id,
     pub(crate) params: Option<NodeId>,
     pub(crate) method: &'static Method,
-    pub(crate) meta: Meta,
+    pub(crate) meta: MetaIndex,
     pub(crate) era: Era,
-}
-
-/// The two kinds of MCP on the wire.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Era {
-    /// 2026-07-28: every request stands alone.
-    Modern,
-    /// Up to 2025-11-25: `initialize` first.
-    Legacy,
 }
 
 impl RequestEnvelope {
@@ -58,9 +48,9 @@ impl RequestEnvelope {
         };
         self.method.is_stream()
             || self.method.has_rounds()
-                && (self.meta.progress_token.is_some()
+                && (self.meta.has_progress_token()
                     || match self.era {
-                        Era::Modern => self.meta.log_level.is_some(),
+                        Era::Modern => self.meta.has_log_level(),
                         Era::Legacy => session_does(),
                     })
     }
@@ -89,7 +79,7 @@ impl Service {
         };
         match message {
             Message::Request { id, method, params } => {
-                let meta = Meta::read(params);
+                let meta = MetaIndex::read(params);
                 let known = Method::find(&method);
                 let era = match era(&frame, &meta, known, peer) {
                     Ok(Era::Modern) => headers::agree(self, peer, known, &method, params)
@@ -147,7 +137,7 @@ impl Service {
             let error = Error::new(Code::INVALID_REQUEST, why);
             Incoming::Done(Reply::unaddressed(Disposition::Invalid, &error, peer))
         };
-        if agreed.is_none_or(|agreed| agreed.version != Version::V2025_03_26) {
+        if agreed.is_none_or(|agreed| !agreed.version.has_batches()) {
             return refused("batches are of 2025-03-26 alone; send one message at a time".into());
         }
         if MOST_OF_A_BATCH < batch.len() {
@@ -168,8 +158,8 @@ fn refusal_of(error: Node<'_>) -> String {
 }
 
 /// Chooses the era of a request, or says why it belongs to none.
-fn era(frame: &Frame, meta: &Meta, method: &Method, peer: &Peer) -> Result<Era, Refusal> {
-    if meta.version.is_none() && method.session == InSession::Opens {
+fn era(frame: &Frame, meta: &MetaIndex, method: &Method, peer: &Peer) -> Result<Era, Refusal> {
+    if !meta.has_version() && method.session == InSession::Opens {
         // It settles the revision itself, whatever a header says.
         return Ok(Era::Legacy);
     }
@@ -177,7 +167,7 @@ fn era(frame: &Frame, meta: &Meta, method: &Method, peer: &Peer) -> Result<Era, 
         Some(headers) => version_header(headers)?,
         None => None,
     };
-    let Some(asked) = meta.version else {
+    if !meta.has_version() {
         return match header {
             Some(name) if Version::parse(name).is_some_and(Version::is_modern) => {
                 Err(missing(keys::PROTOCOL_VERSION))
@@ -185,8 +175,8 @@ fn era(frame: &Frame, meta: &Meta, method: &Method, peer: &Peer) -> Result<Era, 
             Some(name) if Version::parse(name).is_none() => Err(unsupported(name)),
             _ => admits(method, peer).map(|()| Era::Legacy),
         };
-    };
-    let Some(asked) = frame.node(asked).as_str() else { return Err(missing(keys::PROTOCOL_VERSION)) };
+    }
+    let Some(asked) = meta.version_name(frame) else { return Err(missing(keys::PROTOCOL_VERSION)) };
     if peer.headers.is_some() && header != Some(&*asked) {
         return Err(mismatch(header, &asked));
     }
@@ -218,12 +208,12 @@ fn lost() -> Refusal {
 }
 
 /// Whether a modern request says what every one must say.
-fn standing(frame: &Frame, meta: &Meta) -> Result<(), Refusal> {
-    let asked = meta.version.and_then(|at| frame.node(at).as_str()).unwrap_or_default();
+fn standing(frame: &Frame, meta: &MetaIndex) -> Result<(), Refusal> {
+    let asked = meta.version_name(frame).unwrap_or_default();
     if !Version::parse(&asked).is_some_and(Version::is_modern) {
         return Err(unsupported(&asked));
     }
-    if !meta.capabilities.is_some_and(|at| frame.node(at).kind() == Kind::Object) {
+    if meta.client_capabilities(frame).is_none() {
         return Err(missing(keys::CLIENT_CAPABILITIES));
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use toolpost_protocol::{Id, Version};
-use toolpost_tool::{Form, InputCapabilities, InputRequest, LogLevel, Principal, StructuredForm, ToolError};
+use toolpost_tool::{InputCapabilities, InputRequest, LogLevel, Principal, ToolError};
 
 use super::Outbox;
 use super::listen_limits::{ListenLimits, covers};
@@ -156,16 +156,6 @@ impl fmt::Debug for Session {
 pub(crate) fn version(peer: &Peer) -> Version {
     let agreed = peer.session.as_ref().and_then(|session| session.agreed());
     agreed.map_or(Version::LATEST_WITH_SESSIONS, |agreed| agreed.version)
-}
-
-/// The form of results that a client of this revision understands.
-pub(crate) const fn form(version: Version) -> Form {
-    Form::new(match version {
-        Version::V2024_11_05 | Version::V2025_03_26 => StructuredForm::Absent,
-        Version::V2025_06_18 | Version::V2025_11_25 => StructuredForm::Objects,
-        _ => StructuredForm::Any,
-    })
-    .with_revision(version)
 }
 
 const LEVELS: [LogLevel; 8] = [

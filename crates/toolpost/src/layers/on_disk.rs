@@ -41,7 +41,7 @@ impl Codec<Result<Output, ToolError>> for Results {
     fn encode(result: &Result<Output, ToolError>, bytes: &mut Vec<u8>) -> bool {
         let Ok(output) = result else { return false };
         bytes.push(b'{');
-        output.write(bytes, toolpost_tool::Form::default());
+        output.write(bytes, toolpost_tool::Version::LATEST);
         bytes.extend_from_slice(br#","_meta":{"#);
         let _members = output.write_meta(bytes);
         bytes.extend_from_slice(b"}}");

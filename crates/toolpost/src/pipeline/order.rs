@@ -173,8 +173,5 @@ impl Permits<'_> {
 }
 
 fn says_priority(call: &Call) -> bool {
-    call.meta().is_some_and(|meta| meta.member(PRIORITY).is_some())
+    call.meta().is_some_and(|meta| meta.member(toolpost_protocol::meta::PRIORITY).is_some())
 }
-
-/// The `_meta` member by which a call says its priority.
-const PRIORITY: &str = "dev.toolpost/priority";

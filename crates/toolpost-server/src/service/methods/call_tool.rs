@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use toolpost_dispatch::{Answer, CallRequest};
-use toolpost_protocol::{Code, Id, reply};
-use toolpost_tool::{Form, Output};
+use toolpost_protocol::{Code, Id, Version, reply};
+use toolpost_tool::Output;
 
 use crate::service::context::{RequestContext, Subject};
 use crate::service::result::failed;
-use crate::service::session::{form, version};
+use crate::service::session;
 use crate::service::{Era, Outbox, ReplyFuture, RequestEnvelope, Service};
 use crate::{Disposition, Peer, Reply};
 
@@ -42,7 +42,7 @@ fn complete(service: &Service, id: &Id, output: &Output) -> Reply {
         let mut bytes = Vec::with_capacity(output.weight() + output.weight() / 8 + 384);
         reply::result(&mut bytes, id, |out| {
             out.extend_from_slice(br#"{"resultType":"complete","#);
-            output.write(out, Form::default());
+            output.write(out, Version::LATEST);
             out.push(b',');
             service.close(out, |out| output.write_meta(out));
         });
@@ -59,7 +59,7 @@ pub(in crate::service) fn legacy(
     outbox: Option<Arc<Outbox>>,
 ) -> ReplyFuture {
     Box::pin(async move {
-        let form = form(version(&peer));
+        let version = session::version(&peer);
         let subject = match Subject::read(&request) {
             Ok(subject) => subject,
             Err(error) => return failed(Era::Legacy, &request.id, &error),
@@ -68,10 +68,10 @@ pub(in crate::service) fn legacy(
         let (service, id) = (&context.service, &context.id);
         let start = |parts, key| service.dispatcher.call(CallRequest::from_parts(parts).cancelled_by(key));
         match context.run(frame, subject, start).await.map(Answer::of) {
-            Ok(Answer::Result(output)) => complete_in(service, id, &output, form),
+            Ok(Answer::Result(output)) => complete_in(service, id, &output, version),
             // A code of the other era.
             Ok(Answer::Error(error)) if error.code() == Code::MISSING_CLIENT_CAPABILITY => {
-                complete_in(service, id, &Output::text(error.message().to_owned()).into_error(), form)
+                complete_in(service, id, &Output::text(error.message().to_owned()).into_error(), version)
             }
             Ok(Answer::Error(error)) => failed(Era::Legacy, id, &error),
             Ok(_) => Reply::accepted(),
@@ -80,12 +80,12 @@ pub(in crate::service) fn legacy(
     })
 }
 
-fn complete_in(service: &Service, id: &Id, output: &Output, form: Form) -> Reply {
+fn complete_in(service: &Service, id: &Id, output: &Output, version: Version) -> Reply {
     let write = |output: &Output| {
         let mut bytes = Vec::with_capacity(output.weight() + output.weight() / 8 + 256);
         reply::result(&mut bytes, id, |out| {
             out.push(b'{');
-            output.write(out, form);
+            output.write(out, version);
             let without = out.len();
             out.extend_from_slice(br#","_meta":{"#);
             if output.write_meta(out) {

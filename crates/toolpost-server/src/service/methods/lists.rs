@@ -3,18 +3,13 @@
 use serde::Serialize;
 use toolpost_json::write;
 
-use crate::service::catalog::Dialect;
 use crate::service::page::Page;
-use crate::service::{Era, RequestEnvelope, Service};
+use crate::service::{RequestEnvelope, Service};
 use crate::{Peer, Reply};
 
 /// `tools/list`.
 pub(super) fn tools(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
-    let dialect = match request.era {
-        Era::Modern => Dialect::Modern,
-        Era::Legacy => Dialect::Legacy,
-    };
-    let list = service.tools.encoded(&service.dispatcher, dialect);
+    let list = service.tools.encoded(&service.dispatcher, request.era);
     let shared = service.dispatcher.is_open();
     let page = Page::of(service, request, shared);
     if shared && page.is_whole(list.len()) {
