@@ -15,7 +15,7 @@ pub(crate) fn run() -> Done {
     let root = root();
     let page = read(&root.join(PAGE))?;
     let manifest = file(&page, "toml", "# Cargo.toml")?;
-    let program = file(&page, "rust", "// src/main.rs")?;
+    let program = file(&page, "rust,no_run", "// src/main.rs")?;
     let said: String =
         page.lines().filter(|line| line.starts_with(r#"{"jsonrpc""#)).flat_map(|l| [l, "\n"]).collect();
 

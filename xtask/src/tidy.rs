@@ -1,5 +1,7 @@
 //! What rustc cannot check. Runs under `cargo test`.
 
+mod pages;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +78,7 @@ pub(crate) fn run() -> Done {
 
 fn faults(root: &Path) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut files = Vec::new();
+    let (mut files, mut texts) = (Vec::new(), Vec::new());
     collect(root, &mut files);
     for path in &files {
         let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
@@ -89,7 +91,9 @@ fn faults(root: &Path) -> Vec<String> {
             citations(&name, &text, &mut faults);
         }
         prose(&name, &text, &mut faults);
+        texts.push((name, text));
     }
+    pages::uncompiled(&texts, &mut faults);
     top(root, &mut faults);
     msrv(root, &mut faults);
     first_screen(root, &mut faults);
