@@ -72,3 +72,8 @@ pub use registry::{Registry, RegistryBuilder};
 pub use request::CallRequest;
 #[cfg(feature = "validate")]
 pub use validate::Schema;
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

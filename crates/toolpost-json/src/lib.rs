@@ -45,3 +45,8 @@ pub use limits::Limits;
 pub use node::{Items, Key, Members, Node, NodeId};
 pub use number::Number;
 pub use violation::{Violation, ViolationKind};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

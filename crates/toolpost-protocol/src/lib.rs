@@ -44,3 +44,8 @@ pub use version::{Era, Version, meta};
 
 // What the signatures above name.
 pub use toolpost_json::{Frame, Limits, Node, Violation};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

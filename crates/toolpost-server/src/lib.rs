@@ -76,3 +76,8 @@ pub use service::listen_limits::ListenLimits;
 pub(crate) use service::peer::Peer;
 pub(crate) use service::reply::{Disposition, Reply};
 pub use shutdown::terminated;
+
+/// The examples of the crate's README compile and run.
+#[cfg(all(doctest, feature = "http", feature = "stdio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -50,3 +50,8 @@ pub use run::run;
 pub use script::Script;
 #[cfg(feature = "client")]
 pub use toolpost_protocol::{Error as RpcError, Version};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -127,3 +127,8 @@ pub use typed::{Typed, TypedTool, blocking_fn, tool_fn, typed};
 // What the signatures above name of MCP.
 pub use toolpost_protocol::model::{Icon, ToolAnnotations};
 pub use toolpost_protocol::{Era, MetaIndex, Version};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
