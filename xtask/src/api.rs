@@ -25,7 +25,16 @@ const LEAVES: &[&str] =
 const LET_THROUGH: &[(&str, &str, &str)] = &[];
 
 /// Public type names that more than one crate defines, each with the reason why it may.
-const SHARED: &[(&str, &str)] = &[];
+const SHARED: &[(&str, &str)] = &[
+    (
+        "Permit",
+        "the field's word for leave to run, of a breaker and of a gate; the leaves know nobody, and nobody holds both by name",
+    ),
+    (
+        "Priority",
+        "one meaning: a tool's author declares it without a scheduler, and the scheduler orders jobs without tools",
+    ),
+];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
 const TYPES: usize = 320;

@@ -81,7 +81,7 @@ fn main() {
     let slow = healthy(CountWindow::new(100, 50).slow(Duration::from_secs(1), 80), now);
     let one_percent = healthy(CountWindow::new(100, 50), now);
     let mut nth = 0_u32;
-    let open = Breaker::with(Consecutive::new(1), BreakerSettings::new(now).open_time(HOUR, HOUR));
+    let open = Breaker::with_settings(Consecutive::new(1), BreakerSettings::new(now).open_time(HOUR, HOUR));
     call(&open, true, now);
     let later = now + Duration::from_millis(1_234);
 
@@ -209,7 +209,7 @@ fn behaves(goals: &mut Goals, now: Instant) {
     println!("        (tower-resilience: after {})", peers::failures_until_open(1_000_000));
 
     let settings = BreakerSettings::new(now).open_time(HOUR, HOUR).probes(5);
-    let breaker = Breaker::with(Consecutive::new(1), settings);
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings);
     call(&breaker, true, now);
     let admitted = (0..200).filter(|_| breaker.admit(now + HOUR).map(std::mem::forget).is_ok()).count();
     goals.holds("of 200 callers at the half-open instant exactly the 5 probes get through", admitted == 5);

@@ -12,7 +12,7 @@ const MILLION: usize = 1_000_000;
 pub fn measure(goals: &mut Goals, now: Instant) {
     let settings = Arc::new(BreakerSettings::new(now));
     let live = |n: usize| {
-        let breaker = Breaker::with(CountWindow::new(100, 50), Arc::clone(&settings));
+        let breaker = Breaker::with_settings(CountWindow::new(100, 50), Arc::clone(&settings));
         // Every ring written, so that every page is there.
         (0..100).for_each(|call| match breaker.admit(now) {
             Ok(permit) if (n + call).is_multiple_of(50) => permit.failure(now),

@@ -3,18 +3,35 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::permit::{OwnedPermit, Permit, Ticket};
+use crate::permit::{FailsIfDropped, OwnedPermit, Permit, Ticket};
 use crate::policy::{CallOutcome, CallReport, FailurePolicy, Tally};
-use crate::refusal::{Rejected, RejectionCause};
+use crate::refusal::Rejected;
 use crate::settings::BreakerSettings;
 use crate::sync::{AtomicU64, Ordering};
-use crate::transition::{BreakerCounts, BreakerState, Snapshot, Tallies, Transition};
+use crate::transition::{BreakerState, Counts, Snapshot, Transition};
 use crate::word::{self, Phase, Probes, Word};
 
 /// A circuit breaker: admits calls while its policy is content, and refuses them for a while when it is not.
 ///
-/// Every method takes `&self`; none blocks, reads a clock, allocates (but once, when it first leaves closed) or spins on another thread's progress. Times
-/// are kept to the millisecond, and rounded so that nothing is let through too early.
+/// Every method takes `&self`; none blocks, reads a clock, allocates (but once, when it first leaves closed) or spins on
+/// another thread's progress. Times are kept to the millisecond, and rounded so that nothing is let through too early.
+///
+/// What hangs is found out too: a caller that gives up says so, and after enough of that nobody waits any more.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost_breaker::{Breaker, BreakerState, CountWindow};
+///
+/// let start = Instant::now();
+/// let policy = CountWindow::new(10, 50).min_calls(2).slow(Duration::from_secs(5), 50);
+/// let breaker = Breaker::new(policy, start);
+/// for _ in 0..2 {
+///     let permit = breaker.admit(start).expect("closed");
+///     // ... the call hangs, and its caller gives up after 30 seconds ...
+///     permit.abandon(start + Duration::from_secs(30));
+/// }
+/// assert_eq!(breaker.state(), BreakerState::Open);
+/// ```
 #[derive(Debug)]
 pub struct Breaker<P> {
     /// The whole state; see [`Word`]. Whoever swaps it performs the transition.
@@ -32,7 +49,7 @@ pub struct Breaker<P> {
 #[derive(Debug, Default)]
 struct Rare {
     name: Option<Arc<str>>,
-    counted: Tallies,
+    counted: Counts,
 }
 
 /// What admitting a call would take.
@@ -42,13 +59,13 @@ enum Step {
 }
 
 impl<P: FailurePolicy> Breaker<P> {
-    /// A closed breaker with the default [`BreakerSettings`].
+    /// Begins closed, with the default [`BreakerSettings`].
     pub fn new(policy: P, now: Instant) -> Self {
-        Self::with(policy, BreakerSettings::new(now))
+        Self::with_settings(policy, BreakerSettings::new(now))
     }
 
-    /// A closed breaker with these settings, which many breakers may share.
-    pub fn with(policy: P, settings: impl Into<Arc<BreakerSettings>>) -> Self {
+    /// Begins closed, with these settings, which many breakers may share.
+    pub fn with_settings(policy: P, settings: impl Into<Arc<BreakerSettings>>) -> Self {
         let settings = settings.into();
         Self {
             word: AtomicU64::new(Word::NEW.pack()),
@@ -187,13 +204,7 @@ impl<P: FailurePolicy> Breaker<P> {
         Word::unpack(self.word.load(Ordering::Acquire)).phase.into()
     }
 
-    /// What it did since it was made.
-    #[must_use]
-    pub fn counts(&self) -> BreakerCounts {
-        self.rare.get().map_or_else(BreakerCounts::default, |rare| rare.counted.read())
-    }
-
-    /// The breaker at this moment.
+    /// Looks at the breaker at this moment: its state, its window, and what it did since it was made.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let word = Word::unpack(self.word.load(Ordering::Acquire));
@@ -204,7 +215,14 @@ impl<P: FailurePolicy> Breaker<P> {
             retry_after: None,
             probes: 0,
             openings: 0,
+            refused: 0,
+            opened: 0,
+            probed: 0,
+            given_up: 0,
         };
+        if let Some(rare) = self.rare.get() {
+            rare.counted.read(&mut snapshot);
+        }
         match word.phase {
             Phase::Closed => snapshot.window = self.policy.tally(word.generation, self.settings.elapsed(now)),
             Phase::Open { until } => {
@@ -315,7 +333,7 @@ impl<P: FailurePolicy> Breaker<P> {
                     }
                 }
             }
-            Phase::ForcedOpen => Err(Rejected::new(self.settings.open_time.longest, RejectionCause::Forced)),
+            Phase::ForcedOpen => Err(Rejected::forced_open(self.settings.open_time.longest)),
         }
     }
 
@@ -449,7 +467,7 @@ impl<P: FailurePolicy> Breaker<P> {
 
     fn probing(&self, patience_left: u64) -> Rejected {
         let guess = self.settings.open_time.first.min(Duration::from_secs(1));
-        Rejected::new(guess.min(Duration::from_millis(patience_left)), RejectionCause::Probing)
+        Rejected::half_open(guess.min(Duration::from_millis(patience_left)))
     }
 
     fn rare(&self) -> &Rare {
@@ -468,20 +486,6 @@ impl<P: FailurePolicy> Breaker<P> {
                 rare.counted.opened();
             }
             self.settings.tell(|| Transition::new(from, to, now, open_for, rare.name.clone()));
-        }
-    }
-}
-
-/// A permit whose call panicked if it is still there when this is dropped.
-struct FailsIfDropped<'a, P: FailurePolicy, C: Fn() -> Instant> {
-    permit: Option<Permit<'a, P>>,
-    clock: &'a C,
-}
-
-impl<P: FailurePolicy, C: Fn() -> Instant> Drop for FailsIfDropped<'_, P, C> {
-    fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.failure((self.clock)());
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use toolpost_breaker::{Breaker, Consecutive, BreakerSettings, BreakerState};
+//! use toolpost_breaker::{Breaker, BreakerSettings, BreakerState, Consecutive};
 //!
 //! fn divide(by: i32) -> Result<i32, &'static str> {
 //!     10_i32.checked_div(by).ok_or("division by zero")
@@ -18,7 +18,7 @@
 //!
 //! let start = Instant::now();
 //! let settings = BreakerSettings::new(start).open_time(Duration::from_secs(30), Duration::from_secs(300)).without_jitter().probes(1).ramp(1);
-//! let breaker = Breaker::with(Consecutive::new(2), settings);
+//! let breaker = Breaker::with_settings(Consecutive::new(2), settings);
 //!
 //! for _ in 0..2 {
 //!     let permit = breaker.admit(start).expect("closed");
@@ -64,11 +64,11 @@ pub use consecutive::Consecutive;
 pub use count_window::CountWindow;
 pub use permit::{OwnedPermit, Permit};
 pub use policy::{CallOutcome, CallReport, FailurePolicy, Tally};
-pub use refusal::{Rejected, RejectionCause};
-pub use registry::{Breakers, Full};
+pub use refusal::Rejected;
+pub use registry::Breakers;
 pub use settings::BreakerSettings;
 pub use time_window::TimeWindow;
-pub use transition::{BreakerCounts, BreakerState, Snapshot, Transition};
+pub use transition::{BreakerState, Snapshot, Transition};
 
 /// The examples of the crate's README compile and run.
 #[cfg(doctest)]

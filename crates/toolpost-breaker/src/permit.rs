@@ -156,3 +156,17 @@ impl<P: FailurePolicy> Drop for OwnedPermit<P> {
         }
     }
 }
+
+/// A permit whose call panicked if it is still there when this is dropped.
+pub(crate) struct FailsIfDropped<'a, P: FailurePolicy, C: Fn() -> Instant> {
+    pub(crate) permit: Option<Permit<'a, P>>,
+    pub(crate) clock: &'a C,
+}
+
+impl<P: FailurePolicy, C: Fn() -> Instant> Drop for FailsIfDropped<'_, P, C> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.failure((self.clock)());
+        }
+    }
+}

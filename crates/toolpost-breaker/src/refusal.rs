@@ -4,74 +4,88 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// The answer of a breaker that does not let a call through.
+use crate::transition::BreakerState;
+
+/// The answer of a breaker that does not let a call through: when to come back, and in which state it was.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost_breaker::{Breaker, BreakerState, Consecutive};
+///
+/// let now = Instant::now();
+/// let breaker = Breaker::new(Consecutive::new(1), now);
+/// breaker.admit(now).expect("closed").failure(now);
+/// let rejected = breaker.admit(now).expect_err("open");
+/// assert_eq!(rejected.state(), BreakerState::Open);
+/// assert!(rejected.retry_after() >= Duration::from_secs(10), "not a moment to try again at once");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rejected {
-    /// Milliseconds times four, plus the cause. One word, so that it is returned in a register.
+    /// Milliseconds times four, plus the state. One word, so that it is returned in a register.
     bits: u64,
 }
 
 const MOST_MILLIS: u64 = u64::MAX >> 2;
+const OPEN: u64 = 0;
+const HALF_OPEN: u64 = 1;
+const FORCED_OPEN: u64 = 2;
 
 impl Rejected {
     #[inline]
     pub(crate) const fn open(retry_after_millis: u64) -> Self {
-        Self { bits: retry_after_millis << 2 | RejectionCause::Open as u64 }
+        Self { bits: retry_after_millis << 2 | OPEN }
     }
 
-    pub(crate) fn new(retry_after: Duration, cause: RejectionCause) -> Self {
-        let millis = retry_after.as_millis().clamp(1, u128::from(MOST_MILLIS)) as u64;
-        Self { bits: millis << 2 | cause as u64 }
+    pub(crate) fn half_open(retry_after: Duration) -> Self {
+        Self { bits: millis(retry_after) << 2 | HALF_OPEN }
     }
 
-    /// How long to wait before asking again; at least a millisecond.
+    pub(crate) fn forced_open(retry_after: Duration) -> Self {
+        Self { bits: millis(retry_after) << 2 | FORCED_OPEN }
+    }
+
+    /// How long to wait before asking again; at least a millisecond. Of an open breaker it is the time until it lets probes
+    /// through; of a half-open one, whose probes take nobody knows how long, a guess of at most a second; of one that is
+    /// forced open, of which nobody knows until when, the longest open time.
     #[must_use]
     pub const fn retry_after(&self) -> Duration {
         Duration::from_millis(self.bits >> 2)
     }
 
-    /// Why the call was refused.
+    /// The state that the breaker refused in: [`Open`](BreakerState::Open), [`HalfOpen`](BreakerState::HalfOpen) with as many
+    /// probes under way as may be, or [`ForcedOpen`](BreakerState::ForcedOpen).
     #[must_use]
-    pub const fn cause(&self) -> RejectionCause {
+    pub const fn state(&self) -> BreakerState {
         match self.bits & 0b11 {
-            0 => RejectionCause::Open,
-            1 => RejectionCause::Probing,
-            _ => RejectionCause::Forced,
+            OPEN => BreakerState::Open,
+            HALF_OPEN => BreakerState::HalfOpen,
+            _ => BreakerState::ForcedOpen,
         }
     }
+}
+
+fn millis(retry_after: Duration) -> u64 {
+    retry_after.as_millis().clamp(1, u128::from(MOST_MILLIS)) as u64
 }
 
 impl fmt::Debug for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected")
             .field("retry_after", &self.retry_after())
-            .field("cause", &self.cause())
+            .field("state", &self.state())
             .finish()
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = match self.cause() {
-            RejectionCause::Open => "the breaker is open",
-            RejectionCause::Probing => "the breaker is half-open and its probes are under way",
-            RejectionCause::Forced => "the breaker is held open",
+        let why = match self.state() {
+            BreakerState::HalfOpen => "the breaker is half-open and its probes are under way",
+            BreakerState::ForcedOpen => "the breaker is held open",
+            _ => "the breaker is open",
         };
-        write!(f, "{cause}, retry after {} ms", self.retry_after().as_millis())
+        write!(f, "{why}, retry after {} ms", self.retry_after().as_millis())
     }
 }
 
 impl Error for Rejected {}
-
-/// Why a call was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RejectionCause {
-    /// Too much went wrong lately.
-    Open,
-    /// As many calls as may are finding out whether it works again. How long they take is not known: the time to
-    /// come back is a guess of at most a second.
-    Probing,
-    /// Someone forced the breaker open. Nobody knows until when: the time to come back is the longest open time.
-    Forced,
-}

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,16 +22,18 @@ use crate::transition::BreakerState;
 /// is [removed](Self::remove).
 ///
 /// ```
-/// use std::sync::Arc;
 /// use std::time::Instant;
-/// use toolpost_breaker::{Breakers, Consecutive, BreakerSettings};
+/// use toolpost_breaker::{BreakerSettings, Breakers, Consecutive};
 ///
 /// let now = Instant::now();
 /// let breakers = Breakers::new(1_000, BreakerSettings::new(now), || Consecutive::new(5));
-/// let search = breakers.ensure(&"search", now)?;
-/// assert!(Arc::ptr_eq(&search, &breakers.get(&"search", now).unwrap()));
+/// let search = breakers.ensure(&"search", now).expect("there is room");
+/// for _ in 0..5 {
+///     search.admit(now).expect("closed").failure(now);
+/// }
+/// let fetch = breakers.ensure(&"fetch", now).expect("there is room");
+/// assert!(search.admit(now).is_err() && fetch.admit(now).is_ok(), "one that is down stops nobody else");
 /// assert!(breakers.get(&"what a stranger sent", now).is_none());
-/// # Ok::<_, toolpost_breaker::Full>(())
 /// ```
 pub struct Breakers<K, P> {
     /// Nothing awaits, and no listener is called, while this is held.
@@ -52,7 +53,7 @@ struct Entry<P> {
 }
 
 impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
-    /// An empty set of at most so many breakers, each with a policy of its own.
+    /// Begins empty, for at most so many breakers, each with a policy of its own.
     ///
     /// # Panics
     ///
@@ -79,8 +80,7 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
     /// # use toolpost_breaker::{Breakers, Consecutive, BreakerSettings};
     /// # let now = Instant::now();
     /// let hosts = Breakers::new(100, BreakerSettings::new(now), || Consecutive::new(5)).naming(|host: &String| host.as_str().into());
-    /// assert_eq!(hosts.ensure("example.org", now)?.name(), Some("example.org"));
-    /// # Ok::<_, toolpost_breaker::Full>(())
+    /// assert_eq!(hosts.ensure("example.org", now).expect("there is room").name(), Some("example.org"));
     /// ```
     #[must_use]
     pub fn naming(mut self, name: impl Fn(&K) -> Arc<str> + Send + Sync + 'static) -> Self {
@@ -98,39 +98,36 @@ impl<K: Clone + Eq + Hash, P: FailurePolicy> Breakers<K, P> {
         by_key.get(key).map(|entry| entry.take(self.settings.millis(now)))
     }
 
-    /// The breaker of this key, made if there was none.
-    ///
-    /// # Errors
-    ///
-    /// [`Full`] if there is no room and every breaker is in use, still open, or forced.
-    pub fn ensure<Q>(&self, key: &Q, now: Instant) -> Result<Arc<Breaker<P>>, Full>
+    /// The breaker of this key, made if there was none; `None` if there is no room and every breaker is in use, still open, or
+    /// forced.
+    pub fn ensure<Q>(&self, key: &Q, now: Instant) -> Option<Arc<Breaker<P>>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         if let Some(breaker) = self.get(key, now) {
-            return Ok(breaker);
+            return Some(breaker);
         }
         let (at, now) = (now, self.settings.millis(now));
         // A panicking policy leaves the map as it was, so poison says nothing.
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = by_key.get(key) {
-            return Ok(entry.take(now));
+            return Some(entry.take(now));
         }
         if self.most <= by_key.len() {
             make_room(&mut by_key, at);
         }
         if self.most <= by_key.len() {
-            return Err(Full);
+            return None;
         }
         let key = key.to_owned();
-        let mut breaker = Breaker::with((self.policy)(), Arc::clone(&self.settings));
+        let mut breaker = Breaker::with_settings((self.policy)(), Arc::clone(&self.settings));
         if let Some(name) = &self.name {
             breaker = breaker.named(name(&key));
         }
         let breaker = Arc::new(breaker);
         by_key.insert(key, Entry { breaker: Arc::clone(&breaker), used: AtomicU64::new(now) });
-        Ok(breaker)
+        Some(breaker)
     }
 
     /// Forgets the breaker of this key, and returns it. Who holds it goes on with it; the next to ask gets a new one.
@@ -225,15 +222,3 @@ impl<K: fmt::Debug, P: fmt::Debug> fmt::Debug for Breakers<K, P> {
             .finish_non_exhaustive()
     }
 }
-
-/// The answer of [`Breakers::ensure`] when there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("as many breakers as may be are in use")
-    }
-}
-
-impl Error for Full {}

@@ -13,6 +13,21 @@ use crate::word::{LONGEST, MOST_PROBES, MOST_STAGES};
 ///
 /// Many breakers may share one, behind an `Arc`. Unless told otherwise: open for 10 seconds, growing to 5 minutes,
 /// with decorrelated jitter; 3 probes, then 6, then 12; probes that do not report are given up after a minute.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, Instant};
+/// use toolpost_breaker::{Breaker, BreakerSettings, Consecutive};
+///
+/// let now = Instant::now();
+/// let settings = BreakerSettings::new(now)
+///     .open_time(Duration::from_secs(1), Duration::from_secs(60))
+///     .on_transition(|change| println!("{:?}: {} to {}", change.name, change.from, change.to));
+/// let settings = Arc::new(settings); // For all backends of a kind.
+/// let search = Breaker::with_settings(Consecutive::new(5), Arc::clone(&settings)).named("search");
+/// let fetch = Breaker::with_settings(Consecutive::new(5), settings).named("fetch");
+/// # let _ = (search, fetch);
+/// ```
 pub struct BreakerSettings {
     pub(crate) start: Instant,
     pub(crate) open_time: OpenTime,
@@ -29,7 +44,7 @@ pub struct BreakerSettings {
 type Listener = Box<dyn Fn(&Transition) + Send + Sync>;
 
 impl BreakerSettings {
-    /// The defaults, for breakers that begin now.
+    /// Begins with the defaults, for breakers that begin now.
     ///
     /// Times are kept as distances from this one, in a word that has no room for a sign: whatever lies before it is taken
     /// for it. So a test with a clock of its own gives the earliest time that it will use.

@@ -80,6 +80,8 @@ impl Transition {
 }
 
 /// A breaker at one moment.
+///
+/// Calls that are admitted while closed are not counted: that would be a write for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -95,41 +97,33 @@ pub struct Snapshot {
     pub probes: u16,
     /// How often it opened, or gave its probes up, since it was last closed; counted to 16.
     pub openings: u8,
-}
-
-/// What a breaker did since it was made. Nothing of it goes back to zero.
-///
-/// Calls that are admitted while closed are not counted: that would be a write for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BreakerCounts {
-    /// Answers of `admit` and `peek` that said no.
+    /// Answers of `admit` and `peek` that said no, since it was made.
     pub refused: u64,
-    /// Times it opened by itself.
+    /// Times it opened by itself, since it was made.
     pub opened: u64,
-    /// Calls let through while half-open.
-    pub probes: u64,
-    /// Times it gave up on probes that did not report.
+    /// Calls let through while half-open, since it was made.
+    pub probed: u64,
+    /// Times it gave up on probes that did not report, since it was made.
     pub given_up: u64,
 }
 
-/// [`BreakerCounts`] as they grow.
+/// What a breaker did since it was made.
 #[derive(Debug)]
-pub(crate) struct Tallies {
+pub(crate) struct Counts {
     refused: AtomicU64,
     opened: AtomicU64,
-    probes: AtomicU64,
+    probed: AtomicU64,
     given_up: AtomicU64,
 }
 
-impl Default for Tallies {
+impl Default for Counts {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { refused: zero(), opened: zero(), probes: zero(), given_up: zero() }
+        Self { refused: zero(), opened: zero(), probed: zero(), given_up: zero() }
     }
 }
 
-impl Tallies {
+impl Counts {
     #[inline]
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
@@ -140,18 +134,16 @@ impl Tallies {
     }
 
     pub(crate) fn probe(&self, gives_up: bool) {
-        self.probes.fetch_add(1, Ordering::Relaxed);
+        self.probed.fetch_add(1, Ordering::Relaxed);
         if gives_up {
             self.given_up.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn read(&self) -> BreakerCounts {
-        BreakerCounts {
-            refused: self.refused.load(Ordering::Relaxed),
-            opened: self.opened.load(Ordering::Relaxed),
-            probes: self.probes.load(Ordering::Relaxed),
-            given_up: self.given_up.load(Ordering::Relaxed),
-        }
+    pub(crate) fn read(&self, into: &mut Snapshot) {
+        into.refused = self.refused.load(Ordering::Relaxed);
+        into.opened = self.opened.load(Ordering::Relaxed);
+        into.probed = self.probed.load(Ordering::Relaxed);
+        into.given_up = self.given_up.load(Ordering::Relaxed);
     }
 }

@@ -36,7 +36,8 @@ fn counts_are_the_sum_of_the_ring() {
     for size in [2, 3] {
         model(1, move || {
             let now = Instant::now();
-            let breaker = Arc::new(Breaker::with(CountWindow::new(size, 100).min_calls(size), settings(now)));
+            let breaker =
+                Arc::new(Breaker::with_settings(CountWindow::new(size, 100).min_calls(size), settings(now)));
             let threads: Vec<_> = [[true, false, true], [false, true, false], [true, false, false]]
                 .into_iter()
                 .map(|calls| {
@@ -61,7 +62,7 @@ fn a_late_report_never_enters_a_new_window() {
     fn check<P: FailurePolicy>(policy: impl Fn() -> P + Send + Sync + 'static, sound: fn(&P) -> bool) {
         model(3, move || {
             let now = Instant::now();
-            let breaker = std::sync::Arc::new(Breaker::with(policy(), settings(now)));
+            let breaker = std::sync::Arc::new(Breaker::with_settings(policy(), settings(now)));
             let late = breaker.admit_owned(now).unwrap();
             let late = thread::spawn(move || late.failure(now));
             breaker.reset(now);
@@ -80,7 +81,7 @@ fn a_late_report_never_enters_a_new_window() {
 fn one_probe_gets_through_and_its_place_is_never_lost() {
     model(3, || {
         let now = Instant::now();
-        let breaker = Arc::new(Breaker::with(Consecutive::new(1), settings(now)));
+        let breaker = Arc::new(Breaker::with_settings(Consecutive::new(1), settings(now)));
         report(&breaker, true, now);
         let later = now + OPEN;
         let callers: Vec<_> = (0..2)
@@ -112,7 +113,7 @@ fn one_probe_gets_through_and_its_place_is_never_lost() {
 fn of_those_who_hold_their_probe_exactly_one_is_admitted() {
     model(3, || {
         let now = Instant::now();
-        let breaker = Arc::new(Breaker::with(Consecutive::new(1), settings(now)));
+        let breaker = Arc::new(Breaker::with_settings(Consecutive::new(1), settings(now)));
         report(&breaker, true, now);
         let callers: Vec<_> = (0..3)
             .map(|_| {
@@ -131,7 +132,7 @@ fn a_probe_that_ends_as_it_is_given_up_is_heard_and_leaves_no_place_taken() {
     model(3, || {
         let now = Instant::now();
         let settings = settings(now).patience(OPEN).probes(2);
-        let breaker = std::sync::Arc::new(Breaker::with(Consecutive::new(1), settings));
+        let breaker = std::sync::Arc::new(Breaker::with_settings(Consecutive::new(1), settings));
         report(&breaker, true, now);
         let later = now + OPEN;
         let slow = breaker.admit_owned(later).unwrap();
@@ -156,7 +157,8 @@ fn a_probe_that_ends_as_it_is_given_up_is_heard_and_leaves_no_place_taken() {
 fn a_time_window_loses_no_report() {
     model(1, || {
         let now = Instant::now();
-        let breaker = Arc::new(Breaker::with(TimeWindow::new(OPEN, 100).min_calls(100), settings(now)));
+        let breaker =
+            Arc::new(Breaker::with_settings(TimeWindow::new(OPEN, 100).min_calls(100), settings(now)));
         let threads: Vec<_> = (0..2)
             .map(|n| {
                 let breaker = Arc::clone(&breaker);

@@ -24,7 +24,8 @@ fn nothing_leaks_and_nothing_wedges() {
         || {
             let start = Instant::now();
             let settings = BreakerSettings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
-            let breaker = Arc::new(Breaker::with(CountWindow::new(4, 50).min_calls(2), settings.seed(1)));
+            let breaker =
+                Arc::new(Breaker::with_settings(CountWindow::new(4, 50).min_calls(2), settings.seed(1)));
             let threads: Vec<_> = (0..4)
                 .map(|_| {
                     let breaker = Arc::clone(&breaker);
@@ -66,7 +67,8 @@ fn never_more_probes_than_allowed() {
         || {
             let start = Instant::now();
             let settings = BreakerSettings::new(start).open_time(OPEN, OPEN).probes(PROBES as u16).ramp(1);
-            let breaker = Arc::new(Breaker::with(CountWindow::new(4, 50).min_calls(1), settings.seed(1)));
+            let breaker =
+                Arc::new(Breaker::with_settings(CountWindow::new(4, 50).min_calls(1), settings.seed(1)));
             breaker.admit(start).expect("closed").failure(start);
             let (now, out) = (start + OPEN, Arc::new(AtomicUsize::new(0)));
             let threads: Vec<_> = (0..5)

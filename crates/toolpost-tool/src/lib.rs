@@ -114,7 +114,7 @@ pub use input::{InputCapabilities, InputRequest, InputRequired};
 pub use output::{IntoOutput, Json, Output, ResultFlag};
 pub use parts::CallParts;
 pub use policy::{
-    Backoff, BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy,
+    BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryJitter, RetryPolicy,
 };
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};

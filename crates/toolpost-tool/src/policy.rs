@@ -142,13 +142,13 @@ impl From<Duration> for CachePolicy {
     }
 }
 
-/// How the wait between attempts grows.
+/// How the waits between attempts are spread, so that those who failed together do not come back together.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-pub enum Backoff {
+pub enum RetryJitter {
     /// Uniform between zero and an exponentially growing bound.
     #[default]
-    FullJitter,
+    Full,
     /// Uniform between the base and three times the last wait, and never above the cap.
     Decorrelated,
 }
@@ -162,13 +162,13 @@ pub struct RetryPolicy {
     /// Attempts in all, the first included. 0 and 1 are no retry; there is no upper bound but the budget and the
     /// deadline of the call.
     pub attempts: u32,
-    /// The bound of the first wait; of [`Backoff::Decorrelated`] the shortest wait. Zero: no waiting. Above `cap` it is
+    /// The bound of the first wait; of [`RetryJitter::Decorrelated`] the shortest wait. Zero: no waiting. Above `cap` it is
     /// `cap`.
     pub base: Duration,
     /// The bound of every wait, except one that the tool asks for with its error. Zero: no waiting.
     pub cap: Duration,
-    /// How the wait grows.
-    pub backoff: Backoff,
+    /// How the waits are spread.
+    pub jitter: RetryJitter,
 }
 
 impl RetryPolicy {
@@ -179,7 +179,7 @@ impl RetryPolicy {
             attempts,
             base: Duration::from_millis(100),
             cap: Duration::from_secs(10),
-            backoff: Backoff::FullJitter,
+            jitter: RetryJitter::Full,
         }
     }
 
@@ -191,10 +191,10 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets how the wait grows.
+    /// Sets how the waits are spread.
     #[must_use]
-    pub const fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
+    pub const fn jitter(mut self, jitter: RetryJitter) -> Self {
+        self.jitter = jitter;
         self
     }
 }

@@ -48,7 +48,7 @@ fn main() {
             println!("minute {minute:>5.2}: {:?} -> {:?}{wait}", it.from, it.to);
         });
     // Half of the last 20 calls.
-    let breaker = Breaker::with(CountWindow::new(20, 50), settings);
+    let breaker = Breaker::with_settings(CountWindow::new(20, 50), settings);
 
     let (mut fresh, mut failed, mut refused, mut last) = (0, 0, 0, 0.0);
     for second in 0..3_600 {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use toolpost_breaker::{
-    Breaker, BreakerSettings, BreakerState, Breakers, Consecutive, CountWindow, FailurePolicy,
-    RejectionCause, TimeWindow, Transition,
+    Breaker, BreakerSettings, BreakerState, Breakers, Consecutive, CountWindow, FailurePolicy, TimeWindow,
+    Transition,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ fn settings(now: Instant) -> BreakerSettings {
 
 fn breaker<P: FailurePolicy>(policy: P) -> (Breaker<P>, Instant) {
     let now = Instant::now();
-    (Breaker::with(policy, settings(now)), now)
+    (Breaker::with_settings(policy, settings(now)), now)
 }
 
 fn fail<P: FailurePolicy>(breaker: &Breaker<P>, times: u32, now: Instant) {
@@ -107,7 +107,7 @@ fn while_open_nothing_is_called() {
                 permit.success(now + SECOND);
             }
             Err(refused) => {
-                assert_eq!((refused.retry_after(), refused.cause()), (9 * SECOND, RejectionCause::Open));
+                assert_eq!((refused.retry_after(), refused.state()), (9 * SECOND, BreakerState::Open));
                 assert_eq!(refused.to_string(), "the breaker is open, retry after 9000 ms");
             }
         }
@@ -158,7 +158,7 @@ fn a_whole_life_is_told_as_it_happens() {
     let listener = Arc::clone(&told);
     let settings =
         settings(now).on_transition(move |it| listener.lock().expect("one thread").push(it.clone()));
-    let breaker = Breaker::with(Consecutive::new(2), settings);
+    let breaker = Breaker::with_settings(Consecutive::new(2), settings);
     succeed(&breaker, 100, now);
     assert!(told.lock().expect("one thread").is_empty(), "calls are no events");
     fail(&breaker, 2, now);
@@ -225,14 +225,14 @@ fn forced_states_hold_until_reset() {
     assert_eq!(breaker.state(), BreakerState::ForcedClosed);
     breaker.force_open(now);
     let refused = breaker.admit(now + 1_000 * SECOND).expect_err("held open");
-    assert_eq!((refused.cause(), refused.retry_after()), (RejectionCause::Forced, 60 * SECOND));
+    assert_eq!((refused.state(), refused.retry_after()), (BreakerState::ForcedOpen, 60 * SECOND));
 }
 
 #[test]
 fn fifty_callers_at_once_get_exactly_the_probes_through() {
     for probes in [1, 3, 10] {
         let now = Instant::now();
-        let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(probes));
+        let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).probes(probes));
         fail(&breaker, 1, now);
         let later = now + 10 * SECOND;
         let admitted: usize = std::thread::scope(|scope| {
@@ -247,12 +247,12 @@ fn fifty_callers_at_once_get_exactly_the_probes_through() {
 #[test]
 fn two_hundred_callers_at_the_half_open_instant() {
     let now = Instant::now();
-    let breaker = Breaker::with(CountWindow::new(100, 50), settings(now).probes(5).ramp(3));
+    let breaker = Breaker::with_settings(CountWindow::new(100, 50), settings(now).probes(5).ramp(3));
     fail(&breaker, 10, now);
     let later = now + 10 * SECOND;
     let answers: Vec<_> = (0..200).map(|_| breaker.admit(later)).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5);
-    assert!(answers.iter().flat_map(|it| it.as_ref().err()).all(|it| it.cause() == RejectionCause::Probing));
+    assert!(answers.iter().flat_map(|it| it.as_ref().err()).all(|it| it.state() == BreakerState::HalfOpen));
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_late_success_does_not_close_and_a_late_failure_does_not_reopen() {
 #[test]
 fn a_late_probe_counts_for_nothing() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(2));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).probes(2));
     fail(&breaker, 1, now);
     let first = now + 10 * SECOND;
     let [failing, late] = [(); 2].map(|()| breaker.admit(first).expect("a probe"));
@@ -325,18 +325,18 @@ fn an_owned_permit_behaves_like_a_borrowed_one() {
 #[test]
 fn probes_that_never_report_do_not_wedge_it() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).patience(30 * SECOND));
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     let lost = breaker.admit(later).expect("a probe");
     let refused = breaker.admit(later + 29_900 * MILLI).expect_err("it is out");
-    assert_eq!((refused.cause(), refused.retry_after()), (RejectionCause::Probing, 100 * MILLI));
+    assert_eq!((refused.state(), refused.retry_after()), (BreakerState::HalfOpen, 100 * MILLI));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     let again = later + 30 * SECOND;
     assert!(breaker.peek(again).is_ok(), "whoever looks first is told the same");
     let probe = breaker.admit(again).expect("in the place of the one that was given up");
     assert!(breaker.peek(again).is_err() && breaker.admit(again).is_err(), "one, and no second");
-    assert_eq!((breaker.snapshot(again).probes, breaker.counts().given_up), (1, 1));
+    assert_eq!((breaker.snapshot(again).probes, breaker.snapshot(again).given_up), (1, 1));
     probe.success(again);
     assert_eq!(breaker.state(), BreakerState::Closed);
     lost.failure(again);
@@ -346,7 +346,7 @@ fn probes_that_never_report_do_not_wedge_it() {
 #[test]
 fn who_looks_before_asking_is_let_through_once_patience_is_over() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now));
     fail(&breaker, 1, now);
     std::mem::forget(breaker.admit(now + 10 * SECOND).expect("a probe"));
     let closed = (11..86_400).find(|second| {
@@ -366,7 +366,7 @@ fn a_thing_that_is_slower_than_patience_recovers() {
         [(90, BreakerSettings::new(Instant::now())), (7_200, settings(Instant::now()).ramp(3))]
     {
         let start = Instant::now();
-        let breaker = Breaker::with(Consecutive::new(5), settings);
+        let breaker = Breaker::with_settings(Consecutive::new(5), settings);
         fail(&breaker, 5, start);
         let mut under_way = std::collections::VecDeque::new();
         let closed = (0..86_400_u64).find(|second| {
@@ -391,7 +391,7 @@ fn a_thing_that_is_slower_than_patience_recovers() {
 #[test]
 fn a_probe_that_was_given_up_is_heard_when_it_fails() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).patience(30 * SECOND));
     fail(&breaker, 1, now);
     let slow = breaker.admit(now + 10 * SECOND).expect("a probe");
     let other = breaker.admit(now + 40 * SECOND).expect("in its place");
@@ -404,7 +404,7 @@ fn a_probe_that_was_given_up_is_heard_when_it_fails() {
 #[test]
 fn a_probe_that_was_given_up_frees_no_place_of_another() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).patience(30 * SECOND));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).patience(30 * SECOND));
     fail(&breaker, 1, now);
     let given_up = breaker.admit(now + 10 * SECOND).expect("a probe");
     let again = now + 40 * SECOND;
@@ -419,7 +419,7 @@ fn a_listener_that_panics_leaves_no_place_taken() {
     let now = Instant::now();
     let settings =
         settings(now).on_transition(|it| assert!(it.to != BreakerState::HalfOpen, "a bug of the listener"));
-    let breaker = Breaker::with(Consecutive::new(1), settings);
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings);
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| breaker.admit(later).is_ok()));
@@ -460,8 +460,8 @@ fn what_it_did_is_counted() {
     probe.success(later);
     breaker.force_open(later);
     assert!(breaker.admit(later).is_err());
-    let counts = breaker.counts();
-    assert_eq!((counts.refused, counts.opened, counts.probes, counts.given_up), (5, 1, 1, 0));
+    let counts = breaker.snapshot(later);
+    assert_eq!((counts.refused, counts.opened, counts.probed, counts.given_up), (5, 1, 1, 0));
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn a_call_is_settled_by_its_answer() {
     assert!(panicked.is_err());
     assert_eq!(breaker.state(), BreakerState::Open, "a panic is a failure too");
     let refused = breaker.call(clock, || -> Result<(), ()> { unreachable!("it is open") });
-    assert_eq!(refused.expect_err("open").cause(), RejectionCause::Open);
+    assert_eq!(refused.expect_err("open").state(), BreakerState::Open);
 }
 
 #[test]
@@ -582,7 +582,7 @@ fn jitter_is_decorrelated_seeded_and_capped() {
         let settings = Arc::new(
             BreakerSettings::new(now).open_time(10 * SECOND, 60 * SECOND).probes(1).ramp(1).seed(seed),
         );
-        let breakers = [(); 2].map(|()| Breaker::with(Consecutive::new(1), Arc::clone(&settings)));
+        let breakers = [(); 2].map(|()| Breaker::with_settings(Consecutive::new(1), Arc::clone(&settings)));
         let mut waits = Vec::new();
         for breaker in breakers {
             let mut now = now;
@@ -604,7 +604,7 @@ fn jitter_is_decorrelated_seeded_and_capped() {
 #[test]
 fn what_the_other_side_asks_for_is_honored_within_bounds() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).retry_after_cap(100 * SECOND));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).retry_after_cap(100 * SECOND));
     let wait_after = |asked| {
         breaker.reset(now);
         breaker.admit(now).expect("closed").failure_retry_after(now, asked);
@@ -618,7 +618,7 @@ fn what_the_other_side_asks_for_is_honored_within_bounds() {
 #[test]
 fn each_probe_counts_once() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(3));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).probes(3));
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     let [first, second, third] = [(); 3].map(|()| breaker.admit(later).expect("a probe"));
@@ -633,7 +633,7 @@ fn each_probe_counts_once() {
 #[test]
 fn recovery_is_a_ramp() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(4).ramp(3));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).probes(4).ramp(3));
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     let stage = || -> Vec<_> { std::iter::from_fn(|| breaker.admit(later).ok()).take(1_000).collect() };
@@ -658,7 +658,7 @@ fn recovery_is_a_ramp() {
 #[test]
 fn one_failure_among_the_first_probes_is_one_too_many() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now).probes(100).ramp(3));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now).probes(100).ramp(3));
     fail(&breaker, 1, now);
     breaker.admit(now + 10 * SECOND).expect("a probe").failure(now + 10 * SECOND);
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -687,9 +687,9 @@ fn a_breaker_that_is_open_or_in_use_is_kept() {
     fail(&open, 1, now);
     drop(open);
     let used = breakers.ensure(&"used", now).expect("room");
-    assert!(breakers.ensure(&"third", now).is_err());
+    assert!(breakers.ensure(&"third", now).is_none());
     drop(used);
-    assert!(breakers.ensure(&"third", now).is_ok(), "what is idle makes room");
+    assert!(breakers.ensure(&"third", now).is_some(), "what is idle makes room");
     let open = breakers.get(&"open", now).expect("kept");
     assert_eq!(open.state(), BreakerState::Open);
     breakers.reset(now);
@@ -704,12 +704,12 @@ fn breakers_of_what_died_for_good_make_room() {
     for dead in ["a", "b", "c", "d"] {
         fail(&breakers.ensure(dead, now).expect("room"), 1, now);
     }
-    assert!(breakers.ensure("alive", now).is_err(), "they are still open");
+    assert!(breakers.ensure("alive", now).is_none(), "they are still open");
     let later = now + 11 * SECOND;
     let half_open = breakers.get("a", later).expect("kept");
     drop(half_open.admit(later).expect("a probe"));
     drop(half_open);
-    assert!(breakers.ensure("alive", later).is_ok(), "b, c or d: nobody asked for them since");
+    assert!(breakers.ensure("alive", later).is_some(), "b, c or d: nobody asked for them since");
     assert!(breakers.get("a", later).is_some());
     let held = breakers.ensure("alive", later).expect("there");
     for key in ["e", "f", "g", "h", "i"] {
@@ -725,7 +725,7 @@ fn a_breaker_can_be_removed_and_found_by_a_borrowed_key() {
     for (second, key) in ["a", "b", "c"].into_iter().enumerate() {
         breakers.ensure(key, now + second as u32 * SECOND).expect("room").force_open(now);
     }
-    assert!(breakers.ensure("d", now).is_err(), "what somebody forced stays");
+    assert!(breakers.ensure("d", now).is_none(), "what somebody forced stays");
     let held = breakers.get("a", now).expect("there");
     assert!(Arc::ptr_eq(&held, &breakers.remove("a").expect("there")));
     assert!(breakers.get("a", now).is_none() && breakers.remove("a").is_none());
@@ -890,7 +890,7 @@ fn bound_breakers() {
     let now = Instant::now();
     let breakers = Breakers::new(8, settings(now), || Consecutive::new(1));
     let held: Vec<_> = (0..8).map(|key| breakers.ensure(&key, now).expect("room")).collect();
-    assert!(breakers.ensure(&8, now).is_err(), "all are in use");
+    assert!(breakers.ensure(&8, now).is_none(), "all are in use");
     drop(held);
     for key in 0..10_000 {
         breakers.ensure(&key, now).expect("idle ones make room");
@@ -900,7 +900,7 @@ fn bound_breakers() {
 
 fn bound_probes() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), BreakerSettings::new(now).probes(3));
+    let breaker = Breaker::with_settings(Consecutive::new(1), BreakerSettings::new(now).probes(3));
     fail(&breaker, 1, now);
     let later = now + 60 * SECOND;
     let probes: Vec<_> = (0..1_000).filter_map(|_| breaker.admit(later).ok()).collect();
@@ -911,7 +911,7 @@ fn bound_probes() {
 
 fn bound_patience() {
     let now = Instant::now();
-    let breaker = Breaker::with(Consecutive::new(1), settings(now));
+    let breaker = Breaker::with_settings(Consecutive::new(1), settings(now));
     fail(&breaker, 1, now);
     let later = now + 10 * SECOND;
     std::mem::forget(breaker.admit(later).expect("a probe"));

@@ -224,7 +224,7 @@ fn settings(start: Instant) -> BreakerSettings {
 fn check<P: FailurePolicy>(kind: Kind, policy: P, steps: &[Step], sound: impl Fn(&P) -> bool) {
     let start = Instant::now();
     let millis = Duration::from_millis;
-    let breaker = Breaker::with(policy, settings(start));
+    let breaker = Breaker::with_settings(policy, settings(start));
     let mut model = Model { kind, phase: Phase::Closed(Calls::new()), generation: 0, attempt: 0 };
     let mut held: Vec<(Permit<'_, P>, Ticket)> = Vec::new();
     let mut elapsed = 0;
@@ -347,7 +347,7 @@ fn recovers<P: FailurePolicy>(policy: P, steps: &[Step], took: u64, gap: u64, lo
 
 /// A breaker after these steps, not forced, with its time; the permits that are held then are lost.
 fn drive<P: FailurePolicy>(policy: P, start: Instant, steps: &[Step]) -> (Breaker<P>, u64) {
-    let breaker = Breaker::with(policy, settings(start));
+    let breaker = Breaker::with_settings(policy, settings(start));
     let mut held = Vec::new();
     let mut elapsed = 0;
     for step in steps {

@@ -25,7 +25,7 @@ fn opened(breakers: usize, seed: u64) -> Vec<bool> {
                 .open_time(Duration::from_secs(1), Duration::from_secs(30))
                 .seed(seed + n as u64);
             // Opens at a fifth: what five nodes share is a fifth poisoned.
-            Breaker::with(CountWindow::new(100, 20).min_calls(50), settings)
+            Breaker::with_settings(CountWindow::new(100, 20).min_calls(50), settings)
         })
         .collect();
     let mut opened = vec![false; breakers.len()];

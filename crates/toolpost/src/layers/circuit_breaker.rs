@@ -195,12 +195,12 @@ impl CircuitBreaker<CountWindow> {
         let patience = policy.patience.unwrap_or_else(|| time_limit.unwrap_or(least).clamp(least, most));
         let settings =
             BreakerSettings::new(clock::now()).open_time(policy.open_for, longest).patience(patience);
-        Breaker::with(judge, settings)
+        Breaker::with_settings(judge, settings)
     }
 }
 
 /// A breaker of its own, with this judge: open for 10 s at first and for 5 min at the most, as a tool's declared one is
-/// unless it declares otherwise. [`Breaker::with`] takes other times.
+/// unless it declares otherwise. [`Breaker::with_settings`] takes other times.
 impl<P: FailurePolicy> From<P> for CircuitBreaker<P> {
     fn from(judge: P) -> Self {
         Self::new(Breaker::new(judge, clock::now()))

@@ -59,7 +59,7 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// ConcurrencyLimit of `gate`.
+    /// Lets calls run under the permits of `gate`.
     #[must_use]
     pub fn new(gate: &Gate) -> Self {
         Self { gate: gate.clone(), kept: false, cost: 1 }
@@ -127,9 +127,9 @@ impl ConcurrencyLimit {
     }
 }
 
-/// ConcurrencyLimit of a call, and those that the call it is made for has.
+/// The permits of a call, and those that the call it is made for has.
 pub(crate) struct RetainedPermits {
-    _seats: Vec<Permit<'static>>,
+    _permits: Vec<Permit<'static>>,
     _outer: Option<Arc<Self>>,
 }
 
@@ -137,7 +137,7 @@ impl RetainedPermits {
     /// Keeps these.
     pub(crate) fn new<'a>(permits: impl IntoIterator<Item = Option<Permit<'a>>>) -> Arc<Self> {
         let permits = permits.into_iter().flatten().map(Permit::into_owned).collect();
-        Arc::new(Self { _seats: permits, _outer: permit() })
+        Arc::new(Self { _permits: permits, _outer: permit() })
     }
 
     /// Polls what runs under them.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toolpost_breaker::{Breaker, FailurePolicy};
 use toolpost_retry::{Backoff, Jitter, RetryBudget};
-use toolpost_tool::{Backoff as Declared, Call, Output, Policy, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, Output, Policy, RetryJitter, Tool, ToolError, ToolSpec};
 
 use super::{Layer, Verdict};
 use crate::{clock, warnings};
@@ -95,8 +95,8 @@ impl Retry {
     #[must_use]
     pub fn declared(policy: &Policy) -> Option<Self> {
         let retry = policy.retry.filter(|retry| policy.repeatable && 2 <= retry.attempts)?;
-        let jitter = match retry.backoff {
-            Declared::Decorrelated => Jitter::Decorrelated,
+        let jitter = match retry.jitter {
+            RetryJitter::Decorrelated => Jitter::Decorrelated,
             _ => Jitter::Full,
         };
         Some(Self::new(retry.attempts).backoff(Backoff::exponential(retry.base, retry.cap).jitter(jitter)))

@@ -370,7 +370,7 @@ fn an_outage_behind_an_open_breaker_is_covered_while_the_window_lasts() {
             .open_time(10 * SECOND, 10 * SECOND)
             .probes(1)
             .ramp(1);
-        let breaker = Arc::new(Breaker::with(Consecutive::new(3), settings));
+        let breaker = Arc::new(Breaker::with_settings(Consecutive::new(3), settings));
         let policy = CachePolicy::new(10 * SECOND).stale_if_error(10 * MINUTE);
         let tool = upstream.guarded(breaker).cached(&cache(), policy);
         assert_text(&tool.call(call()).await, "fine");

@@ -16,9 +16,9 @@ use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    Backoff, BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, NoArgs, Output, Policy, Principal,
-    Priority, RatePolicy, Refusal, ResultFlag, RetryPolicy, Tool, ToolAnnotations, ToolError, ToolSpec,
-    blocking_fn, tool_fn,
+    BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, NoArgs, Output, Policy, Principal,
+    Priority, RatePolicy, Refusal, ResultFlag, RetryJitter, RetryPolicy, Tool, ToolAnnotations, ToolError,
+    ToolSpec, blocking_fn, tool_fn,
 };
 use toolpost_server::Server;
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
@@ -74,7 +74,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("RetryPolicy.attempts", retry_attempts),
     ("RetryPolicy.base", retry_waits),
     ("RetryPolicy.cap", retry_waits),
-    ("RetryPolicy.backoff", retry_waits),
+    ("RetryPolicy.jitter", retry_waits),
     ("RatePolicy.calls", rate),
     ("RatePolicy.per", rate),
     ("RatePolicy.per_principal", rate),
@@ -335,7 +335,7 @@ fn retry_waits() {
     // Decorrelated waits are never less than the base, and the cap bounds them: here it is the base.
     let wait = |base: Duration, cap: Duration| {
         let mut retry = RetryPolicy::new(4);
-        (retry.base, retry.cap, retry.backoff) = (base, cap, Backoff::Decorrelated);
+        (retry.base, retry.cap, retry.jitter) = (base, cap, RetryJitter::Decorrelated);
         retried(move |spec| spec.repeatable().with_retry(retry), 3).1
     };
     assert_eq!(wait(5 * SECOND, 5 * SECOND), 15 * SECOND);

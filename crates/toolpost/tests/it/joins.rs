@@ -112,7 +112,7 @@ fn retries_stop_at_the_budget_and_say_so() {
 fn retries_stop_at_the_deadline() {
     run(async {
         let mut retry = RetryPolicy::new(100);
-        (retry.base, retry.cap, retry.backoff) = (SECOND, SECOND, toolpost::tool::Backoff::Decorrelated);
+        (retry.base, retry.cap, retry.jitter) = (SECOND, SECOND, toolpost::tool::RetryJitter::Decorrelated);
         let down = Script::new("s").fails(ToolError::unavailable("down"));
         let down = down.with_spec(|spec| spec.repeatable().with_retry(retry));
         let runtime = Runtime::builder().tool(down).build().unwrap();

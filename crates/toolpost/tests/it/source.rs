@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use toolpost::breaker::BreakerState;
 use toolpost::tool::{
-    AnyTool, BreakerPolicy, CachePolicy, Call, ErrorKind, Mark, NoArgs, Output, ToolError, tool_fn,
+    AnyTool, BreakerPolicy, CachePolicy, Call, ErrorKind, NoArgs, Output, ResultFlag, ToolError, tool_fn,
 };
 use toolpost::{Peers, Runtime, Settings};
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
@@ -135,7 +135,7 @@ fn what_stays_is_remembered_and_what_goes_is_forgotten() {
             let runtime = Runtime::builder().build().unwrap();
             let source = runtime.source("up").prefixed(prefix);
             let (broken_name, cached_name) = (format!("{prefix}broken"), format!("{prefix}cached"));
-            let is_hit = async || call(&runtime, &cached_name).await.unwrap().has_mark(Mark::CacheHit);
+            let is_hit = async || call(&runtime, &cached_name).await.unwrap().has_flag(ResultFlag::CacheHit);
             source.set([broken.clone(), cached.clone()]).await.unwrap();
             assert_kind(&call(&runtime, &broken_name).await, ErrorKind::Failed);
             assert!(!is_hit().await);

@@ -66,7 +66,7 @@ impl Supplier {
         let tool = tool.with_spec(|spec| {
             local(spec, "Quote", Duration::from_secs(5)).with_category("demo").with_cache(cache)
         });
-        AnyTool::new(tool.guarded(Breaker::with(Consecutive::new(FAILURES), settings)))
+        AnyTool::new(tool.guarded(Breaker::with_settings(Consecutive::new(FAILURES), settings)))
     }
 
     pub(super) fn set_down(&self, is_down: bool) {
