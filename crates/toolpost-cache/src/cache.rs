@@ -163,16 +163,34 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     /// The epoch at which a load begins, for [`put`](Self::put): take it before the load reads anything.
+    ///
+    /// What was invalidated since then is not stored, for the load may have read it before it changed:
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, Memory, PutError};
+    ///
+    /// let cache: Cache<u32> = Cache::new(Memory::new(Capacity::entries(100)));
+    /// let options = EntryOptions::ttl(Duration::from_secs(60)).tagged(["prices"]);
+    ///
+    /// let epoch = cache.epoch();
+    /// let price = 1_250; // read from a database, say, in which it changes right afterwards:
+    /// cache.invalidate("prices");
+    ///
+    /// let stored = cache.put(&CacheKey::from("lathe"), price, &options, epoch, Instant::now());
+    /// assert_eq!(stored.unwrap_err(), PutError::Outdated);
+    /// ```
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.0.generations.now()
     }
 
-    /// Stores the value of a load that began at `epoch`.
+    /// Stores the value of a load that began at `epoch`, with times counted from `now`; returns the entry as it is kept.
     ///
     /// # Errors
     ///
-    /// If it was not stored. What was under `key` before is gone too if the value was too heavy, for it has been superseded.
+    /// If the value was not stored: [`Outdated`](PutError::Outdated), [`NoLifetime`](PutError::NoLifetime), or
+    /// [`Oversized`](PutError::Oversized); then what was under `key` before is gone too, for it has been superseded.
     pub fn put(
         &self,
         key: &CacheKey,

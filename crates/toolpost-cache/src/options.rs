@@ -10,15 +10,24 @@ use crate::tags::Tags;
 /// Both stale windows are counted from the end of freshness, as RFC 5861 counts them. Every time ends after 584 years.
 ///
 /// ```
-/// use std::time::Duration;
-/// use toolpost_cache::EntryOptions;
+/// use std::time::{Duration, Instant};
+/// use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, Lookup, Memory};
 ///
 /// let options = EntryOptions::ttl(Duration::from_secs(60)) // served
 ///     .stale(Duration::from_secs(600)) // then served while one caller refreshes it
 ///     .stale_if_error(Duration::from_secs(86_400)) // and served if the refresh fails
-///     .jitter(0.1)
 ///     .weighing(2_048)
 ///     .tagged(["prices"]);
+///
+/// let cache: Cache<u32> = Cache::new(Memory::new(Capacity::entries(100)));
+/// let (key, now) = (CacheKey::from("lathe"), Instant::now());
+/// cache.put(&key, 1_250, &options, cache.epoch(), now)?;
+/// let after = |seconds| cache.get(&key, now + Duration::from_secs(seconds));
+/// assert!(matches!(after(59), Lookup::Fresh(_)));
+/// assert!(matches!(after(60), Lookup::Stale(_)));
+/// assert!(matches!(after(60 + 600), Lookup::StaleIfError(_)));
+/// assert!(matches!(after(60 + 86_400), Lookup::Miss));
+/// # Ok::<(), toolpost_cache::PutError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntryOptions {
@@ -87,6 +96,21 @@ impl EntryOptions {
     /// Levels are separated by `/`: `within("db/users/7")` is `tagged(["db", "db/users", "db/users/7"])`. So
     /// [`invalidate`](crate::Cache::invalidate) of `db/users` reaches everything below it, at the same cost whatever the
     /// number of entries, and leaves `db/userspace` alone. An entry costs a tag for each level.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, Memory};
+    ///
+    /// let cache: Cache<&str> = Cache::new(Memory::new(Capacity::entries(100)));
+    /// let (now, options) = (Instant::now(), EntryOptions::ttl(Duration::from_secs(60)));
+    /// for (key, path) in [("ada", "db/users/7"), ("lathe", "db/parts/7")] {
+    ///     cache.put(&CacheKey::from(key), key, &options.clone().within(path), cache.epoch(), now)?;
+    /// }
+    ///
+    /// cache.invalidate("db/users");
+    /// assert!(!cache.contains("ada", now) && cache.contains("lathe", now));
+    /// # Ok::<(), toolpost_cache::PutError>(())
+    /// ```
     #[must_use]
     pub fn within(self, path: &str) -> Self {
         let levels = path.match_indices('/').map(|(end, _)| &path[..end]).chain([path]);

@@ -32,6 +32,63 @@ use crate::key::{CacheKey, KeyRef};
 ///
 /// Synchronous, because every look-up goes through it; a store that has to wait is a [`SlowStore`]. It never judges an
 /// entry's age: the [`Cache`](crate::Cache) does.
+///
+/// A store of your own, which keeps the `most` entries that came first:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::{Duration, Instant};
+/// use toolpost_cache::{
+///     Cache, CacheEntry, CacheKey, CacheStats, EntryOptions, KeyRef, Lookup, PutError, Store,
+/// };
+///
+/// struct First<V> {
+///     entries: Mutex<HashMap<CacheKey, Arc<CacheEntry<V>>>>,
+///     most: usize,
+/// }
+///
+/// impl<V: Send + Sync + 'static> Store<V> for First<V> {
+///     fn get(&self, key: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>> {
+///         self.entries.lock().unwrap().get(key.as_bytes()).cloned()
+///     }
+///
+///     fn put(&self, key: CacheKey, entry: Arc<CacheEntry<V>>) -> Result<(), PutError> {
+///         let mut entries = self.entries.lock().unwrap();
+///         entries.remove(key.as_bytes());
+///         if entries.len() == self.most {
+///             return Err(PutError::Oversized);
+///         }
+///         entries.insert(key, entry);
+///         Ok(())
+///     }
+///
+///     fn remove(&self, key: KeyRef<'_>) -> bool {
+///         self.entries.lock().unwrap().remove(key.as_bytes()).is_some()
+///     }
+///
+///     fn remove_entry(&self, key: KeyRef<'_>, entry: &Arc<CacheEntry<V>>) -> bool {
+///         let mut entries = self.entries.lock().unwrap();
+///         let is_there = entries.get(key.as_bytes()).is_some_and(|kept| Arc::ptr_eq(kept, entry));
+///         is_there && entries.remove(key.as_bytes()).is_some()
+///     }
+///
+///     fn clear(&self) -> usize {
+///         self.entries.lock().unwrap().drain().count()
+///     }
+///
+///     fn usage(&self) -> CacheStats {
+///         CacheStats::held(self.entries.lock().unwrap().len(), 0, 0)
+///     }
+/// }
+///
+/// let cache: Cache<u32> = Cache::new(First { entries: Mutex::default(), most: 1 });
+/// let (options, now) = (EntryOptions::ttl(Duration::from_secs(60)), Instant::now());
+/// cache.put(&CacheKey::from("a"), 1, &options, cache.epoch(), now)?;
+/// assert!(cache.put(&CacheKey::from("b"), 2, &options, cache.epoch(), now).is_err());
+/// assert!(matches!(cache.get("a", now), Lookup::Fresh(_)));
+/// # Ok::<(), PutError>(())
+/// ```
 pub trait Store<V>: Send + Sync + 'static {
     /// The entry under exactly these bytes.
     fn get(&self, key: KeyRef<'_>) -> Option<Arc<CacheEntry<V>>>;

@@ -18,6 +18,69 @@ use crate::key::CacheKey;
 /// remove what they cannot read. Times are on the wall clock, which another process and another machine share.
 ///
 /// A store that several processes share passes on the invalidations of the others through [`attach`](Self::attach).
+///
+/// A process that starts anew finds what the one before it has stored (here a map, in the place of a server):
+///
+/// ```
+/// # #[cfg(feature = "tokio")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::{Duration, SystemTime};
+/// use toolpost_cache::rt::ReadThrough;
+/// use toolpost_cache::{Cache, CacheKey, Capacity, Memory, SlowStore, StoreError, StoredEntry};
+///
+/// type Value = Result<String, std::fmt::Error>;
+///
+/// #[derive(Clone, Default)]
+/// struct Server(Arc<Mutex<HashMap<CacheKey, StoredEntry<Value>>>>);
+///
+/// #[async_trait::async_trait]
+/// impl SlowStore<Value> for Server {
+///     async fn get(&self, key: &CacheKey, now: SystemTime) -> Result<Option<StoredEntry<Value>>, StoreError> {
+///         Ok(self.0.lock().unwrap().get(key).filter(|entry| entry.is_alive(now)).cloned())
+///     }
+///
+///     async fn put(&self, key: &CacheKey, entry: StoredEntry<Value>) -> Result<(), StoreError> {
+///         if entry.is_current() {
+///             self.0.lock().unwrap().insert(key.clone(), entry);
+///         }
+///         Ok(())
+///     }
+///
+///     async fn remove(&self, key: &CacheKey) -> Result<bool, StoreError> {
+///         Ok(self.0.lock().unwrap().remove(key).is_some())
+///     }
+///
+///     async fn invalidate(&self, tag: &str) -> Result<(), StoreError> {
+///         self.0.lock().unwrap().retain(|_, entry| entry.tags.iter().all(|of| **of != *tag));
+///         Ok(())
+///     }
+///
+///     async fn clear(&self) -> Result<(), StoreError> {
+///         self.0.lock().unwrap().clear();
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let server = Server::default();
+/// let process = || ReadThrough::over(Cache::new(Memory::new(Capacity::entries(100))), server.clone());
+/// let minute = Duration::from_secs(60);
+///
+/// let first = process();
+/// first.load_for("/index", minute, async { Ok("loaded once".to_owned()) }).await?;
+/// first.drain().await; // what is being written is written
+///
+/// let second = process();
+/// let page = second.load_for("/index", minute, async { unreachable!("it is in the store") }).await?;
+/// assert_eq!(page, "loaded once");
+/// # second.drain().await;
+/// # Ok(()) })
+/// # }
+/// # #[cfg(not(feature = "tokio"))]
+/// # fn main() {}
+/// ```
 #[async_trait]
 pub trait SlowStore<V>: Send + Sync + 'static {
     /// The entry under `key` that is not expired at `now`.
