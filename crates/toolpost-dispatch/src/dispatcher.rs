@@ -387,6 +387,14 @@ impl DispatcherBuilder {
         self
     }
 
+    /// Offers the resources, prompts and completions that `other` offers, and signals the same changes: for a dispatcher of
+    /// other tools in front of it.
+    #[must_use]
+    pub fn providers_of(mut self, other: &Dispatcher) -> Self {
+        self.providers = other.0.providers.clone();
+        self
+    }
+
     /// Tells `observe` of every call of a tool. If it panics it misses what it was told then, and nobody else notices.
     #[must_use]
     pub fn observe(mut self, observe: impl Observe) -> Self {

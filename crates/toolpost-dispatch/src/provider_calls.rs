@@ -17,7 +17,7 @@ use crate::run::Run;
 use crate::{CallKey, Changes, Dispatcher, Target};
 
 /// What is offered besides tools; `None` means that the server has no such thing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Providers {
     pub(crate) resources: Option<AnyResources>,
     pub(crate) prompts: Option<AnyPrompts>,

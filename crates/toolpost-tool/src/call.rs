@@ -1,5 +1,7 @@
 //! One call: its arguments, and everything known about it.
 
+mod made_of;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toolpost_json::{Frame, Kind, Node, NodeId};
+use toolpost_json::{Frame, Node, NodeId};
 use toolpost_protocol::{Code, Error, Id};
 
 use crate::parts::{self, Rare};
@@ -113,62 +115,6 @@ impl Call {
             rare,
         };
         Self { shared: Arc::new(shared), deadline, priority, attempt: 1, quiet: false }
-    }
-
-    /// A call of another tool on behalf of this one: same principal, correlation, trace, client, deadline
-    /// and priority; its own arguments; no progress and no answers of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn child<T: Serialize + ?Sized>(
-        &self,
-        tool: impl Into<ByteString>,
-        arguments: &T,
-    ) -> Result<Self, ToolError> {
-        let parts = CallParts {
-            tool: tool.into(),
-            principal: self.shared.principal.clone(),
-            priority: self.priority,
-            deadline: self.deadline,
-            arrived: self.shared.arrived,
-            client: self.shared.client,
-            rare: self.rare().map(|rare| Box::new(rare.for_child())),
-            ..CallParts::default()
-        };
-        Ok(Self::correlated(parts.with_arguments(arguments)?, self.correlation().into()))
-    }
-
-    /// This call, of another tool, with a part of its own arguments as the arguments: everything else is the same,
-    /// `_meta`, answers and progress included. For a tool that stands in front of others.
-    ///
-    /// `arguments` is [where](Node::id) that part is in the frame of this call; without it the other tool gets an empty
-    /// object. Nothing is encoded anew.
-    ///
-    /// # Errors
-    ///
-    /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments) if that part is no object.
-    pub fn redirected(
-        &self,
-        tool: impl Into<ByteString>,
-        arguments: Option<NodeId>,
-    ) -> Result<Self, ToolError> {
-        let mut parts = CallParts { arguments, tool: tool.into(), ..self.to_parts() };
-        if self.quiet {
-            parts.set_sink(None);
-        }
-        if parts.arguments().kind() != Kind::Object {
-            return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
-        }
-        Ok(Self::correlated(parts, self.correlation().into()))
-    }
-
-    /// This call, by another name of the same tool: everything else is the same. For a tool that gives another one a name.
-    #[must_use]
-    pub fn renamed(&self, tool: impl Into<ByteString>) -> Self {
-        let parts = CallParts { tool: tool.into(), ..self.to_parts() };
-        let Self { attempt, quiet, .. } = *self;
-        Self { attempt, quiet, ..Self::correlated(parts, self.correlation().into()) }
     }
 
     /// Decodes the arguments.

@@ -13,6 +13,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod background;
+mod behind;
 mod build_error;
 mod categories;
 mod clock;
@@ -28,6 +29,7 @@ mod prefixed;
 mod registered;
 mod runtime;
 mod settings;
+mod surface;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod warnings;
@@ -35,16 +37,17 @@ mod workflow_tool;
 
 pub use background::Background;
 pub use build_error::BuildError;
-pub use categories::{Categories, Category, SchemaStats, ShortTool};
+pub use categories::{Categories, Category};
 pub use ext::ToolExt;
 pub use host_layers::Position;
 pub use parallel::{FirstError, Parallel, parallel};
 pub use peers::{Peer, Peers};
-pub use runtime::{Remaining, Runtime, RuntimeBuilder, Surface, ToolSource};
+pub use runtime::{Remaining, Runtime, RuntimeBuilder, ToolSource};
 pub use settings::{
     BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
     ToolSettings, Without,
 };
+pub use surface::{Flat, Surface};
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;

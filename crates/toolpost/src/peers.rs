@@ -39,7 +39,7 @@ impl Peers {
     #[must_use = "false means that the peers are another runtime's"]
     pub fn bind(&self, runtime: &Runtime) -> bool {
         // All its tools, whatever its clients see of them.
-        self.dispatcher.set(runtime.categories().dispatcher().downgrade()).is_ok()
+        self.dispatcher.set(runtime.behind().dispatcher().downgrade()).is_ok()
     }
 
     /// The tool called `name`, which need not exist before it is called.

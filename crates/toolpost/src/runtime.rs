@@ -16,7 +16,7 @@ pub use self::builder::RuntimeBuilder;
 pub use self::drain::Remaining;
 pub use self::source::ToolSource;
 use crate::background::Owners;
-use crate::categories::Categories;
+use crate::behind::Behind;
 use crate::layers::ResultCache;
 use crate::pipeline::Shared;
 use crate::registered::{Change, Given, Origin};
@@ -42,21 +42,9 @@ use crate::{BuildError, Settings};
 pub struct Runtime {
     /// What clients see.
     dispatcher: Dispatcher,
-    categories: Categories,
+    behind: Behind,
     shared: Shared,
     background: Owners,
-}
-
-/// What a client sees of the tools.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Surface {
-    /// Every tool that is loaded.
-    #[default]
-    Flat,
-    /// Four tools that list categories, list the tools in one, show a schema, and call a tool. A long list of tools
-    /// costs a model its attention; these cost it four entries, and behind them every policy is enforced.
-    Hierarchical,
 }
 
 impl Runtime {
@@ -66,8 +54,8 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
-    /// Calls the tool called `name` as an anonymous principal. As a client would: of a [`Surface::Hierarchical`], only the
-    /// four tools are there.
+    /// Calls the tool called `name` as an anonymous principal. As a client would: where a [`Surface`](crate::Surface) puts
+    /// tools in front, only those are there.
     ///
     /// # Errors
     ///
@@ -84,6 +72,11 @@ impl Runtime {
     #[must_use]
     pub const fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    /// All tools, whatever clients see of them.
+    pub(crate) const fn behind(&self) -> &Behind {
+        &self.behind
     }
 
     /// What is wrong with the tools and still works, each with the tool, what it declares and the cure: policies that can
@@ -103,7 +96,7 @@ impl Runtime {
     /// assert!(runtime.warnings().next().unwrap().contains("nothing is cached; call `read_only()`"));
     /// ```
     pub fn warnings(&self) -> impl Iterator<Item = String> + use<> {
-        self.categories.warnings().into_iter()
+        self.behind.warnings().into_iter()
     }
 
     /// Sets up a server of these tools, on stdio or Streamable HTTP.
@@ -111,12 +104,6 @@ impl Runtime {
     #[must_use]
     pub fn server(&self) -> toolpost_server::ServerBuilder {
         toolpost_server::Server::builder(self.dispatcher.clone())
-    }
-
-    /// The tools by category.
-    #[must_use]
-    pub const fn categories(&self) -> &Categories {
-        &self.categories
     }
 
     /// What the runtime remembers. Without a cache of your own and a tool that declares one, it is made at the first call.
@@ -128,7 +115,7 @@ impl Runtime {
     /// The breaker that the tool of this name declares: its state, counts, and a way to close it by hand.
     #[must_use]
     pub fn breaker(&self, tool: &str) -> Option<Arc<Breaker<CountWindow>>> {
-        self.categories.breaker(tool)
+        self.behind.breaker(tool)
     }
 
     /// The permits that attempts run under.
@@ -190,7 +177,7 @@ impl Runtime {
         tools: impl IntoIterator<Item = AnyTool>,
     ) -> Result<(), BuildError> {
         let tools = Some((Origin::Builder, Given::of(tools.into_iter().collect())));
-        self.categories.change(Change { settings: Some(settings.clone()), tools }).map(drop)
+        self.behind.change(Change { settings: Some(settings.clone()), tools }).map(drop)
     }
 
     /// Replaces the settings while serving, and keeps the tools; otherwise as [`reload`](Self::reload).
@@ -199,6 +186,6 @@ impl Runtime {
     ///
     /// As [`reload`](Self::reload).
     pub fn reconfigure(&self, settings: &Settings) -> Result<(), BuildError> {
-        self.categories.change(Change { settings: Some(settings.clone()), tools: None }).map(drop)
+        self.behind.change(Change { settings: Some(settings.clone()), tools: None }).map(drop)
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use toolpost::tool::{AnyTool, NoArgs, ToolError, tool_fn};
-use toolpost::{Runtime, Surface};
+use toolpost::{Categories, Runtime};
 
 fn tool(name: &str, category: &str, description: &str) -> AnyTool {
     let (category, description, answer) =
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             println!("  (the loader runs now, and only now)");
             Ok(vec![tool("slot", "milling", "Cuts a slot."), tool("pocket", "milling", "Clears a pocket.")])
         })
-        .surface(Surface::Hierarchical)
+        .surface(Categories)
         .build()?;
 
     let call = async |name: &str, arguments: Value| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

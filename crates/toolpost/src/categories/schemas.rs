@@ -5,19 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
-use toolpost_tool::{ToolError, ToolSpec};
+use toolpost_dispatch::Dispatcher;
+use toolpost_tool::{Principal, ToolError, ToolSpec};
 
-/// How the schema cache fares.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SchemaStats {
-    /// Schemas that were there.
-    pub hits: u64,
-    /// Schemas that had to be encoded.
-    pub misses: u64,
-    /// Schemas held.
-    pub size: usize,
-}
+use super::cut;
 
 #[derive(Debug, Default)]
 pub(super) struct Schemas(Mutex<BreakerGuard>);
@@ -27,8 +18,6 @@ struct BreakerGuard {
     /// Of which generation of the registry the schemas are.
     generation: u64,
     encoded: HashMap<String, Arc<str>>,
-    hits: u64,
-    misses: u64,
 }
 
 #[derive(Serialize)]
@@ -42,17 +31,29 @@ struct Shown<'a, S> {
 }
 
 impl Schemas {
-    pub(super) fn encoded(&self, generation: u64, spec: &ToolSpec) -> Result<Arc<str>, ToolError> {
-        let mut held = self.held();
+    /// The schemas of one tool, encoded: an object with `name`, `description`, `inputSchema` and, if there is one,
+    /// `outputSchema`. Encoded once per tool; an error if there is no such tool that the principal may call.
+    pub(super) fn of(&self, all: &Dispatcher, tool: &str, by: &Principal) -> Result<Arc<str>, ToolError> {
+        let catalog = all.catalog();
+        match catalog.find(tool).filter(|entry| all.may(by, entry.spec())) {
+            Some(entry) => self.encoded(catalog.generation(), entry.spec()),
+            None => Err(ToolError::invalid_arguments(format!(
+                "there is no tool `{}` in the categories loaded so far; list a category's tools to see them",
+                cut(tool, 80)
+            ))),
+        }
+    }
+
+    fn encoded(&self, generation: u64, spec: &ToolSpec) -> Result<Arc<str>, ToolError> {
+        // Nothing panics while this is held; a poisoned lock holds what it held.
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if held.generation != generation {
             held.generation = generation;
             held.encoded.clear();
         }
-        if let Some(encoded) = held.encoded.get(spec.name()).map(Arc::clone) {
-            held.hits += 1;
-            return Ok(encoded);
+        if let Some(encoded) = held.encoded.get(spec.name()) {
+            return Ok(Arc::clone(encoded));
         }
-        held.misses += 1;
         let shown = Shown {
             name: spec.name(),
             description: spec.description(),
@@ -63,21 +64,41 @@ impl Schemas {
         held.encoded.insert(spec.name().to_owned(), Arc::clone(&encoded));
         Ok(encoded)
     }
+}
 
-    pub(super) fn stats(&self) -> SchemaStats {
-        let held = self.held();
-        SchemaStats { hits: held.hits, misses: held.misses, size: held.encoded.len() }
+#[cfg(test)]
+mod tests {
+    use toolpost_dispatch::{Catalog, Registry};
+    use toolpost_tool::{AnyTool, Call, NoArgs, tool_fn};
+
+    use super::*;
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Zoned {
+        zone: String,
+        area: u32,
     }
 
-    pub(super) fn clear(&self) -> usize {
-        let mut held = self.held();
-        let size = held.encoded.len();
-        held.encoded.clear();
-        size
-    }
-
-    /// Nothing panics while this is held; a poisoned lock holds what it held.
-    fn held(&self) -> std::sync::MutexGuard<'_, BreakerGuard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn schemas_are_encoded_once_and_anew_when_tools_change() {
+        let add = || AnyTool::new(tool_fn("add", |_: NoArgs, _: Call| async { Ok("") }));
+        let zoned =
+            tool_fn(
+                "zoned",
+                |args: Zoned, _: Call| async move { Ok(format!("{} {}", args.zone, args.area)) },
+            );
+        let registry = Registry::builder().any(add()).tool(zoned).build().unwrap();
+        let (all, schemas, by) =
+            (Dispatcher::builder(registry.clone()).build(), Schemas::default(), Principal::anonymous());
+        let first = schemas.of(&all, "add", &by).unwrap();
+        assert!(Arc::ptr_eq(&first, &schemas.of(&all, "add", &by).unwrap()), "the same object");
+        assert!(schemas.of(&all, "ad", &by).is_err());
+        assert_eq!(schemas.0.lock().unwrap().encoded.len(), 1, "an unknown tool is not remembered");
+        // As the server lists it: what a type declares first is first.
+        let zoned = schemas.of(&all, "zoned", &by).unwrap();
+        assert!(zoned.find(r#""zone":{"#) < zoned.find(r#""area":{"#), "{zoned}");
+        registry.replace(Catalog::new([add()]).unwrap());
+        assert!(!Arc::ptr_eq(&first, &schemas.of(&all, "add", &by).unwrap()));
+        assert!(schemas.of(&all, "zoned", &by).is_err());
     }
 }

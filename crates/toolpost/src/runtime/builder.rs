@@ -9,22 +9,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use toolpost_dispatch::{
-    Access, Authorize, Catalog, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe,
-    Prompts, Registry, Resources, Target,
+    Access, Authorize, Changes, Completions, Decision, Dispatcher, DispatcherBuilder, Observe, Prompts,
+    Registry, Resources, Target,
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Fair, Limit, QueueLimits};
 use toolpost_tool::{AnyTool, Tool, ToolError};
 
-use super::{Runtime, Surface};
+use super::Runtime;
 use crate::background::Owners;
-use crate::categories::{Categories, Loader, meta_tools};
+use crate::behind::{Behind, Loader};
 use crate::host_layers::{HostLayer, HostLayers};
 use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
 use crate::observers::Observers;
 use crate::pipeline::Shared;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
-use crate::{Background, BuildError, Position, Settings};
+use crate::{Background, BuildError, Position, Settings, Surface, surface};
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub struct RuntimeBuilder {
     rates: Option<RateLimit>,
     gate: Option<Gate>,
     lazy: Vec<(String, Loader)>,
-    surface: Surface,
+    surface: Option<Box<dyn Surface>>,
     authorize: Option<Arc<dyn Authorize>>,
     observers: Vec<Box<dyn Observe>>,
     time_limit: Option<Duration>,
@@ -93,8 +93,8 @@ impl RuntimeBuilder {
     }
 
     /// Loads the tools of the category called `name` from `loader` on its first use: when the category is listed
-    /// ([`Categories::tools`]), named to one of the four tools of [`Surface::Hierarchical`], or
-    /// [loaded](Categories::load). Until then no call finds its tools by their names alone, and a flat list has none of
+    /// ([`Runtime::tools_in`]), named to one of the four tools of [`Categories`](crate::Categories), or
+    /// [loaded](Runtime::load_category). Until then no call finds its tools by their names alone, and a flat list has none of
     /// them. The tools declare this category or none.
     ///
     /// The loader runs once, however many come at the same time; if it fails, panics, or everyone who waits for it
@@ -117,10 +117,10 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets what clients see of the tools.
+    /// Sets what clients see of the tools; without it, the tools themselves ([`Flat`](crate::Flat)).
     #[must_use]
-    pub const fn surface(mut self, surface: Surface) -> Self {
-        self.surface = surface;
+    pub fn surface(mut self, surface: impl Surface) -> Self {
+        self.surface = Some(Box::new(surface));
         self
     }
 
@@ -148,8 +148,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Tells `observe` of every call, beside those that are told already. Behind four tools, a call of one of them and
-    /// the call that it makes are two. One that panics misses what it was told then, and nobody else notices.
+    /// Tells `observe` of every call, beside those that are told already. Where a surface puts tools in front, a call of one of
+    /// them and the call that it makes are two. One that panics misses what it was told then, and nobody else notices.
     #[must_use]
     pub fn observe(mut self, observe: impl Observe) -> Self {
         self.observers.push(Box::new(observe));
@@ -286,22 +286,18 @@ impl RuntimeBuilder {
             }
             builder
         };
-        let offer = |builder| offers.into_iter().fold(builder, |builder, set_up: SetUp| set_up(builder));
         let registry = Registry::new(catalog);
-        let inner = dispatcher(registry.clone(), true);
-        if surface == Surface::Flat {
-            let inner = offer(inner).build();
-            let categories = Categories::new((registry, inner.clone()), around, registered, lazy);
-            return Ok(Runtime { dispatcher: inner, categories, shared, background });
-        }
-        let categories = Categories::new((registry, inner.build()), around, registered, lazy);
-        let in_front = Catalog::new(meta_tools(&categories))
-            .map_err(|error| BuildError::new(error.faults().collect()))?;
-        Ok(Runtime {
-            dispatcher: offer(dispatcher(Registry::new(in_front), false)).build(),
-            categories,
-            shared,
-            background,
+        let offer = |builder, set_up: SetUp| set_up(builder);
+        let all = offers.into_iter().fold(dispatcher(registry.clone(), true), offer).build();
+        let behind = Behind::new((registry, all.clone()), around, registered, lazy);
+        let runtime = Runtime { dispatcher: all.clone(), behind, shared, background };
+        let in_front = surface.map(|surface| surface::catalog(&*surface, &runtime)).transpose()?.flatten();
+        Ok(match in_front {
+            None => runtime,
+            Some(catalog) => {
+                let in_front = dispatcher(Registry::new(catalog), false).providers_of(&all).build();
+                Runtime { dispatcher: in_front, ..runtime }
+            }
         })
     }
 
@@ -329,8 +325,8 @@ fn by_name(loaders: Vec<(String, Loader)>) -> (BTreeMap<String, Loader>, Vec<Str
     (lazy, twice)
 }
 
-/// The host's rule as one of a dispatcher. The four tools in front of all others are everyone's: what is behind them is
-/// what the host decides about.
+/// The host's rule as one of a dispatcher. The tools in front of all others are everyone's: what is behind them is what the
+/// host decides about.
 struct Rule {
     authorize: Arc<dyn Authorize>,
     tools: bool,

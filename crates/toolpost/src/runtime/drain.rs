@@ -33,7 +33,7 @@ impl Runtime {
         let ended = async {
             // Behind tools in front there are two dispatchers: what runs in the inner one for a refresh is in no outer
             // call.
-            let calls = join(self.dispatcher.drain(end), self.categories.dispatcher().drain(end));
+            let calls = join(self.dispatcher.drain(end), self.behind.dispatcher().drain(end));
             join(calls, self.rest()).await;
             // What the last calls left behind, after the first wait for it was over.
             self.rest().await;
@@ -55,7 +55,7 @@ impl Runtime {
 
     fn remaining(&self) -> Remaining {
         Remaining {
-            calls: self.dispatcher.running().max(self.categories.dispatcher().running()),
+            calls: self.dispatcher.running().max(self.behind.dispatcher().running()),
             queued: self.gate().waiting(),
             refreshes: self.shared.cache.get().map_or(0, ResultCache::refreshing),
             threads: self.shared.threads.busy(),

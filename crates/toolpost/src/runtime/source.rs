@@ -43,7 +43,7 @@ impl Runtime {
     #[must_use]
     pub fn source(&self, name: impl Into<String>) -> ToolSource {
         let name = name.into();
-        self.categories.declare(Origin::Source(name.clone()));
+        self.behind.declare(Origin::Source(name.clone()));
         ToolSource { runtime: self.clone(), name, prefix: String::new() }
     }
 }
@@ -76,7 +76,7 @@ impl ToolSource {
         let given = Given { tools: tools.into_iter().collect(), prefix: self.prefix.clone() };
         async move {
             let change = Change { tools: Some((Origin::Source(self.name.clone()), given)), settings: None };
-            let gone = self.runtime.categories.change(change)?;
+            let gone = self.runtime.behind.change(change)?;
             if let Some(cache) = self.runtime.shared.cache.get() {
                 for name in gone {
                     cache.invalidate_tool(&name).await;

@@ -12,7 +12,7 @@ use toolpost::tool::{
     AnyTool, BreakerPolicy, Call, CallParts, ErrorKind, NoArgs, Principal, Priority, RetryPolicy, Tool as _,
     ToolError, TraceContext, tool_fn,
 };
-use toolpost::{Peers, Runtime, RuntimeBuilder, Settings, Surface};
+use toolpost::{Categories, Peers, Runtime, RuntimeBuilder, Settings};
 use toolpost_test::{Script, assert_kind, assert_text, run};
 
 fn tool(name: &str, category: &str) -> AnyTool {
@@ -57,7 +57,7 @@ fn listing_is_sorted_counts_and_loads_nothing() {
         let loads = Arc::default();
         let runtime = builder(&loads, 0).build().unwrap();
         let seen = || {
-            let listed = runtime.categories().list(&nobody());
+            let listed = runtime.categories(&nobody());
             listed.into_iter().map(|c| (c.name, c.tools, c.lazy)).collect::<Vec<_>>()
         };
         let before = [
@@ -67,7 +67,7 @@ fn listing_is_sorted_counts_and_loads_nothing() {
         ];
         assert_eq!(seen(), before);
         assert_eq!(loads.load(Ordering::SeqCst), 0);
-        assert_eq!(runtime.categories().tools("web", &nobody()).await.unwrap().len(), 1);
+        assert_eq!(runtime.tools_in("web", &nobody()).await.unwrap().len(), 1);
         assert_eq!(seen()[2], ("web".to_owned(), Some(1), false));
     });
 }
@@ -84,7 +84,7 @@ fn a_category_that_may_not_be_loaded_does_not_say_that_there_is_more_of_it() {
                 _ => Decision::Allow,
             };
             let tools = builder(&Arc::default(), 0).tool(eager.clone()).authorize(rule);
-            let all = tools.build().unwrap().categories().list(&Principal::new("bob"));
+            let all = tools.build().unwrap().categories(&Principal::new("bob"));
             all.iter().find(|category| category.name == "web").unwrap().lazy
         };
         assert_eq!([lazy_as(Decision::Allow), lazy_as(Decision::Hide)], [true, false]);
@@ -104,13 +104,13 @@ fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
                 Target::Category(_) => Decision::Deny("not told".into()),
                 _ => Decision::Hide,
             })
-            .surface(Surface::Hierarchical)
+            .surface(Categories)
             .build()
             .unwrap();
-        let (all, ann, bob) = (runtime.categories(), Principal::new("ann"), Principal::new("bob"));
-        let seen = |who: &Principal| all.list(who).into_iter().map(|c| c.name).collect::<Vec<_>>();
+        let (all, ann, bob) = (&runtime, Principal::new("ann"), Principal::new("bob"));
+        let seen = |who: &Principal| all.categories(who).into_iter().map(|c| c.name).collect::<Vec<_>>();
         let asked = async |category: &str| {
-            let (hidden, absent) = (all.tools(category, &bob).await, all.tools("absent", &bob).await);
+            let (hidden, absent) = (all.tools_in(category, &bob).await, all.tools_in("absent", &bob).await);
             let (hidden, absent) = (hidden.unwrap_err().to_string(), absent.unwrap_err().to_string());
             assert_eq!(hidden, absent.replace("absent", category));
             assert_eq!(hidden, format!("there is no category `{category}`; there are: `math`"));
@@ -127,7 +127,7 @@ fn an_unloaded_category_is_seen_and_loaded_by_those_whom_the_rule_allows_it() {
             runtime.dispatcher().call(schema).await.unwrap_err().to_string().ends_with("there are: `math`")
         );
         assert_eq!(loads.load(Ordering::SeqCst), 0, "whoever does not see it does not load it");
-        assert_eq!(all.tools("web", &ann).await.unwrap().len(), 1);
+        assert_eq!(all.tools_in("web", &ann).await.unwrap().len(), 1);
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         // Loaded, it is seen by whoever may see a tool in it.
         assert_eq!(seen(&bob), ["math"]);
@@ -149,7 +149,7 @@ fn a_hundred_first_uses_load_once() {
         let uses: Vec<_> = (0..100)
             .map(|_| {
                 let runtime = runtime.clone();
-                tokio::spawn(async move { runtime.categories().tools("web", &nobody()).await.unwrap().len() })
+                tokio::spawn(async move { runtime.tools_in("web", &nobody()).await.unwrap().len() })
             })
             .collect();
         for tools in uses {
@@ -165,9 +165,9 @@ fn a_failed_load_is_tried_again() {
     run(async {
         let loads = Arc::default();
         let runtime = builder(&loads, 1).build().unwrap();
-        let failed = runtime.categories().tools("web", &nobody()).await.unwrap_err();
+        let failed = runtime.tools_in("web", &nobody()).await.unwrap_err();
         assert_eq!(failed.to_string(), "the catalog server is down");
-        assert_eq!(runtime.categories().tools("web", &nobody()).await.unwrap().len(), 1);
+        assert_eq!(runtime.tools_in("web", &nobody()).await.unwrap().len(), 1);
         assert_eq!(loads.load(Ordering::SeqCst), 2);
     });
 }
@@ -181,7 +181,7 @@ fn loading_a_category_keeps_the_state_of_the_others() {
             Script::new("broken").fails(ToolError::new("no")).with_spec(|spec| spec.with_breaker(breaker));
         let runtime = builder(&Arc::default(), 0).tool(broken).build().unwrap();
         assert_kind(&runtime.call("broken", &json!({})).await, ErrorKind::Failed);
-        runtime.categories().load("web").await.unwrap();
+        runtime.load_category("web").await.unwrap();
         let refused = runtime.call("broken", &json!({})).await.unwrap_err();
         assert!(matches!(refused.kind(), ErrorKind::Refused(_)), "the breaker is as open as it was");
     });
@@ -191,7 +191,7 @@ fn loading_a_category_keeps_the_state_of_the_others() {
 fn an_unknown_category_names_those_there_are() {
     run(async {
         let runtime = builder(&Arc::default(), 0).build().unwrap();
-        let error = runtime.categories().tools("file", &nobody()).await.unwrap_err();
+        let error = runtime.tools_in("file", &nobody()).await.unwrap_err();
         assert_eq!(error.to_string(), "there is no category `file`; there are: `files`, `math`, `web`");
     });
 }
@@ -199,31 +199,11 @@ fn an_unknown_category_names_those_there_are() {
 #[test]
 fn short_descriptions_are_one_line_cut_between_characters() {
     run(async {
-        let runtime = builder(&Arc::default(), 0).build().unwrap();
-        let tools = runtime.categories().tools("files", &nobody()).await.unwrap();
-        assert_eq!(tools.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["list", "zip"]);
-        assert_eq!(tools[0].description, "é".repeat(100));
-    });
-}
-
-#[test]
-fn schemas_are_encoded_once() {
-    run(async {
-        let runtime = builder(&Arc::default(), 0).build().unwrap();
-        let all = runtime.categories();
-        let first = all.schema("add", &nobody()).unwrap();
-        let again = all.schema("add", &nobody()).unwrap();
-        assert!(Arc::ptr_eq(&first, &again), "the same object");
-        assert!(all.schema("ad", &nobody()).is_err());
-        let stats = all.schema_stats();
-        assert_eq!((stats.misses, stats.hits, stats.size), (1, 1, 1), "an unknown tool is not remembered");
-        assert_eq!(all.clear_schemas(), 1);
-        assert_eq!(all.schema_stats().size, 0);
-        // As the server lists it: what a type declares first is first.
-        let zoned = tool_fn("zoned", |_: Zoned, _| async { Ok("") });
-        let runtime = Runtime::builder().tool(zoned).build().unwrap();
-        let schema = runtime.categories().schema("zoned", &nobody()).unwrap();
-        assert!(schema.find(r#""zone":{"#) < schema.find(r#""area":{"#), "{schema}");
+        let runtime = builder(&Arc::default(), 0).surface(Categories).build().unwrap();
+        let listed = runtime.call("tools_list_tools", &json!({"category": "files"})).await.unwrap();
+        let tools: Value = serde_json::from_str(listed.structured().unwrap()).unwrap();
+        let described = |name: &str| json!({"name": name, "description": "é".repeat(100)});
+        assert_eq!(tools, json!([described("list"), described("zip")]));
     });
 }
 
@@ -238,7 +218,7 @@ fn four_tools_stand_in_front_and_every_policy_is_enforced_behind_them() {
                 Target::Tool(spec) if spec.name() == "zip" => Decision::Deny("not zip".into()),
                 _ => Decision::Allow,
             })
-            .surface(Surface::Hierarchical)
+            .surface(Categories)
             .build()
             .unwrap();
         let names: Vec<String> = {
@@ -308,7 +288,7 @@ fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
         let runtime = Runtime::builder()
             .tool(sees.with_spec(|spec| spec.with_priority(Priority::Background)))
             .tool(cached.with_spec(|spec| spec.read_only().with_cache(policy)))
-            .surface(Surface::Hierarchical)
+            .surface(Categories)
             .build()
             .unwrap();
         let call = async |arguments: Value, locale: &'static str| {
@@ -337,14 +317,6 @@ fn a_call_through_the_four_tools_keeps_its_meta_priority_deadline_and_trace() {
     });
 }
 
-/// In an order of its own.
-#[derive(serde::Deserialize, schemars::JsonSchema)]
-#[expect(dead_code, reason = "only its schema is looked at")]
-struct Zoned {
-    zone: u8,
-    area: u8,
-}
-
 /// One word.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Word {
@@ -357,7 +329,7 @@ fn every_call_through_the_four_tools_is_observed() {
         let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
         let told = Arc::clone(&ended);
         let runtime = builder(&Arc::default(), 0)
-            .surface(Surface::Hierarchical)
+            .surface(Categories)
             .observe(move |event: &Event<'_>| match event {
                 Event::Finished { tool, outcome, .. } => {
                     told.lock().unwrap().push(format!("{} {}", tool.name(), outcome.as_str()));
@@ -398,7 +370,7 @@ fn peers_are_the_tools_behind_the_four() {
             let peer = peer.clone();
             async move { peer.call(call.child("add", &json!({}))?).await }
         });
-        let runtime = builder(&Arc::default(), 0).tool(calls).surface(Surface::Hierarchical).build().unwrap();
+        let runtime = builder(&Arc::default(), 0).tool(calls).surface(Categories).build().unwrap();
         assert!(peers.bind(&runtime));
         assert_text(&runtime.call("tools_dispatch", &json!({"tool": "calls"})).await, "add answers");
     });
@@ -409,7 +381,7 @@ fn a_loaded_category_stays_loaded_when_everything_is_reloaded() {
     run(async {
         let loads = Arc::default();
         let runtime = builder(&loads, 0).build().unwrap();
-        runtime.categories().load("web").await.unwrap();
+        runtime.load_category("web").await.unwrap();
         let settings = Settings::from_json(r#"{"tools": {"fetch": {"time-limit-ms": 7000}}}"#).unwrap();
         runtime.reload(&settings, [tool("add", "math")]).unwrap();
         assert_text(&runtime.call("fetch", &json!({})).await, "fetched");
@@ -433,7 +405,7 @@ fn a_reload_while_a_category_loads_loses_neither() {
         let runtime = builder(&loads, 0).build().unwrap();
         let loading = tokio::spawn({
             let runtime = runtime.clone();
-            async move { runtime.categories().load("web").await }
+            async move { runtime.load_category("web").await }
         });
         tokio::time::sleep(Duration::from_millis(20)).await;
         let settings = Settings::from_json(r#"{"defaults": {"time-limit-ms": 7000}}"#).unwrap();
@@ -445,7 +417,7 @@ fn a_reload_while_a_category_loads_loses_neither() {
             assert_eq!(catalog.find(name).unwrap().spec().policy().time_limit, Some(Duration::from_secs(7)));
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1);
-        assert_eq!(runtime.categories().list(&nobody()).iter().filter(|category| category.lazy).count(), 0);
+        assert_eq!(runtime.categories(&nobody()).iter().filter(|category| category.lazy).count(), 0);
     });
 }
 
@@ -458,12 +430,12 @@ fn a_misspelt_tool_in_the_settings_is_named_when_the_last_category_is_loaded() {
             .settings(settings)
             .build()
             .unwrap();
-        runtime.categories().load("more").await.unwrap();
-        let error = runtime.categories().load("web").await.unwrap_err();
+        runtime.load_category("more").await.unwrap();
+        let error = runtime.load_category("web").await.unwrap_err();
         let expected = "category `web` cannot be registered: the settings name a tool `fetsh`, and there is none; did you mean `fetch`?";
         assert_eq!(error.to_string(), expected);
         runtime.reconfigure(&Settings::from_json(r#"{"tools": {"fetch": {}}}"#).unwrap()).unwrap();
-        runtime.categories().load("web").await.unwrap();
+        runtime.load_category("web").await.unwrap();
         let misspelt = Settings::from_json(r#"{"tools": {"fetsh": {}}}"#).unwrap();
         let error = runtime.reconfigure(&misspelt).unwrap_err();
         assert_eq!(
@@ -478,7 +450,7 @@ fn a_tool_of_another_category_and_a_category_given_twice_are_faults() {
     run(async {
         let loader = || async { Ok(vec![tool("fetch", "net")]) };
         let runtime = Runtime::builder().lazy_category("web", loader).build().unwrap();
-        let error = runtime.categories().load("web").await.unwrap_err();
+        let error = runtime.load_category("web").await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "category `web` cannot be registered: \
@@ -500,7 +472,7 @@ fn a_drain_waits_for_a_call_behind_the_four_that_came_past_them() {
             tokio::time::sleep(Duration::from_secs(2)).await;
             Ok("rested")
         });
-        let runtime = Runtime::builder().tool(nap).surface(Surface::Hierarchical).build().unwrap();
+        let runtime = Runtime::builder().tool(nap).surface(Categories).build().unwrap();
         assert!(peers.bind(&runtime));
         let peer = peers.tool("nap").unwrap();
         let call = Call::new(&json!({})).unwrap().child("nap", &json!({})).unwrap();
@@ -554,7 +526,7 @@ fn nothing_is_lost_in_a_storm_of_reloads_and_loads() {
             .map(|number| {
                 let runtime = runtime.clone();
                 let name = if number % 2 == 0 { "one" } else { "two" };
-                tokio::spawn(async move { runtime.categories().load(name).await.unwrap() })
+                tokio::spawn(async move { runtime.load_category(name).await.unwrap() })
             })
             .collect();
         for number in 1..=RELOADS {

@@ -188,7 +188,7 @@ fn description() {
 
 fn category() {
     let runtime = runtime(script(|spec| spec.with_category("files")).answers(""));
-    assert_eq!(runtime.categories().list(&Default::default())[0].name, "files");
+    assert_eq!(runtime.categories(&Default::default())[0].name, "files");
 }
 
 fn version() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use toolpost::dispatch::{Access, Decision, Event};
 use toolpost::tool::{AnyTool, ErrorKind, NoArgs, Principal, Refusal, Tool, ToolError, tool_fn};
-use toolpost::{Runtime, Surface};
+use toolpost::{Categories, Runtime};
 use toolpost_test::{assert_kind, assert_text, run};
 
 fn ready() -> impl Tool {
@@ -47,7 +47,7 @@ fn a_rule_that_panics_denies() {
         };
         let runtime = Runtime::builder().tool(ready()).authorize(rule).build().unwrap();
         assert_kind(&runtime.call("ready", &NoArgs {}).await, ErrorKind::Refused(Refusal::Denied));
-        assert!(runtime.categories().list(&Principal::anonymous()).is_empty());
+        assert!(runtime.categories(&Principal::anonymous()).is_empty());
         panics.store(false, Ordering::SeqCst);
         assert_text(&runtime.call("ready", &NoArgs {}).await, "fine");
     });
@@ -68,7 +68,7 @@ fn a_load_that_panics_or_is_dropped_is_tried_again() {
                     Ok::<_, ToolError>(vec![AnyTool::new(ready())])
                 }
             })
-            .surface(Surface::Hierarchical)
+            .surface(Categories)
             .build()
             .unwrap();
         let arguments = json!({"tool": "ready", "category": "web"});

@@ -106,7 +106,7 @@ fn tools_that_come_later_have_it_too() {
             .layer(Position::OutsideCache, counted(&all, "!"))
             .build()
             .unwrap();
-        runtime.categories().load("web").await.unwrap();
+        runtime.load_category("web").await.unwrap();
         assert_text(&runtime.call("lazy", &NoArgs {}).await, "lazy!");
         runtime.reload(&Settings::default(), [plain("second")]).unwrap();
         assert_text(&runtime.call("second", &NoArgs {}).await, "second!");

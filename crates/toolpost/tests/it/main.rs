@@ -22,6 +22,7 @@ mod runtime;
 mod scheduled;
 mod settings;
 mod source;
+mod surface;
 mod timed;
 mod tower;
 mod workflow_tool;

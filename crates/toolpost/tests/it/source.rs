@@ -59,7 +59,7 @@ fn a_name_that_two_claim_names_both_and_changes_nothing() {
             .lazy_category("web", || async { Ok(vec![tool("fetch", &[])]) })
             .build()
             .unwrap();
-        runtime.categories().load("web").await.unwrap();
+        runtime.load_category("web").await.unwrap();
         let (one, other) = (runtime.source("one"), runtime.source("other"));
         one.set([tool("a", &["b"])]).await.unwrap();
         let before = names(&runtime);
@@ -266,7 +266,7 @@ async fn check(steps: Vec<(usize, BTreeSet<usize>)>) {
             "builder" => runtime.reload(&Settings::default(), given).is_ok(),
             "category" => {
                 *loads.lock().unwrap() = given;
-                runtime.categories().load("category").await.is_ok()
+                runtime.load_category("category").await.is_ok()
             }
             "two" => runtime.source("two").prefixed("two_").set(given).await.is_ok(),
             name => runtime.source(name).set(given).await.is_ok(),

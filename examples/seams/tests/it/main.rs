@@ -3,3 +3,4 @@
 mod background;
 mod layer;
 mod source;
+mod surface;
