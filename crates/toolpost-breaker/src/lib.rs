@@ -42,6 +42,9 @@
 //! slow-call rate). A pair of policies is a policy that opens when either would. [`Breakers`] keeps one breaker
 //! per key, within a bound.
 //!
+//! Not for: bounding how many calls run (that is a gate's), trying again, or what does not get better by being left alone.
+//! It is of one process: two servers find out each for itself.
+//!
 //! It knows nothing of what it guards, of async, of clocks and of logs: every method that needs the time is given
 //! it, and the same reports at the same times give the same answers.
 

@@ -4,6 +4,9 @@
 //! calls, so that an outage is not made worse by those who try again. [`LatencyHistogram`] gives the quantile after which a
 //! second, hedged request is worth sending.
 //!
+//! Not for: deciding whether a call may be made again (only whoever made it knows if that does harm), or leaving alone what is
+//! down (that is a circuit breaker's).
+//!
 //! The one idea: **it is arithmetic.** No clock, no randomness, no sleep, no runtime: the loop around an attempt is the
 //! caller's, synchronous or not, and the same inputs give the same waits.
 //!

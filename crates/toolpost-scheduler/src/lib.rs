@@ -29,6 +29,9 @@
 //! The order of service is a [`Discipline`]: [`Fair`] unless told otherwise, or [`Ordered`] (first in first
 //! out, strict priority, earliest deadline), or one's own.
 //!
+//! Not for: running things at a rate (it counts what runs, not what starts), keeping jobs beyond the process, or taking the
+//! processor from a job that runs.
+//!
 //! It does not know what a job is, nor what anybody may do: it knows whose a job is, how urgent, by when, and what
 //! the like of it has cost.
 #![cfg_attr(feature = "tokio", doc = "")]

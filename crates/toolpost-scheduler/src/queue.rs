@@ -419,7 +419,8 @@ impl Deadlines {
         {
             return nanos;
         }
-        let nanos = nanos(at.saturating_duration_since(self.begin(at)));
+        // After 584 years time stands still, one short of no deadline at all.
+        let nanos = nanos(at.saturating_duration_since(self.begin(at))).min(NO_DEADLINE - 1);
         self.latest = Some((at, nanos));
         nanos
     }

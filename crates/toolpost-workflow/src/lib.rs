@@ -38,6 +38,10 @@
 //! failure blocks what depends on it and nothing else, unless a [`StepPolicy`] says otherwise. Dropping a
 //! run cancels it. With a [`Journal`], a run that was dropped or killed goes on where it stopped.
 //!
+//! Not for: one step after another, which is what `async` functions are for; work spread over machines; what must be undone
+//! when a later step fails (there is no compensation: make it a step of your own, with [`StepHandle::optional`]); or loops,
+//! for a graph has none.
+//!
 //! It knows nothing of tools, of messages, or of where values come from.
 
 #![cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "the driver is what calls the steps"))]

@@ -489,6 +489,41 @@ fn a_breaker_that_nobody_asked_for_three_years_lets_a_probe_through() {
     }
 }
 
+/// Breakers elsewhere judge the rate when a success completes the minimum, or wait for the whole window, whatever the minimum.
+#[test]
+fn a_success_opens_nothing_and_the_minimum_is_enough() {
+    let policies: [Box<dyn FailurePolicy>; 2] = [
+        Box::new(CountWindow::new(100, 50).min_calls(3)),
+        Box::new(TimeWindow::new(60 * SECOND, 50).min_calls(3)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        fail(&breaker, 2, now);
+        succeed(&breaker, 1, now);
+        assert_eq!(breaker.state(), BreakerState::Closed, "two of three failed, and the last call went well");
+        fail(&breaker, 1, now);
+        assert_eq!(breaker.state(), BreakerState::Open, "three of four, long before there are a hundred");
+    }
+}
+
+/// Breakers elsewhere never forget a failure while calls keep coming, and open on the fifth of a week.
+#[test]
+fn one_failure_in_twenty_opens_nothing_however_long_it_goes_on() {
+    let policies: [Box<dyn FailurePolicy>; 3] = [
+        Box::new(Consecutive::new(5)),
+        Box::new(CountWindow::new(100, 50)),
+        Box::new(TimeWindow::new(60 * SECOND, 50)),
+    ];
+    for policy in policies {
+        let (breaker, now) = breaker(policy);
+        for n in 0..20_000 {
+            let at = now + n * SECOND / 2;
+            let permit = breaker.admit(at).expect("it never opens");
+            if n % 20 == 0 { permit.failure(at) } else { permit.success(at) }
+        }
+    }
+}
+
 #[test]
 fn after_recovery_the_window_is_empty() {
     let policies: [Box<dyn FailurePolicy>; 3] = [

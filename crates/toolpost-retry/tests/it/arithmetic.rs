@@ -108,6 +108,30 @@ fn extremes_are_no_trouble() {
     assert!(huge.delay(u32::MAX, u64::MAX) <= Duration::MAX);
 }
 
+/// Elsewhere the wait overflows at the 32nd or the 64th attempt, before the cap is applied: a panic, or no wait at all.
+#[test]
+fn no_attempt_is_one_too_many() {
+    let (base, cap) = (Duration::from_secs(1), Duration::from_millis(10));
+    let attempts = (0..70).chain([1_000, u32::MAX - 1, u32::MAX]);
+    for attempt in attempts {
+        for backoff in [Backoff::fixed(cap), Backoff::linear(base, cap), Backoff::exponential(base, cap)] {
+            assert_eq!(backoff.jitter(Jitter::None).delay(attempt, 1), cap, "{backoff:?} at {attempt}");
+            for jitter in [Jitter::Full, Jitter::Decorrelated] {
+                assert!(backoff.jitter(jitter).delay(attempt, 1) <= cap, "{backoff:?} at {attempt}");
+            }
+        }
+    }
+}
+
+/// Elsewhere a clock that is centuries ahead, as a simulated one may be, is a panic.
+#[test]
+fn a_budget_outlives_its_owner() {
+    let now = std::time::Instant::now();
+    let later = now + Duration::from_secs(600 * 365 * 24 * 60 * 60);
+    let budget = RetryBudget::new(10, 2).regained_every(Duration::from_nanos(1), now);
+    assert_eq!((0..100).filter(|_| budget.withdraw_at(later)).count(), 10, "what may be saved, and no more");
+}
+
 #[test]
 fn a_quiet_caller_earns_its_retries_by_the_hour() {
     let now = std::time::Instant::now();

@@ -21,6 +21,9 @@ use crate::slots::JobId;
 /// The place was taken when the future was made, not when it is first polled. Resolves to the reason when the permit is
 /// refused.
 ///
+/// A permit that is granted is taken from then on, polled or not: a place that is kept and never polled again keeps it from
+/// others. Whoever no longer waits drops it.
+///
 /// # Cancel safety
 ///
 /// Dropping it gives up the place, or the permit, and leaves nothing behind.

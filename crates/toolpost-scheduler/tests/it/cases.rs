@@ -529,6 +529,26 @@ fn a_scheduler_without_places_starts_what_finds_a_permit() {
     }
 }
 
+/// Elsewhere a clock that is centuries ahead, as a simulated one may be, is a panic.
+#[test]
+fn times_beyond_all_reckoning_are_times_like_others() {
+    let now = Instant::now();
+    let far = Duration::from_secs(600 * 365 * 24 * 60 * 60);
+    let limits = QueueLimits::new(10).delay(Duration::MAX, Duration::MAX);
+    let mut scheduler = Scheduler::with_discipline(Limit::gradient(1..=4), Fair::default(), limits);
+    let patient = of(1).deadline(now + far).expected(Duration::MAX).cost(u32::MAX);
+    scheduler.submit(patient, 1, now).expect("nobody is before it");
+    assert_eq!(scheduler.overdue(now), 0);
+    assert!(scheduler.expire(now).is_none() && scheduler.next_deadline().is_some());
+    let Some((_, 1, Ok(permit))) = scheduler.next(now) else { panic!("a permit is free") };
+    scheduler.settle(permit, now + far, Duration::MAX);
+    scheduler.submit(of(2), 2, now + far).expect("room");
+    assert!(scheduler.estimate(of(2)) <= Duration::MAX);
+    let Some((_, 2, Ok(permit))) = scheduler.next(now + 2 * far) else { panic!("a permit is free") };
+    // A clock that goes back costs nothing.
+    scheduler.settle(permit, now, Duration::ZERO);
+}
+
 /// What whoever submits can fill, as `docs/bounds.md` lists it, with the test that fills it.
 const BOUNDS: &[(&str, fn())] = &[
     ("jobs that wait", bound_waiting),

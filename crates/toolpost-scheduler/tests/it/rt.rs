@@ -34,7 +34,7 @@ async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_free_seat_is_given_at_once_and_given_back_when_dropped() {
+async fn a_free_permit_is_given_at_once_and_given_back_when_dropped() {
     let gate = gate(1);
     let permit = gate.try_acquire().unwrap();
     assert!(gate.try_acquire().is_none());
@@ -210,7 +210,7 @@ async fn a_deadline_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_refused_when_its_turn_comes_leaves_the_seat_free() {
+async fn whoever_is_refused_when_its_turn_comes_leaves_the_permit_free() {
     let gate = gate(1);
     let permit = gate.try_acquire().unwrap();
     let late = gate.acquire(anyone().deadline((Instant::now() + SECOND).into_std()));
@@ -219,6 +219,39 @@ async fn whoever_is_refused_when_its_turn_comes_leaves_the_seat_free() {
     assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
     assert_eq!(late.await.err(), Some(QueueError::Expired));
     assert!(gate.try_acquire().is_some());
+}
+
+/// Elsewhere the last permit went to a waiter that nobody polled any more, and nothing brought it back.
+#[tokio::test(start_paused = true)]
+async fn a_permit_of_a_place_that_nobody_polls_goes_on_when_the_place_is_dropped() {
+    let gate = gate(1);
+    let held = gate.try_acquire().unwrap();
+    let mut parked = gate.acquire(anyone());
+    assert!(is_pending(&mut parked).await);
+    let mut next = gate.acquire(anyone());
+    held.settle();
+    assert!(is_pending(&mut next).await, "the parked place has the permit");
+    assert_eq!((gate.in_flight(), gate.waiting()), (1, 1));
+    drop(parked);
+    next.await.unwrap().settle();
+    gate.drained().await;
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+/// Two who lend to one: the first that leaves takes back its own donation alone.
+#[tokio::test(start_paused = true)]
+async fn each_donation_is_taken_back_alone() {
+    let flight = PriorityHandle::new(Urgency::new(Background));
+    let caller = PriorityHandle::new(Urgency::new(Urgent));
+    let (first, second) = (caller.donate(&flight), caller.donate(&flight));
+    drop(first);
+    assert_eq!(flight.urgency().priority, Urgent, "the second is still there");
+    drop(second);
+    assert_eq!(flight.urgency().priority, Background);
+    let donation = caller.donate(&flight);
+    drop(caller);
+    assert_eq!(flight.urgency().priority, Background, "nobody lends any more");
+    drop(donation);
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,7 +329,7 @@ async fn a_closed_gate_serves_those_that_wait_and_drains() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_is_never_exceeded_and_every_seat_comes_back() {
+async fn the_limit_is_never_exceeded_and_every_permit_comes_back() {
     let gate = gate(4);
     let (peak, now) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let tasks: Vec<_> = (0..400_u64)

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use toolpost_workflow::rt::{RunReport, StepLimit};
 use toolpost_workflow::{
-    Cause, EventKind, Fault, Graph, MapOptions, OnFailure, Plan, RunOutcome, StepError, StepHandle,
-    StepPolicy, StepState, Workflow, all, any,
+    AfterFailure, Cause, EventKind, Fault, Graph, MapOptions, OnFailure, Plan, Run, RunOptions, RunOutcome,
+    StepError, StepHandle, StepPolicy, StepState, Workflow, all, any,
 };
 
 fn n(count: usize) -> NonZeroUsize {
@@ -73,7 +73,7 @@ fn roots_and_what_a_completion_readies() {
     let roots: Vec<_> = shape.steps().filter(|&s| shape.dependencies(s).len() == 0).collect();
     let step = |name| shape.find(name).unwrap();
     assert_eq!(roots, [step("a"), step("b")]);
-    let mut run = toolpost_workflow::Run::new(Arc::clone(shape), toolpost_workflow::RunOptions::default());
+    let mut run = Run::new(Arc::clone(shape), RunOptions::default());
     assert_eq!(run.start_next(now), Some(step("a")));
     assert_eq!(run.start_next(now), Some(step("b")));
     assert_eq!(run.start_next(now), None);
@@ -289,6 +289,13 @@ async fn a_shared_permit_is_fair_and_never_lost() {
     drop(holder);
     assert!(futures(&mut waiter).await.is_pending());
     drop(waiter);
+    // Given to a run that nobody polls any more, it is back when that is dropped.
+    let mut holder = Box::pin(plan.start(()).shared_limit(&limit).run());
+    let mut waiter = Box::pin(plan.start(()).shared_limit(&limit).run());
+    assert!(futures(&mut holder).await.is_pending());
+    assert!(futures(&mut waiter).await.is_pending());
+    drop(holder);
+    drop(waiter);
     assert_eq!(plan.start(()).shared_limit(&limit).run().await.outcome(), RunOutcome::Succeeded);
 }
 
@@ -397,6 +404,64 @@ async fn time_limits_and_retries_with_backoff() {
     let third = run.graph().find("third").unwrap();
     assert_eq!(run.ended_at(third).unwrap() - start.into_std(), ms(80));
     assert_eq!(run.ended_at(never).unwrap() - start.into_std(), ms(70));
+}
+
+/// Elsewhere the wait overflows at the 32nd or the 64th attempt, before the cap is applied: a panic, or no wait at all.
+#[test]
+fn no_attempt_is_one_too_many() {
+    let policy = StepPolicy::new().retry(u32::MAX, ms(1_000));
+    for made in (7..70).chain([1_000, u32::MAX - 1]) {
+        assert_eq!(policy.retry_delay(made, 0), Some(ms(60_000)), "{made}");
+    }
+    assert_eq!(policy.longest_retry_wait(ms(10)).retry_delay(1, 0), Some(ms(10)), "shorter than the first");
+    let endless = StepPolicy::new().retry(u32::MAX, Duration::MAX).longest_retry_wait(Duration::MAX);
+    assert_eq!(endless.retry_delay(5, 0), Some(Duration::MAX));
+    for entropy in 0..1_000 {
+        assert!(endless.clone().retry_jitter().retry_delay(5, entropy).is_some());
+    }
+}
+
+/// Elsewhere what is under way is cancelled in whatever order, so that no two runs end alike.
+#[test]
+fn a_run_is_driven_by_hand_and_ends_the_same_each_time() {
+    let start = std::time::Instant::now();
+    let mut g = Graph::<(), u64>::new("g");
+    g.step("slow").policy(StepPolicy::new().time_limit(ms(10)).retry(2, ms(5)).repeatable()).compute(|_| 1);
+    g.step("bad")
+        .policy(StepPolicy::new().retry(2, Duration::MAX).longest_retry_wait(Duration::MAX))
+        .compute(|_| 1);
+    for name in ["c", "d", "e"] {
+        g.step(name).needs(["slow"]).compute(|_| 1);
+    }
+    let plan = g.build("e").unwrap();
+    let step = |name| plan.graph().find(name).unwrap();
+    let (slow, bad) = (step("slow"), step("bad"));
+    for _ in 0..2 {
+        let deadline = Some(start + ms(100));
+        let mut run = Run::new(Arc::clone(plan.graph()), RunOptions { deadline, ..RunOptions::default() });
+        assert_eq!((run.start_next(start), run.start_next(start)), (Some(slow), Some(bad)));
+        run.start_time_limit(slow, start);
+        assert_eq!(
+            run.fail(bad, "no".into(), start),
+            AfterFailure::Failed,
+            "no clock shows the end of its wait"
+        );
+        assert_eq!(run.next_wake(), Some(start + ms(10)));
+        assert_eq!(run.due(start + ms(9)), None);
+        assert_eq!(run.due(start + ms(10)), Some((slow, AfterFailure::Retry(start + ms(15)))));
+        assert_eq!(run.start_next(start + ms(14)), None);
+        assert_eq!(run.due(start + ms(15)), None);
+        assert_eq!(run.start_next(start + ms(15)), Some(slow));
+        // Its first attempt is heard of too late.
+        run.succeed(bad, start + ms(16));
+        assert_eq!(run.state(bad), StepState::Failed);
+        assert!(!run.expire(start + ms(99)) && run.expire(start + ms(100)) && !run.expire(start + ms(101)));
+        let ended: Vec<_> = run.ended().iter().map(|&step| plan.graph().step_name(step)).collect();
+        assert_eq!(ended, ["bad", "slow", "c", "d", "e"], "cancelled in the order of declaration");
+        assert_eq!((run.outcome(), run.next_wake()), (Some(RunOutcome::Failed), None));
+        run.succeed(slow, start + ms(102));
+        assert_eq!((run.state(slow), run.running()), (StepState::Cancelled, 0), "each ends once");
+    }
 }
 
 // What is not safe to repeat is not retried when nobody knows what it did.
@@ -654,8 +719,8 @@ async fn a_spawned_step_is_a_task_of_its_own() {
 fn the_longest_remaining_path_goes_first_then_the_order_of_declaration() {
     let plan = graph("a; b; b2 <- b; c; c2 <- c; c3 <- c2").build("a").unwrap();
     let now = std::time::Instant::now();
-    let rules = toolpost_workflow::RunOptions { limit: Some(n(1)), ..Default::default() };
-    let mut run = toolpost_workflow::Run::new(Arc::clone(plan.graph()), rules);
+    let rules = RunOptions { limit: Some(n(1)), ..Default::default() };
+    let mut run = Run::new(Arc::clone(plan.graph()), rules);
     let mut order = Vec::new();
     while let Some(step) = run.start_next(now) {
         order.push(plan.graph().step_name(step));
