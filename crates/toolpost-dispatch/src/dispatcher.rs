@@ -12,7 +12,7 @@ use toolpost_tool::{Call, Output, Principal, Refusal, ToolError, ToolSpec};
 use crate::authorize::{AccessDenied, Open};
 use crate::clock;
 use crate::ending::{CallObserver, OutcomeReporter, PendingCall};
-use crate::in_flight::{AdmissionError, Flight, InFlight};
+use crate::in_flight::{AdmissionError, CallerLimits, Flight, InFlight};
 use crate::nearest::nearest;
 use crate::provider_calls::Providers;
 use crate::run::Run;
@@ -42,6 +42,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The most calls of one principal at once, unless told otherwise.
 const PER_PRINCIPAL: usize = 32;
 
+/// How many calls run at once in all, for the share of an address, unless told otherwise: as many as a runtime has permits.
+const PERMITS: usize = 256;
+
 impl Dispatcher {
     /// A dispatcher of the tools in `registry`. Who keeps a clone of the registry can replace the tools while calls run.
     #[must_use]
@@ -52,7 +55,7 @@ impl Dispatcher {
             authorize: Box::new(Open),
             observe: None,
             time_limit: TIME_LIMIT,
-            per_principal: PER_PRINCIPAL,
+            limits: CallerLimits { per_principal: PER_PRINCIPAL, permits: PERMITS },
         }
     }
 
@@ -97,7 +100,8 @@ impl Dispatcher {
         if parts.arrived.is_none() && self.0.observe.is_some() {
             parts.arrived = Some(clock::now());
         }
-        let (arrived, flight) = (parts.arrived, self.0.in_flight.enter(key, &parts.principal));
+        let (arrived, flight) =
+            (parts.arrived, self.0.in_flight.enter(key, &parts.principal, parts.origin()));
         self.make(Call::from_parts(parts), flight, arrived)
     }
 
@@ -347,7 +351,7 @@ pub struct DispatcherBuilder {
     authorize: Box<dyn Authorize>,
     observe: Option<Box<dyn Observe>>,
     time_limit: Duration,
-    per_principal: usize,
+    limits: CallerLimits,
 }
 
 impl DispatcherBuilder {
@@ -415,18 +419,31 @@ impl DispatcherBuilder {
 
     /// Lets `calls` calls of one principal run at once, waiting for a permit included, and refuses more. Default: 32.
     ///
-    /// Callers without a name cannot be told apart, and are not counted; nor are calls that a running call makes.
+    /// Callers without a name are counted together that come from one address ([`CallParts::set_origin`]), and may have more:
+    /// see [`permits`](Self::permits). Those of whom nothing is known are not counted; nor are calls that a running call
+    /// makes.
+    ///
+    /// [`CallParts::set_origin`]: toolpost_tool::CallParts::set_origin
     #[must_use]
     pub const fn calls_per_principal(mut self, calls: usize) -> Self {
-        self.per_principal = calls;
+        self.limits.per_principal = calls;
+        self
+    }
+
+    /// Says how many calls can run at once in what the dispatcher calls. Callers from one address, where nobody is named,
+    /// may have half of what the calls of others leave free of these, or as many as a principal if that is more: so one
+    /// address leaves room to others, however many tools have no limit of their own. More are refused. Default: 256.
+    #[must_use]
+    pub const fn permits(mut self, permits: usize) -> Self {
+        self.limits.permits = permits;
         self
     }
 
     /// The dispatcher.
     #[must_use]
     pub fn build(self) -> Dispatcher {
-        let Self { registry, providers, authorize, observe, time_limit, per_principal } = self;
-        let in_flight = Arc::new(InFlight::new(per_principal));
+        let Self { registry, providers, authorize, observe, time_limit, limits } = self;
+        let in_flight = Arc::new(InFlight::new(limits));
         Dispatcher(Arc::new(Inner { registry, providers, authorize, observe, time_limit, in_flight }))
     }
 }

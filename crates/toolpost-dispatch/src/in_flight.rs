@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -65,10 +66,39 @@ pub(crate) struct InFlight {
     keyed: DashMap<CallKey, Slot>,
     /// Where calls can be reached whose key another call had already, by a number of their own.
     more: DashMap<CallKey, BTreeMap<u32, Slot>>,
-    /// How many calls of each principal run that has a name; nobody is in it without a call.
-    named: DashMap<Principal, usize>,
-    /// The most calls of one of them.
-    per_principal: usize,
+    /// How many calls of each caller run that can be told apart; nobody is in it without a call.
+    callers: DashMap<Caller, usize>,
+    limits: CallerLimits,
+}
+
+/// How many calls of one caller may run at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallerLimits {
+    /// Of a principal.
+    pub(crate) per_principal: usize,
+    /// Of these, an address without a name may have half of what others leave free.
+    pub(crate) permits: usize,
+}
+
+/// Whose calls are counted together.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Caller {
+    Named(Principal),
+    /// All who come from one place without a name.
+    From(NonZeroU64),
+}
+
+impl CallerLimits {
+    /// The most calls of `caller`, of whose calls so many run, as of those of everyone.
+    fn of(self, caller: &Caller, own: usize, all: usize) -> usize {
+        match caller {
+            Caller::Named(_) => self.per_principal,
+            Caller::From(_) => {
+                let free = self.permits.saturating_sub(all.saturating_sub(own));
+                self.per_principal.max(free / 2)
+            }
+        }
+    }
 }
 
 /// The bit that says that no call may start.
@@ -86,20 +116,20 @@ struct Slot {
 pub(crate) enum AdmissionError {
     Draining,
     KeyInUse,
-    /// So many calls of the principal run.
+    /// So many calls of the caller run.
     TooMany(usize),
 }
 
 impl InFlight {
-    /// An empty table, for at most `per_principal` calls of one principal at once.
-    pub(crate) fn new(per_principal: usize) -> Self {
+    /// An empty table.
+    pub(crate) fn new(limits: CallerLimits) -> Self {
         Self {
             state: AtomicUsize::default(),
             idle: Notify::default(),
             keyed: DashMap::default(),
             more: DashMap::with_shard_amount(2),
-            named: DashMap::default(),
-            per_principal,
+            callers: DashMap::default(),
+            limits,
         }
     }
 
@@ -108,17 +138,22 @@ impl InFlight {
         self: &Arc<Self>,
         key: Option<CallKey>,
         principal: &Principal,
+        origin: Option<NonZeroU64>,
     ) -> Result<Flight, AdmissionError> {
         // What the flight has taken it gives back, also when the call is barred by what it takes next.
         let mut flight = Flight::new(self);
-        if !principal.is_anonymous() {
-            let mut calls = self.named.entry(principal.clone()).or_default();
-            if self.per_principal <= *calls {
+        let caller = match principal.is_anonymous() {
+            true => origin.map(Caller::From),
+            false => Some(Caller::Named(principal.clone())),
+        };
+        if let Some(caller) = caller {
+            let mut calls = self.callers.entry(caller.clone()).or_default();
+            if self.limits.of(&caller, *calls, self.running()) <= *calls {
                 return Err(AdmissionError::TooMany(*calls));
             }
             *calls += 1;
             drop(calls);
-            flight.named = Some(principal.clone());
+            flight.caller = Some(caller);
         }
         if let Some(key) = key {
             match self.keyed.entry(key.clone()) {
@@ -224,7 +259,7 @@ pub(crate) struct Flight {
     /// What it can be cancelled by.
     key: Option<CallKey>,
     /// Whose calls it is counted among.
-    named: Option<Principal>,
+    caller: Option<Caller>,
     /// Whether it is counted among all that run.
     counted: bool,
     /// Its number among those whose key was in use; 0 if it was not.
@@ -233,7 +268,7 @@ pub(crate) struct Flight {
 
 impl Flight {
     fn new(table: &Arc<InFlight>) -> Self {
-        Self { table: Arc::clone(table), key: None, named: None, counted: false, recurrence: 0 }
+        Self { table: Arc::clone(table), key: None, caller: None, counted: false, recurrence: 0 }
     }
 
     /// Whether the call was cancelled; if not, `waker` is woken when it is.
@@ -270,8 +305,8 @@ impl Drop for Flight {
                 _ => self.leave_recurrence(key),
             }
         }
-        if let Some(principal) = &self.named {
-            self.table.named.remove_if_mut(principal, |_, calls| {
+        if let Some(caller) = &self.caller {
+            self.table.callers.remove_if_mut(caller, |_, calls| {
                 *calls -= 1;
                 *calls == 0
             });

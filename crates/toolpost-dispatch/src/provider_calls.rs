@@ -121,7 +121,7 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<Vec<ResourceContents>, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key, &parts.principal);
+        let flight = inner.in_flight.enter(key, &parts.principal, parts.origin());
         async move {
             let (flight, deadline) = (flight?, parts.deadline);
             let unknown = || {
@@ -154,7 +154,7 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<GetPromptResult, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key, &parts.principal);
+        let flight = inner.in_flight.enter(key, &parts.principal, parts.origin());
         async move {
             let (flight, deadline) = (flight?, parts.deadline);
             let unknown = || {
@@ -189,7 +189,7 @@ impl Dispatcher {
         key: Option<CallKey>,
     ) -> impl Future<Output = Result<Vec<String>, ToolError>> + Send + 'static {
         let inner = self.0.clone();
-        let flight = inner.in_flight.enter(key, &completing.principal);
+        let flight = inner.in_flight.enter(key, &completing.principal, None);
         async move {
             let flight = flight?;
             let Some(completions) = &inner.providers.completions else { return Ok(Vec::new()) };

@@ -149,6 +149,13 @@ impl CallParts {
         }
     }
 
+    /// What tells a caller that nobody identified from others; see [`set_origin`](Self::set_origin).
+    #[must_use]
+    #[inline]
+    pub fn origin(&self) -> Option<NonZeroU64> {
+        self.rare.as_deref()?.origin
+    }
+
     /// Sets what a foreign transport hands to tools that know it; see [`Call::extension`](crate::Call::extension).
     pub fn set_extension(&mut self, extension: Option<Arc<dyn Any + Send + Sync>>) {
         if let Some(rare) = self.rare_for(extension.is_some()) {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use toolpost_dispatch::{CallRequest, Dispatcher, DispatcherBuilder, Registry};
-use toolpost_tool::{ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn};
+use toolpost_tool::{
+    CallParts, ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn,
+};
 
 fn builder() -> DispatcherBuilder {
     let held = || tool_fn("held", |_: NoArgs, _| pending::<Result<String, ToolError>>());
@@ -84,6 +86,43 @@ async fn a_tool_that_declares_no_time_limit_has_a_minute() {
     assert_eq!(begin.elapsed(), Duration::from_millis(5));
     assert_eq!(brief.call(CallRequest::new("ping")).await.unwrap().as_text(), Some("pong"));
     assert_eq!((all.running(), brief.running()), (0, 0));
+}
+
+#[test]
+fn an_address_has_half_of_what_others_leave_free_and_no_less_than_a_principal() {
+    let all = builder().calls_per_principal(2).permits(16).build();
+    let from = |origin: u64, principal: Principal| {
+        let mut parts = CallParts::default();
+        parts.tool = "held".into();
+        parts.principal = principal;
+        parts.set_origin(std::num::NonZeroU64::new(origin));
+        all.call(CallRequest::from_parts(parts))
+    };
+    let fill = |origin: u64, principal: &Principal| {
+        let mut running: Vec<_> = Vec::new();
+        loop {
+            let mut call = Box::pin(from(origin, principal.clone()));
+            match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => running.push(call),
+                Poll::Ready(ended) => {
+                    let kind = ended.unwrap_err().kind();
+                    assert_eq!(kind, ErrorKind::Refused(Refusal::TooManyAtOnce));
+                    return running;
+                }
+            }
+        }
+    };
+    let nobody = Principal::anonymous();
+    let first = fill(1, &nobody);
+    assert_eq!(first.len(), 8, "half of 16");
+    let second = fill(2, &nobody);
+    assert_eq!(second.len(), 4, "half of the 8 that are left");
+    let (third, fourth) = (fill(3, &nobody), fill(4, &nobody));
+    assert_eq!((third.len(), fourth.len()), (2, 2), "as many as a principal at least");
+    assert_eq!(fill(1, &Principal::new("ada")).len(), 2, "who has a name is counted by it");
+    drop((first, second, third, fourth));
+    assert_eq!(fill(4, &nobody).len(), 8);
+    assert_eq!(all.running(), 0);
 }
 
 #[tokio::test]

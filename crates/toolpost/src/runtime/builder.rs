@@ -133,7 +133,8 @@ impl RuntimeBuilder {
     }
 
     /// Lets one principal have `calls` calls at once, those that wait for a permit included, and refuses more. Default: 32.
-    /// Callers without a name are not counted.
+    /// Callers without a name are counted by their address, where the transport knows it: one address may have half of the
+    /// permits that the calls of others leave, or as many as a principal if that is more.
     #[must_use]
     pub const fn calls_per_principal(mut self, calls: usize) -> Self {
         self.per_principal = Some(calls);
@@ -271,7 +272,7 @@ impl RuntimeBuilder {
         };
         let observers = Observers::new(observers);
         let dispatcher = |registry, tools| {
-            let mut builder = Dispatcher::builder(registry);
+            let mut builder = Dispatcher::builder(registry).permits(gate.limit());
             if let Some(authorize) = &authorize {
                 builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
