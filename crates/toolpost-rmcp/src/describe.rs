@@ -2,34 +2,17 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{Icon, IconTheme, Tool, ToolAnnotations};
+use rmcp::model::{IconTheme, Tool};
 use serde_json::Value;
+use toolpost_protocol::Era;
 use toolpost_tool::{InvalidToolName, ToolSpec};
 
-use toolpost_protocol::Era;
-
-/// `spec` as rmcp lists it.
+/// `spec` as rmcp lists it: by the one encoder of listed tools, read by rmcp.
 pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
-    let description = Some(spec.description()).filter(|text| !text.is_empty());
-    let mut tool = Tool::new_with_raw(
-        spec.name().to_owned(),
-        description.map(|text| text.to_owned().into()),
-        spec.input_schema().as_object().cloned().unwrap_or_default(),
-    );
-    tool.title = spec.title().map(Into::into);
-    let output = spec.listed_output_schema(era);
-    tool.output_schema = output.and_then(|schema| schema.as_object().cloned()).map(Arc::new);
-    let told = spec.annotations();
-    if *told != toolpost_tool::ToolAnnotations::new() {
-        let title = told.title.clone();
-        let hints = (told.read_only, told.destructive, told.idempotent, told.open_world);
-        tool.annotations = Some(ToolAnnotations::from_raw(title, hints.0, hints.1, hints.2, hints.3));
-    }
-    if !spec.icons().is_empty() {
-        tool.icons = Some(spec.icons().iter().map(icon).collect());
-    }
-    tool.meta = spec.meta().and_then(Value::as_object).cloned().map(Into::into);
-    tool
+    let read = serde_json::to_value(spec.listed(era)).and_then(serde_json::from_value);
+    // A specification is data of plain types, and a listed tool what rmcp reads.
+    debug_assert!(read.is_ok(), "{read:?}");
+    read.unwrap_or_else(|_| Tool::new_with_raw(spec.name().to_owned(), None, Arc::default()))
 }
 
 /// `tool` as a runtime registers it.
@@ -73,16 +56,4 @@ fn rooted(schema: &serde_json::Map<String, Value>) -> Value {
     let mut schema = schema.clone();
     schema.entry("type").or_insert_with(|| "object".into());
     Value::Object(schema)
-}
-
-fn icon(icon: &toolpost_tool::Icon) -> Icon {
-    let mut listed = Icon::new(&*icon.src);
-    listed.mime_type.clone_from(&icon.mime_type);
-    listed.sizes.clone_from(&icon.sizes);
-    listed.theme = match icon.theme.as_ref().map(|theme| theme.as_str()) {
-        Some("light") => Some(IconTheme::Light),
-        Some("dark") => Some(IconTheme::Dark),
-        _ => None,
-    };
-    listed
 }

@@ -1,4 +1,6 @@
-//! State that travels through the client, signed.
+//! State that travels through the client, signed by rmcp's own codec: its key is one that the host's rmcp code can share, so
+//! that what one of its servers gave out another takes back. It is not secret from the client, as that of toolpost's own
+//! server is.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +10,8 @@ use rmcp::ErrorData;
 use rmcp::model::{RequestStateCodec, SealOptions};
 use toolpost_tool::{CallParts, Principal};
 
-/// How long state is accepted back.
-const LIFETIME: Duration = Duration::from_secs(3600);
+/// How long state is accepted back: as by toolpost's own server.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Signs state, and accepts it back.
 pub(crate) struct Seal(Option<RequestStateCodec>);
@@ -18,25 +20,22 @@ pub(crate) struct Seal(Option<RequestStateCodec>);
 pub(crate) struct Bound {
     principal: Principal,
     tool: ByteString,
-    /// As JSON; a slice of the frame.
-    arguments: ByteString,
+    /// As canonical JSON: the binding is the same however the client writes them.
+    arguments: Vec<u8>,
 }
 
 impl Bound {
     pub(crate) fn of(parts: &CallParts) -> Self {
-        let arguments = parts.arguments();
-        Self {
-            principal: parts.principal.clone(),
-            tool: parts.tool.clone(),
-            arguments: arguments.frame().text().slice_ref(arguments.raw()),
-        }
+        let mut arguments = Vec::new();
+        parts.arguments().write_canonical(&mut arguments);
+        Self { principal: parts.principal.clone(), tool: parts.tool.clone(), arguments }
     }
 
     fn bytes(&self) -> Vec<u8> {
         // No UTF-8 text holds 0xff, so no two calls have one binding.
         let mut bytes = vec![u8::from(!self.principal.is_anonymous())];
-        for text in [self.principal.as_str(), &*self.tool, &*self.arguments] {
-            bytes.extend_from_slice(text.as_bytes());
+        for text in [self.principal.as_str().as_bytes(), self.tool.as_bytes(), &self.arguments] {
+            bytes.extend_from_slice(text);
             bytes.push(0xff);
         }
         bytes

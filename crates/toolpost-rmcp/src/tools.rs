@@ -41,7 +41,7 @@ type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
 /// A tool that asks its client for input ([`Call::input`](toolpost_tool::Call::input)) does so for
 /// clients of revision 2026-07-28; older ones are told that the tool needs it. State that such a tool
 /// wants back travels through the client signed, bound to the principal, the tool and the arguments,
-/// for an hour; it is readable, so it must hold no secret.
+/// for ten minutes; it is readable, so it must hold no secret.
 #[derive(Clone)]
 pub struct Tools {
     runtime: Runtime,

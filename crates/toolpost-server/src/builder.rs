@@ -24,7 +24,7 @@ use crate::server::Inner;
 use crate::service::Service;
 use crate::service::catalog::ToolList;
 use crate::service::identity::{Identity, Implementation};
-use crate::service::keys::Keys;
+use crate::service::seal::Sealer;
 use crate::{ConnectionLimits, ListenLimits, Server};
 
 /// Sets a [`Server`] up; made by [`Server::builder`].
@@ -286,7 +286,7 @@ impl ServerBuilder {
             tools: ToolList::new(self.list_ttl),
             page_size: self.page_size,
             empty_lists: self.empty_lists,
-            keys: Keys::new(self.state_key),
+            sealer: Sealer::new(self.state_key),
             listeners: Default::default(),
             listen_limits: self.listen,
             stop: stop.clone(),

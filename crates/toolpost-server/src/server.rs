@@ -203,7 +203,7 @@ impl Server {
     /// Replaces the secret of [`ServerBuilder::state_key`]. What the one before it protected is still
     /// taken, until the next rotation; rotate no more often than every 10 min.
     pub fn rotate_state_key(&self, secret: [u8; 32]) {
-        self.0.service.keys.rotate(&secret);
+        self.0.service.sealer.rotate(&secret);
     }
 
     /// Stops every transport and connection: nothing new is taken, and what runs may finish within the grace.

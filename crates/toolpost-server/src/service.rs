@@ -21,11 +21,13 @@ use toolpost_tool::{Output, Principal, Priority};
 mod capabilities;
 pub(crate) mod catalog;
 mod context;
-mod cursor;
 mod envelope;
-mod headers;
+#[cfg(feature = "http")]
+pub(crate) mod headers;
+#[cfg(not(feature = "http"))]
+#[path = "service/no_headers.rs"]
+pub(crate) mod headers;
 pub(crate) mod identity;
-pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod listen_limits;
 pub(crate) mod methods;
@@ -42,6 +44,7 @@ mod streams;
 
 pub(crate) use envelope::{Incoming, RequestEnvelope};
 #[cfg(feature = "http")]
+#[cfg(feature = "http")]
 pub(crate) use headers::undoubled;
 pub(crate) use methods::Method;
 pub(crate) use outbox::Outbox;
@@ -50,10 +53,10 @@ pub(crate) use toolpost_protocol::Era;
 use crate::{Disposition, Peer, Reply};
 use catalog::ToolList;
 use identity::Identity;
-use keys::Keys;
 use listen::Listeners;
 use listen_limits::ListenLimits;
 use methods::{Handler, call_tool};
+use seal::Sealer;
 
 /// Lowers the priority a principal asks for to what the host grants it.
 pub(crate) type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
@@ -69,7 +72,7 @@ pub(crate) struct Service {
     pub(crate) tools: ToolList,
     /// The most items in one page of a list.
     pub(crate) page_size: usize,
-    pub(crate) keys: Keys,
+    pub(crate) sealer: Sealer,
     pub(crate) listeners: Listeners,
     pub(crate) listen_limits: ListenLimits,
     /// Whether lists that there are not are answered as empty ones.

@@ -248,17 +248,10 @@ impl Call {
     /// until all are there.
     ///
     /// ```
-    /// use toolpost_tool::{Call, InputRequest, NoArgs, ToolError, tool_fn};
-    ///
-    /// async fn count(_: NoArgs, call: Call) -> Result<String, ToolError> {
-    ///     let form = serde_json::json!({ "type": "object", "properties": { "name": { "type": "string" } } });
-    ///     let name = InputRequest::elicit("Who are you?", &form);
-    ///     let answers = call.inputs([("roots", InputRequest::roots()), ("name", name)])?;
-    ///     Ok(format!("{} answers", answers.len()))
+    /// # use toolpost_tool::{Call, InputRequest, ToolError};
+    /// fn ask(call: &Call, name: InputRequest) -> Result<usize, ToolError> {
+    ///     Ok(call.inputs([("roots", InputRequest::roots()), ("name", name)])?.len())
     /// }
-    ///
-    /// let tool = tool_fn("count", count);
-    /// # let _ = tool;
     /// ```
     ///
     /// # Errors

@@ -90,6 +90,7 @@ mod elicit;
 mod error;
 mod functions;
 mod input;
+mod listing;
 mod output;
 mod parts;
 mod policy;

@@ -82,7 +82,7 @@ pub fn typed<T: TypedTool>(tool: T) -> Typed<T> {
 /// let output = multiply.call(Call::new(&serde_json::json!({"a": 6, "b": 7})).unwrap()).await.unwrap();
 /// assert_eq!(output.structured(), Some("42"));
 /// let error = multiply.call(Call::new(&serde_json::json!({"a": "six"})).unwrap()).await.unwrap_err();
-/// assert!(error.to_string().contains("`a`"), "{error}");
+/// assert!(error.to_string().contains("six"), "{error}");
 /// # });
 /// ```
 ///

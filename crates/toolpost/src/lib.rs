@@ -55,7 +55,7 @@ pub use toolpost_json as json;
 pub use toolpost_protocol as protocol;
 pub use toolpost_retry as retry;
 pub use toolpost_scheduler as scheduler;
-#[cfg(any(feature = "http", feature = "stdio"))]
+#[cfg(feature = "connection")]
 pub use toolpost_server as server;
 pub use toolpost_tool as tool;
 pub use toolpost_workflow as workflow;

@@ -100,7 +100,7 @@ impl Runtime {
     }
 
     /// Sets up a server of these tools, on stdio or Streamable HTTP.
-    #[cfg(any(feature = "http", feature = "stdio"))]
+    #[cfg(feature = "connection")]
     #[must_use]
     pub fn server(&self) -> toolpost_server::ServerBuilder {
         toolpost_server::Server::builder(self.dispatcher.clone())

@@ -230,7 +230,7 @@ impl Http {
         if session.agreed().is_none() {
             return Ok(whole(reply));
         }
-        let Some(id) = self.sessions.seal(&self.service.keys, &session) else {
+        let Some(id) = self.sessions.seal(&self.service.sealer, &session) else {
             return Err(later(SESSION_WAIT, "the server cannot seal a session now; try again later"));
         };
         let mut response = whole(reply);
@@ -320,7 +320,7 @@ impl Http {
         if values.any(|other| other != value) {
             return Err(refused(StatusCode::BAD_REQUEST, "header Mcp-Session-Id has two different values"));
         }
-        let session = self.sessions.find(&self.service.keys, value, principal);
+        let session = self.sessions.find(&self.service.sealer, value, principal);
         // Somebody else's session is no session.
         Ok(session.map_or(Found::Unknown, Found::Session))
     }

@@ -10,8 +10,7 @@ use toolpost_protocol::Version;
 use toolpost_tool::{InputCapabilities, Principal};
 
 use crate::clock;
-use crate::service::keys::Keys;
-use crate::service::seal::{self, Binding};
+use crate::service::seal::{Binding, Sealer};
 use crate::service::session::Agreed;
 use crate::service::undoubled;
 
@@ -24,13 +23,14 @@ pub(crate) struct SessionId<'a>(&'a str);
 impl<'a> SessionId<'a> {
     /// The id of a new session; `None` if the server has no key, or no randomness.
     pub(crate) fn seal(
-        keys: &Keys,
+        sealer: &Sealer,
         principal: &Principal,
         agreed: Agreed,
         lifetime: Duration,
     ) -> Option<HeaderValue> {
         let content = format!("{} {:x}", agreed.version.as_str(), bits(agreed.client));
-        let sealed = seal::seal(keys, binding(principal), clock::unix(), lifetime, &content)?;
+        let expires = clock::unix().saturating_add(lifetime.as_secs());
+        let sealed = sealer.seal(Binding::session(principal), expires, &content)?;
         HeaderValue::try_from(sealed).ok()
     }
 
@@ -49,16 +49,12 @@ impl<'a> SessionId<'a> {
     }
 
     /// What `initialize` settled; `None` if the id is not one, is another caller's, or too old.
-    pub(crate) fn open(&self, keys: &Keys, principal: &Principal) -> Option<Agreed> {
-        let content = seal::open(keys, binding(principal), clock::unix(), self.0)?;
+    pub(crate) fn open(&self, sealer: &Sealer, principal: &Principal) -> Option<Agreed> {
+        let content = sealer.open(Binding::session(principal), clock::unix(), self.0)?;
         let (version, client) = content.split_once(' ')?;
         let version = Version::parse(version)?;
         Some(Agreed { version, client: client_of(u8::from_str_radix(client, 16).ok()?) })
     }
-}
-
-fn binding(principal: &Principal) -> Binding {
-    Binding::new(principal, "initialize", "Mcp-Session-Id", None)
 }
 
 fn bits(client: InputCapabilities) -> u8 {
@@ -86,12 +82,12 @@ mod tests {
     #[test]
     fn what_is_sealed_is_opened_by_whoever_has_the_key_for_the_same_caller() {
         let (ann, bob) = (Principal::new("ann"), Principal::new("bob"));
-        let (one, other) = (Keys::new(Some([1; 32])), Keys::new(Some([2; 32])));
+        let (one, other) = (Sealer::new(Some([1; 32])), Sealer::new(Some([2; 32])));
         for bits in 0..16 {
             let agreed = Agreed { version: Version::V2025_03_26, client: client_of(bits) };
             let header = SessionId::seal(&one, &ann, agreed, DAY).unwrap();
             let id = SessionId::parse(&header).unwrap();
-            let opened = id.open(&Keys::new(Some([1; 32])), &ann).unwrap();
+            let opened = id.open(&Sealer::new(Some([1; 32])), &ann).unwrap();
             assert_eq!((opened.version, opened.client), (agreed.version, agreed.client));
             assert!(id.open(&one, &bob).is_none() && id.open(&one, &Principal::anonymous()).is_none());
             assert!(id.open(&other, &ann).is_none());
@@ -105,18 +101,18 @@ mod tests {
 
     #[test]
     fn an_id_ends_with_its_lifetime_and_changed_it_is_none() {
-        let (keys, ann) = (Keys::new(Some([1; 32])), Principal::new("ann"));
+        let (sealer, ann) = (Sealer::new(Some([1; 32])), Principal::new("ann"));
         let agreed = Agreed { version: Version::V2025_11_25, client: InputCapabilities::default() };
-        let over = SessionId::seal(&keys, &ann, agreed, Duration::ZERO).unwrap();
-        assert!(SessionId::parse(&over).unwrap().open(&keys, &ann).is_none());
-        let header = SessionId::seal(&keys, &ann, agreed, DAY).unwrap();
+        let over = SessionId::seal(&sealer, &ann, agreed, Duration::ZERO).unwrap();
+        assert!(SessionId::parse(&over).unwrap().open(&sealer, &ann).is_none());
+        let header = SessionId::seal(&sealer, &ann, agreed, DAY).unwrap();
         let text = header.to_str().unwrap();
         for at in 0..text.len() {
             let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
             let mut changed = text.to_owned();
             changed.replace_range(at..=at, other);
             let changed = HeaderValue::try_from(changed).unwrap();
-            assert!(SessionId::parse(&changed).unwrap().open(&keys, &ann).is_none(), "at {at}");
+            assert!(SessionId::parse(&changed).unwrap().open(&sealer, &ann).is_none(), "at {at}");
         }
         let long = HeaderValue::try_from("A".repeat(LONGEST + 1)).unwrap();
         assert!(SessionId::parse(&long).is_none());

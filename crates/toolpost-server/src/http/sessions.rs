@@ -18,7 +18,7 @@ use toolpost_tool::Principal;
 use super::HttpLimits;
 use super::sealed_session::SessionId;
 use crate::clock;
-use crate::service::keys::Keys;
+use crate::service::seal::Sealer;
 use crate::service::session::Session;
 
 /// So many of those that were ended are remembered, so that they stay ended.
@@ -76,14 +76,14 @@ impl Sessions {
     }
 
     /// The id of what `initialize` settled for `principal`; `None` without a key or randomness.
-    pub(crate) fn seal(&self, keys: &Keys, session: &Session) -> Option<HeaderValue> {
-        SessionId::seal(keys, &session.principal, session.agreed()?, self.lifetime)
+    pub(crate) fn seal(&self, sealer: &Sealer, session: &Session) -> Option<HeaderValue> {
+        SessionId::seal(sealer, &session.principal, session.agreed()?, self.lifetime)
     }
 
     /// The session that `value` names, if it is one of `principal` and has not ended.
     pub(crate) fn find(
         &self,
-        keys: &Keys,
+        sealer: &Sealer,
         value: &HeaderValue,
         principal: &Principal,
     ) -> Option<Arc<Session>> {
@@ -106,7 +106,7 @@ impl Sessions {
                 return known(session);
             }
         }
-        let agreed = id.open(keys, principal)?;
+        let agreed = id.open(sealer, principal)?;
         let session = Arc::new(Session::new(number, principal.clone()));
         session.agree(agreed);
         self.lock().open(session)
@@ -247,19 +247,19 @@ mod tests {
     use super::*;
     use crate::service::session::Agreed;
 
-    fn opened(sessions: &Sessions, keys: &Keys, who: &Principal) -> HeaderValue {
+    fn opened(sessions: &Sessions, sealer: &Sealer, who: &Principal) -> HeaderValue {
         let session = Session::new(1, who.clone());
         session.agree(Agreed { version: Version::V2025_06_18, client: InputCapabilities::default() });
-        sessions.seal(keys, &session).unwrap()
+        sessions.seal(sealer, &session).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn sessions_that_nobody_uses_cost_nothing() {
         let sessions = Sessions::new(&HttpLimits::default());
-        let (keys, ann) = (Keys::new(Some([1; 32])), Principal::new("ann"));
+        let (sealer, ann) = (Sealer::new(Some([1; 32])), Principal::new("ann"));
         for _ in 0..10_000 {
-            let id = opened(&sessions, &keys, &ann);
-            assert!(sessions.find(&keys, &id, &ann).is_some());
+            let id = opened(&sessions, &sealer, &ann);
+            assert!(sessions.find(&sealer, &id, &ann).is_some());
         }
         let table = sessions.lock();
         assert!(table.open.len() <= 2 * FEW, "{}", table.open.len());
@@ -269,30 +269,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_in_use_is_one_and_the_same_for_all_its_requests() {
         let sessions = Sessions::new(&HttpLimits::default());
-        let (keys, ann, bob) = (Keys::new(Some([1; 32])), Principal::new("ann"), Principal::new("bob"));
-        let id = opened(&sessions, &keys, &ann);
-        let first = sessions.find(&keys, &id, &ann).unwrap();
-        assert!(Arc::ptr_eq(&first, &sessions.find(&keys, &id, &ann).unwrap()));
-        assert!(sessions.find(&keys, &id, &bob).is_none(), "also while it is in use");
+        let (sealer, ann, bob) = (Sealer::new(Some([1; 32])), Principal::new("ann"), Principal::new("bob"));
+        let id = opened(&sessions, &sealer, &ann);
+        let first = sessions.find(&sealer, &id, &ann).unwrap();
+        assert!(Arc::ptr_eq(&first, &sessions.find(&sealer, &id, &ann).unwrap()));
+        assert!(sessions.find(&sealer, &id, &bob).is_none(), "also while it is in use");
         assert!(sessions.keep(&first, None));
-        assert!(sessions.find(&keys, &id, &bob).is_none(), "also while it is kept");
+        assert!(sessions.find(&sealer, &id, &bob).is_none(), "also while it is kept");
         let number = first.number;
         drop(first);
-        assert_eq!(sessions.find(&keys, &id, &ann).unwrap().number, number);
-        sessions.end(&sessions.find(&keys, &id, &ann).unwrap());
-        assert!(sessions.find(&keys, &id, &ann).is_none());
+        assert_eq!(sessions.find(&sealer, &id, &ann).unwrap().number, number);
+        sessions.end(&sessions.find(&sealer, &id, &ann).unwrap());
+        assert!(sessions.find(&sealer, &id, &ann).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_that_ended_are_remembered() {
         let sessions = Sessions::new(&HttpLimits::default());
-        let (keys, ann) = (Keys::new(Some([1; 32])), Principal::new("ann"));
-        let last = opened(&sessions, &keys, &ann);
+        let (sealer, ann) = (Sealer::new(Some([1; 32])), Principal::new("ann"));
+        let last = opened(&sessions, &sealer, &ann);
         for number in 0..2 * ENDED as u64 {
             sessions.lock().end(number);
         }
-        sessions.end(&sessions.find(&keys, &last, &ann).unwrap());
+        sessions.end(&sessions.find(&sealer, &last, &ann).unwrap());
         assert_eq!(sessions.lock().ended.len(), ENDED);
-        assert!(sessions.find(&keys, &last, &ann).is_none());
+        assert!(sessions.find(&sealer, &last, &ann).is_none());
     }
 }

@@ -1,17 +1,13 @@
 //! The list of tools: encoded once per generation of the registry, and spliced into replies.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::{Map, Value};
 use toolpost_dispatch::{Catalog, Dispatcher, Entry};
-use toolpost_tool::{Icon, ToolAnnotations, ToolSpec};
+use toolpost_protocol::Era;
 
-use super::Era;
 use super::page::END;
 use super::reply::unbroken;
 
@@ -69,7 +65,7 @@ impl Encoded {
             }
             let start = text.len();
             // A specification is data of plain types and a schema that is already JSON.
-            let written = serde_json::to_writer(&mut text, &Listed::of(entry.spec(), era));
+            let written = serde_json::to_writer(&mut text, &entry.spec().listed(era));
             debug_assert!(written.is_ok(), "a tool's specification encodes");
             tools.push(start..text.len());
         }
@@ -91,55 +87,4 @@ impl Encoded {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Entry>, &[u8])> {
         self.catalog.iter().zip(&self.tools).map(|(entry, at)| (entry, &self.text[at.clone()]))
     }
-}
-
-/// One listed tool.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed<'a, I> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'a str,
-    input_schema: I,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_schema: Option<Cow<'a, Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    annotations: Option<&'a ToolAnnotations>,
-    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
-    icons: &'a [Icon],
-    #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
-    meta: Map<String, Value>,
-}
-
-impl<'a> Listed<'a, ()> {
-    fn of(spec: &'a ToolSpec, era: Era) -> Listed<'a, impl Serialize> {
-        Listed {
-            name: spec.name(),
-            title: spec.title(),
-            description: spec.description(),
-            input_schema: spec.listed_input_schema(),
-            output_schema: spec.listed_output_schema(era),
-            annotations: Some(spec.annotations()).filter(|hints| **hints != ToolAnnotations::new()),
-            icons: spec.icons(),
-            meta: listed_meta(spec),
-        }
-    }
-}
-
-/// What the wire has no member for, under the family's prefix.
-fn listed_meta(spec: &ToolSpec) -> Map<String, Value> {
-    let mut meta = spec.meta().and_then(Value::as_object).cloned().unwrap_or_default();
-    let own = [
-        ("dev.toolpost/category", spec.category()),
-        ("dev.toolpost/version", spec.version()),
-        ("dev.toolpost/deprecated", spec.deprecated()),
-    ];
-    for (key, value) in own {
-        if let Some(value) = value {
-            meta.insert(key.to_owned(), value.into());
-        }
-    }
-    meta
 }

@@ -280,7 +280,7 @@ impl RequestContext {
 
     fn binding(&self, frame: &Frame, subject: &Subject) -> Binding {
         let arguments = subject.arguments.map(|at| frame.node(at));
-        Binding::new(&self.peer.principal, self.method.name, &subject.name, arguments)
+        Binding::request(&self.peer.principal, self.method.name, &subject.name, arguments)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Reads the envelope and chooses the era: per request, from the request itself.
 
-use http::{HeaderMap, HeaderName};
 use toolpost_json::{Frame, Kind, Node, NodeId};
 use toolpost_protocol::{Code, Era, Error, Id, Malformed, Message, MetaIndex, Version, meta as keys};
 
@@ -64,9 +63,6 @@ impl RequestEnvelope {
         failed(self.era, &self.id, &error)
     }
 }
-
-/// The header that names the revision of a request.
-pub(crate) const PROTOCOL_VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 impl Service {
     /// Reads one message; only requests are left for [`answer`](Self::answer).
@@ -164,7 +160,7 @@ fn era(frame: &Frame, meta: &MetaIndex, method: &Method, peer: &Peer) -> Result<
         return Ok(Era::Legacy);
     }
     let header = match &peer.headers {
-        Some(headers) => version_header(headers)?,
+        Some(headers) => headers::version(headers)?,
         None => None,
     };
     if !meta.has_version() {
@@ -217,21 +213,6 @@ fn standing(frame: &Frame, meta: &MetaIndex) -> Result<(), Refusal> {
         return Err(missing(keys::CLIENT_CAPABILITIES));
     }
     Ok(())
-}
-
-/// The one revision header; a second one that differs is an error. (Proxies double it: on two lines, or with a comma.)
-fn version_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let mut values = headers.get_all(PROTOCOL_VERSION_HEADER).iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    let garbled = || {
-        let error =
-            Error::new(Code::HEADER_MISMATCH, "header MCP-Protocol-Version is not one readable value");
-        (Disposition::Invalid, error)
-    };
-    if values.any(|other| other != first) {
-        return Err(garbled());
-    }
-    first.to_str().map(|value| Some(headers::undoubled(value.trim()))).map_err(|_| garbled())
 }
 
 #[cold]

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
 use http::header::AsHeaderName;
-use http::{HeaderMap, HeaderName};
 use toolpost_json::{Kind, Node};
 use toolpost_protocol::{Code, Error};
 
@@ -13,6 +13,12 @@ use super::Method;
 use super::Service;
 use super::reply::Refusal;
 use crate::{Disposition, Peer};
+
+/// The headers that a request came with.
+pub(crate) type Headers = http::HeaderMap;
+
+/// The header that names the revision of a request.
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Looked up with every request: a name that is known to be one is not parsed again.
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -47,17 +53,32 @@ pub(super) fn agree(
             && service.dispatcher.may(&peer.principal, entry.spec())
         {
             let arguments = params.and_then(|params| params.member("arguments"));
-            for mirrored in entry.header_params() {
-                argument(headers, mirrored.header(), mirrored.path(), arguments)?;
+            for param in entry.header_params() {
+                argument(headers, param.header(), param.path(), arguments)?;
             }
         }
     }
     Ok(())
 }
 
+/// The one revision header; a second one that differs is an error. (Proxies double it: on two lines, or with a comma.)
+pub(super) fn version(headers: &Headers) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(PROTOCOL_VERSION).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    let garbled = || {
+        let error =
+            Error::new(Code::HEADER_MISMATCH, "header MCP-Protocol-Version is not one readable value");
+        (Disposition::Invalid, error)
+    };
+    if values.any(|other| other != first) {
+        return Err(garbled());
+    }
+    first.to_str().map(|value| Some(undoubled(value.trim()))).map_err(|_| garbled())
+}
+
 /// Whether the header agrees with the argument that it repeats.
 fn argument(
-    headers: &HeaderMap,
+    headers: &Headers,
     header: &str,
     path: &[String],
     arguments: Option<Node<'_>>,
@@ -125,7 +146,7 @@ pub(crate) fn undoubled(value: &str) -> &str {
 }
 
 /// The one value of a header; a second one that differs, or one that is no visible ASCII, is an error.
-fn one(headers: &HeaderMap, name: impl AsHeaderName + AsRef<str> + Copy) -> Result<Option<&str>, Refusal> {
+fn one(headers: &Headers, name: impl AsHeaderName + AsRef<str> + Copy) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     match first.to_str() {

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use toolpost_json::write;
 use toolpost_protocol::{Code, Error};
 
-use super::{Era, RequestEnvelope, Service, cursor};
-use crate::{Disposition, Reply};
+use super::seal::Binding;
+use super::{Era, RequestEnvelope, Service};
+use crate::{Disposition, Reply, clock};
 
 /// The end of a list that is the last member of its result: of the list, the result and the reply.
 pub(crate) const END: &[u8] = b"]}}";
@@ -37,9 +38,7 @@ impl<'a> Page<'a> {
         let Some(start) = self.start(items, &name) else { return self.refuse() };
         let end = items.len().min(start.saturating_add(self.service.page_size));
         let next = match &items[..end] {
-            [.., last] if end < items.len() => {
-                cursor::sign(&self.service.keys, self.request.method.name, name(last))
-            }
+            [.., last] if end < items.len() => self.service.sealer.seal(self.binding(), u64::MAX, name(last)),
             _ => None,
         };
         self.service.complete(self.request.era, &self.request.id, |out| {
@@ -91,12 +90,17 @@ impl<'a> Page<'a> {
     /// Where the page starts; `None` if the cursor is none of ours, or its place is gone.
     fn start<T>(&self, items: &[T], name: impl Fn(&T) -> &str) -> Option<usize> {
         let Some(cursor) = self.cursor() else { return Some(0) };
-        let last = cursor::open(&self.service.keys, self.request.method.name, &cursor?)?;
+        let last = self.service.sealer.open(self.binding(), clock::unix(), &cursor?)?;
         if let Some(at) = items.iter().position(|item| name(item) == last) {
             return Some(at + 1);
         }
         // The item is gone; where the list is sorted, its place is not.
         items.is_sorted_by_key(&name).then(|| items.partition_point(|item| name(item) < last.as_str()))
+    }
+
+    /// A cursor is the name of the last item that was sent, sealed for this list.
+    fn binding(&self) -> Binding {
+        Binding::list(self.request.method.name)
     }
 
     /// The cursor, if there is one: `Some(None)` is one that is no string.

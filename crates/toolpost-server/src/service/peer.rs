@@ -3,11 +3,11 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use toolpost_dispatch::CallKey;
 use toolpost_protocol::Id;
 use toolpost_tool::Principal;
 
+use super::headers::Headers;
 use super::session::Session;
 
 /// The sender of a message: which connection it is on, and for whom it speaks.
@@ -20,7 +20,7 @@ pub(crate) struct Peer {
     /// What stands for the address of a caller without a name.
     pub(crate) address: Option<NonZeroU64>,
     /// The headers it came with; `None` on a stream of lines.
-    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) headers: Option<Headers>,
     /// The legacy session it belongs to.
     pub(crate) session: Option<Arc<Session>>,
     /// Whether it names a session that there is not.

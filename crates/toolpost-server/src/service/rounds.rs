@@ -61,7 +61,7 @@ pub(crate) fn resume(
     if let Some(state) = carried.state {
         let sealed = frame.node(state).as_str();
         let sealed = sealed.ok_or_else(|| invalid("params.requestState must be a string"))?;
-        let content = seal::open(&service.keys, binding, clock::unix(), &sealed).ok_or_else(|| {
+        let content = service.sealer.open(binding, clock::unix(), &sealed).ok_or_else(|| {
             invalid("params.requestState was changed, belongs to another request, or is too old; start again")
         })?;
         let content = Frame::from_text(content, &service.limits)?;
@@ -158,7 +158,8 @@ pub(crate) fn suspend(
         let state = suspended.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
         let (answers, fruitless) = (answers.map_or("{}", Node::raw), again.fruitless);
         let content = format!(r#"{{{state}"fruitless":{fruitless},"answers":{answers}}}"#);
-        seal::seal(&service.keys, binding, clock::unix(), seal::LIFETIME, &content)
+        let expires = clock::unix().saturating_add(seal::LIFETIME.as_secs());
+        service.sealer.seal(binding, expires, &content)
     });
     if let Some(None) = sealed {
         let error = Error::new(Code::INTERNAL_ERROR, "the server cannot seal the state of this request");

@@ -1,107 +1,141 @@
-//! What travels through clients and is wanted back (`requestState`, the id of a session), sealed so that the client can
-//! neither read nor change it, nor hand it back with another request.
+//! The one seal of whatever travels through clients and must come back as it was: unread, unchanged, and with what it belongs
+//! to. Sealed today: the state of suspended calls (`requestState`), sessions over HTTP (their ids), and cursors of lists.
 //!
 //! XChaCha20-Poly1305 under a random nonce; what it is bound to is authenticated beside it.
 //! Source: [draft-irtf-cfrg-xchacha](https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha).
 
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use toolpost_json::{Kind, Node};
+use toolpost_json::Node;
 use toolpost_tool::Principal;
 
-use super::keys::Keys;
-
-/// How long a client may take to answer what it is asked.
+/// For how long a client may take to answer what a suspended call asks, in [`Sealer::seal`].
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
-const NONCE: usize = 24;
+/// Seals, under a key that can be rotated while it serves.
+pub(crate) struct Sealer(RwLock<Ring>);
 
-/// What sealed state belongs to: handed back with anything else, it does not open.
+struct Ring {
+    /// `None` if the operating system had no randomness to give: then nothing can be sealed.
+    current: Option<[u8; 32]>,
+    /// What it sealed is still opened.
+    previous: Option<[u8; 32]>,
+}
+
+/// What a sealed thing belongs to: handed back with anything else, it does not open.
 #[derive(Clone, Copy)]
 pub(crate) struct Binding([u8; 32]);
 
+const NONCE: usize = 24;
+
 impl Binding {
-    /// The request of `principal` for `method` of what is called `name`, with `arguments`.
-    pub(crate) fn new(principal: &Principal, method: &str, name: &str, arguments: Option<Node<'_>>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[u8::from(principal.is_anonymous())]);
-        for part in [principal.as_str(), method, name] {
-            text(&mut hasher, part);
-        }
+    /// The request of `principal` for `method` of what is called `name`, with `arguments`, however they are written.
+    pub(crate) fn request(
+        principal: &Principal,
+        method: &str,
+        name: &str,
+        arguments: Option<Node<'_>>,
+    ) -> Self {
+        let mut canonical = Vec::new();
         if let Some(arguments) = arguments.filter(|node| !node.is_empty()) {
-            digest(&mut hasher, arguments);
+            arguments.write_canonical(&mut canonical);
+        }
+        let anonymous = [u8::from(principal.is_anonymous())];
+        Self::of(
+            "request",
+            &[&anonymous, principal.as_str().as_bytes(), method.as_bytes(), name.as_bytes(), &canonical],
+        )
+    }
+
+    /// A session of `principal`.
+    #[cfg(feature = "http")]
+    pub(crate) fn session(principal: &Principal) -> Self {
+        Self::of("session", &[&[u8::from(principal.is_anonymous())], principal.as_str().as_bytes()])
+    }
+
+    /// The list that `method` answers with.
+    pub(crate) fn list(method: &str) -> Self {
+        Self::of("list", &[method.as_bytes()])
+    }
+
+    fn of(purpose: &str, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in [purpose.as_bytes()].iter().chain(parts) {
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
         }
         Self(*hasher.finalize().as_bytes())
     }
 }
 
-/// Seals `content`, to be handed back within `lifetime` from `now` (seconds of Unix time). `None` if there is no key or no
-/// randomness.
-pub(crate) fn seal(
-    keys: &Keys,
-    binding: Binding,
-    now: u64,
-    lifetime: Duration,
-    content: &str,
-) -> Option<String> {
-    let mut nonce = [0; NONCE];
-    getrandom::fill(&mut nonce).ok()?;
-    let mut plain = now.saturating_add(lifetime.as_secs()).to_be_bytes().to_vec();
-    plain.extend_from_slice(content.as_bytes());
-    let cipher = XChaCha20Poly1305::new(&Key::from(keys.current()?.state));
-    let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &binding.0 }).ok()?;
-    let mut bytes = nonce.to_vec();
-    bytes.extend_from_slice(&sealed);
-    Some(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// Opens what [`seal`] sealed; `None` if it was changed, belongs to something else, or is too old.
-pub(crate) fn open(keys: &Keys, binding: Binding, now: u64, sealed: &str) -> Option<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
-    let nonce = XNonce::from(*nonce);
-    let plain = keys.all().find_map(|key| {
-        let cipher = XChaCha20Poly1305::new(&Key::from(key.state));
-        cipher.decrypt(&nonce, Payload { msg: sealed, aad: &binding.0 }).ok()
-    })?;
-    let (expires, content) = plain.split_first_chunk::<8>()?;
-    if u64::from_be_bytes(*expires) <= now {
-        return None;
+impl Sealer {
+    /// Seals with a key made of `secret`, or of a random one.
+    pub(crate) fn new(secret: Option<[u8; 32]>) -> Self {
+        let secret = secret.or_else(|| {
+            let mut random = [0; 32];
+            getrandom::fill(&mut random).ok().map(|()| random)
+        });
+        Self(RwLock::new(Ring { current: secret.as_ref().map(key), previous: None }))
     }
-    std::str::from_utf8(content).ok().map(str::to_owned)
-}
 
-/// Digests a value whatever the order of its members and the spelling of its strings.
-fn digest(hasher: &mut blake3::Hasher, node: Node<'_>) {
-    match node.kind() {
-        Kind::Object => {
-            let mut members: Vec<_> = node.members().map(|(key, value)| (key.name(), value)).collect();
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            hasher.update(b"{").update(&(members.len() as u64).to_be_bytes());
-            for (key, value) in members {
-                text(hasher, &key);
-                digest(hasher, value);
-            }
+    /// Makes `secret` the current one, and the current one the previous one.
+    pub(crate) fn rotate(&self, secret: &[u8; 32]) {
+        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        ring.previous = ring.current.replace(key(secret));
+    }
+
+    /// Seals `content`, to be handed back before `expires` (seconds of Unix time; `u64::MAX` is never). `None` if there is
+    /// no key or no randomness.
+    pub(crate) fn seal(&self, binding: Binding, expires: u64, content: &str) -> Option<String> {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner).current?;
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).ok()?;
+        let mut plain = expires.to_be_bytes().to_vec();
+        plain.extend_from_slice(content.as_bytes());
+        let payload = Payload { msg: &plain, aad: &binding.0 };
+        let sealed = cipher(&current).encrypt(&XNonce::from(nonce), payload).ok()?;
+        let mut bytes = nonce.to_vec();
+        bytes.extend_from_slice(&sealed);
+        Some(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Opens at `now` what [`seal`](Self::seal) sealed, with this key or the one before; `None` if it was changed, belongs to
+    /// something else, or is too old.
+    pub(crate) fn open(&self, binding: Binding, now: u64, sealed: &str) -> Option<String> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
+        let nonce = XNonce::from(*nonce);
+        let keys = {
+            let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            [ring.current, ring.previous]
+        };
+        let plain = keys.iter().flatten().find_map(|key| {
+            let payload = Payload { msg: sealed, aad: &binding.0 };
+            cipher(key).decrypt(&nonce, payload).ok()
+        })?;
+        let (expires, content) = plain.split_first_chunk::<8>()?;
+        if u64::from_be_bytes(*expires) <= now {
+            return None;
         }
-        Kind::Array => {
-            hasher.update(b"[").update(&(node.len() as u64).to_be_bytes());
-            node.items().for_each(|item| digest(hasher, item));
-        }
-        Kind::String => {
-            hasher.update(b"\"");
-            text(hasher, &node.as_str().unwrap_or_default());
-        }
-        _ => {
-            hasher.update(b"=");
-            text(hasher, node.raw());
-        }
+        std::str::from_utf8(content).ok().map(str::to_owned)
     }
 }
 
-fn text(hasher: &mut blake3::Hasher, text: &str) {
-    hasher.update(&(text.len() as u64).to_be_bytes()).update(text.as_bytes());
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer")
+    }
+}
+
+fn key(secret: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key("dev.toolpost 2026-07-28 sealed", secret)
+}
+
+fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(*key))
 }
