@@ -22,6 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The types of MCP's own messages are in [`model`]: what a method's params decode into, what it answers, and what both
+//! are made of. A server that passes JSON on, as above, needs few of them. What a request is and may be answered with
+//! follows from its [`MetaIndex`], [`Era`] and [`Version`].
+//!
 //! It does no I/O, and knows neither tools nor sessions.
 
 #[macro_use]

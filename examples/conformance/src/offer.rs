@@ -12,8 +12,7 @@ use crate::content::PNG;
 
 pub(crate) fn resources() -> ResourceSet {
     let resource = |uri: &str, name: &str, description: &str, mime: &str| {
-        let mut resource = Resource::new(uri, name);
-        resource.description = Some(description.into());
+        let mut resource = Resource::new(uri, name).with_description(description);
         resource.mime_type = Some(mime.into());
         resource
     };
@@ -22,8 +21,8 @@ pub(crate) fn resources() -> ResourceSet {
     let watched =
         resource("test://watched-resource", "Watched Resource", "A resource that changes", "text/plain");
     let png = ResourceContents::blob("test://static-binary", PNG).with_mime_type("image/png".to_owned());
-    let mut template = ResourceTemplate::new("test://template/{id}/data", "Resource Template");
-    template.description = Some("A resource for any id".into());
+    let mut template = ResourceTemplate::new("test://template/{id}/data", "Resource Template")
+        .with_description("A resource for any id");
     template.mime_type = Some("application/json".into());
     ResourceSet::new()
         .text(text, "This is the content of the static text resource.")
@@ -91,16 +90,12 @@ pub(crate) async fn complete(completing: Completing) -> Result<Vec<String>, Tool
 }
 
 fn prompt(name: &str, description: &str, arguments: &[&str]) -> Prompt {
-    let mut prompt = Prompt::new(name);
-    prompt.description = Some(description.into());
-    let required = |name: &&str| {
-        let mut argument = PromptArgument::new(*name);
-        argument.description = Some(format!("The argument {name}"));
-        argument.required = Some(true);
-        argument
-    };
-    prompt.arguments = (!arguments.is_empty()).then(|| arguments.iter().map(required).collect());
-    prompt
+    let required =
+        |name: &&str| PromptArgument::new(*name).with_description(format!("The argument {name}")).required();
+    arguments
+        .iter()
+        .map(required)
+        .fold(Prompt::new(name).with_description(description), Prompt::with_argument)
 }
 
 fn said(content: ContentBlock) -> GetPromptResult {

@@ -33,16 +33,13 @@ pub trait Prompts: Send + Sync + 'static {
 ///
 /// ```
 /// use toolpost_dispatch::{PromptSet, Prompts};
-/// use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
+/// use toolpost_protocol::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 /// use toolpost_tool::Call;
 ///
-/// let mut topic = PromptArgument::new("topic");
-/// topic.required = Some(true);
-/// let mut explain = Prompt::new("explain");
-/// explain.arguments = Some(vec![topic]);
+/// let explain = Prompt::new("explain").with_argument(PromptArgument::new("topic").required());
 /// let set = PromptSet::new().prompt(explain, |arguments, _| async move {
 ///     let text = format!("Explain {}.", arguments["topic"]);
-///     Ok(GetPromptResult::new(vec![PromptMessage::new(Role::User, ContentBlock::text(text))]))
+///     Ok(GetPromptResult::new(vec![PromptMessage::new(Role::User, text)]))
 /// });
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let call = Call::new(&serde_json::json!({})).unwrap();

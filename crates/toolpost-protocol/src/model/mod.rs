@@ -84,3 +84,5 @@ pub use sampling::{
 pub use subscriptions::SubscriptionFilter;
 pub use tasks::{Task, TaskMetadata, TaskStatus};
 pub use tools::{CallToolRequestParams, CallToolResult, TaskSupport, Tool, ToolAnnotations, ToolExecution};
+
+described! { Implementation, Prompt, PromptArgument, Resource, ResourceTemplate, Tool }

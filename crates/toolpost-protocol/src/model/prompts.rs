@@ -46,32 +46,18 @@ impl Prompt {
         }
     }
 
-    /// Sets the name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// Sets what it is for.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
     /// Adds an argument.
     ///
     /// ```
     /// use toolpost_protocol::model::{Prompt, PromptArgument};
     ///
     /// let prompt = Prompt::new("describe")
-    ///     .description("Describes a part.")
-    ///     .argument(PromptArgument::new("sku").description("Its number.").required());
+    ///     .with_description("Describes a part.")
+    ///     .with_argument(PromptArgument::new("sku").with_description("Its number.").required());
     /// assert_eq!(prompt.arguments.unwrap()[0].required, Some(true));
     /// ```
     #[must_use]
-    pub fn argument(mut self, argument: PromptArgument) -> Self {
+    pub fn with_argument(mut self, argument: PromptArgument) -> Self {
         self.arguments.get_or_insert_default().push(argument);
         self
     }
@@ -105,20 +91,6 @@ impl PromptArgument {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), title: None, description: None, required: None, extra: Object::new() }
-    }
-
-    /// Sets the name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// Sets what to give.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
     }
 
     /// Says that it must be given.

@@ -60,20 +60,6 @@ impl Tool {
         }
     }
 
-    /// Names it for people.
-    #[must_use]
-    pub fn with_title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// Says what it does, for a language model.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
     /// Promises that structured results follow this JSON Schema.
     #[must_use]
     pub fn with_output_schema(mut self, schema: impl Into<RawJson>) -> Self {

@@ -207,6 +207,27 @@ macro_rules! write_object {
     }};
 }
 
+/// Implements the builders of what has a title and a description.
+macro_rules! described {
+    ($($type:ident),* $(,)?) => {$(
+        impl $type {
+            /// Sets the name for people.
+            #[must_use]
+            pub fn with_title(mut self, title: impl Into<String>) -> Self {
+                self.title = Some(title.into());
+                self
+            }
+
+            /// Sets what it is, what it does, or what to give.
+            #[must_use]
+            pub fn with_description(mut self, description: impl Into<String>) -> Self {
+                self.description = Some(description.into());
+                self
+            }
+        }
+    )*};
+}
+
 /// Implements the conversions of an open enum whose last variant is `Other(String)`.
 ///
 /// Equality goes by the name, so that `Other("user")` is `User`.
