@@ -19,7 +19,15 @@ use crate::sync::{AtomicU64, Ordering, update};
 ///
 /// // Half of the last 100 calls failed, or four fifths took 2 seconds or more; judged from 20 calls on.
 /// let policy = CountWindow::new(100, 50).min_calls(20).slow(Duration::from_secs(2), 80);
-/// let breaker = Breaker::new(policy, Instant::now());
+/// let now = Instant::now();
+/// let breaker = Breaker::new(policy, now);
+/// for _ in 0..1_000 {
+///     breaker.admit(now).expect("all is well").success(now);
+/// }
+/// for _ in 0..50 {
+///     breaker.admit(now).expect("half of the last hundred have not failed yet").failure(now);
+/// }
+/// assert!(breaker.admit(now).is_err(), "a long healthy past buys nothing");
 /// ```
 #[derive(Debug)]
 pub struct CountWindow {

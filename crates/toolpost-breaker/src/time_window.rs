@@ -16,7 +16,14 @@ use crate::sync::{AtomicU64, Ordering, update};
 ///
 /// // Half of the calls of the last 10 seconds failed, if there were 20.
 /// let policy = TimeWindow::new(Duration::from_secs(10), 50).min_calls(20);
-/// let breaker = Breaker::new(policy, Instant::now());
+/// let start = Instant::now();
+/// let breaker = Breaker::new(policy, start);
+/// for _ in 0..19 {
+///     breaker.admit(start).expect("too few to judge").failure(start);
+/// }
+/// let later = start + Duration::from_secs(10);
+/// breaker.admit(later).expect("closed").failure(later);
+/// assert!(breaker.admit(later).is_ok(), "what failed ten seconds ago is forgotten");
 /// ```
 #[derive(Debug)]
 pub struct TimeWindow {

@@ -5,6 +5,23 @@ use std::time::Duration;
 
 /// How many jobs run at once.
 ///
+/// A backend whose capacity nobody knows shows it by its times: where they grow, fewer run at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_scheduler::Limit;
+///
+/// let mut limit = Limit::gradient(1..=200);
+/// for _ in 0..1_000 {
+///     limit.learn(Duration::from_millis(10), limit.permits());
+/// }
+/// let healthy = limit.permits();
+/// for _ in 0..20 {
+///     limit.learn(Duration::from_millis(100), limit.permits());
+/// }
+/// assert!(limit.permits() < healthy / 2, "ten times as slow: {} of {healthy}", limit.permits());
+/// ```
+///
 /// The adaptive limits follow Netflix' concurrency-limits. Both stay within the given bounds, whatever they measure, and
 /// grow only while the permits there are in use.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +52,7 @@ impl Limit {
     /// The greatest limit there is.
     pub const MAX: usize = (1 << 31) - 1;
 
-    /// Always `permits`.
+    /// Lets always so many run: `permits`.
     ///
     /// # Panics
     ///

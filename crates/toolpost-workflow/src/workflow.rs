@@ -268,6 +268,24 @@ impl<I: Send + Sync + 'static> Step<'_, I> {
     /// Runs an async function for every item of a list, whose length only the run knows. The value
     /// is the list of results in the order of the items, tolerated failures among them.
     ///
+    /// ```
+    /// use toolpost_workflow::{MapOptions, Workflow};
+    ///
+    /// let mut w = Workflow::<Vec<String>>::new("ports");
+    /// let lines = w.input();
+    /// // Two at a time; one line that is no number is no reason to give up the others.
+    /// let ports = w.step("parse").map(MapOptions::new(2).tolerate(1), lines, |line| async move { Ok(line.parse::<u16>()?) });
+    /// let plan = w.build(ports)?;
+    /// # #[cfg(feature = "tokio")]
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let lines = ["80", "http", "443"].map(String::from).to_vec();
+    /// let ports = plan.run(lines).await.into_result().unwrap();
+    /// let good: Vec<_> = ports.iter().filter_map(|port| port.as_ref().ok()).collect();
+    /// assert_eq!(good, [&80, &443]);
+    /// # });
+    /// # Ok::<_, toolpost_workflow::InvalidPlan>(())
+    /// ```
+    ///
     /// If more fail than are tolerated, the step fails with an error that says how many did, and whose
     /// [source](std::error::Error::source) is the error of the last. The step's error is
     /// [permanent](StepError::is_permanent) if more items failed for good than are tolerated: then no retry of

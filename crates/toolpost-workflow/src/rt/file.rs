@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::claim::Claim;
 use super::compact::{compact, read};
+use super::directory::{beside, sync_directory};
 use super::file_error::JournalError;
 use super::frames::{Frames, Judged, MAGIC, scan};
 use super::index::{Index, RecordedRun};
@@ -39,6 +40,34 @@ pub enum Durability {
 /// sync (group commit). An index of where each run's entries lie is kept in memory, so that a run's
 /// start reads no more than its own record; it takes the run's name, and 16 bytes for each group of
 /// entries. The file grows until [`remove`](Self::remove) and [`compact`](Self::compact) shrink it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use toolpost_workflow::Workflow;
+/// use toolpost_workflow::rt::FileJournal;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("orders");
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let mut w = Workflow::<u64>::new("order");
+/// let order = w.input();
+/// let paid = w.step("pay").run(order, |order| async move { Ok(format!("paid {order}")) });
+/// w.record(paid);
+/// let plan = w.build(paid)?;
+///
+/// let journal = Arc::new(FileJournal::open(&path)?);
+/// let killed = plan.start(42).journal(journal.clone(), "order 42").run();
+/// drop(killed); // Or the machine.
+///
+/// // Whoever comes after asks what is left to do; this one was never begun.
+/// assert!(journal.unfinished().is_empty());
+/// let report = plan.start(42).journal(journal.clone(), "order 42").run().await;
+/// assert_eq!(*report.into_result()?, "paid 42");
+/// assert!(journal.list()[0].is_finished() && journal.unfinished().is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # One opener at a time
 ///
@@ -457,20 +486,4 @@ impl Writer {
 
 fn error((kind, text): &Failed) -> io::Error {
     io::Error::new(*kind, text.clone())
-}
-
-/// The same path with one more ending.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    name.into()
-}
-
-/// Makes a file's name as durable as the file. Windows has no such thing, and needs none.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
-        _ => Ok(()),
-    }
 }

@@ -3,6 +3,7 @@
 mod claim;
 #[cfg(feature = "file-journal")]
 mod compact;
+mod directory;
 mod driver;
 #[cfg(feature = "file-journal")]
 mod file;
