@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a runtime could not be built: every fault.
+/// Why a runtime could not be built or changed, or its settings not read: every fault.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BuildError {
     pub(crate) faults: Vec<String>,
@@ -12,6 +12,11 @@ pub struct BuildError {
 impl BuildError {
     pub(crate) const fn new(faults: Vec<String>) -> Self {
         Self { faults }
+    }
+
+    /// The one fault that `error` says.
+    pub(crate) fn of(error: impl fmt::Display) -> Self {
+        Self { faults: vec![error.to_string()] }
     }
 
     /// One line per fault.

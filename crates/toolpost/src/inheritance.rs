@@ -1,6 +1,7 @@
 //! Priority inheritance: a call that waits for another's work makes that work as urgent as itself.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -35,8 +36,7 @@ pub struct SharedWork(Arc<PriorityHandle>);
 
 /// The urgency that one call donates to the work it waits for; taken back when dropped.
 #[derive(Debug)]
-#[must_use = "a donation that is dropped is taken back"]
-pub struct CallDonation {
+struct CallDonation {
     _donation: PriorityHandle,
     _own: PriorityHandle,
     /// What the work that the caller is part of donates to the caller.
@@ -65,7 +65,8 @@ impl SharedWork {
     }
 
     /// Donates the urgency of `call`, which waits for this work, for as long as the result is kept.
-    pub fn donate(&self, call: &Call) -> CallDonation {
+    #[must_use = "a donation that is dropped is taken back"]
+    pub fn donate(&self, call: &Call) -> impl fmt::Debug + Send + Sync + use<> {
         let own = PriorityHandle::new(urgency(call));
         let through = current().map(|waiter| waiter.donate(&own));
         CallDonation { _donation: own.donate(&self.0), _own: own, _through: through }

@@ -23,7 +23,7 @@ mod retry;
 mod time_limit;
 mod verdict;
 
-pub use crate::inheritance::{CallDonation, SharedWork};
+pub use crate::inheritance::SharedWork;
 pub use blocking::BlockingThreads;
 pub use caching::{Caching, ResultCache};
 pub(crate) use caching::{Looked, marked_hit};

@@ -40,13 +40,10 @@ pub use build_error::BuildError;
 pub use categories::{Categories, Category};
 pub use ext::ToolExt;
 pub use host_layers::Position;
-pub use parallel::{FirstError, Parallel, parallel};
-pub use peers::{Peer, Peers};
+pub use parallel::{Parallel, parallel};
+pub use peers::Peers;
 pub use runtime::{Remaining, Runtime, RuntimeBuilder, ToolSource};
-pub use settings::{
-    BreakerSettings, CacheSettings, PrioritySetting, RateSettings, RetrySettings, Settings, SettingsError,
-    ToolSettings, Without,
-};
+pub use settings::Settings;
 pub use surface::{Flat, Surface};
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;

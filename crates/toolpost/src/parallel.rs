@@ -39,15 +39,6 @@ pub struct Parallel<I> {
     limit: usize,
 }
 
-/// The first call that failed, and the error.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FirstError<E> {
-    /// Which of the calls, from zero.
-    pub index: usize,
-    /// What it answered.
-    pub error: E,
-}
-
 impl<T, E, F, I> Parallel<I>
 where
     I: Iterator<Item = F>,
@@ -72,19 +63,19 @@ where
     ///
     /// # Errors
     ///
-    /// The first failure in time, with its place among the calls.
+    /// The first failure in time, behind its place among the calls, from zero.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the calls that run, and makes no more.
-    pub async fn until_error(self) -> Result<Vec<T>, FirstError<E>> {
+    pub async fn until_error(self) -> Result<Vec<T>, (usize, E)> {
         let mut results = Vec::new();
         let first = self.run(|index, result| match result {
             Ok(value) => {
                 place(&mut results, index, value);
                 None
             }
-            Err(error) => Some(FirstError { index, error }),
+            Err(error) => Some((index, error)),
         });
         match first.await {
             Some(first) => Err(first),
@@ -122,11 +113,3 @@ impl<I> fmt::Debug for Parallel<I> {
         f.debug_struct("Parallel").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
-
-impl<E: fmt::Display> fmt::Display for FirstError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call {} failed: {}", self.index, self.error)
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> std::error::Error for FirstError<E> {}

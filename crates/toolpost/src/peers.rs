@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use toolpost_dispatch::WeakDispatcher;
-use toolpost_tool::{Call, ErrorKind, InvalidToolName, Output, Tool, ToolError, ToolSpec};
+use toolpost_tool::{AnyTool, Call, ErrorKind, InvalidToolName, Output, Tool, ToolError, ToolSpec};
 
 use crate::Runtime;
 
@@ -42,19 +42,21 @@ impl Peers {
         self.dispatcher.set(runtime.behind().dispatcher().downgrade()).is_ok()
     }
 
-    /// The tool called `name`, which need not exist before it is called.
+    /// The tool called `name`, which need not exist before it is called. Its spec is no more than the name, and its calls
+    /// go to the tool that has this name in the runtime. Besides what
+    /// [`Dispatcher::call_within`](toolpost_dispatch::Dispatcher::call_within) answers they end in an error of kind
+    /// `Unavailable` if the runtime is gone or not there yet, and of kind `Failed` within too many other calls.
     ///
     /// # Errors
     ///
     /// If `name` is not a tool name (see [`ToolSpec::new`]).
-    pub fn tool(&self, name: &str) -> Result<Peer, InvalidToolName> {
-        Ok(Peer { spec: ToolSpec::new(name)?, peers: self.clone() })
+    pub fn tool(&self, name: &str) -> Result<AnyTool, InvalidToolName> {
+        Ok(AnyTool::new(Peer { spec: ToolSpec::new(name)?, peers: self.clone() }))
     }
 }
 
-/// A tool of a runtime, by name; made by [`Peers::tool`]. Its spec is no more than the name.
-#[derive(Clone, Debug)]
-pub struct Peer {
+/// A tool of a runtime, by name.
+struct Peer {
     spec: ToolSpec,
     peers: Peers,
 }
@@ -64,17 +66,6 @@ impl Tool for Peer {
         &self.spec
     }
 
-    /// Calls the tool that has this name in the runtime. `call` must carry that name, as
-    /// [`Call::child`] made for this tool's spec does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dispatcher::call_within`](toolpost_dispatch::Dispatcher::call_within); of kind `Unavailable` if the runtime
-    /// is gone or not there yet, and of kind `Failed` if this is a call within too many others.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the tool's future.
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let depth = DEPTH.try_with(|depth| depth + 1).unwrap_or(1);
         if DEEPEST < depth {
@@ -84,7 +75,11 @@ impl Tool for Peer {
             )));
         }
         match self.peers.dispatcher.get().and_then(WeakDispatcher::upgrade) {
-            Some(dispatcher) => DEPTH.scope(depth, dispatcher.call_within(call)).await,
+            Some(dispatcher) => {
+                let name = self.spec.name();
+                let call = if call.tool() == name { call } else { call.renamed(name) };
+                DEPTH.scope(depth, dispatcher.call_within(call)).await
+            }
             None => Err(ToolError::with_kind(
                 ErrorKind::Unavailable,
                 "no runtime is bound to these peers, or it is gone",

@@ -14,7 +14,7 @@ use toolpost_tool::{
     BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryPolicy, ToolSpec,
 };
 
-use crate::warnings;
+use crate::{BuildError, warnings};
 
 /// What a host overrides in the policies that its tools declare, from a TOML (feature `toml`) or JSON file.
 ///
@@ -38,113 +38,106 @@ use crate::warnings;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[schemars(description = "What a host overrides in the policies that its tools declare.")]
-#[non_exhaustive]
 pub struct Settings {
     /// What holds for every tool that does not declare it.
-    pub defaults: ToolSettings,
+    defaults: ToolSettings,
     /// What holds for one tool, by its name, whatever it declares.
-    pub tools: BTreeMap<String, ToolSettings>,
+    tools: BTreeMap<String, ToolSettings>,
 }
 
 /// The settings of one tool, or the defaults of all. What is left out stays as the tool declares it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct ToolSettings {
+struct ToolSettings {
     /// The longest one attempt may take, in milliseconds.
     #[schemars(range(min = 1))]
-    pub time_limit_ms: Option<u64>,
+    time_limit_ms: Option<u64>,
     /// How results are remembered. Of a tool that does not only read it is a fault; `defaults` pass over such a tool.
-    pub cache: Option<CacheSettings>,
+    cache: Option<CacheSettings>,
     /// How often a failed call is made again. Of a tool not safe to repeat it is a fault; `defaults` pass over it.
-    pub retry: Option<RetrySettings>,
+    retry: Option<RetrySettings>,
     /// When to stop calling.
-    pub breaker: Option<BreakerSettings>,
+    breaker: Option<BreakerSettings>,
     /// How often the tool may be called, besides what holds for all tools.
-    pub rate: Option<RateSettings>,
+    rate: Option<RateSettings>,
     /// Urgency of a call that does not say its own.
-    pub priority: Option<PrioritySetting>,
+    priority: Option<PrioritySetting>,
     /// The most attempts that may run at once.
     #[schemars(range(min = 1))]
-    pub concurrency: Option<u32>,
+    concurrency: Option<u32>,
     /// What one call costs in ordinary ones.
     #[schemars(range(min = 1))]
-    pub cost: Option<u32>,
+    cost: Option<u32>,
     /// Policies that the tool declares and the host switches off; under `defaults`, those of every tool.
-    pub without: Vec<Without>,
+    without: Vec<Disabled>,
 }
 
 /// How results are remembered. What is left out stays as the tool declares it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct CacheSettings {
+struct CacheSettings {
     /// How long a result is fresh, in milliseconds. Needed where the tool declares no cache.
-    pub ttl_ms: Option<u64>,
+    ttl_ms: Option<u64>,
     /// How long after that it is served while one refresh runs, in milliseconds.
-    pub stale_ms: Option<u64>,
+    stale_ms: Option<u64>,
     /// How long after `ttl-ms` it is served when the tool cannot answer, in milliseconds.
-    pub stale_if_error_ms: Option<u64>,
+    stale_if_error_ms: Option<u64>,
     /// Whether all callers share a result, rather than each principal having its own.
-    pub public: Option<bool>,
+    public: Option<bool>,
 }
 
 /// How often a failed call is made again. What is left out stays as the tool declares it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct RetrySettings {
+struct RetrySettings {
     /// Attempts in all, the first included. Needed where the tool declares no retry.
     #[schemars(range(min = 2))]
-    pub attempts: Option<u32>,
+    attempts: Option<u32>,
     /// The bound of the first wait, in milliseconds; 100 where nobody says otherwise.
-    pub base_ms: Option<u64>,
+    base_ms: Option<u64>,
     /// The bound of every wait, in milliseconds; 10000 where nobody says otherwise.
-    pub cap_ms: Option<u64>,
+    cap_ms: Option<u64>,
 }
 
 /// How often a tool may be called. What is left out stays as the tool declares it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct RateSettings {
+struct RateSettings {
     /// Calls in `per-ms`, as many of which may come at once. Needed where the tool declares no rate.
     #[schemars(range(min = 1))]
-    pub calls: Option<u32>,
+    calls: Option<u32>,
     /// The time for so many calls, in milliseconds; 366 days at the most. Needed where the tool declares no rate.
     #[schemars(range(min = 1, max = 31_622_400_000_u64))]
-    pub per_ms: Option<u64>,
+    per_ms: Option<u64>,
     /// Whether each principal is counted on its own, rather than all together.
-    pub per_principal: Option<bool>,
+    per_principal: Option<bool>,
 }
 
 /// When to stop calling. What is left out stays as the tool declares it, or is toolpost's default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[non_exhaustive]
-pub struct BreakerSettings {
+struct BreakerSettings {
     /// Calls the judgement looks back on.
     #[schemars(range(min = 1, max = 4096))]
-    pub window: Option<u32>,
+    window: Option<u32>,
     /// Share of failures, from 0 to 1, that opens the breaker; taken in whole percents, and one at the least.
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub failure_rate: Option<f64>,
+    failure_rate: Option<f64>,
     /// Calls needed before judging; those of the window, where it has fewer.
     #[schemars(range(min = 1))]
-    pub minimum_calls: Option<u32>,
+    minimum_calls: Option<u32>,
     /// A call that takes longer counts as slow, in milliseconds.
-    pub slow_call_ms: Option<u64>,
+    slow_call_ms: Option<u64>,
     /// How long the breaker stays open the first time, at the least, in milliseconds.
-    pub open_for_ms: Option<u64>,
+    open_for_ms: Option<u64>,
     /// How long a recovery waits for trial calls that do not end before others are let through, in milliseconds.
-    pub patience_ms: Option<u64>,
+    patience_ms: Option<u64>,
 }
 
 /// Urgency of a call.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum PrioritySetting {
+enum PrioritySetting {
     /// Work nobody waits for.
     Background,
     /// An ordinary call.
@@ -156,8 +149,7 @@ pub enum PrioritySetting {
 /// A policy that can be switched off.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Without {
+enum Disabled {
     /// No breaker.
     Breaker,
     /// Nothing is remembered.
@@ -178,12 +170,12 @@ impl Settings {
     /// If the text is not JSON, has a key that does not exist or is there twice, or a value of the wrong type or out of
     /// its range. The error says which key, as a path from the top of the file, and in which line it is where the text
     /// itself is at fault; of a section that is there twice it says at which byte.
-    pub fn from_json(text: &str) -> Result<Self, SettingsError> {
+    pub fn from_json(text: &str) -> Result<Self, BuildError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let settings = Self::read(&mut json)?;
-        json.end().map_err(SettingsError::of)?;
+        json.end().map_err(BuildError::of)?;
         // Of two sections for one tool, serde_json keeps the last.
-        Frame::from_text(text.to_owned(), &Limits::new()).map_err(SettingsError::of)?;
+        Frame::from_text(text.to_owned(), &Limits::new()).map_err(BuildError::of)?;
         settings.checked()
     }
 
@@ -192,16 +184,16 @@ impl Settings {
     /// # Errors
     ///
     /// As [`from_json`](Self::from_json), for TOML. Without the feature `toml` of this crate it always fails, and says that.
-    pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
+    pub fn from_toml(text: &str) -> Result<Self, BuildError> {
         #[cfg(feature = "toml")]
         {
-            let toml = toml::Deserializer::parse(text).map_err(SettingsError::of)?;
+            let toml = toml::Deserializer::parse(text).map_err(BuildError::of)?;
             Self::read(toml)?.checked()
         }
         #[cfg(not(feature = "toml"))]
         {
             let _unread = text;
-            Err(SettingsError::of("settings in TOML need the feature `toml` of the crate `toolpost`"))
+            Err(BuildError::of("settings in TOML need the feature `toml` of the crate `toolpost`"))
         }
     }
 
@@ -271,19 +263,19 @@ impl Settings {
     }
 
     /// What `file` says; an error names the key, where it is about one.
-    fn read<'a>(file: impl Deserializer<'a, Error: fmt::Display>) -> Result<Self, SettingsError> {
+    fn read<'a>(file: impl Deserializer<'a, Error: fmt::Display>) -> Result<Self, BuildError> {
         serde_path_to_error::deserialize(file).map_err(|error| {
             match (error.path().to_string().as_str(), error.inner()) {
-                (".", inner) => SettingsError::of(inner),
-                (path, inner) => SettingsError::of(format_args!("`{path}`: {inner}")),
+                (".", inner) => BuildError::of(inner),
+                (path, inner) => BuildError::of(format_args!("`{path}`: {inner}")),
             }
         })
     }
 
-    fn checked(self) -> Result<Self, SettingsError> {
+    fn checked(self) -> Result<Self, BuildError> {
         match self.faults() {
             faults if faults.is_empty() => Ok(self),
-            faults => Err(SettingsError::of(faults.join("; "))),
+            faults => Err(BuildError::new(faults)),
         }
     }
 }
@@ -332,11 +324,11 @@ impl ToolSettings {
     fn switch_off(&self, policy: &mut Policy) {
         for without in &self.without {
             match without {
-                Without::Breaker => policy.breaker = None,
-                Without::Cache => policy.cache = None,
-                Without::Rate => policy.rate = None,
-                Without::Retry => policy.retry = None,
-                Without::TimeLimit => policy.time_limit = None,
+                Disabled::Breaker => policy.breaker = None,
+                Disabled::Cache => policy.cache = None,
+                Disabled::Rate => policy.rate = None,
+                Disabled::Retry => policy.retry = None,
+                Disabled::TimeLimit => policy.time_limit = None,
             }
         }
     }
@@ -436,23 +428,3 @@ impl From<PrioritySetting> for Priority {
         }
     }
 }
-
-/// Settings that cannot be read, or that name what does not exist.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SettingsError {
-    message: String,
-}
-
-impl SettingsError {
-    fn of(error: impl fmt::Display) -> Self {
-        Self { message: error.to_string() }
-    }
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for SettingsError {}

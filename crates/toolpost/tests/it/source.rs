@@ -116,7 +116,7 @@ fn a_tool_of_another_runtime_is_a_tool_of_a_source() {
         assert!(peers.bind(&far));
         let runtime = Runtime::builder().build().unwrap();
         let source = runtime.source("far").prefixed("far_");
-        source.set([AnyTool::new(peers.tool("find").unwrap())]).await.unwrap();
+        source.set([peers.tool("find").unwrap()]).await.unwrap();
         assert_text(&call(&runtime, "far_find").await, "find");
     });
 }
