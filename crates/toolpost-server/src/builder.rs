@@ -19,7 +19,7 @@ use crate::Authenticate;
 #[cfg(feature = "http")]
 use crate::authenticate::Identify;
 #[cfg(feature = "http")]
-use crate::http::{HostOriginPolicy, Http, HttpLimits, Sessions};
+use crate::http::{Document, HostOriginPolicy, Http, HttpLimits, ProtectedResource, Sessions};
 use crate::server::Inner;
 use crate::service::Service;
 use crate::service::catalog::ToolList;
@@ -50,6 +50,8 @@ pub struct ServerBuilder {
     path: String,
     #[cfg(feature = "http")]
     authenticate: Option<Box<dyn Identify>>,
+    #[cfg(feature = "http")]
+    protected_resource: Option<ProtectedResource>,
     clamp: Option<Box<crate::service::Clamp>>,
     #[cfg(feature = "http")]
     public: bool,
@@ -84,6 +86,8 @@ impl ServerBuilder {
             path: "/mcp".into(),
             #[cfg(feature = "http")]
             authenticate: None,
+            #[cfg(feature = "http")]
+            protected_resource: None,
             clamp: None,
             #[cfg(feature = "http")]
             public: false,
@@ -256,6 +260,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Tells clients where to get a token that [`authenticate`](Self::authenticate) takes: in a document that
+    /// [`Server::serve`] serves to everybody, and by every challenge.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn protected_resource(mut self, resource: ProtectedResource) -> Self {
+        self.protected_resource = Some(resource);
+        self
+    }
+
     /// Serves unauthenticated clients on addresses that are not loopback: for servers behind a proxy that authenticates
     /// them.
     #[cfg(feature = "http")]
@@ -303,6 +316,7 @@ impl ServerBuilder {
             message_limit: self.message_limit,
             sessions: Sessions::new(&self.http),
             authenticate: self.authenticate,
+            document: self.protected_resource.as_ref().map(Document::new),
             path: self.path,
             detached: TaskTracker::new(),
             spare: Arc::default(),

@@ -24,6 +24,7 @@ mod host_origin;
 mod limits;
 mod listen;
 mod pooled;
+mod protected_resource;
 mod respond;
 mod sealed_session;
 mod sessions;
@@ -36,6 +37,8 @@ pub(crate) use connection_state::ConnectionState;
 pub(crate) use host_origin::HostOriginPolicy;
 pub use limits::HttpLimits;
 pub(crate) use listen::{bind, listen};
+pub(crate) use protected_resource::Document;
+pub use protected_resource::ProtectedResource;
 pub(crate) use sessions::Sessions;
 
 use crate::authenticate::Identify;
@@ -49,6 +52,8 @@ pub(crate) struct Http {
     pub(crate) message_limit: usize,
     pub(crate) sessions: Sessions,
     pub(crate) authenticate: Option<Box<dyn Identify>>,
+    /// Where clients get tokens.
+    pub(crate) document: Option<Document>,
     /// The one path that [`listen`] serves.
     pub(crate) path: String,
     /// Calls that outlive the connection they came on.

@@ -61,6 +61,8 @@ mod log;
 mod server;
 mod service;
 mod shutdown;
+#[cfg(feature = "http")]
+mod static_tokens;
 #[cfg(feature = "stdio")]
 mod stdio;
 
@@ -70,12 +72,14 @@ pub use builder::ServerBuilder;
 pub use connection::{Connection, ConnectionLimits};
 pub use error::ServeError;
 #[cfg(feature = "http")]
-pub use http::{Body, HttpLimits, HttpService};
+pub use http::{Body, HttpLimits, HttpService, ProtectedResource};
 pub use server::Server;
 pub use service::listen_limits::ListenLimits;
 pub(crate) use service::peer::Peer;
 pub(crate) use service::reply::{Disposition, Reply};
 pub use shutdown::terminated;
+#[cfg(feature = "http")]
+pub use static_tokens::StaticTokens;
 
 /// The examples of the crate's README compile and run.
 #[cfg(all(doctest, feature = "http", feature = "stdio"))]

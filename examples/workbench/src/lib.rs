@@ -24,6 +24,8 @@ pub mod report;
 pub mod root;
 mod rules;
 #[cfg(feature = "commands")]
+pub mod secrets;
+#[cfg(feature = "commands")]
 pub mod selftest;
 #[cfg(feature = "commands")]
 pub mod serve;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
@@ -17,7 +17,7 @@ use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::server::{Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
-use crate::{tools, workflow};
+use crate::{secrets, tools, workflow};
 
 /// What ends a command before it has a result.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -70,6 +70,14 @@ pub struct Access {
     /// than once.
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     pub allow_origin: Vec<String>,
+    /// Lets in only who carries one of these bearer tokens: a line for each, with the name of whoever has it, a space and
+    /// the token.
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub token_file: Option<PathBuf>,
+    /// Protects sessions, cursors and the state of calls with this secret: 32 bytes in hexadecimal. Servers that share it,
+    /// and one after a restart, take what another gave out.
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub state_key_file: Option<PathBuf>,
     /// Serves on an address that others can reach, though nobody is asked who they are: in a container, or behind
     /// something that asks.
     #[arg(long, requires = "http")]
@@ -184,9 +192,15 @@ pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
 /// If `root` is no readable directory, `address` cannot be served, or calls were cut off.
 pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) -> Result<(), Failure> {
     let runtime = runtime(root, |builder| capacity.set_up(builder, true))?;
-    let Access { allow_host, allow_origin, allow_public, session_idle } = access;
+    let Access { allow_host, allow_origin, token_file, state_key_file, allow_public, session_idle } = access;
     let builder = allow_host.into_iter().fold(server_builder(&runtime), ServerBuilder::allow_host);
     let mut builder = allow_origin.into_iter().fold(builder, ServerBuilder::allow_origin);
+    if let Some(file) = token_file {
+        builder = builder.authenticate(secrets::tokens(&file)?);
+    }
+    if let Some(file) = state_key_file {
+        builder = builder.state_key(secrets::state_key(&file)?);
+    }
     if allow_public {
         builder = builder.allow_unauthenticated_public();
     }

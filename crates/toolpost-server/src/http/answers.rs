@@ -8,11 +8,11 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, 
 use http::{HeaderValue, Response, StatusCode};
 use toolpost_protocol::{Code, Error};
 
-use super::Body;
 use super::body::Metered;
 use super::connection_state::{HeldBytes, OpenRequest};
 use super::events::{EventStream, First, too_much};
 use super::streams::Progress;
+use super::{Body, Document};
 use crate::authenticate::Unidentified;
 use crate::{Disposition, Reply, Unauthenticated};
 
@@ -29,7 +29,7 @@ pub(super) type Instead = Box<Response<Body>>;
 
 /// The answer to a request of which nobody knows who makes it.
 #[cold]
-pub(super) fn unidentified(why: Unidentified) -> Instead {
+pub(super) fn unidentified(why: Unidentified, document: Option<&Document>) -> Instead {
     let (status, challenge) = match why {
         Unidentified::Unauthenticated(Unauthenticated::Challenge(challenge)) => {
             (StatusCode::UNAUTHORIZED, challenge)
@@ -44,6 +44,10 @@ pub(super) fn unidentified(why: Unidentified) -> Instead {
         Unidentified::TimedOut => {
             return later(BYTES_WAIT, "who makes the request was not established in time; try again later");
         }
+    };
+    let challenge = match document {
+        Some(document) => document.named_in(challenge),
+        None => challenge,
     };
     let mut response = refused(status, "the request carries no sufficient credentials");
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));

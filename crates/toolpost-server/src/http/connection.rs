@@ -119,6 +119,13 @@ async fn route(state: Arc<ConnectionState>, request: Request<Incoming>) -> Respo
     if path == http.path {
         return Http::respond(state, request).await;
     }
+    if let Some(document) = http.document.as_ref().filter(|document| document.is_at(request.uri())) {
+        match *request.method() {
+            Method::GET => return document.response(false),
+            Method::HEAD => return document.response(true),
+            _ => {}
+        }
+    }
     match (request.method(), path) {
         (&Method::GET | &Method::HEAD, "/livez") => empty(StatusCode::NO_CONTENT),
         (&Method::GET | &Method::HEAD, "/readyz") if http.is_ready() => empty(StatusCode::NO_CONTENT),

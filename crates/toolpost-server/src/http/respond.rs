@@ -52,7 +52,8 @@ impl Http {
                     // Until it is known who asks, the connection may give way as one that still sends.
                     let _receiving = open.state().receive();
                     let limit = open.http.limits.authenticate_timeout;
-                    authenticate.identify(&parts, limit).await.map_err(unidentified)
+                    let identified = authenticate.identify(&parts, limit).await;
+                    identified.map_err(|why| unidentified(why, open.http.document.as_ref()))
                 }
             },
             Err(instead) => Err(instead),

@@ -18,4 +18,5 @@ mod rmcp_client;
 mod rounds;
 mod rules;
 mod sessions;
+mod tokens;
 mod unproven;

@@ -11,6 +11,7 @@ mod fuzz_corpus;
 #[cfg(feature = "git")]
 mod git;
 mod load;
+mod replicas;
 #[cfg(unix)]
 mod shutdown;
 mod tools;
