@@ -11,6 +11,8 @@ use serde_json::Value;
 use toolpost_protocol::{Code, Era, Error, Version};
 use toolpost_tool::{InputRequired, Output};
 
+use crate::round::Next;
+
 /// The revision that a request follows; one that is newer than all that are known counts as the newest.
 pub(crate) fn version(context: &RequestContext<RoleServer>) -> Version {
     let Some(named) = context.protocol_version() else { return Version::LATEST_WITH_SESSIONS };
@@ -23,7 +25,7 @@ pub(crate) fn version(context: &RequestContext<RoleServer>) -> Version {
 
 /// The result that `output` is.
 pub(crate) fn result(output: &Output, version: Version) -> Result<CallToolResult, ErrorData> {
-    let content = content(output).map_err(internal)?;
+    let content = content(output, version).map_err(internal)?;
     let mut result = match output.is_error() {
         true => CallToolResult::error(content),
         false => CallToolResult::success(content),
@@ -37,21 +39,24 @@ pub(crate) fn result(output: &Output, version: Version) -> Result<CallToolResult
     Ok(result)
 }
 
-/// The questions of a suspended call, with its state sealed by `seal`.
+/// The questions of a suspended call, with the state for its `next` round.
 pub(crate) fn input_required(
     suspended: &InputRequired,
     era: Era,
-    seal: impl FnOnce(&str) -> Result<String, ErrorData>,
+    next: impl FnOnce() -> Result<Next, ErrorData>,
 ) -> Result<CallToolResponse, ErrorData> {
     if era == Era::Legacy {
         let text = "this tool needs input from its client, which takes protocol revision 2026-07-28";
         return Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into());
     }
+    let state = match next()? {
+        Next::Asks(state) => state,
+        Next::Fruitless(text) => return Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into()),
+    };
     let mut requests = InputRequests::new();
     for (key, request) in suspended.requests() {
         requests.insert(key.clone(), question(request).map_err(internal)?);
     }
-    let state = suspended.state().map(seal).transpose()?;
     if requests.is_empty() && state.is_none() {
         return Err(internal("the tool suspended its call, and asked nothing"));
     }
@@ -68,7 +73,8 @@ pub(crate) fn error(error: &Error, era: Era) -> Result<CallToolResponse, ErrorDa
     Err(ErrorData::new(ErrorCode(code), error.message().to_owned(), data))
 }
 
-fn content(output: &Output) -> Result<Vec<ContentBlock>, serde_json::Error> {
+/// The blocks; those of a type that `version` does not have are text.
+fn content(output: &Output, version: Version) -> Result<Vec<ContentBlock>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Members {
         content: Vec<ContentBlock>,
@@ -77,8 +83,10 @@ fn content(output: &Output) -> Result<Vec<ContentBlock>, serde_json::Error> {
     if let Some(text) = output.as_text() {
         return Ok(vec![ContentBlock::text(text)]);
     }
-    let members: Members = serde_json::from_str(&format!("{{{}}}", output.encode()))?;
-    Ok(members.content)
+    let mut members = vec![b'{'];
+    output.write(&mut members, version);
+    members.push(b'}');
+    serde_json::from_slice::<Members>(&members).map(|members| members.content)
 }
 
 fn meta(output: &Output) -> Result<Option<MetaObject>, serde_json::Error> {
@@ -100,4 +108,24 @@ fn question(request: &toolpost_tool::InputRequest) -> Result<InputRequest, serde
 
 fn internal(error: impl Into<Box<dyn std::error::Error>>) -> ErrorData {
     ErrorData::internal_error(error.into().to_string(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_a_revision_does_not_have_are_text() {
+        let audio = serde_json::json!({ "type": "audio", "data": "AAAA", "mimeType": "audio/wav" });
+        let link = serde_json::json!({ "type": "resource_link", "uri": "file:///a", "name": "a" });
+        let output = Output::blocks(&[audio, link]).expect("blocks");
+        let kinds = |version| {
+            let result = result(&output, version).expect("a result");
+            result.content.iter().map(|block| block.as_text().is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(Version::V2024_11_05), [true, true]);
+        assert_eq!(kinds(Version::V2025_03_26), [false, true]);
+        assert_eq!(kinds(Version::V2025_06_18), [false, false]);
+        assert_eq!(kinds(Version::LATEST), [false, false]);
+    }
 }

@@ -16,6 +16,7 @@ mod describe;
 mod listed;
 mod notices;
 mod received;
+mod round;
 mod routed;
 mod sealed;
 mod tools;

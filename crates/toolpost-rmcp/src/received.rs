@@ -12,7 +12,8 @@ use toolpost_protocol::{Era, Id, MetaIndex};
 use toolpost_tool::{CallParts, InputCapabilities, Principal, Priority, TraceContext};
 
 use crate::answer;
-use crate::sealed::{Bound, Seal};
+use crate::round::Round;
+use crate::sealed::Seal;
 
 /// What a tool sees of a message that rmcp has taken apart.
 #[derive(Serialize)]
@@ -22,13 +23,13 @@ struct Message<'a> {
     meta: &'a RequestMetaObject,
 }
 
-/// The parts of the call that `request` asks for.
+/// The parts of the call that `request` asks for, and which round of it this is.
 pub(crate) fn parts(
     request: CallToolRequestParams,
     context: &Arc<RequestContext<RoleServer>>,
     seal: &Seal,
     identify: impl FnOnce(&RequestContext<RoleServer>) -> Principal,
-) -> Result<CallParts, ErrorData> {
+) -> Result<(CallParts, Round), ErrorData> {
     let unfit = |error: serde_json::Error| ErrorData::invalid_params(error.to_string(), None);
     let mut parts = CallParts::default();
     let arguments = request.arguments.unwrap_or_default();
@@ -47,15 +48,10 @@ pub(crate) fn parts(
     if answer::version(context).era() == Era::Modern {
         parts.client = context.client_capabilities().as_ref().map(client).unwrap_or_default();
     }
-    if let Some(answers) = request.input_responses {
-        parts.set_answers(Some(Arc::new(Frame::from_serialize(&answers).map_err(unfit)?)));
-    }
-    if let Some(state) = request.request_state {
-        let bound = Bound::of(&parts);
-        parts.set_state(Some(seal.open(&state, &bound)?.into()));
-    }
+    let answers = request.input_responses.map(|answers| Frame::from_serialize(&answers).map_err(unfit));
+    let round = Round::open(&mut parts, answers.transpose()?, request.request_state.as_deref(), seal)?;
     parts.set_extension(Some(Arc::clone(context) as _));
-    Ok(parts)
+    Ok((parts, round))
 }
 
 fn id(id: &rmcp::model::RequestId) -> Id {

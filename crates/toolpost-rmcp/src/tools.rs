@@ -17,7 +17,7 @@ use crate::answer;
 use crate::listed::Listed;
 use crate::notices::Notices;
 use crate::received;
-use crate::sealed::{Bound, Seal};
+use crate::sealed::Seal;
 
 /// Reads who calls out of rmcp's context of a request.
 type Identify = dyn Fn(&RequestContext<RoleServer>) -> Principal + Send + Sync;
@@ -41,7 +41,8 @@ type Clamp = dyn Fn(&Principal, Priority) -> Priority + Send + Sync;
 /// A tool that asks its client for input ([`Call::input`](toolpost_tool::Call::input)) does so for
 /// clients of revision 2026-07-28; older ones are told that the tool needs it. State that such a tool
 /// wants back travels through the client signed, bound to the principal, the tool and the arguments,
-/// for ten minutes; it is readable, so it must hold no secret.
+/// for ten minutes; it is readable, so it must hold no secret. A client whose answers are none, three rounds in a row, is
+/// asked no more: the call fails. Content that a client's revision does not have (audio, resource links) reaches it as text.
 #[derive(Clone)]
 pub struct Tools {
     runtime: Runtime,
@@ -149,13 +150,13 @@ impl Tools {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let context = Arc::new(context);
-        let mut parts = received::parts(request, &context, &self.seal, |context| self.principal(context))?;
+        let (mut parts, round) =
+            received::parts(request, &context, &self.seal, |context| self.principal(context))?;
         if let Some(clamp) = &self.clamp {
             parts.priority = clamp(&parts.principal, parts.priority).min(Priority::Urgent);
         }
         let notices = Notices::wanted(&context);
         parts.set_sink(notices.as_ref().map(Notices::sink));
-        let bound = Bound::of(&parts);
         let call = self.runtime.dispatcher().call(CallRequest::from_parts(parts));
         let result = tokio::select! {
             biased;
@@ -166,7 +167,7 @@ impl Tools {
         match Answer::of(result) {
             Answer::Result(output) => Ok(answer::result(&output, version)?.into()),
             Answer::InputRequired(suspended) => {
-                answer::input_required(&suspended, version.era(), |state| self.seal.seal(state, &bound))
+                answer::input_required(&suspended, version.era(), || round.next(&suspended, &self.seal))
             }
             Answer::Error(error) => answer::error(&error, version.era()),
             _ => Err(cancelled()),

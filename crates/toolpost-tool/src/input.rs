@@ -244,6 +244,9 @@ pub struct InputRequired {
 }
 
 impl InputRequired {
+    /// How many rounds in a row may [bring no answer](Self::lacks) before whoever asks the client fails the call.
+    pub const FRUITLESS_ROUNDS: u8 = 3;
+
     /// Waits for nothing yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -270,6 +273,16 @@ impl InputRequired {
     pub fn with_state<T: Serialize + ?Sized>(mut self, state: &T) -> Result<Self, ToolError> {
         self.state = Some(serde_json::to_string(state)?.into());
         Ok(self)
+    }
+
+    /// What is missing, for people, if one of `answers` (an object by key) is none to what is asked for under its key.
+    #[must_use]
+    #[cold]
+    pub fn lacks(&self, answers: Node<'_>) -> Option<String> {
+        self.requests.iter().find_map(|(key, request)| {
+            let lacking = request.lacks(answers.member(key)?)?;
+            Some(format!("the client was asked for `{key}`, and again, and its answer lacks {lacking}"))
+        })
     }
 
     /// The questions by key.

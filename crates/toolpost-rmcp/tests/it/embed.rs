@@ -229,6 +229,34 @@ async fn state_comes_back_only_to_the_call_it_was_given_for() {
 }
 
 #[tokio::test]
+async fn a_client_whose_answers_are_none_is_asked_three_times() {
+    let strict = tool_fn("strict", |_: NoArgs, call: Call| async move {
+        let schema =
+            json!({ "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"] });
+        call.input("who", InputRequest::elicit("Your name?", &schema)).map(|_| "told")
+    });
+    let tools = Tools::new(Runtime::builder().tool(strict).build().unwrap());
+    let (client, _) = connect(Server(tools), modern()).await;
+    let mut request = asking("strict", &json!({}));
+    for round in 0..4 {
+        let answered = client.call_tool_once(request.clone()).await.unwrap();
+        match answered {
+            CallToolResponse::InputRequired(required) => {
+                assert!(round < 3, "asked once, and again after the first two answers that are none");
+                request.request_state = required.request_state;
+                request.input_responses =
+                    Some(serde_json::from_value(json!({ "who": { "action": "accept" } })).unwrap());
+            }
+            CallToolResponse::Complete(done) => {
+                assert_eq!((round, done.is_error), (3, Some(true)));
+                assert!(text(&done).contains("lacks `content` with `name`"), "{done:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn progress_comes_before_the_answer() {
     let steps = tool_fn("steps", |_: NoArgs, call: Call| async move {
         for done in [1.0, 2.0, 2.0, 1.0, 3.0] {

@@ -24,8 +24,6 @@ use crate::{Disposition, Peer, Reply, clock};
 
 /// In a session, a request is run again this often at most.
 const ROUNDS: usize = 32;
-/// Rounds in a row whose answers may be none: the question is asked so often in all.
-const FRUITLESS: u8 = 3;
 /// In a session, this is how long a client may take over one round of questions.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -160,9 +158,11 @@ impl RequestContext {
     {
         for _ in 0..ROUNDS {
             let Some(suspended) = error.as_input_required() else { return Ok(Err(error)) };
-            if let Some(lacking) = rounds::lacking(suspended, again.answers.as_deref()) {
+            if let Some(lacking) =
+                again.answers.as_deref().and_then(|answers| suspended.lacks(answers.root()))
+            {
                 again.fruitless = again.fruitless.saturating_add(1);
-                if FRUITLESS <= again.fruitless {
+                if InputRequired::FRUITLESS_ROUNDS <= again.fruitless {
                     return Ok(Err(ToolError::new(lacking)));
                 }
             } else {

@@ -80,15 +80,6 @@ pub(crate) fn resume(
     Ok((answers, fruitless))
 }
 
-/// Says what is missing, if what came as the answer to one of the questions is none.
-pub(super) fn lacking(suspended: &InputRequired, answers: Option<&Frame>) -> Option<String> {
-    let answers = answers?.root();
-    suspended.requests().iter().find_map(|(key, request)| {
-        let lacking = request.lacks(answers.member(key)?)?;
-        Some(format!("the client was asked for `{key}`, and again, and its answer lacks {lacking}"))
-    })
-}
-
 /// The earlier answers and the newer ones as one object; where both have a key, the newer wins.
 pub(crate) fn merge<'a>(
     earlier: Option<Node<'a>>,
