@@ -76,6 +76,27 @@ pub(crate) fn package() -> Done {
     run_in(&root, "cargo", &args)
 }
 
+/// Holds each crate against the last release, by its tag: what breaks users asks for another major version, or before 1.0
+/// another minor one.
+pub(crate) fn semver() -> Done {
+    let root = root();
+    let tags =
+        Command::new("git").args(["tag", "--list", "v*", "--sort=-v:refname"]).current_dir(&root).output();
+    let tags = tags.map_err(|error| format!("git tag: {error}"))?;
+    let tags = String::from_utf8_lossy(&tags.stdout).into_owned();
+    let Some(last) = tags.lines().next() else {
+        println!("skipped: nothing is released yet, so that there is no tag `v*` to compare with");
+        return Ok(());
+    };
+    if !installed("semver-checks") && !install("cargo-semver-checks") {
+        return Ok(());
+    }
+    let mut args = vec!["semver-checks", "--baseline-rev", last, "--all-features"];
+    let packages = packages(&root)?;
+    args.extend(packages.iter().map(String::as_str));
+    run_in(&root, "cargo", &args)
+}
+
 /// The crates compile with the oldest compiler that the workspace promises, `disk` and what asks for it left out.
 pub(crate) fn oldest_compiler() -> Done {
     let root = root();

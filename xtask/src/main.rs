@@ -32,6 +32,7 @@ cargo xtask <routine>
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
   packages                 how many packages whoever serves tools compiles, with and without the validator of schemas
+  semver                   each crate against the last tag `v*`, by cargo-semver-checks
   docs-rs                  the pages as docs.rs makes them, on a nightly compiler
   package                  every crate packs; nothing is published
   features                 every pair of features compiles
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ["gate"] => bench::gate(),
         ["plots"] => plots::run(),
         ["deny"] => hygiene::deny(),
+        ["semver"] => hygiene::semver(),
         ["docs-rs"] => ci::docs_rs(),
         ["packages"] => hygiene::count_packages(),
         ["package"] => hygiene::package(),

@@ -12,6 +12,7 @@ pub(crate) mod wait;
 #[cfg(feature = "git")]
 pub use git_log::{answer as answer_git_log, read_in_children_of};
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,10 @@ use std::time::Duration;
 use cap_std::fs::File;
 use toolpost_tool::{AnyTool, ErrorKind, ToolAnnotations, ToolError, ToolSpec};
 
+use crate::glob::Glob;
+use crate::meter::Meter;
 use crate::root::{RelPath, Root};
+use crate::walk::{Found, Walked, walk};
 
 /// Bytes at the head of a file that are looked at to tell text from binary.
 const SNIFFED: usize = 8 << 10;
@@ -57,6 +61,27 @@ fn start(path: Option<&str>) -> Result<RelPath, ToolError> {
         None => Ok(RelPath::root()),
         Some(path) => RelPath::parse(path).map_err(|refused| refused.answer("path")),
     }
+}
+
+/// Visits each file below the argument `path` that `glob` takes, counted by `meter`, until the visitor has enough or the
+/// call is over.
+fn each_file(
+    root: &Root,
+    path: Option<&str>,
+    glob: &Glob,
+    meter: &Meter<'_>,
+    mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>,
+) -> Result<Walked, ToolError> {
+    let start = start(path)?;
+    let counted = |found: Found<'_>| {
+        if !glob.matches(found.path) {
+            return ControlFlow::Continue(());
+        }
+        meter.count()?;
+        visit(found)?;
+        if meter.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    walk(root, &start, || meter.is_over(), counted).map_err(|refused| refused.answer("path"))
 }
 
 /// Opens the file that the argument `path` names.

@@ -10,12 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolError, blocking_fn};
 
-use super::{SNIFFED, local, start};
+use super::{SNIFFED, each_file, local};
 use crate::glob::Glob;
 use crate::language;
 use crate::meter::Meter;
 use crate::root::Root;
-use crate::walk::walk;
 
 /// Counts lines, words and bytes of the text files below a directory, by language, leaving out what
 /// .gitignore excludes and binary files.
@@ -73,29 +72,18 @@ pub(super) fn tool(root: Arc<Root>) -> AnyTool {
 
 fn run(root: &Root, args: &CountLines, call: &Call) -> Result<Counted, ToolError> {
     let glob = Glob::parse(args.glob.as_deref())?;
-    let start = start(args.path.as_deref())?;
     let mut by_language: BTreeMap<&'static str, Tally> = BTreeMap::new();
     let meter = Meter::new(call, "counted", "files");
     let mut files_skipped = 0;
-    let walked = walk(
-        root,
-        &start,
-        || meter.is_over(),
-        |found| {
-            if !glob.matches(found.path) {
-                return ControlFlow::Continue(());
-            }
-            meter.count()?;
-            match found.open().and_then(|file| tally(meter.reading(file))) {
-                Ok(Some(tally)) => by_language.entry(language::of(found.path)).or_default().add(tally),
-                Err(_) if meter.is_late() => {}
-                Ok(None) | Err(_) => files_skipped += 1,
-            }
+    let walked = each_file(root, args.path.as_deref(), &glob, &meter, |found| {
+        match found.open().and_then(|file| tally(meter.reading(file))) {
+            Ok(Some(tally)) => by_language.entry(language::of(found.path)).or_default().add(tally),
             // What was left in the middle is in neither count.
-            if meter.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )
-    .map_err(|refused| refused.answer("path"))?;
+            Err(_) if meter.is_late() => {}
+            Ok(None) | Err(_) => files_skipped += 1,
+        }
+        ControlFlow::Continue(())
+    })?;
     let mut total = Tally::default();
     by_language.values().for_each(|tally| total.add(*tally));
     let mut languages: Vec<_> =

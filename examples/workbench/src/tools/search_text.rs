@@ -12,11 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolpost_tool::{AnyTool, CachePolicy, Call, Json, ToolError, blocking_fn};
 
-use super::{head, local, start, wrong};
+use super::{each_file, head, local, wrong};
 use crate::glob::Glob;
 use crate::meter::Meter;
 use crate::root::Root;
-use crate::walk::walk;
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
@@ -99,7 +98,6 @@ fn run(root: &Root, args: &SearchText, call: &Call) -> Result<Hits, ToolError> {
     let limit = args.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let matcher = matcher(args)?;
     let glob = Glob::parse(args.glob.as_deref())?;
-    let start = start(args.path.as_deref())?;
     let mut searcher = SearcherBuilder::new()
         .binary_detection(BinaryDetection::quit(0))
         .line_number(true)
@@ -110,41 +108,30 @@ fn run(root: &Root, args: &SearchText, call: &Call) -> Result<Hits, ToolError> {
     let mut hits = Vec::new();
     let mut truncated = false;
     let mut room = HITS_MAX;
-    let walked = walk(
-        root,
-        &start,
-        || meter.is_over(),
-        |found| {
-            if !glob.matches(found.path) {
-                return ControlFlow::Continue(());
-            }
-            meter.count()?;
-            let before = hits.len();
-            let mut sink = Lines {
-                path: found.path,
-                matcher: &matcher,
-                hits: &mut hits,
-                meter: &meter,
-                limit,
-                room,
-                truncated: false,
-                binary: false,
-            };
-            let searched = found
-                .open()
-                .and_then(|file| searcher.search_reader(&matcher, meter.reading(file), &mut sink));
-            truncated |= sink.truncated;
-            let left = sink.room;
-            if searched.is_err() || sink.binary {
-                hits.truncate(before);
-                skipped += 1;
-            } else {
-                room = left;
-            }
-            if truncated || meter.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )
-    .map_err(|refused| refused.answer("path"))?;
+    let walked = each_file(root, args.path.as_deref(), &glob, &meter, |found| {
+        let before = hits.len();
+        let mut sink = Lines {
+            path: found.path,
+            matcher: &matcher,
+            hits: &mut hits,
+            meter: &meter,
+            limit,
+            room,
+            truncated: false,
+            binary: false,
+        };
+        let searched =
+            found.open().and_then(|file| searcher.search_reader(&matcher, meter.reading(file), &mut sink));
+        truncated |= sink.truncated;
+        let left = sink.room;
+        if searched.is_err() || sink.binary {
+            hits.truncate(before);
+            skipped += 1;
+        } else {
+            room = left;
+        }
+        if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     Ok(Hits {
         matches: hits,
         files_searched: meter.done() - skipped,
