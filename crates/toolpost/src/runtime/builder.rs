@@ -180,8 +180,10 @@ impl RuntimeBuilder {
     ///
     ///     async fn call(&self, call: Call) -> Result<Output, ToolError> {
     ///         let attempt = call.attempt();
-    ///         let answer = self.0.call(call).await;
-    ///         answer.map_err(|error| error.with_message(format!("attempt {attempt}: {error}")))
+    ///         self.0.call(call).await.map_err(|error| {
+    ///             let message = format!("attempt {attempt}: {error}");
+    ///             error.with_message(message)
+    ///         })
     ///     }
     /// }
     ///

@@ -23,7 +23,7 @@ impl Runtime {
     ///
     /// What remains when the grace is over. It goes on as long as its tokio runtime does, and a tokio runtime that is
     /// dropped waits for threads: end the process by `shutdown_timeout` or `std::process::exit`, as
-    /// [`Threaded`](crate::layers::Threaded) shows.
+    /// [`BlockingThreads`](crate::layers::BlockingThreads) shows.
     ///
     /// # Cancel safety
     ///

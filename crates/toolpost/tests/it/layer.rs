@@ -110,6 +110,8 @@ fn tools_that_come_later_have_it_too() {
         assert_text(&runtime.call("lazy", &NoArgs {}).await, "lazy!");
         runtime.reload(&Settings::default(), [plain("second")]).unwrap();
         assert_text(&runtime.call("second", &NoArgs {}).await, "second!");
+        runtime.source("up").prefixed("up_").set([plain("third")]).await.unwrap();
+        assert_text(&runtime.call("up_third", &NoArgs {}).await, "third!");
         assert_text(&runtime.call("lazy", &NoArgs {}).await, "lazy!");
     });
 }
