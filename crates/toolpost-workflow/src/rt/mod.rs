@@ -3,6 +3,7 @@
 mod claim;
 #[cfg(feature = "file-journal")]
 mod compact;
+#[cfg(feature = "file-journal")]
 mod directory;
 mod driver;
 #[cfg(feature = "file-journal")]
