@@ -35,7 +35,7 @@ impl Call {
     /// This call, of another tool, with a part of its own arguments as the arguments: everything else is the same,
     /// `_meta`, answers and progress included. For a tool that stands in front of others.
     ///
-    /// `arguments` is [where](Node::id) that part is in the frame of this call; without it the other tool gets an empty
+    /// `arguments` is [where](toolpost_json::Node::id) that part is in the frame of this call; without it the other tool gets an empty
     /// object. Nothing is encoded anew.
     ///
     /// # Errors
