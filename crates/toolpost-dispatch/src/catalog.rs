@@ -13,6 +13,17 @@ use crate::schema::{InvalidSchema, Reading, Unfit};
 use crate::validate::{Compiler, Schema};
 
 /// An immutable set of tools, in the order of their names.
+///
+/// ```
+/// use toolpost_dispatch::Catalog;
+/// use toolpost_tool::{AnyTool, NoArgs, tool_fn};
+///
+/// let tool = |name| AnyTool::new(tool_fn(name, |_: NoArgs, _| async { Ok("done") }));
+/// let catalog = Catalog::new([tool("turn"), tool("mill")]).unwrap();
+/// assert!(catalog.find("mill").is_some());
+/// let error = Catalog::new([tool("turn"), tool("turn")]).unwrap_err();
+/// assert_eq!(error.to_string(), "two tools are called `turn`");
+/// ```
 pub struct Catalog {
     /// Sorted by name.
     entries: Vec<Arc<Entry>>,

@@ -22,6 +22,26 @@ use crate::{
 };
 
 /// Takes calls from their names to their ends. Cheap to clone; clones are the same dispatcher.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use toolpost_dispatch::{CallRequest, Dispatcher, Registry};
+/// use toolpost_tool::{ErrorKind, NoArgs, Refusal, tool_fn};
+///
+/// let slow = tool_fn("slow", |_: NoArgs, _| std::future::pending::<Result<&str, _>>());
+/// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
+/// let registry = Registry::builder().tool(slow).tool(ping).build().unwrap();
+/// let dispatcher = Dispatcher::builder(registry).time_limit(Duration::from_millis(1)).build();
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let error = dispatcher.call(CallRequest::new("slow")).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::TimedOut, "what has no limit of its own is limited all the same");
+///
+/// assert_eq!(dispatcher.drain(Instant::now()).await, 0, "no call is left");
+/// let error = dispatcher.call(CallRequest::new("ping")).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Refused(Refusal::Draining));
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Dispatcher(pub(crate) Arc<Inner>);
 

@@ -116,6 +116,19 @@ impl Server {
     /// Serves Streamable HTTP on `address`, at [`ServerBuilder::path`], until the process is asked to end
     /// ([`terminated`](crate::terminated)). Asked a second time, it ends at once.
     ///
+    /// ```no_run
+    /// use toolpost_dispatch::{Dispatcher, Registry};
+    /// use toolpost_server::Server;
+    /// use toolpost_tool::{NoArgs, tool_fn};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ping = tool_fn("ping", |_: NoArgs, _| async { Ok("pong") });
+    /// let dispatcher = Dispatcher::builder(Registry::builder().tool(ping).build()?).build();
+    /// Server::builder(dispatcher).name("shop").build().http("127.0.0.1:8080").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ServeError::Bind`] if nothing can listen there, [`ServeError::Unfinished`] if calls still ran when
@@ -142,6 +155,22 @@ impl Server {
     /// [`HttpLimits`](crate::HttpLimits) says what its clients may cost. How many of them may connect in the same moment
     /// is the listener's: 128 with tokio's `TcpListener::bind`, after which each new one waits for a second; as many as
     /// `TcpSocket::listen` is told otherwise. [`http`](Self::http) takes 1,024.
+    ///
+    /// A host that has a signal of its own stops the server when it comes:
+    ///
+    /// ```no_run
+    /// use toolpost_server::{Server, terminated};
+    ///
+    /// # async fn run(server: Server) -> Result<(), Box<dyn std::error::Error>> {
+    /// let stopping = server.clone();
+    /// tokio::spawn(async move {
+    ///     terminated().await;
+    ///     stopping.stop();
+    /// });
+    /// server.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -8,6 +8,26 @@ use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
 /// Makes a mock tool called `name`, and the handle that answers its calls.
 ///
+/// The test decides when a call ends, and sees what becomes of it until then:
+///
+/// ```
+/// use toolpost_test::{assert_text, call, mock, poll_once, run};
+/// use toolpost_tool::{NoArgs, Output, Tool};
+///
+/// run(async {
+///     let (tool, mut handle) = mock("search");
+///     let (first, mut second) = (tool.call(call(NoArgs {}).build()), Box::pin(tool.call(call(NoArgs {}).build())));
+///     let (answer, ()) = tokio::join!(first, async { handle.next().await.respond(Output::text("found")) });
+///     assert_text(&answer, "found");
+///
+///     assert!(poll_once(second.as_mut()).await.is_pending());
+///     let waiting = handle.next().await;
+///     drop(second);
+///     assert!(waiting.is_cancelled());
+///     assert_eq!(handle.calls(), 2);
+/// });
+/// ```
+///
 /// # Panics
 ///
 /// If `name` is not a tool name.

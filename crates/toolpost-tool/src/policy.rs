@@ -335,6 +335,23 @@ impl Default for BreakerPolicy {
 
 /// What a tool declares about how it wants to be called. A declared policy is enforced by the
 /// runtime that registers the tool; nothing here does anything by itself.
+///
+/// A tool declares it by its [`ToolSpec`](crate::ToolSpec); a host changes what it finds there:
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_tool::{NoArgs, RetryPolicy, Tool, ToolSpec, tool_fn};
+///
+/// let stock = tool_fn("stock", |_: NoArgs, _| async { Ok("12 left") })
+///     .with_spec(|spec| spec.read_only().with_time_limit(Duration::from_secs(10)));
+/// let hurried = stock.with_spec(|mut spec: ToolSpec| {
+///     spec.policy_mut().time_limit = Some(Duration::from_secs(1));
+///     spec.with_retry(RetryPolicy::new(3))
+/// });
+/// let policy = hurried.spec().policy();
+/// assert_eq!(policy.time_limit, Some(Duration::from_secs(1)));
+/// assert!(policy.repeatable, "it only reads, so that it may be retried");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {

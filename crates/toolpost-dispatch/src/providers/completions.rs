@@ -6,6 +6,19 @@ use toolpost_protocol::model::{CompletionArgument, CompletionReference};
 use toolpost_tool::{BoxFuture, Principal, ToolError};
 
 /// Suggests values while a user types. An async closure is one.
+///
+/// ```
+/// use toolpost_dispatch::{Completing, Dispatcher, Registry};
+///
+/// let dispatcher = Dispatcher::builder(Registry::builder().build().unwrap())
+///     .completions(|completing: Completing| async move {
+///         let parts = ["chuck", "carriage", "tailstock"].into_iter();
+///         let typed = completing.argument.value;
+///         Ok(parts.filter(|part| part.starts_with(&typed)).map(String::from).collect())
+///     })
+///     .build();
+/// assert!(dispatcher.has_completions());
+/// ```
 pub trait Completions: Send + Sync + 'static {
     /// The values that can complete what was typed, best first. At most 100 reach the client.
     fn complete(&self, completing: Completing)

@@ -8,6 +8,35 @@ use toolpost_protocol::model::{GetPromptResult, Prompt};
 use toolpost_tool::{BoxFuture, Call, Principal, ToolError};
 
 /// Messages that a user can ask for by name. [`PromptSet`] is one made of closures.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use toolpost_dispatch::{Dispatcher, Prompts, Registry};
+/// use toolpost_protocol::model::{ContentBlock, GetPromptResult, Prompt, PromptMessage, Role};
+/// use toolpost_tool::{Call, Principal, ToolError};
+///
+/// struct Greeting;
+///
+/// impl Prompts for Greeting {
+///     fn list(&self, _: &Principal) -> Vec<Prompt> {
+///         vec![Prompt::new("greet")]
+///     }
+///
+///     async fn get(
+///         &self,
+///         name: &str,
+///         _: BTreeMap<String, String>,
+///         call: Call,
+///     ) -> Result<Option<GetPromptResult>, ToolError> {
+///         let text = format!("Greet {}.", call.principal().as_str());
+///         let message = PromptMessage::new(Role::User, ContentBlock::text(text));
+///         Ok((name == "greet").then(|| GetPromptResult::new(vec![message])))
+///     }
+/// }
+///
+/// let dispatcher = Dispatcher::builder(Registry::builder().build().unwrap()).prompts(Greeting).build();
+/// assert_eq!(dispatcher.prompts(&Principal::anonymous())[0].name, "greet");
+/// ```
 pub trait Prompts: Send + Sync + 'static {
     /// The prompts that `principal` may be shown, in a stable order.
     fn list(&self, principal: &Principal) -> Vec<Prompt>;

@@ -6,6 +6,29 @@ use toolpost_protocol::model::{Resource, ResourceContents, ResourceTemplate};
 use toolpost_tool::{BoxFuture, Call, Principal, ToolError};
 
 /// Things a client can read by their URI. [`ResourceSet`](crate::ResourceSet) is one made of closures.
+///
+/// ```
+/// use toolpost_dispatch::{Dispatcher, Registry, Resources};
+/// use toolpost_protocol::model::{Resource, ResourceContents};
+/// use toolpost_tool::{Call, Principal, ToolError};
+///
+/// /// Notes of whoever asks.
+/// struct Notes;
+///
+/// impl Resources for Notes {
+///     fn list(&self, principal: &Principal) -> Vec<Resource> {
+///         vec![Resource::new(format!("notes://{}", principal.as_str()), "your notes")]
+///     }
+///
+///     async fn read(&self, uri: &str, call: Call) -> Result<Option<Vec<ResourceContents>>, ToolError> {
+///         let own = uri.strip_prefix("notes://") == Some(call.principal().as_str());
+///         Ok(own.then(|| vec![ResourceContents::text(uri, "buy oil")]))
+///     }
+/// }
+///
+/// let dispatcher = Dispatcher::builder(Registry::builder().build().unwrap()).resources(Notes).build();
+/// assert_eq!(dispatcher.resources(&Principal::new("ada"))[0].uri, "notes://ada");
+/// ```
 pub trait Resources: Send + Sync + 'static {
     /// The resources that `principal` may be shown, in a stable order.
     fn list(&self, principal: &Principal) -> Vec<Resource>;
