@@ -147,12 +147,12 @@ impl Frame {
     }
 
     /// The entries, and maybe some that are left over.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn slots(&self) -> &[Entry] {
         self.index.slots()
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn entry(&self, at: u32) -> Entry {
         self.index.slots()[at as usize]
     }

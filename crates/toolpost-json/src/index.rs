@@ -69,7 +69,7 @@ impl Entry {
     }
 
     /// A value that holds no other: `meta` is its kind and flags.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn scalar(start: usize, end: usize, meta: u32) -> Self {
         Self { start: start as u32, end: end as u32, next: 0, meta }
     }
@@ -94,7 +94,7 @@ impl Entry {
     }
 
     /// Whether the text is the value's canonical one.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn is_plain(self) -> bool {
         // Of the kinds, containers alone have the bit of the lowest of them.
         self.meta & (Kind::Array as u32 | VARIANT) == 0
@@ -105,13 +105,13 @@ impl Entry {
     }
 
     /// Counts one more child of a container.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn add_child(&mut self) {
         self.meta += 1 << LEN_SHIFT;
     }
 
     /// Completes a container.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn close(&mut self, end: usize, next: usize) {
         self.end = end as u32;
         self.next = next as u32;
@@ -122,13 +122,13 @@ impl Entry {
     }
 
     /// The entry's text.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn raw(self, text: &str) -> &str {
         &text[self.start as usize..self.end as usize]
     }
 
     /// The text between the quotes of a string.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn inner(self, text: &str) -> &str {
         &text[self.start as usize + 1..self.end as usize - 1]
     }
@@ -158,7 +158,7 @@ impl Index {
     }
 
     /// All entries, and maybe some that are left over.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn slots(&self) -> &[Entry] {
         &self.slots
     }

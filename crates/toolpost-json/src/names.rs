@@ -23,7 +23,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 /// The bit that stands for a name in its object's set; alike names have the same.
-#[inline(always)]
+#[inline]
 pub(crate) const fn bit(hash: u32) -> u64 {
     1 << (hash & 63)
 }
@@ -43,7 +43,7 @@ pub(crate) fn fresh(text: &str, entries: &[Cell<Entry>], first: usize) -> Result
     Ok(())
 }
 
-#[inline(always)]
+#[inline]
 fn after(entries: &[Cell<Entry>], at: usize) -> usize {
     match entries.get(at).map(Cell::get) {
         Some(value) if value.is_container() => value.next as usize,

@@ -33,7 +33,7 @@ impl<'a> Node<'a> {
         Self { frame, at }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn entry(self) -> Entry {
         self.frame.entry(self.at)
     }
@@ -167,13 +167,13 @@ impl<'a> Node<'a> {
 
     /// The entry after this one: of a container that is not empty the first item or name, of a
     /// member's name its value.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn first_child(self) -> Self {
         Self { frame: self.frame, at: self.at + 1 }
     }
 
     /// The entry after this value and all it holds.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn sibling(self) -> Self {
         let entry = self.entry();
         let at = if entry.is_container() { entry.next } else { self.at + 1 };

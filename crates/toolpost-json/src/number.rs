@@ -19,7 +19,7 @@ pub struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn new(lexeme: &'a str, integer: bool) -> Self {
         Self { lexeme, integer }
     }
@@ -96,7 +96,7 @@ impl fmt::Display for Number<'_> {
 }
 
 /// The value of fewer than 20 digits.
-#[inline(always)]
+#[inline]
 fn decimal(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
 }

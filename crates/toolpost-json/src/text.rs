@@ -7,7 +7,7 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// Marks, by the high bit of the byte, where `word` (little-endian text) may hold a quote, a
 /// backslash or a control character. The lowest mark is exact; marks above it may be false.
-#[inline(always)]
+#[inline]
 pub(crate) const fn specials(word: u64) -> u64 {
     // Flipping bit 1 moves the quote to 0x20, just above the control characters, which stay below.
     let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
@@ -16,7 +16,7 @@ pub(crate) const fn specials(word: u64) -> u64 {
 }
 
 /// How many of the bytes of `word` (little-endian text) are digits before the first that is none.
-#[inline(always)]
+#[inline]
 pub(crate) const fn leading_digits(word: u64) -> usize {
     // 0x30 to 0x39 become 0 to 9, and whatever else is above, in the byte itself or in those after it.
     let values = word ^ (ONES * b'0' as u64);
@@ -25,13 +25,13 @@ pub(crate) const fn leading_digits(word: u64) -> usize {
 }
 
 /// Adds eight bytes of a name to its hash.
-#[inline(always)]
+#[inline]
 pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Takes the well-mixed half of a hash.
-#[inline(always)]
+#[inline]
 pub(crate) const fn finish(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
@@ -106,7 +106,7 @@ fn code_point(escape: &str) -> (char, &str) {
 }
 
 /// The value of a string's `inner` text, the text between its quotes.
-#[inline(always)]
+#[inline]
 pub(crate) fn value(inner: &str, escaped: bool) -> Cow<'_, str> {
     if escaped { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) }
 }

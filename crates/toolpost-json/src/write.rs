@@ -31,7 +31,7 @@ pub fn value(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(),
 }
 
 /// How many bytes stand before the first that needs an escape.
-#[inline(always)]
+#[inline]
 fn plain(text: &[u8]) -> usize {
     let (words, tail) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {

@@ -60,7 +60,7 @@ pub fn request(out: &mut Vec<u8>, id: &Id, method: &str, write: impl FnOnce(&mut
     call(out, method, write);
 }
 
-#[inline(always)]
+#[inline]
 fn head(out: &mut Vec<u8>, id: &Id) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     out.extend_from_slice(id.raw().as_bytes());
