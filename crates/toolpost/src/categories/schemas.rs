@@ -20,6 +20,8 @@ struct BreakerGuard {
     encoded: HashMap<String, Arc<str>>,
 }
 
+/// What a model needs to call a tool, and no more: what a list has beside it ([`ToolSpec::listed`]: hints, pictures, `_meta`)
+/// would cost its tokens.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a, S> {
