@@ -78,7 +78,7 @@ fn delay_by_class() -> Picture {
         lines[3].points.push((load * 100.0, p99(&waits(&sources, semaphore), |_| true)));
     }
     Picture {
-        title: "Waiting for a seat, 99th percentile",
+        title: "Waiting for a permit, 99th percentile",
         x: "load, %",
         y: "mean service times",
         log: true,

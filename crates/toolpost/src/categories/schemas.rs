@@ -11,10 +11,10 @@ use toolpost_tool::{Principal, ToolError, ToolSpec};
 use super::cut;
 
 #[derive(Debug, Default)]
-pub(super) struct Schemas(Mutex<BreakerGuard>);
+pub(super) struct Schemas(Mutex<Table>);
 
 #[derive(Debug, Default)]
-struct BreakerGuard {
+struct Table {
     /// Of which generation of the registry the schemas are.
     generation: u64,
     encoded: HashMap<String, Arc<str>>,
