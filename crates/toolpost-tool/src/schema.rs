@@ -234,9 +234,10 @@ impl Rewrite<'_> {
         }
         if let Some(open) = self.open {
             without_null(&mut out);
-            // A type that takes any object says so by having no list of members; at the root there are arguments.
+            // A type that takes any object says so by having no list of members; at the root those of a struct without
+            // fields are arguments, and what may be any JSON has no type.
             let is_object =
-                at_root || (out.contains_key("properties") && out.get("type") == Some(&"object".into()));
+                (at_root || out.contains_key("properties")) && out.get("type") == Some(&"object".into());
             let is_closed = is_object
                 && !open.contains(&ptr::from_ref(schema))
                 && !IN_PLACE

@@ -529,3 +529,19 @@ fn another_concurrency_holds_for_calls_that_run_already() {
         assert_eq!(runtime.gate().in_flight(), 1, "it is full with the one that runs since before");
     });
 }
+
+/// Arguments of any form have a schema that lets any object pass.
+#[test]
+fn a_tool_that_takes_any_json_is_given_any_object() {
+    run(async {
+        let any = tool_fn("any", |args: serde_json::Value, _: Call| async move { Ok(args.to_string()) });
+        let map = tool_fn("map", |args: serde_json::Map<String, serde_json::Value>, _: Call| async move {
+            Ok(serde_json::Value::from(args).to_string())
+        });
+        let runtime = Runtime::builder().tool(any).tool(map).build().unwrap();
+        for name in ["any", "map"] {
+            assert_text(&runtime.call(name, &json!({"a": 1})).await, r#"{"a":1}"#);
+            assert_text(&runtime.call(name, &json!({})).await, "{}");
+        }
+    });
+}
