@@ -1,9 +1,10 @@
-//! A server of three tools: on stdio, or with an address, over HTTP.
+//! A server of a few tools: on stdio, or with an address, over HTTP.
 //!
 //! ```text
 //! cargo run -p toolpost-server --example serve                    # stdio
 //! cargo run -p toolpost-server --example serve -- 127.0.0.1:8080  # http://127.0.0.1:8080/mcp
 //! ```
+#![expect(clippy::print_stdout, reason = "a tool prints, as a library might that knows nothing of MCP")]
 
 use std::time::Duration;
 
@@ -28,6 +29,11 @@ struct Count {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = Registry::builder()
         .tool(tool_fn("echo", |args: Echo, _| async move { Ok(args.text) }))
+        .tool(tool_fn("print", |args: Echo, _| async move {
+            // No client sees it.
+            println!("{}", args.text);
+            Ok("printed")
+        }))
         .tool(tool_fn("nothing", |_: NoArgs, _| async { Ok("") }))
         .tool(tool_fn("count", |args: Count, call: Call| async move {
             let mut step = tokio::time::interval(Duration::from_millis(args.step_ms.max(1)));

@@ -19,6 +19,8 @@ use toolpost_tool::Principal;
 #[cfg(feature = "http")]
 use crate::http::{ConnectionState, Http, HttpService, bind, listen, serve_connection};
 use crate::service::Service;
+#[cfg(feature = "stdio")]
+use crate::shutdown::orphaned;
 #[cfg(any(feature = "http", feature = "stdio"))]
 use crate::shutdown::terminated;
 #[cfg(feature = "stdio")]
@@ -67,7 +69,11 @@ impl Server {
     /// Where stdin or stdout is no pipe and no socket (a terminal, a file; on Windows always), a thread of its own
     /// reads or writes it, and ends with the process: nothing can end a read of a terminal.
     ///
-    /// Nothing but messages is written to stdout; the process must not write there either.
+    /// Nothing but messages is written to stdout. Where it is a pipe or a socket, what the rest of the process prints
+    /// meanwhile goes to stderr; elsewhere nothing else may be printed.
+    ///
+    /// When the process that started this one is gone, the server ends within 2 s, though another child of it may
+    /// still hold stdin open (on unix).
     ///
     /// # Errors
     ///
@@ -78,7 +84,15 @@ impl Server {
     /// Dropping the future drops the calls that run.
     #[cfg(feature = "stdio")]
     pub async fn stdio(&self) -> Result<(), ServeError> {
-        self.until_terminated(self.lines(stdin(), stdout(), self.0.connection.grace)).await
+        let (stdout, _prints) = stdout();
+        tokio::select! {
+            ended = self.until_terminated(self.lines(stdin(), stdout, self.0.connection.grace)) => ended,
+            () = orphaned() => {
+                self.stop();
+                self.0.service.dispatcher.drain(clock::now()).await;
+                Ok(())
+            }
+        }
     }
 
     /// Serves one stream of lines until it ends or the server stops. When it ends, what runs may finish within

@@ -16,6 +16,30 @@ pub async fn terminated() {
     }
 }
 
+/// Resolves within a second of the end of the process that started this one. Never where there is no telling (Windows), nor if
+/// that process is the first of its system or container.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops the looking.
+#[cfg(all(unix, feature = "stdio"))]
+pub(crate) async fn orphaned() {
+    use std::os::unix::process::parent_id;
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+    let parent = parent_id();
+    if parent <= 1 {
+        std::future::pending::<()>().await;
+    }
+    while parent_id() == parent {
+        crate::clock::sleep(EVERY).await;
+    }
+}
+
+#[cfg(all(not(unix), feature = "stdio"))]
+pub(crate) async fn orphaned() {
+    std::future::pending().await
+}
+
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await

@@ -6,6 +6,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::print_guard::PrintGuard;
 use super::threaded::{Reader, Writer};
 
 /// The process's stdin.
@@ -17,13 +18,14 @@ pub(crate) fn stdin() -> Box<dyn AsyncRead + Send + Unpin> {
     Box::new(Reader::new(std::io::stdin()))
 }
 
-/// The process's stdout.
-pub(crate) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
+/// The process's stdout, and what keeps everybody else away from it for as long as it is kept.
+pub(crate) fn stdout() -> (Box<dyn AsyncWrite + Send + Unpin>, Option<PrintGuard>) {
     #[cfg(unix)]
     if let Some(writer) = unix::writer() {
-        return writer;
+        // The writer has the pipe by now, under a descriptor of its own.
+        return (writer, PrintGuard::new());
     }
-    Box::new(Writer::new(std::io::stdout()))
+    (Box::new(Writer::new(std::io::stdout())), None)
 }
 
 #[cfg(unix)]

@@ -64,6 +64,50 @@ fn everything_on_stdout_is_a_message_and_the_end_of_input_is_the_end() {
 }
 
 #[test]
+fn what_a_tool_prints_reaches_no_client() {
+    let mut child = serve();
+    let mut stdin = child.stdin.take().unwrap();
+    for id in 0..10 {
+        stdin.write_all(call(id, "print", &json!({"text": "said to nobody"})).as_bytes()).unwrap();
+    }
+    drop(stdin);
+    let lines: Vec<String> =
+        BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+    assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines:?}");
+    assert_eq!(lines.len(), 10);
+    assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "said to nobody\n".repeat(10));
+}
+
+/// A shell starts the server, waits for a file to go, and ends; the pipe to the server's stdin stays open all the time.
+#[test]
+fn a_server_whose_parent_is_gone_ends_though_its_stdin_is_open() {
+    let (directory, example) = (tempfile::tempdir().unwrap(), example());
+    let parent_lives = directory.path().join("parent lives");
+    std::fs::write(&parent_lives, "").unwrap();
+    // A shell gives what it runs behind itself no stdin, unless it is called something else.
+    let script = r#"exec 3<&0; "$0" <&3 & while [ -e "$1" ]; do sleep 0.05; done"#;
+    let mut parent = Command::new("sh");
+    parent.args(["-c", script]).arg(example.get_program()).arg(&parent_lives);
+    let mut parent = parent.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = parent.stdin.take().unwrap();
+    stdin.write_all(call(1, "echo", &json!({"text": "x"})).as_bytes()).unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    let answer: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(answer["id"], 1, "it serves, and knows its parent");
+    stdin.write_all(call(2, "count", &json!({"step_ms": 100_000})).as_bytes()).unwrap();
+    std::fs::remove_file(parent_lives).unwrap();
+    parent.wait().unwrap();
+    let gone = std::time::Instant::now();
+    // The server has the other end of this pipe, and nobody else.
+    lines.for_each(drop);
+    assert!(gone.elapsed().as_secs() < 10, "{:?}", gone.elapsed());
+    drop(stdin);
+}
+
+#[test]
 fn told_to_end_it_waits_for_no_long_call_and_exits_with_zero() {
     let mut child = serve();
     let mut stdin = child.stdin.take().unwrap();

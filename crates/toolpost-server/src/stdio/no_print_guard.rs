@@ -1,0 +1,4 @@
+//! Where nothing can be redirected.
+
+/// Never made.
+pub(crate) enum PrintGuard {}
