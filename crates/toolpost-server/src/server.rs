@@ -244,7 +244,9 @@ impl Server {
     }
 
     /// Replaces the secret of [`ServerBuilder::state_key`]. What the one before it protected is still
-    /// taken, until the next rotation; rotate no more often than every 10 min.
+    /// taken, until the next rotation; rotate no more often than every 10 min, for that is how long a client may take to
+    /// answer a question. A session over HTTP lasts until the second rotation after it was opened, whatever its
+    /// [lifetime](crate::HttpLimits::session_lifetime). The secret that is current already changes nothing.
     pub fn rotate_state_key(&self, secret: [u8; 32]) {
         self.0.service.sealer.rotate(&secret);
     }

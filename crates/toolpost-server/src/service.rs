@@ -55,7 +55,7 @@ use catalog::ToolList;
 use identity::Identity;
 use listen::Listeners;
 use listen_limits::ListenLimits;
-use methods::{Handler, call_tool};
+use methods::{Handler, InSession, call_tool};
 use seal::Sealer;
 
 /// Lowers the priority a principal asks for to what the host grants it.
@@ -130,6 +130,11 @@ impl Service {
                             &Error::new(Code::INVALID_REQUEST, why),
                         )
                     }
+                    Incoming::Request(request) if request.method.session == InSession::Opens => Reply::error(
+                        Disposition::Answered,
+                        &request.id,
+                        &Error::new(Code::INVALID_REQUEST, "`initialize` cannot be part of a batch"),
+                    ),
                     incoming => self.deal(incoming, peer.clone()).await,
                 };
                 if let Some(bytes) = reply.bytes {

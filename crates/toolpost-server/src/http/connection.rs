@@ -123,6 +123,7 @@ async fn route(state: Arc<ConnectionState>, request: Request<Incoming>) -> Respo
         match *request.method() {
             Method::GET => return document.response(false),
             Method::HEAD => return document.response(true),
+            Method::OPTIONS => return document.preflight(),
             _ => {}
         }
     }

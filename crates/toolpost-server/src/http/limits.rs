@@ -61,7 +61,8 @@ pub struct HttpLimits {
     /// running, and without an open stream. Default: 30 min.
     pub session_idle: Duration,
     /// How long a legacy session may last, however much it is used. Its id is good for so long on every server with the
-    /// same [state key](crate::ServerBuilder::state_key). Default: 30 days.
+    /// same [state key](crate::ServerBuilder::state_key). It ends before when the key has been
+    /// rotated twice; a stream that is open goes on. Default: 30 days.
     pub session_lifetime: Duration,
     /// Whether requests of the legacy era are served that name no session, and were never preceded by `initialize`: with
     /// the revision that their header says, or 2025-03-26, and without anything that needs a session. Default: no.

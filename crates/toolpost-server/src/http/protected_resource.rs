@@ -3,12 +3,17 @@
 //! Source: [RFC 9728](https://datatracker.ietf.org/doc/html/rfc9728).
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL,
+    CONTENT_TYPE,
+};
 use http::{HeaderValue, Response, StatusCode, Uri};
 use serde::Serialize;
 
 use super::Body;
 use super::answers::empty;
+
+const BEARER: &str = "Bearer";
 
 /// Where the document of a resource stands, before the path of the resource.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -79,12 +84,16 @@ impl ProtectedResource {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Origin and path of the resource; a path of `/` is none.
+    /// Origin of the resource, and its path and query; a slash that follows the host alone is none (RFC 9728, 3.1).
     fn parts(&self) -> (&str, &str) {
-        let after_scheme = self.resource.find("://").map_or(0, |at| at + 3);
-        let end = self.resource.find(['?', '#']).unwrap_or(self.resource.len());
-        let path = self.resource[after_scheme..end].find('/').map_or(end, |at| after_scheme + at);
-        (&self.resource[..path], self.resource[path..end].trim_end_matches('/'))
+        let resource = self.resource.split('#').next().unwrap_or_default();
+        let after_scheme = resource.find("://").map_or(0, |at| at + 3);
+        let path = resource[after_scheme..].find(['/', '?']).map_or(resource.len(), |at| after_scheme + at);
+        let (origin, path) = resource.split_at(path);
+        match path.strip_prefix('/') {
+            Some(rest) if rest.is_empty() || rest.starts_with('?') => (origin, rest),
+            _ => (origin, path),
+        }
     }
 }
 
@@ -97,7 +106,8 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn new(resource: &ProtectedResource) -> Self {
-        let path = format!("{WELL_KNOWN}{}", resource.parts().1);
+        let path = resource.parts().1.split('?').next().unwrap_or_default();
+        let path = format!("{WELL_KNOWN}{path}");
         Self { url: resource.metadata_url(), path, text: resource.document() }
     }
 
@@ -119,14 +129,30 @@ impl Document {
         response
     }
 
+    /// The answer to the browser of such a page that asks whether it may.
+    pub(crate) fn preflight(&self) -> Response<Body> {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+        response
+    }
+
     /// The challenge, which says where the document is, unless it already does.
     pub(crate) fn named_in(&self, challenge: String) -> String {
-        if challenge.contains("resource_metadata") {
+        if challenge.contains("resource_metadata=") {
             return challenge;
         }
-        let challenge = if challenge.trim().is_empty() { "Bearer".to_owned() } else { challenge };
-        let separator = if challenge.contains('=') { ", " } else { " " };
-        format!(r#"{challenge}{separator}resource_metadata="{}""#, self.url)
+        let (challenge, url) = (challenge.trim(), &self.url);
+        let (scheme, rest) = challenge.split_at_checked(BEARER.len()).unwrap_or((challenge, ""));
+        match (scheme.eq_ignore_ascii_case(BEARER), rest.trim_start()) {
+            (true, "") => format!(r#"{BEARER} resource_metadata="{url}""#),
+            (true, rest) => format!(r#"{BEARER} resource_metadata="{url}", {rest}"#),
+            _ if challenge.is_empty() => format!(r#"{BEARER} resource_metadata="{url}""#),
+            // Another scheme: ours beside it.
+            _ => format!(r#"{challenge}, {BEARER} resource_metadata="{url}""#),
+        }
     }
 }
 
@@ -143,8 +169,10 @@ mod tests {
                 "https://a.example:8443/x/mcp",
                 "https://a.example:8443/.well-known/oauth-protected-resource/x/mcp",
             ),
-            ("https://a.example/mcp?b=/c", "https://a.example/.well-known/oauth-protected-resource/mcp"),
-            ("https://a.example?b=/c", "https://a.example/.well-known/oauth-protected-resource"),
+            ("https://a.example/mcp?b=/c", "https://a.example/.well-known/oauth-protected-resource/mcp?b=/c"),
+            ("https://a.example/mcp/", "https://a.example/.well-known/oauth-protected-resource/mcp/"),
+            ("https://a.example/?b=/c", "https://a.example/.well-known/oauth-protected-resource?b=/c"),
+            ("https://a.example?b=/c#d", "https://a.example/.well-known/oauth-protected-resource?b=/c"),
         ] {
             assert_eq!(ProtectedResource::new(resource).metadata_url(), url, "{resource}");
         }
@@ -157,7 +185,9 @@ mod tests {
         for (challenge, sent) in [
             ("", format!("Bearer {at}")),
             ("Bearer", format!("Bearer {at}")),
-            (r#"Bearer error="invalid_token""#, format!(r#"Bearer error="invalid_token", {at}"#)),
+            (r#"Bearer error="invalid_token""#, format!(r#"Bearer {at}, error="invalid_token""#)),
+            (r#"bearer realm="x", Basic realm="y""#, format!(r#"Bearer {at}, realm="x", Basic realm="y""#)),
+            (r#"Basic realm="y""#, format!(r#"Basic realm="y", Bearer {at}"#)),
             (r#"Bearer resource_metadata="x""#, r#"Bearer resource_metadata="x""#.to_owned()),
         ] {
             assert_eq!(document.named_in(challenge.to_owned()), sent);

@@ -11,6 +11,7 @@ use futures_util::future::Either;
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode};
+use toolpost_json::Frame;
 use toolpost_protocol::{Code, Error, Version, receive};
 use toolpost_tool::{InputCapabilities, Principal};
 
@@ -24,10 +25,10 @@ use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
 use super::detached::Detached;
 use super::events::{EventStream, Silent, first};
 use super::pooled::PooledCall;
-use super::sessions::InUse;
+use super::sessions::{InUse, Keeping};
 use super::streams::Progress;
 use super::{Body, Http, cors};
-use crate::service::methods::InSession;
+use crate::service::methods::{InSession, Method};
 use crate::service::session::{Agreed, Session};
 use crate::service::{Era, Incoming, Outbox, RequestEnvelope, listen, undoubled};
 use crate::{Disposition, Peer, Reply, log};
@@ -136,7 +137,7 @@ impl Http {
         match self.service.read(frame, &peer) {
             Incoming::Request(request) if request.era == Era::Modern => {
                 // Sessions are of the other era; a header that names one means nothing here.
-                peer.session = None;
+                (peer.session, peer.connection) = (None, connection);
                 Ok(self.modern(request, peer, accept, held).await)
             }
             Incoming::Request(request) => {
@@ -149,6 +150,9 @@ impl Http {
                 Ok(whole(Reply::accepted()))
             }
             Incoming::Batch(frames) => {
+                if let Some(session) = peer.session.as_ref().filter(|_| frames.iter().any(is_remembered)) {
+                    self.keep(session, open.address)?;
+                }
                 let session = peer.session.clone().map(InUse);
                 let batch = PooledCall::alone(Arc::clone(&self.service).batch(frames, peer));
                 Ok(whole(self.detached(batch.keeping(held).within(session)).await))
@@ -197,7 +201,9 @@ impl Http {
             (InSession::Remembered, Found::Session(session)) => self.keep(&session, open.address)?,
             (_, Found::Session(_)) | (InSession::Anywhere, Found::None) => {}
             (InSession::Within, Found::None) if self.limits.sessionless => {
-                peer.session = Some(Arc::new(self.transient(&peer)));
+                let session = self.transient(&peer);
+                peer.connection = session.number;
+                peer.session = Some(Arc::new(session));
             }
             (_, Found::None | Found::Unknown) => {
                 let why =
@@ -242,8 +248,11 @@ impl Http {
     /// Has the session remembered, for what its id does not say.
     fn keep(&self, session: &Arc<Session>, address: Option<IpAddr>) -> Result<(), Instead> {
         match self.sessions.keep(session, address) {
-            true => Ok(()),
-            false => Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later")),
+            Keeping::Kept => Ok(()),
+            Keeping::Full => {
+                Err(later(SESSION_WAIT, "too many sessions are in use; end one, or try again later"))
+            }
+            Keeping::Ended => Err(no_such_session()),
         }
     }
 
@@ -341,6 +350,12 @@ impl Http {
             }
         }
     }
+}
+
+/// Whether a session has something to remember of this message.
+fn is_remembered(message: &Frame) -> bool {
+    let method = message.root().member("method").and_then(|name| name.as_str());
+    method.is_some_and(|name| Method::find(&name).session == InSession::Remembered)
 }
 
 /// What the session header leads to.

@@ -21,8 +21,10 @@ use crate::clock;
 use crate::service::seal::Sealer;
 use crate::service::session::Session;
 
-/// So many of those that were ended are remembered, so that they stay ended.
-const ENDED: usize = 10_000;
+/// So many of those that a principal ended, or that gave way, are remembered, so that they stay ended; of the last so many
+/// principals.
+const ENDED: usize = 100;
+const ENDERS: usize = 1_000;
 
 /// The table is looked through for sessions that nobody uses any more when it has twice as many as after the last time,
 /// and this many.
@@ -46,7 +48,17 @@ struct Table {
     /// With something that the id does not say.
     kept: HashMap<u64, Kept>,
     counts: HashMap<Holder, usize>,
-    ended: LruCache<u64, ()>,
+    ended: LruCache<Principal, LruCache<u64, ()>>,
+}
+
+/// What became of a session that should be kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Keeping {
+    Kept,
+    /// All that are kept are in use.
+    Full,
+    /// It was ended meanwhile.
+    Ended,
 }
 
 struct Kept {
@@ -89,37 +101,42 @@ impl Sessions {
     ) -> Option<Arc<Session>> {
         let id = SessionId::parse(value)?;
         let number = id.number();
-        let known = |session: Arc<Session>| (session.principal == *principal).then_some(session);
+        // The seal is asked every time: what is remembered outlives neither its lifetime nor its key.
+        let Some(agreed) = id.open(sealer, principal) else {
+            self.lock().end_if_of(number, principal);
+            return None;
+        };
         {
             let (now, mut table) = (clock::now(), self.lock());
             if table.kept.get(&number).is_some_and(|kept| self.is_idle(&kept.session, now)) {
-                table.end(number);
+                table.end(number, principal);
             }
-            if table.ended.get(&number).is_some() {
+            if table.has_ended(number, principal) {
                 return None;
             }
             if let Some(Kept { session, .. }) = table.kept.get(&number) {
                 session.touch(now);
-                return known(Arc::clone(session));
+                return Some(Arc::clone(session));
             }
             if let Some(session) = table.open.get(&number).and_then(Weak::upgrade) {
-                return known(session);
+                return Some(session);
             }
         }
-        let agreed = id.open(sealer, principal)?;
         let session = Arc::new(Session::new(number, principal.clone()));
         session.agree(agreed);
         self.lock().open(session)
     }
 
     /// Keeps `session`, used from `address`, for what its id does not say; another one that is not in use may have to end.
-    /// False if all that are kept are in use.
-    pub(crate) fn keep(&self, session: &Arc<Session>, address: Option<IpAddr>) -> bool {
+    pub(crate) fn keep(&self, session: &Arc<Session>, address: Option<IpAddr>) -> Keeping {
         let now = clock::now();
         session.touch(now);
         let mut table = self.lock();
+        if table.has_ended(session.number, &session.principal) {
+            return Keeping::Ended;
+        }
         if table.kept.contains_key(&session.number) {
-            return true;
+            return Keeping::Kept;
         }
         let holder = (session.principal.clone(), address.filter(|_| session.principal.is_anonymous()));
         // Where nothing tells callers apart, nobody in particular holds too many.
@@ -130,24 +147,25 @@ impl Sessions {
         };
         if full(&table) != (false, false) {
             let idle = table.kept.iter().filter(|(_, kept)| self.is_idle(&kept.session, now));
-            for number in idle.map(|(number, _)| *number).collect::<Vec<_>>() {
-                table.end(number);
+            let idle = idle.map(|(number, kept)| (*number, kept.session.principal.clone()));
+            for (number, principal) in idle.collect::<Vec<_>>() {
+                table.end(number, &principal);
             }
         }
         if full(&table).0 && !table.make_room(Some(&holder)) {
-            return false;
+            return Keeping::Full;
         }
         if full(&table).1 && !table.make_room(None) {
-            return false;
+            return Keeping::Full;
         }
         *table.counts.entry(holder.clone()).or_default() += 1;
         table.kept.insert(session.number, Kept { session: Arc::clone(session), holder });
-        true
+        Keeping::Kept
     }
 
     /// Ends a session: its streams close, and its id leads nowhere from now on.
     pub(crate) fn end(&self, session: &Session) {
-        self.lock().end(session.number);
+        self.lock().end(session.number, &session.principal);
         session.closed.cancel();
     }
 
@@ -165,7 +183,7 @@ impl Table {
     /// Adds a session that is in use from now on, unless somebody else was faster or ended it.
     fn open(&mut self, session: Arc<Session>) -> Option<Arc<Session>> {
         let number = session.number;
-        if self.ended.contains(&number) {
+        if self.has_ended(number, &session.principal) {
             return None;
         }
         let kept = self.kept.get(&number).map(|kept| Arc::clone(&kept.session));
@@ -189,16 +207,33 @@ impl Table {
             .kept
             .iter()
             .filter(|(_, kept)| holder.is_none_or(|holder| kept.holder == *holder) && !in_use(&kept.session));
-        let chosen = candidates.min_by_key(|(_, kept)| rank(kept)).map(|(number, _)| *number);
-        chosen.is_some_and(|number| {
-            self.end(number);
+        let chosen = candidates.min_by_key(|(_, kept)| rank(kept));
+        let chosen = chosen.map(|(number, kept)| (*number, kept.session.principal.clone()));
+        chosen.is_some_and(|(number, principal)| {
+            self.end(number, &principal);
             true
         })
     }
 
-    fn end(&mut self, number: u64) {
-        self.ended.put(number, ());
-        if ENDED < self.ended.len() {
+    fn has_ended(&mut self, number: u64, principal: &Principal) -> bool {
+        self.ended.get_mut(principal).is_some_and(|ended| ended.get(&number).is_some())
+    }
+
+    /// Ends what is kept of a session whose id does not open any more, if it is one of `principal`.
+    fn end_if_of(&mut self, number: u64, principal: &Principal) {
+        if self.kept.get(&number).is_some_and(|kept| kept.session.principal == *principal) {
+            self.end(number, principal);
+        }
+    }
+
+    /// Ends a session of `principal`. Nobody else's are forgotten for it.
+    fn end(&mut self, number: u64, principal: &Principal) {
+        let own = self.ended.get_or_insert_mut(principal.clone(), LruCache::unbounded);
+        own.put(number, ());
+        if ENDED < own.len() {
+            own.pop_lru();
+        }
+        if ENDERS < self.ended.len() {
             self.ended.pop_lru();
         }
         self.open.remove(&number);
@@ -274,7 +309,7 @@ mod tests {
         let first = sessions.find(&sealer, &id, &ann).unwrap();
         assert!(Arc::ptr_eq(&first, &sessions.find(&sealer, &id, &ann).unwrap()));
         assert!(sessions.find(&sealer, &id, &bob).is_none(), "also while it is in use");
-        assert!(sessions.keep(&first, None));
+        assert_eq!(sessions.keep(&first, None), Keeping::Kept);
         assert!(sessions.find(&sealer, &id, &bob).is_none(), "also while it is kept");
         let number = first.number;
         drop(first);
@@ -284,15 +319,63 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_that_ended_are_remembered() {
+    async fn the_last_that_ended_are_remembered_whatever_others_end() {
         let sessions = Sessions::new(&HttpLimits::default());
-        let (sealer, ann) = (Sealer::new(Some([1; 32])), Principal::new("ann"));
-        let last = opened(&sessions, &sealer, &ann);
+        let (sealer, ann, bob) = (Sealer::new(Some([1; 32])), Principal::new("ann"), Principal::new("bob"));
+        let anns = opened(&sessions, &sealer, &ann);
+        sessions.end(&sessions.find(&sealer, &anns, &ann).unwrap());
         for number in 0..2 * ENDED as u64 {
-            sessions.lock().end(number);
+            sessions.lock().end(number, &bob);
         }
-        sessions.end(&sessions.find(&sealer, &last, &ann).unwrap());
-        assert_eq!(sessions.lock().ended.len(), ENDED);
-        assert!(sessions.find(&sealer, &last, &ann).is_none());
+        assert!(sessions.find(&sealer, &anns, &ann).is_none());
+        assert_eq!(sessions.lock().ended.get(&bob).unwrap().len(), ENDED);
+        for number in 0..2 * ENDERS {
+            sessions.lock().end(1, &Principal::new(number.to_string()));
+        }
+        assert_eq!(sessions.lock().ended.len(), ENDERS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_outlives_neither_its_lifetime_nor_its_key() {
+        let limits = HttpLimits { session_lifetime: Duration::from_secs(60), ..HttpLimits::default() };
+        let sessions = Sessions::new(&limits);
+        let (sealer, ann, bob) = (Sealer::new(Some([1; 32])), Principal::new("ann"), Principal::new("bob"));
+        let kept = || {
+            let id = opened(&sessions, &sealer, &ann);
+            let session = sessions.find(&sealer, &id, &ann).unwrap();
+            assert_eq!(sessions.keep(&session, None), Keeping::Kept);
+            (id, session)
+        };
+        let (id, session) = kept();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(sessions.find(&sealer, &id, &bob).is_none() && !session.closed.is_cancelled());
+        assert!(sessions.find(&sealer, &id, &ann).is_none() && session.closed.is_cancelled());
+        let (id, _session) = kept();
+        for key in [[2; 32], [2; 32]] {
+            sealer.rotate(&key);
+            assert!(
+                sessions.find(&sealer, &id, &ann).is_some(),
+                "a key that is current already changes nothing"
+            );
+        }
+        sealer.rotate(&[3; 32]);
+        assert!(sessions.find(&sealer, &id, &ann).is_none());
+        assert_eq!(sessions.lock().kept.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_ended_is_not_kept_and_nobody_else_keeps_it_from_being_idle() {
+        let sessions = Sessions::new(&HttpLimits::default());
+        let (sealer, ann, bob) = (Sealer::new(Some([1; 32])), Principal::new("ann"), Principal::new("bob"));
+        let id = opened(&sessions, &sealer, &ann);
+        let used = sessions.find(&sealer, &id, &ann).unwrap();
+        sessions.end(&used);
+        assert_eq!((sessions.keep(&used, None), sessions.lock().kept.len()), (Keeping::Ended, 0));
+        let id = opened(&sessions, &sealer, &ann);
+        assert_eq!(sessions.keep(&sessions.find(&sealer, &id, &ann).unwrap(), None), Keeping::Kept);
+        tokio::time::advance(Duration::from_secs(29 * 60)).await;
+        assert!(sessions.find(&sealer, &id, &bob).is_none());
+        tokio::time::advance(Duration::from_secs(2 * 60)).await;
+        assert!(sessions.find(&sealer, &id, &ann).is_none());
     }
 }

@@ -218,6 +218,9 @@ impl RequestContext {
         };
         let answers = tokio::select! {
             answers = answers => answers?,
+            () = session.closed.cancelled() => {
+                return Err(ToolError::new("the client was asked, and ended its session"));
+            }
             () = clock::sleep(patience) => {
                 return Err(ToolError::new("the client was asked, and did not answer in time"));
             }

@@ -120,6 +120,10 @@ impl Service {
                 }
                 Incoming::Done(Reply::accepted())
             }
+            Message::Batch(_) if peer.lost => {
+                let (disposition, error) = lost();
+                Incoming::Done(Reply::unaddressed(disposition, &error, peer))
+            }
             Message::Batch(batch) => self.read_batch(&frame, batch, peer),
             _ => Incoming::Done(Reply::accepted()),
         }

@@ -14,7 +14,7 @@ use super::session::Session;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
     /// The number of the connection or session, unique within the server; of a request over HTTP without a
-    /// session, what stands for where callers without a name come from.
+    /// session, what stands for where callers without a name come from; zero for none, whose calls nobody can cancel.
     pub(crate) connection: u64,
     pub(crate) principal: Principal,
     /// What stands for the address of a caller without a name.
@@ -32,6 +32,9 @@ impl Peer {
     /// none: closing the response is what cancels. In a session over HTTP each answer comes on its own, so that
     /// several calls may have one id; on a stream of lines their answers could not be told apart.
     pub(crate) fn call_key(&self, id: &Id) -> Option<CallKey> {
+        if self.connection == 0 {
+            return None;
+        }
         let key = || CallKey::new(self.connection, id.clone());
         match (&self.headers, &self.session) {
             (None, _) => Some(key()),

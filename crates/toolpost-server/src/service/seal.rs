@@ -83,10 +83,12 @@ impl Sealer {
         Self(RwLock::new(Ring { current: secret.as_ref().map(key), previous: None }))
     }
 
-    /// Makes `secret` the current one, and the current one the previous one.
+    /// Makes `secret` the current one, and the current one the previous one; nothing if it is current already.
     pub(crate) fn rotate(&self, secret: &[u8; 32]) {
-        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        ring.previous = ring.current.replace(key(secret));
+        let (next, mut ring) = (key(secret), self.0.write().unwrap_or_else(PoisonError::into_inner));
+        if ring.current != Some(next) {
+            ring.previous = ring.current.replace(next);
+        }
     }
 
     /// Seals `content`, to be handed back before `expires` (seconds of Unix time; `u64::MAX` is never). `None` if there is

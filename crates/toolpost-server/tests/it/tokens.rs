@@ -35,7 +35,7 @@ async fn a_client_without_a_token_finds_where_to_get_one() {
     let answer = wire.post(&[MODERN], list.as_bytes()).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(&*format!("Bearer {at}"))));
     let answer = wire.post(&[MODERN, ("Authorization", "Bearer wrong")], list.as_bytes()).await;
-    let challenge = format!(r#"Bearer error="invalid_token", {at}"#);
+    let challenge = format!(r#"Bearer {at}, error="invalid_token""#);
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(&*challenge)));
 
     for path in [DOCUMENT.to_owned(), format!("{DOCUMENT}/mcp")] {
@@ -51,6 +51,7 @@ async fn a_client_without_a_token_finds_where_to_get_one() {
         });
         assert_eq!(answer.json(), expected);
         assert_eq!(get(wire, "HEAD", &path).await.status, 200);
+        assert_eq!(get(wire, "OPTIONS", &path).await.status, 204);
     }
     assert_eq!(get(wire, "GET", &format!("{DOCUMENT}/other")).await.status, 404);
 
