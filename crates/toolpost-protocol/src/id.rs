@@ -10,7 +10,8 @@ use toolpost_json::{Kind, Node, Number, write};
 
 /// The id of a request, or the token of its progress: a string or an integer of any size, echoed exactly as received.
 ///
-/// Ids are equal when their texts are: `1`, `"1"` and `"\u0031"` are three ids.
+/// Ids are equal when their texts are: `1`, `"1"` and `"\u0031"` are three ids. One that is deserialized, with a message
+/// of the [model](crate::model), has no needless escapes: it is equal to the one that [`Id::from`] makes of the string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Id(ByteString);
 
@@ -78,7 +79,9 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes() {
-            [b'"', ..] => Ok(Self(raw.get().to_owned().into())),
+            // What cannot be text, such as half of a surrogate pair, stays as it was written.
+            [b'"', ..] => Ok(serde_json::from_str::<String>(raw.get())
+                .map_or_else(|_| Self(raw.get().to_owned().into()), Self::from)),
             [b'-' | b'0'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
                 Ok(Self(raw.get().to_owned().into()))
             }

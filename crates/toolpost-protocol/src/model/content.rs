@@ -3,6 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::wire::inner::Inner;
 use super::{Icon, Object, RawJson, RawNumber, Resource, ResourceContents};
 use crate::Version;
 
@@ -110,7 +111,8 @@ pub enum ContentBlock {
         meta: Option<Object>,
         /// The use that it answers.
         tool_use_id: String,
-        /// The result for a language model.
+        /// The result for a language model. A result within a result, which no revision has, is
+        /// [`Unknown`](Self::Unknown).
         content: Vec<Self>,
         /// The result for programs: any JSON value, `null` too; before 2026-07-28 an object.
         structured_content: Option<RawJson>,
@@ -166,7 +168,7 @@ variants! { ContentBlock {
     "tool_result" => ToolResult tagged "type" = "tool_result" {
         meta: optional "_meta",
         tool_use_id: required "toolUseId",
-        content: required "content",
+        content: inner "content",
         structured_content: any "structuredContent",
         is_error: optional "isError",
     }
@@ -176,6 +178,18 @@ impl<'de> Deserialize<'de> for ContentBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = RawJson::deserialize(deserializer)?;
         Self::read(&type_of(&json)?, json).map_err(D::Error::custom)
+    }
+}
+
+/// The blocks of the result of a tool.
+impl Inner for Vec<ContentBlock> {
+    fn read_inner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let blocks = Vec::<RawJson>::deserialize(deserializer)?.into_iter();
+        let read = |block: RawJson| match type_of::<serde_json::Error>(&block)?.as_str() {
+            "tool_result" => Ok(ContentBlock::Unknown(block)),
+            known => ContentBlock::read(known, block),
+        };
+        blocks.map(read).collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 }
 

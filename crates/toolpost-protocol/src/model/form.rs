@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::wire::inner::Inner;
 use super::{Object, RawJson, RawNumber};
 
 /// A form: an object schema whose properties are all primitive.
@@ -148,7 +149,8 @@ pub enum FormField {
         min_items: Option<RawNumber>,
         /// The greatest number of options to choose.
         max_items: Option<RawNumber>,
-        /// The options: a [`Self::Select`], or [`Self::AnyOf`] where they have titles.
+        /// The options: a [`Self::Select`], or [`Self::AnyOf`] where they have titles. Others, which no revision has, are
+        /// [`Self::Unknown`].
         items: Box<Self>,
         /// What is chosen at first.
         default: Option<Vec<String>>,
@@ -212,7 +214,7 @@ variants! { FormField {
         description: optional "description",
         min_items: optional "minItems",
         max_items: optional "maxItems",
-        items: required "items",
+        items: inner "items",
         default: optional "default",
     }
     "anyOf" => AnyOf { options: required "anyOf" }
@@ -220,36 +222,53 @@ variants! { FormField {
 
 impl<'de> Deserialize<'de> for FormField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Probe {
-            r#type: Option<String>,
-            r#enum: Option<IgnoredAny>,
-            #[serde(rename = "oneOf")]
-            one_of: Option<IgnoredAny>,
-            #[serde(rename = "anyOf")]
-            any_of: Option<IgnoredAny>,
-            items: Option<Items>,
-        }
-        #[derive(Deserialize)]
-        struct Items {
-            r#enum: Option<IgnoredAny>,
-            #[serde(rename = "anyOf")]
-            any_of: Option<IgnoredAny>,
-        }
         let json = RawJson::deserialize(deserializer)?;
-        let mut probe: Probe = json.decode().map_err(D::Error::custom)?;
-        let kind = probe.r#type.take();
-        let label = match (kind.as_deref(), probe) {
-            (Some("string"), Probe { one_of: Some(_), .. }) => "string of oneOf",
-            (Some("string"), Probe { r#enum: Some(_), .. }) => "string of enum",
-            (Some("array"), Probe { items: Some(Items { r#enum: None, any_of: None }) | None, .. }) => "",
-            (Some(known @ ("string" | "number" | "integer" | "boolean" | "array")), _) => known,
-            (Some(_), _) => "",
-            (None, Probe { any_of: Some(_), .. }) => "anyOf",
-            (None, _) => return Err(D::Error::missing_field("type")),
-        };
-        Self::read(label, json).map_err(D::Error::custom)
+        Self::read(label(&json).map_err(D::Error::custom)?, json).map_err(D::Error::custom)
     }
+}
+
+/// The options of a field of several.
+impl Inner for Box<FormField> {
+    fn read_inner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = RawJson::deserialize(deserializer)?;
+        let label = label(&json).map_err(D::Error::custom)?;
+        let known = if matches!(label, "string of enum" | "anyOf") { label } else { "" };
+        FormField::read(known, json).map(Self::new).map_err(D::Error::custom)
+    }
+}
+
+/// What the table of the variants calls the field `json`; empty if it is of none.
+fn label(json: &RawJson) -> Result<&'static str, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Probe {
+        r#type: Option<String>,
+        r#enum: Option<IgnoredAny>,
+        #[serde(rename = "oneOf")]
+        one_of: Option<IgnoredAny>,
+        #[serde(rename = "anyOf")]
+        any_of: Option<IgnoredAny>,
+        items: Option<Items>,
+    }
+    #[derive(Deserialize)]
+    struct Items {
+        r#enum: Option<IgnoredAny>,
+        #[serde(rename = "anyOf")]
+        any_of: Option<IgnoredAny>,
+    }
+    let probe: Probe = json.decode()?;
+    Ok(match (probe.r#type.as_deref(), &probe) {
+        (Some("string"), Probe { one_of: Some(_), .. }) => "string of oneOf",
+        (Some("string"), Probe { r#enum: Some(_), .. }) => "string of enum",
+        (Some("string"), _) => "string",
+        (Some("number"), _) => "number",
+        (Some("integer"), _) => "integer",
+        (Some("boolean"), _) => "boolean",
+        (Some("array"), Probe { items: Some(Items { r#enum: None, any_of: None }) | None, .. }) => "",
+        (Some("array"), _) => "array",
+        (Some(_), _) => "",
+        (None, Probe { any_of: Some(_), .. }) => "anyOf",
+        (None, _) => return Err(serde_json::Error::missing_field("type")),
+    })
 }
 
 impl FormField {

@@ -13,6 +13,8 @@ use serde::ser::SerializeMap;
 
 use super::json::{Object, RawJson};
 
+pub(crate) mod inner;
+
 /// Implements `Serialize` and `Deserialize` for a struct with a field `extra: Object`.
 ///
 /// `tagged "type" = "text"` is a key with a fixed value. Each other line is `field: kind "key"`, where the kind is

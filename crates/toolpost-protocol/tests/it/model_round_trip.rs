@@ -326,3 +326,44 @@ fn a_wrong_message_is_reported_for_what_it_is() {
     let error = wrong(r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#);
     assert!(error.contains("an id is a string or an integer, found 1.5"), "{error}");
 }
+
+#[test]
+fn results_within_a_result_stay_verbatim_however_deep_they_nest() {
+    let open = r#"{"type":"tool_result","toolUseId":"a","content":["#;
+    let text = format!("{}{}", open.repeat(4000), "]}".repeat(4000));
+    let block: ContentBlock = serde_json::from_str(&text).unwrap();
+    let ContentBlock::ToolResult { content, .. } = &block else { panic!("a result") };
+    assert!(matches!(content.as_slice(), [ContentBlock::Unknown(_)]));
+    assert_eq!(serde_json::to_string(&block).unwrap(), text);
+}
+
+#[test]
+fn fields_within_a_field_stay_verbatim_however_deep_they_nest() {
+    let open = r#"{"type":"array","items":"#;
+    let field = |levels: usize, inner: &str| format!("{}{inner}{}", open.repeat(levels), "}".repeat(levels));
+    let read = |text: &str| serde_json::from_str::<FormField>(text).unwrap();
+    let deep = field(6000, r#"{"type":"string","enum":[]}"#);
+    assert!(matches!(read(&deep), FormField::Unknown(_)));
+    let deep = deep.replace(open, r#"{"type":"array","enum":[],"items":"#);
+    let FormField::MultiSelect { items, .. } = read(&deep) else { panic!("a field of several") };
+    assert!(matches!(*items, FormField::Unknown(_)));
+    for (items, known) in [
+        (r#"{"type":"string","enum":["a"]}"#, true),
+        (r#"{"anyOf":[{"const":"a","title":"A"}]}"#, true),
+        (r#"{"type":"number","enum":[1]}"#, false),
+    ] {
+        let text = field(1, items);
+        let FormField::MultiSelect { items, .. } = read(&text) else { panic!("{text}") };
+        assert_eq!(!matches!(*items, FormField::Unknown(_)), known, "{text}");
+        assert_eq!(serde_json::to_string(&read(&text)).unwrap(), text);
+    }
+}
+
+#[test]
+fn an_id_of_the_model_is_the_same_however_the_peer_escapes_it() {
+    let read = |text: &str| serde_json::from_str::<Id>(text).unwrap();
+    assert_eq!(read(r#""a\/b""#), Id::from("a/b"));
+    assert_eq!(read(r#""\u0031""#), Id::from("1"));
+    assert_eq!(read(r#""\ud800""#).raw(), r#""\ud800""#, "which is no text");
+    assert_ne!(read("1"), read(r#""1""#));
+}
