@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use toolpost_tool::BoxFuture;
 
@@ -70,41 +72,91 @@ impl<B: Background + ?Sized> Background for Arc<B> {
 
 /// All background work of a runtime, by name.
 #[derive(Clone, Default)]
-pub(crate) struct Owners(Arc<[(String, Box<dyn Background>)]>);
+pub(crate) struct Owners(Arc<[Owner]>);
+
+struct Owner {
+    name: String,
+    work: Box<dyn Background>,
+    /// Whether the waiting for it has panicked: it is waited for no more.
+    given_up: AtomicBool,
+}
 
 impl Owners {
     pub(crate) fn new(owners: Vec<(String, Box<dyn Background>)>) -> Self {
-        Self(owners.into())
+        let owner = |(name, work)| Owner { name, work, given_up: AtomicBool::new(false) };
+        Self(owners.into_iter().map(owner).collect())
     }
 
     /// A fault for each name that is given again.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
-        let again = self.0.iter().filter(|(name, _)| !names.insert(name));
-        again.map(|(name, _)| format!("two kinds of background work are called `{name}`")).collect()
+        let again = self.0.iter().map(|owner| &owner.name).filter(|name| !names.insert(*name));
+        again.map(|name| format!("two kinds of background work are called `{name}`")).collect()
     }
 
     /// How much runs under each name under which any does.
     pub(crate) fn busy(&self) -> BTreeMap<String, usize> {
-        let count = |(name, owner): &(String, Box<dyn Background>)| {
-            let busy = catch_unwind(AssertUnwindSafe(|| owner.busy())).unwrap_or(1);
-            (0 < busy).then(|| (name.clone(), busy))
+        let count = |owner: &Owner| {
+            let busy = owner.busy();
+            (0 < busy).then(|| (owner.name.clone(), busy))
         };
         self.0.iter().filter_map(count).collect()
     }
 
+    /// Whether any runs that can be waited for.
+    pub(crate) fn is_worth_waiting(&self) -> bool {
+        self.0.iter().any(|owner| !owner.given_up.load(Ordering::Relaxed) && 0 < owner.busy())
+    }
+
     /// Resolves when all are idle. Cancel safe.
     pub(crate) async fn idle(&self) {
-        let each = self.0.iter().map(|(_, owner)| {
-            // The making of the future may panic as well as its polls.
-            AssertUnwindSafe(async { owner.idle().await }).catch_unwind()
-        });
-        let _panicked = join_all(each).await;
+        join_all(self.0.iter().map(|owner| Waiting { owner, idle: None, is_over: false })).await;
+    }
+}
+
+impl Owner {
+    fn busy(&self) -> usize {
+        catch_unwind(AssertUnwindSafe(|| self.work.busy())).unwrap_or(1)
+    }
+}
+
+/// Waits for one owner, whose future may panic when it is made, polled and dropped.
+struct Waiting<'a> {
+    owner: &'a Owner,
+    idle: Option<BoxFuture<'a, ()>>,
+    is_over: bool,
+}
+
+impl Future for Waiting<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { owner, idle, is_over } = &mut *self;
+        if *is_over || owner.given_up.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            idle.get_or_insert_with(|| owner.work.idle()).as_mut().poll(cx)
+        }));
+        match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => {}
+            Err(_panic) => owner.given_up.store(true, Ordering::Relaxed),
+        }
+        *is_over = true;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let idle = self.idle.take();
+        let _panicked = catch_unwind(AssertUnwindSafe(|| drop(idle)));
     }
 }
 
 impl fmt::Debug for Owners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_set().entries(self.0.iter().map(|owner| &owner.name)).finish()
     }
 }

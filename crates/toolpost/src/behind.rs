@@ -4,6 +4,8 @@ mod lazy;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toolpost_breaker::{Breaker, CountWindow};
@@ -14,6 +16,7 @@ use lazy::Lazy;
 pub(crate) use lazy::Loader;
 
 use crate::BuildError;
+use crate::pipeline::Pipeline;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
 
 /// The tools, how they are called, and what replaces them. Cheap to clone.
@@ -26,9 +29,10 @@ struct Inner {
     registry: Registry,
     around: Around,
     lazy: BTreeMap<String, Lazy>,
-    /// What is registered by now. Held while the registry is replaced, so that a reload and the load of a category
-    /// follow each other.
-    registered: Mutex<Registered>,
+    /// What is registered by now. Held for a clone or a swap alone: the host's code runs meanwhile nowhere.
+    registered: Mutex<Arc<Registered>>,
+    /// Held while a change is made, so that a reload and the load of a category follow each other.
+    changing: Mutex<()>,
 }
 
 impl Behind {
@@ -43,7 +47,8 @@ impl Behind {
             registry,
             around,
             lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
-            registered: Mutex::new(registered),
+            registered: Mutex::new(Arc::new(registered)),
+            changing: Mutex::new(()),
         }))
     }
 
@@ -53,14 +58,25 @@ impl Behind {
 
     /// Says that tools may come from `origin`.
     pub(crate) fn declare(&self, origin: Origin) {
-        self.registered().declare(origin);
+        let _changing = self.changing();
+        let mut next = Registered::clone(&self.registered());
+        next.declare(origin);
+        self.swap(next);
     }
 
     /// Makes `change` as a whole or not at all; the names of tools that are no more. Categories that are loaded stay
     /// loaded.
+    ///
+    /// What the cache holds in memory of those is dead by then; a slow store below it is the caller's to tell.
     pub(crate) fn change(&self, change: Change) -> Result<Vec<String>, BuildError> {
-        let all = self.0.lazy.values().all(Lazy::is_loaded);
-        self.change_among(&mut self.registered(), change, all)
+        let (gone, former) = {
+            let _changing = self.changing();
+            // Under the lock: a load that ends meanwhile has its say in whether all tools are there.
+            let all = self.0.lazy.values().all(Lazy::is_loaded);
+            self.change_among(change, all)?
+        };
+        dropped(former);
+        Ok(gone)
     }
 
     /// The lazy categories that are not loaded.
@@ -91,36 +107,64 @@ impl Behind {
 
     /// Adds the tools of a category that has just been loaded.
     fn register(&self, name: &str, loaded: Vec<AnyTool>) -> Result<(), ToolError> {
-        let mut registered = self.registered();
-        let all = self.0.lazy.iter().all(|(other, lazy)| other == name || lazy.is_loaded());
-        let tools = Some((Origin::Category(name.to_owned()), Given::of(loaded)));
-        self.change_among(&mut registered, Change { tools, settings: None }, all)
-            .map_err(|error| ToolError::new(format!("category `{name}` cannot be registered: {error}")))?;
-        // Before the lock is given up: a reload that comes next knows that its tools are here.
-        if let Some(lazy) = self.0.lazy.get(name) {
-            lazy.set_loaded();
-        }
+        let former = {
+            let _changing = self.changing();
+            let all = self.0.lazy.iter().all(|(other, lazy)| other == name || lazy.is_loaded());
+            let tools = Some((Origin::Category(name.to_owned()), Given::of(loaded)));
+            let (_none_gone, former) =
+                self.change_among(Change { tools, settings: None }, all).map_err(|error| {
+                    ToolError::new(format!("category `{name}` cannot be registered: {error}"))
+                })?;
+            // Before the lock is given up: a reload that comes next knows that its tools are here.
+            if let Some(lazy) = self.0.lazy.get(name) {
+                lazy.set_loaded();
+            }
+            former
+        };
+        dropped(former);
         Ok(())
     }
 
-    fn change_among(
-        &self,
-        registered: &mut Registered,
-        change: Change,
-        all: bool,
-    ) -> Result<Vec<String>, BuildError> {
+    /// The names that are gone, and what was registered before. Only for who holds [`changing`](Inner::changing).
+    fn change_among(&self, change: Change, all: bool) -> Result<(Vec<String>, Arc<Registered>), BuildError> {
+        let former = self.registered();
         let Next { registered: next, catalog, is_new, gone } =
-            registered.next(change, all, &self.0.around, Some(&self.0.registry.catalog()))?;
+            former.next(change, all, &self.0.around, Some(&self.0.registry.catalog()))?;
         if is_new {
             self.0.registry.replace(catalog);
         }
-        *registered = next;
-        Ok(gone)
+        // After that, and before others can take the names: nobody finds the tools by now, and nothing of them is found
+        // by who takes their names.
+        gone.iter().filter_map(|name| former.pipeline(name)).for_each(Pipeline::retire);
+        if let Some(cache) = self.0.around.shared.cache.get() {
+            gone.iter().for_each(|name| cache.invalidate_tool_in_memory(name));
+        }
+        self.swap(next);
+        Ok((gone, former))
     }
 
-    /// Nothing panics while this is held; a poisoned lock holds what it held.
-    fn registered(&self) -> MutexGuard<'_, Registered> {
-        self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn swap(&self, next: Registered) {
+        let mut registered = self.0.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = mem::replace(&mut *registered, Arc::new(next));
+        drop(registered);
+        drop(former);
+    }
+
+    fn registered(&self) -> Arc<Registered> {
+        Arc::clone(&self.0.registered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The host's layers may panic while this is held; what is registered is whole all the same.
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops the tools that are no more, without a lock: their `drop` is the host's, which may ask the runtime, or panic.
+fn dropped(former: Arc<Registered>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(former))) {
+        // It may panic as well.
+        mem::forget(panic);
     }
 }
 

@@ -138,6 +138,13 @@ impl Pipeline {
 }
 
 impl Pipeline {
+    /// Says that the tool is no more: what calls that still run load is not kept, for its name may be another tool's.
+    pub(crate) fn retire(&self) {
+        if let Some(caching) = &self.0.caching {
+            caching.retire();
+        }
+    }
+
     pub(crate) fn breaker(&self) -> Option<&Arc<Breaker<CountWindow>>> {
         self.0.guard.as_ref().map(CircuitBreaker::breaker)
     }

@@ -166,7 +166,8 @@ impl Runtime {
     /// [sources](Self::source) give what they gave, under the new settings. What the runtime remembers stays: results, permits and rates, for each tool whose breaker is
     /// declared as before, what its breaker has seen, and for each that bounds its concurrency, the permits that are taken:
     /// with another bound there are more, or none until they are fewer. How many permits all tools share,
-    /// [`Gate::set_limit`] changes on [`gate`](Self::gate).
+    /// [`Gate::set_limit`] changes on [`gate`](Self::gate). Results of tools whose names are gone are served no more; a slow
+    /// store below the cache may keep them until [`ResultCache::invalidate_tool`] tells it.
     ///
     /// # Errors
     ///

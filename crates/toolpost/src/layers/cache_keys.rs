@@ -1,6 +1,6 @@
 //! The cache keys of calls: written canonically, and as the bytes that were received.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use toolpost_cache::rt::RawKey;
 use toolpost_cache::{CacheKey, KeyWriter};
@@ -15,6 +15,8 @@ pub(super) struct CacheKeys {
     tool: CacheKey,
     scope: CacheSharing,
     vary: Box<[String]>,
+    /// Whether the tool is no more, and its name may be another's.
+    retired: AtomicBool,
 }
 
 impl CacheKeys {
@@ -29,7 +31,16 @@ impl CacheKeys {
             writer.key()
         });
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, tool, scope: policy.scope, vary: policy.vary.as_slice().into() }
+        let (vary, retired) = (policy.vary.as_slice().into(), AtomicBool::new(false));
+        Self { number, tool, scope: policy.scope, vary, retired }
+    }
+
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
     }
 
     /// The key of `call`.

@@ -246,6 +246,12 @@ impl Caching {
         self.look(call, clock::now(), flagged).ok()
     }
 
+    /// Says that the tool is no more: from here on what is loaded is its caller's alone, and not kept. Said before its
+    /// results are invalidated, it misses none: a load that began before is overtaken by that.
+    pub(crate) fn retire(&self) {
+        self.keys.retire();
+    }
+
     /// Looks the call up, and reads a fresh result in place. On a miss, returns what [`load`](Self::load) goes on from, so
     /// that the look-up is not repeated.
     #[inline(always)]
@@ -297,8 +303,8 @@ impl Caching {
     {
         let (deadline, mut timer) = (call.deadline(), None);
         let mut work = Some(match looked {
-            Some(miss) => Work::Shared(self.join(miss, call, next)),
-            None => Work::Own(Box::pin(next(call, now))),
+            Some(miss) if !self.keys.is_retired() => Work::Shared(self.join(miss, call, next)),
+            _ => Work::Own(Box::pin(next(call, now))),
         });
         poll_fn(move |cx| {
             match &mut work {
@@ -329,7 +335,7 @@ impl Caching {
         N: FnOnce(Call, Instant) -> F + Send + 'static,
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        let options = self.options.clone();
+        let (options, keys) = (self.options.clone(), Arc::clone(&self.keys));
         let request = LoadOptions::new().limit(self.limit).tags_of(&self.options).urgency(call.priority());
         let load = move |context: LoadContext<Priority>| {
             let call = if context.is_refresh() {
@@ -341,7 +347,7 @@ impl Caching {
             let began = context.began();
             // A permit that the run queues for moves forward when a more urgent caller joins.
             let flight = Flight::new(context, call.priority());
-            Running::new(flight.run(next(call, began)), options)
+            Running::new(flight.run(next(call, began)), options, keys)
         };
         self.cache.front.load(miss, request, load)
     }

@@ -137,7 +137,7 @@ impl<P: FailurePolicy> CircuitBreaker<P> {
                 guard: self,
                 permit: Some(permit),
                 deadline: call.deadline(),
-                is_polling: false,
+                is_polling: true,
             }),
             Err(rejected) => Err(refusal(call, rejected)),
         }
@@ -236,7 +236,8 @@ pub(crate) struct BreakerGuard<'a, P: FailurePolicy> {
     guard: &'a CircuitBreaker<P>,
     permit: Option<Permit<'a, P>>,
     deadline: Option<Instant>,
-    /// Whether a panic would be that of the call itself, not of something beside it in the same task.
+    /// Whether a panic would be that of the call itself, not of something beside it in the same task. So it is from the
+    /// start: what comes first is that its future is made, which is the tool's code too.
     is_polling: bool,
 }
 

@@ -163,8 +163,8 @@ impl RuntimeBuilder {
     /// It is put around each tool as it is registered, those of lazy categories and reloads included, and again when the
     /// tool or its policy changes; around a tool that stays what it was, it stays too, with what it remembers. What it
     /// says of the tool may differ in texts and schemas. A layer that panics, or whose tool has another name, alias,
-    /// category, annotation or declared policy, is a fault of [`build`](Self::build), or of the reload or load. It must
-    /// not register tools itself.
+    /// category, annotation or declared policy, is a fault of [`build`](Self::build), or of the reload or load. It may
+    /// ask the runtime, but not register tools or change settings itself.
     ///
     /// ```
     /// use toolpost::tool::{AnyTool, Call, NoArgs, Output, Tool, ToolError, ToolSpec, tool_fn};

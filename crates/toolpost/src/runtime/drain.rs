@@ -11,6 +11,9 @@ use super::Runtime;
 use crate::clock;
 use crate::layers::ResultCache;
 
+/// How long a drain waits before it looks again for work that began while it waited for other work.
+const AGAIN: Duration = Duration::from_millis(10);
+
 impl Runtime {
     /// Takes no more calls, for good, and waits for what was begun: calls (those that queue for a permit included), the
     /// refreshes of expired results, threads that cannot be stopped, and the host's
@@ -33,10 +36,17 @@ impl Runtime {
         let ended = async {
             // Behind tools in front there are two dispatchers: what runs in the inner one for a refresh is in no outer
             // call.
-            let calls = join(self.dispatcher.drain(end), self.behind.dispatcher().drain(end));
-            join(calls, self.rest()).await;
-            // What the last calls left behind, after the first wait for it was over.
-            self.rest().await;
+            loop {
+                let calls = join(self.dispatcher.drain(end), self.behind.dispatcher().drain(end));
+                join(calls, self.rest()).await;
+                // What the last calls left behind, after the first wait for it was over; and what that left behind.
+                self.rest().await;
+                if !self.is_worth_waiting() {
+                    break;
+                }
+                // Begun since then, or of an owner who says that it is idle and is not: that is asked, not spun for.
+                tokio::time::sleep_until(clock::after(AGAIN).into()).await;
+            }
         };
         let _in_time = tokio::time::timeout_at(end.into(), ended).await;
         let remaining = self.remaining();
@@ -51,6 +61,12 @@ impl Runtime {
             }
         };
         join3(refreshes, self.shared.threads.idle(), self.background.idle()).await;
+    }
+
+    /// Whether anything runs, but for work whose owner panicked when it was waited for.
+    fn is_worth_waiting(&self) -> bool {
+        let remaining = Remaining { background: BTreeMap::new(), ..self.remaining() };
+        !remaining.is_nothing() || self.background.is_worth_waiting()
     }
 
     fn remaining(&self) -> Remaining {

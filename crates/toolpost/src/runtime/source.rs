@@ -1,5 +1,6 @@
 //! Tools that come and go while a runtime serves.
 
+use futures_util::future::join_all;
 use toolpost_tool::AnyTool;
 
 use super::Runtime;
@@ -58,7 +59,8 @@ impl ToolSource {
     }
 
     /// Has the source give these tools, in place of those that it gave before. Calls that run finish with the tool that
-    /// they found. Results that were cached of tools whose names are gone are served no more.
+    /// they found. Results that were cached of tools whose names are gone are served no more, nor are those that their last
+    /// calls come to.
     ///
     /// # Errors
     ///
@@ -78,9 +80,8 @@ impl ToolSource {
             let change = Change { tools: Some((Origin::Source(self.name.clone()), given)), settings: None };
             let gone = self.runtime.behind.change(change)?;
             if let Some(cache) = self.runtime.shared.cache.get() {
-                for name in gone {
-                    cache.invalidate_tool(&name).await;
-                }
+                // In memory that is done, before anybody could take the names.
+                join_all(gone.iter().map(|name| cache.invalidate_tool(name))).await;
             }
             Ok(())
         }

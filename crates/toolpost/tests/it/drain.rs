@@ -178,6 +178,52 @@ fn a_drain_that_is_dropped_at_any_await_refuses_calls_and_can_be_repeated() {
 }
 
 #[test]
+fn what_ends_may_leave_more_behind_and_is_waited_for_all_the_same() {
+    run(async {
+        let (one, other) = (Work::new(1), Work::new(0));
+        let (first, second) = (one.clone(), other.clone());
+        tokio::spawn(async move {
+            for (ends, begins) in [(&first, &second), (&second, &first)] {
+                sleep(SECOND).await;
+                begins.0.send_modify(|busy| *busy += 1);
+                ends.0.send_modify(|busy| *busy -= 1);
+            }
+            first.end_after(SECOND);
+        });
+        let runtime = Runtime::builder().background("one", one).background("other", other).build().unwrap();
+        runtime.drain(60 * SECOND).await.unwrap();
+    });
+}
+
+#[test]
+fn an_owner_whose_waiting_panics_when_it_is_dropped_costs_the_drain_nothing() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "a drop");
+        }
+    }
+    struct Panics;
+    impl Background for Panics {
+        fn busy(&self) -> usize {
+            1
+        }
+
+        fn idle(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {
+                let _bomb = Bomb;
+                std::future::pending::<()>().await;
+            })
+        }
+    }
+    run(async {
+        let runtime = Runtime::builder().background("bomb", Panics).build().unwrap();
+        let remaining = runtime.drain(SECOND).await.unwrap_err();
+        assert_eq!(remaining.background["bomb"], 1);
+    });
+}
+
+#[test]
 fn two_of_one_name_are_a_fault() {
     let builder = Runtime::builder().background("work", Work::new(0)).background("work", Work::new(0));
     let error = builder.background("other", Work::new(0)).build().unwrap_err();

@@ -1,16 +1,18 @@
 //! A tool that is left alone while it keeps failing.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, on a paused clock")]
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 use toolpost::breaker::{Breaker, BreakerSettings, BreakerState, Consecutive, CountWindow, FailurePolicy};
 use toolpost::layers::{CircuitBreaker, Layered, Verdict};
 use toolpost::tool::{
     BreakerPolicy, Call, ErrorKind, InputRequest, InputRequired, NoArgs, Output, Refusal, Tool, ToolError,
-    tool_fn,
+    ToolSpec, tool_fn,
 };
 use toolpost::{Runtime, ToolExt};
 use toolpost_test::{Script, assert_kind, assert_text, cancel_at_each_await, mock, poll_once, run};
@@ -352,5 +354,39 @@ fn a_tool_that_is_slower_than_patience_recovers() {
             (breaker.state(), breaker.snapshot(Instant::now().into_std()).opened),
             (BreakerState::Closed, 1)
         );
+    });
+}
+
+/// A tool that panics before there is a future.
+struct PanicsAtOnce(ToolSpec);
+
+impl Tool for PanicsAtOnce {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn call(&self, call: Call) -> impl Future<Output = Result<Output, ToolError>> + Send {
+        assert!(call.is_over(), "before there is a future");
+        async { Ok(Output::text("")) }
+    }
+}
+
+#[test]
+fn a_panic_before_there_is_a_future_counts_by_hand_and_declared() {
+    run(async {
+        let tool = PanicsAtOnce(ToolSpec::new("boom").unwrap()).guarded(breaker(Consecutive::new(2)));
+        for _ in 0..2 {
+            assert!(AssertUnwindSafe(async { tool.call(call()).await }).catch_unwind().await.is_err());
+        }
+        assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::BreakerOpen));
+
+        let mut policy = BreakerPolicy::default();
+        (policy.window, policy.minimum_calls) = (2, 2);
+        let tool = PanicsAtOnce(ToolSpec::new("boom").unwrap().with_breaker(policy));
+        let runtime = Runtime::builder().tool(tool).build().unwrap();
+        for _ in 0..2 {
+            assert_kind(&runtime.call("boom", &NoArgs {}).await, ErrorKind::Panicked);
+        }
+        assert_kind(&runtime.call("boom", &NoArgs {}).await, ErrorKind::Refused(Refusal::BreakerOpen));
     });
 }

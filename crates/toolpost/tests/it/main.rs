@@ -7,6 +7,7 @@ mod disk;
 mod drain;
 mod fallback;
 mod forgetting;
+mod gone;
 mod guarded;
 mod hedged;
 mod host_panics;

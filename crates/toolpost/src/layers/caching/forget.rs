@@ -55,6 +55,11 @@ impl ResultCache {
         self.invalidate(&tool_tag(&self.server, name)).await;
     }
 
+    /// As [`invalidate_tool`](Self::invalidate_tool), in memory alone, and at once.
+    pub(crate) fn invalidate_tool_in_memory(&self, name: &str) {
+        self.invalidate_in_memory(&tool_tag(&self.server, name));
+    }
+
     /// Makes every result of this server's tools dead; otherwise as [`invalidate`](Self::invalidate). A server
     /// [without a name](Self::of_server) has its store to itself: there it is [`clear`](Self::clear).
     ///

@@ -1,6 +1,7 @@
 //! Maps a tool's result to what is cached, and to what waiting callers receive.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use toolpost_tool::{ErrorKind, Output, Refusal, ResultFlag, ToolError};
 
 use crate::inheritance::Part;
 use crate::layers::Verdict;
+use crate::layers::cache_keys::CacheKeys;
 
 pin_project! {
     /// Runs a call, and ends in its outcome. No `async` block: it would hold the run twice (rust-lang/rust#62958).
@@ -18,12 +20,13 @@ pin_project! {
         #[pin]
         run: Part<F>,
         options: Option<EntryOptions>,
+        keys: Arc<CacheKeys>,
     }
 }
 
 impl<F> Running<F> {
-    pub(super) const fn new(run: Part<F>, options: EntryOptions) -> Self {
-        Self { run, options: Some(options) }
+    pub(super) const fn new(run: Part<F>, options: EntryOptions, keys: Arc<CacheKeys>) -> Self {
+        Self { run, options: Some(options), keys }
     }
 }
 
@@ -33,7 +36,13 @@ impl<F: Future<Output = Result<Output, ToolError>>> Future for Running<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.run.poll(cx));
-        this.options.take().map_or(Poll::Pending, |options| Poll::Ready(outcome(result, options)))
+        let outcome = this.options.take().map(|options| outcome(result, options));
+        outcome.map_or(Poll::Pending, |outcome| {
+            Poll::Ready(match outcome {
+                LoadOutcome::Keep(output, _) if this.keys.is_retired() => LoadOutcome::Pass(output),
+                outcome => outcome,
+            })
+        })
     }
 }
 
