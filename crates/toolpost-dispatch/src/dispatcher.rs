@@ -75,7 +75,7 @@ impl Dispatcher {
             authorize: Box::new(Open),
             observe: None,
             time_limit: TIME_LIMIT,
-            limits: CallerLimits { per_principal: PER_PRINCIPAL, permits: PERMITS },
+            limits: CallerLimits { per_principal: PER_PRINCIPAL, permits: Box::new(|| PERMITS) },
         }
     }
 
@@ -452,10 +452,14 @@ impl DispatcherBuilder {
 
     /// Says how many calls can run at once in what the dispatcher calls. Callers from one address, where nobody is named,
     /// may have half of what the calls of others leave free of these, or as many as a principal if that is more: so one
-    /// address leaves room to others, however many tools have no limit of their own. More are refused. Default: 256.
+    /// address leaves room to others, however many tools have no limit of their own. More are refused. `permits` is asked at
+    /// each such call, as their number may change. Default: 256.
+    ///
+    /// Where a principal may have as many calls as there are permits, or more, so may an address, and nothing is left to
+    /// others then: with few permits, [`calls_per_principal`](Self::calls_per_principal) is to be less than half of them.
     #[must_use]
-    pub const fn permits(mut self, permits: usize) -> Self {
-        self.limits.permits = permits;
+    pub fn permits(mut self, permits: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+        self.limits.permits = Box::new(permits);
         self
     }
 

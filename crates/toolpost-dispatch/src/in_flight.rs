@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -62,6 +63,8 @@ pub(crate) struct InFlight {
     /// How many calls run, and in the highest bit whether new ones are refused: one word, so that a call that is
     /// refused is never counted, and a drain that has begun misses none.
     state: AtomicUsize,
+    /// How many of them were made by calls that run: they are nobody's in `callers`.
+    within: AtomicUsize,
     idle: Notify,
     keyed: DashMap<CallKey, Slot>,
     /// Where calls can be reached whose key another call had already, by a number of their own.
@@ -72,12 +75,11 @@ pub(crate) struct InFlight {
 }
 
 /// How many calls of one caller may run at once.
-#[derive(Clone, Copy, Debug)]
 pub(crate) struct CallerLimits {
     /// Of a principal.
     pub(crate) per_principal: usize,
     /// Of these, an address without a name may have half of what others leave free.
-    pub(crate) permits: usize,
+    pub(crate) permits: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 /// Whose calls are counted together.
@@ -90,11 +92,13 @@ enum Caller {
 
 impl CallerLimits {
     /// The most calls of `caller`, of whose calls so many run, as of those of everyone.
-    fn of(self, caller: &Caller, own: usize, all: usize) -> usize {
+    fn of(&self, caller: &Caller, own: usize, all: usize) -> usize {
         match caller {
             Caller::Named(_) => self.per_principal,
             Caller::From(_) => {
-                let free = self.permits.saturating_sub(all.saturating_sub(own));
+                // The host's function may panic: then nobody has more than a principal.
+                let permits = catch_unwind(AssertUnwindSafe(&*self.permits)).unwrap_or(0);
+                let free = permits.saturating_sub(all.saturating_sub(own));
                 self.per_principal.max(free / 2)
             }
         }
@@ -125,6 +129,7 @@ impl InFlight {
     pub(crate) fn new(limits: CallerLimits) -> Self {
         Self {
             state: AtomicUsize::default(),
+            within: AtomicUsize::default(),
             idle: Notify::default(),
             keyed: DashMap::default(),
             more: DashMap::with_shard_amount(2),
@@ -148,7 +153,7 @@ impl InFlight {
         };
         if let Some(caller) = caller {
             let mut calls = self.callers.entry(caller.clone()).or_default();
-            if self.limits.of(&caller, *calls, self.running()) <= *calls {
+            if self.limits.of(&caller, *calls, self.running_by_callers()) <= *calls {
                 return Err(AdmissionError::TooMany(*calls));
             }
             *calls += 1;
@@ -173,9 +178,10 @@ impl InFlight {
 
     /// Counts in a call made by a call that is counted already, and so not to be barred.
     pub(crate) fn enter_within(self: &Arc<Self>) -> Flight {
+        self.within.fetch_add(1, Ordering::Relaxed);
         self.state.fetch_add(1, Ordering::SeqCst);
         let mut flight = Flight::new(self);
-        flight.counted = true;
+        (flight.counted, flight.within) = (true, true);
         flight
     }
 
@@ -202,6 +208,11 @@ impl InFlight {
 
     pub(crate) fn running(&self) -> usize {
         self.state.load(Ordering::SeqCst) & !CLOSED
+    }
+
+    /// Those that no running call has made.
+    fn running_by_callers(&self) -> usize {
+        self.running().saturating_sub(self.within.load(Ordering::Relaxed))
     }
 
     /// From now on no call may start.
@@ -262,13 +273,22 @@ pub(crate) struct Flight {
     caller: Option<Caller>,
     /// Whether it is counted among all that run.
     counted: bool,
+    /// Whether a running call made it.
+    within: bool,
     /// Its number among those whose key was in use; 0 if it was not.
     recurrence: u32,
 }
 
 impl Flight {
     fn new(table: &Arc<InFlight>) -> Self {
-        Self { table: Arc::clone(table), key: None, caller: None, counted: false, recurrence: 0 }
+        Self {
+            table: Arc::clone(table),
+            key: None,
+            caller: None,
+            counted: false,
+            within: false,
+            recurrence: 0,
+        }
     }
 
     /// Whether the call was cancelled; if not, `waker` is woken when it is.
@@ -310,6 +330,9 @@ impl Drop for Flight {
                 *calls -= 1;
                 *calls == 0
             });
+        }
+        if self.within {
+            self.table.within.fetch_sub(1, Ordering::Relaxed);
         }
         if self.counted && self.table.state.fetch_sub(1, Ordering::SeqCst) & !CLOSED == 1 {
             self.table.idle.notify_waiters();

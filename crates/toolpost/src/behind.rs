@@ -7,6 +7,7 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_dispatch::{Dispatcher, Registry};
@@ -15,9 +16,9 @@ use toolpost_tool::{AnyTool, ToolError};
 use lazy::Lazy;
 pub(crate) use lazy::Loader;
 
-use crate::BuildError;
 use crate::pipeline::Pipeline;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
+use crate::{BuildError, clock};
 
 /// The tools, how they are called, and what replaces them. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ struct Inner {
     registry: Registry,
     around: Around,
     lazy: BTreeMap<String, Lazy>,
+    /// How long whoever needs a category waits for its tools.
+    load_limit: Duration,
     /// What is registered by now. Held for a clone or a swap alone: the host's code runs meanwhile nowhere.
     registered: Mutex<Arc<Registered>>,
     /// Held while a change is made, so that a reload and the load of a category follow each other.
@@ -41,11 +44,13 @@ impl Behind {
         around: Around,
         registered: Registered,
         lazy: BTreeMap<String, Loader>,
+        load_limit: Duration,
     ) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
             registry,
             around,
+            load_limit,
             lazy: lazy.into_iter().map(|(name, loader)| (name, Lazy::new(loader))).collect(),
             registered: Mutex::new(Arc::new(registered)),
             changing: Mutex::new(()),
@@ -90,10 +95,13 @@ impl Behind {
 
     /// Loads a category if it is lazy and not loaded yet. Cancel safe.
     pub(crate) async fn load(&self, category: &str) -> Result<(), ToolError> {
-        match self.0.lazy.get(category) {
-            Some(lazy) => lazy.load(|tools| self.register(category, tools)).await,
-            None => Ok(()),
-        }
+        let Some(lazy) = self.0.lazy.get(category).filter(|lazy| !lazy.is_loaded()) else { return Ok(()) };
+        let limit = self.0.load_limit;
+        let load = lazy.load(|tools| self.register(category, tools));
+        tokio::time::timeout_at(clock::after(limit).into(), load).await.unwrap_or_else(|_elapsed| {
+            let message = format!("category `{category}` took longer to load than {limit:?}");
+            Err(ToolError::timed_out(limit).with_message(message))
+        })
     }
 
     pub(crate) fn breaker(&self, tool: &str) -> Option<Arc<Breaker<CountWindow>>> {

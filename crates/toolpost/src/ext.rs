@@ -75,6 +75,10 @@ pub trait ToolExt: Tool + Sized {
     }
 
     /// Runs calls on threads that may block; see [`BlockingThreads`].
+    ///
+    /// A tool that declares itself blocking needs none of this: its runtime does it, and counts its threads. Of those of this
+    /// layer it knows nothing, unless a clone of [`layer`](Layered::layer) is registered as
+    /// [background work](crate::RuntimeBuilder::background); and they keep no permit once their caller has left.
     fn threaded(self) -> Layered<Self, BlockingThreads> {
         self.layered(BlockingThreads::default())
     }

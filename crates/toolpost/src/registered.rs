@@ -153,6 +153,7 @@ impl Registered {
             faults.extend(claimed);
         }
         let specs: Vec<&ToolSpec> = tools.iter().map(|tool| tool.whole.spec()).collect();
+        faults.extend(self.settings.aliases(&specs));
         let unknown = self.settings.unknown_tools(all, &specs);
         let has_sources = self.origins.keys().any(|origin| matches!(origin, Origin::Source(_)));
         let (unknown_faults, mut warnings) =

@@ -232,32 +232,30 @@ impl Settings {
         faults
     }
 
+    /// The faults of sections under another name of a tool.
+    pub(crate) fn aliases(&self, tools: &[&ToolSpec]) -> Vec<String> {
+        let fault = |name: &String| {
+            let tool = tools.iter().find(|tool| tool.aliases().contains(name))?.name();
+            Some(format!("the settings name a tool `{name}`, which is another name of `{tool}`"))
+        };
+        self.tools.keys().filter_map(fault).collect()
+    }
+
     /// The faults of sections for tools that are not among `tools`, where `all` there will ever be are.
     pub(crate) fn unknown_tools(&self, all: bool, tools: &[&ToolSpec]) -> Vec<String> {
         let fault = |name: &String| {
-            if tools.iter().any(|tool| tool.name() == name) {
+            if !all || tools.iter().any(|tool| tool.name() == name || tool.aliases().contains(name)) {
                 return None;
             }
-            match tools.iter().find(|tool| tool.aliases().contains(name)) {
-                Some(tool) => {
-                    let tool = tool.name();
-                    Some(format!("the settings name a tool `{name}`, which is another name of `{tool}`"))
+            let near = nearest(name, tools.iter().map(|tool| tool.name()));
+            let near: Vec<String> = near.into_iter().map(|near| format!("`{near}`")).collect();
+            Some(match near.is_empty() {
+                true => format!("the settings name a tool `{name}`, and there is none"),
+                false => {
+                    let near = near.join(" or ");
+                    format!("the settings name a tool `{name}`, and there is none; did you mean {near}?")
                 }
-                None if all => {
-                    let near = nearest(name, tools.iter().map(|tool| tool.name()));
-                    let near: Vec<String> = near.into_iter().map(|near| format!("`{near}`")).collect();
-                    Some(match near.is_empty() {
-                        true => format!("the settings name a tool `{name}`, and there is none"),
-                        false => {
-                            let near = near.join(" or ");
-                            format!(
-                                "the settings name a tool `{name}`, and there is none; did you mean {near}?"
-                            )
-                        }
-                    })
-                }
-                None => None,
-            }
+            })
         };
         self.tools.keys().filter_map(fault).collect()
     }

@@ -3,6 +3,8 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use toolpost_dispatch::{CallRequest, Dispatcher, DispatcherBuilder, Registry};
 use toolpost_tool::{
-    CallParts, ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn,
+    Call, CallParts, ErrorKind, Json, NoArgs, Output, Principal, Refusal, ToolError, ToolSpec, tool_fn,
 };
 
 fn builder() -> DispatcherBuilder {
@@ -90,7 +92,9 @@ async fn a_tool_that_declares_no_time_limit_has_a_minute() {
 
 #[test]
 fn an_address_has_half_of_what_others_leave_free_and_no_less_than_a_principal() {
-    let all = builder().calls_per_principal(2).permits(16).build();
+    let permits = Arc::new(AtomicUsize::new(16));
+    let now = Arc::clone(&permits);
+    let all = builder().calls_per_principal(2).permits(move || now.load(Ordering::SeqCst)).build();
     let from = |origin: u64, principal: Principal| {
         let mut parts = CallParts::default();
         parts.tool = "held".into();
@@ -122,6 +126,11 @@ fn an_address_has_half_of_what_others_leave_free_and_no_less_than_a_principal() 
     assert_eq!(fill(1, &Principal::new("ada")).len(), 2, "who has a name is counted by it");
     drop((first, second, third, fourth));
     assert_eq!(fill(4, &nobody).len(), 8);
+    permits.store(32, Ordering::SeqCst);
+    assert_eq!(fill(4, &nobody).len(), 16, "of as many as there are now");
+    let within: Vec<_> = (0..10).map(|_| all.call_within(Call::new(&NoArgs {}).unwrap())).collect();
+    assert_eq!(fill(4, &nobody).len(), 16, "calls that running calls make are nobody's");
+    drop(within);
     assert_eq!(all.running(), 0);
 }
 

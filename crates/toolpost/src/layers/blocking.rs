@@ -5,15 +5,19 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use toolpost_tool::{Call, ErrorKind, Output, Tool, ToolError};
+use toolpost_tool::{BoxFuture, Call, ErrorKind, Output, Tool, ToolError};
 
 use super::{Layer, concurrency};
+use crate::Background;
 
 /// Runs calls on threads that may block: the innermost layer of a tool that declares itself blocking. Clones count
 /// together.
 ///
-/// A call that has started cannot be stopped. When its caller leaves it runs on by itself, and the permit that it was
-/// given by [`ConcurrencyLimit`](super::ConcurrencyLimit) stays with it until it ends. The tool can tell: its call
+/// A call that has started cannot be stopped. When its caller leaves it runs on by itself. Of a tool that declares itself
+/// [blocking](toolpost_tool::ToolSpec::blocking), the permit that it was given by
+/// [`ConcurrencyLimit`](super::ConcurrencyLimit) stays with it until it ends, and a [drain](crate::Runtime::drain) of its
+/// runtime waits for it. Around another tool, put there by hand, the permit is free once the caller leaves, and a drain waits
+/// for the threads that the host [registers](crate::RuntimeBuilder::background) as background work. The tool can tell: its call
 /// [is over](Call::is_over) then, and a tool that asks at each piece of its work ends within one of them.
 ///
 /// # Ending the process
@@ -96,6 +100,16 @@ impl BlockingThreads {
     fn count_in(&self) -> Counted {
         self.0.send_modify(|busy| *busy += 1);
         Counted(self.clone())
+    }
+}
+
+impl Background for BlockingThreads {
+    fn busy(&self) -> usize {
+        Self::busy(self)
+    }
+
+    fn idle(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::idle(self))
     }
 }
 

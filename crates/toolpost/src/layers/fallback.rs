@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use toolpost_tool::{BoxFuture, Call, ErrorKind, Output, Principal, Refusal, ResultFlag, Tool, ToolError};
+use toolpost_tool::{
+    BoxFuture, Call, ErrorKind, Output, Principal, Refusal, ResultFlag, Tool, ToolError, ToolSpec,
+};
 
 use super::{Layer, Verdict};
 
@@ -15,7 +18,8 @@ use super::{Layer, Verdict};
 /// or its deadline near. It never hides the caller's faults, a denial, a suspended call, or a result that reports an
 /// error. What it gives is marked [`Degraded`](ResultFlag::Degraded).
 ///
-/// Clones share what they remember.
+/// Clones share the room for what they remember; each tool that one is put around has its own answers, for two tools may
+/// have one name.
 ///
 /// The last good answer stands in, marked as such, when the tool fails:
 ///
@@ -36,7 +40,11 @@ use super::{Layer, Verdict};
 /// });
 /// ```
 #[derive(Clone)]
-pub struct Fallback(Arc<Source>);
+pub struct Fallback {
+    source: Arc<Source>,
+    /// Whose answers are meant.
+    tool: u64,
+}
 
 enum Source {
     LastGood(Memory),
@@ -52,17 +60,13 @@ type Memory = Mutex<LruCache<Key, Output>>;
 #[derive(Eq, Hash, PartialEq)]
 struct Key {
     principal: Principal,
-    tool: String,
+    tool: u64,
     arguments: String,
 }
 
 impl Key {
-    fn of(call: &Call) -> Self {
-        Self {
-            principal: call.principal().clone(),
-            tool: call.tool().to_owned(),
-            arguments: call.arguments().raw().to_owned(),
-        }
+    fn of(tool: u64, call: &Call) -> Self {
+        Self { principal: call.principal().clone(), tool, arguments: call.arguments().raw().to_owned() }
     }
 }
 
@@ -75,7 +79,7 @@ impl Fallback {
     #[must_use]
     pub fn last_good(most: usize) -> Self {
         let Some(most) = NonZeroUsize::new(most) else { panic!("room for at least one answer") };
-        Self(Arc::new(Source::LastGood(Mutex::new(LruCache::new(most)))))
+        Self::of(Source::LastGood(Mutex::new(LruCache::new(most))))
     }
 
     /// Whatever this function makes of the call and its error.
@@ -90,7 +94,11 @@ impl Fallback {
     where
         F: Future<Output = Result<Output, ToolError>> + Send + 'static,
     {
-        Self(Arc::new(Source::Function(Box::new(move |call, error| Box::pin(function(call, error))))))
+        Self::of(Source::Function(Box::new(move |call, error| Box::pin(function(call, error)))))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source: Arc::new(source), tool: 0 }
     }
 
     /// Runs `next`, and falls back if it cannot answer.
@@ -110,9 +118,9 @@ impl Fallback {
     where
         F: Future<Output = Result<Output, ToolError>>,
     {
-        match &*self.0 {
+        match &*self.source {
             Source::LastGood(memory) => {
-                let key = Key::of(&call);
+                let key = Key::of(self.tool, &call);
                 let result = next(call).await;
                 // No panic can leave the memory half changed.
                 let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +154,7 @@ impl Fallback {
 
 impl fmt::Debug for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &*self.0 {
+        f.write_str(match &*self.source {
             Source::LastGood(_) => "Fallback(last good)",
             Source::Function(_) => "Fallback(function)",
         })
@@ -165,5 +173,11 @@ fn is_worth_it(error: &ToolError) -> bool {
 impl Layer for Fallback {
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
         self.around(call, |call| tool.call(call)).await
+    }
+
+    fn for_tool(mut self, _: &ToolSpec) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        self.tool = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        self
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toolpost_breaker::{Breaker, FailurePolicy};
 use toolpost_retry::{Backoff, Jitter, RetryBudget};
-use toolpost_tool::{Call, Output, Policy, RetryJitter, Tool, ToolError, ToolSpec};
+use toolpost_tool::{Call, ErrorKind, Output, Policy, RetryJitter, Tool, ToolError, ToolSpec};
 
 use super::{Layer, Verdict};
 use crate::{clock, warnings};
@@ -25,7 +25,9 @@ use crate::{clock, warnings};
 /// and one a second at the most, while a tool that is called once an hour has its retries all the same.
 ///
 /// When attempts, budget or time run out, the last error is the answer; where it was the budget, its text says so.
-/// (It stays the tool's error, and is no refusal: the tool ran.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer (permit, permit) is taken anew by each attempt.
+/// (It stays the tool's error, and is no refusal: the tool ran. So it does where a later attempt is refused before the tool
+/// sees it.) There is no wait after the last attempt, and nothing is held while waiting: whatever lies inside this layer
+/// (a permit, the breaker's leave) is taken anew by each attempt.
 ///
 /// Clones share the budget.
 ///
@@ -155,7 +157,7 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// The error of the last attempt.
+    /// The error of the last attempt that was not refused; of the first, if that was.
     ///
     /// # Cancel safety
     ///
@@ -202,12 +204,18 @@ impl Retry {
     {
         let mut attempt = 1;
         loop {
+            let own = error.clone();
             self.pause(&call, attempt, error).await?;
             attempt += 1;
             match next(call.clone().with_attempt(attempt)).await {
                 Ok(output) => {
                     self.pay();
                     return Ok(output);
+                }
+                // The tool ran: who made something dead for that, or tells what failed, is told of it.
+                Err(refusal) if matches!(refusal.kind(), ErrorKind::Refused(_)) => {
+                    let message = format!("{own}; not tried again: {refusal}");
+                    return Err(own.with_message(message));
                 }
                 Err(another) => error = another,
             }

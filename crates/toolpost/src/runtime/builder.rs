@@ -46,6 +46,9 @@ pub struct RuntimeBuilder {
     sources: Vec<String>,
 }
 
+/// How long a category may load, unless the time limit of calls is told.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
 type SetUp = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
 
 impl RuntimeBuilder {
@@ -95,7 +98,8 @@ impl RuntimeBuilder {
     /// Loads the tools of the category called `name` from `loader` on its first use: when the category is listed
     /// ([`Runtime::tools_in`]), named to one of the four tools of [`Categories`](crate::Categories), or
     /// [loaded](Runtime::load_category). Until then no call finds its tools by their names alone, and a flat list has none of
-    /// them. The tools declare this category or none.
+    /// them. The tools declare this category or none. A load has as long as a [call](Self::time_limit) without a limit of its
+    /// own.
     ///
     /// The loader runs once, however many come at the same time; if it fails, panics, or everyone who waits for it
     /// leaves, the next use runs it again. Listing the categories never runs it.
@@ -134,7 +138,8 @@ impl RuntimeBuilder {
 
     /// Lets one principal have `calls` calls at once, those that wait for a permit included, and refuses more. Default: 32.
     /// Callers without a name are counted by their address, where the transport knows it: one address may have half of the
-    /// permits that the calls of others leave, or as many as a principal if that is more.
+    /// permits that the calls of others leave, or as many as a principal if that is more: with a [`gate`](Self::gate) of no more
+    /// than twice this many permits, set less, or one address may have them all.
     #[must_use]
     pub const fn calls_per_principal(mut self, calls: usize) -> Self {
         self.per_principal = Some(calls);
@@ -274,7 +279,8 @@ impl RuntimeBuilder {
         };
         let observers = Observers::new(observers);
         let dispatcher = |registry, tools| {
-            let mut builder = Dispatcher::builder(registry).permits(gate.limit());
+            let permits = gate.clone();
+            let mut builder = Dispatcher::builder(registry).permits(move || permits.limit());
             if let Some(authorize) = &authorize {
                 builder = builder.authorize(Rule { authorize: Arc::clone(authorize), tools });
             }
@@ -292,7 +298,8 @@ impl RuntimeBuilder {
         let registry = Registry::new(catalog);
         let offer = |builder, set_up: SetUp| set_up(builder);
         let all = offers.into_iter().fold(dispatcher(registry.clone(), true), offer).build();
-        let behind = Behind::new((registry, all.clone()), around, registered, lazy);
+        let behind =
+            Behind::new((registry, all.clone()), around, registered, lazy, time_limit.unwrap_or(LOAD_LIMIT));
         let runtime = Runtime { dispatcher: all.clone(), behind, shared, background };
         let in_front = surface.map(|surface| surface::catalog(&*surface, &runtime)).transpose()?.flatten();
         Ok(match in_front {

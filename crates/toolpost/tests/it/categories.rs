@@ -548,3 +548,28 @@ fn nothing_is_lost_in_a_storm_of_reloads_and_loads() {
         runtime.drain(Duration::from_secs(60)).await.unwrap();
     });
 }
+
+#[test]
+fn a_loader_that_hangs_is_left_in_time_and_tried_again() {
+    run(async {
+        let loads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&loads);
+        let loader = move || {
+            let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if first {
+                    std::future::pending::<()>().await;
+                }
+                Ok(vec![tool("fetch", "web")])
+            }
+        };
+        let runtime = Runtime::builder().surface(Categories).lazy_category("web", loader).build().unwrap();
+        let begin = tokio::time::Instant::now();
+        let fetch = json!({"category": "web", "tool": "fetch"});
+        let hangs = runtime.call("tools_dispatch", &fetch).await;
+        assert_kind(&hangs, ErrorKind::TimedOut);
+        assert_eq!(hangs.unwrap_err().to_string(), "category `web` took longer to load than 60s");
+        assert_eq!(begin.elapsed(), Duration::from_secs(60));
+        assert_text(&runtime.call("tools_dispatch", &fetch).await, "fetch answers");
+    });
+}

@@ -3,15 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use toolpost::tool::{BoxFuture, Call, ErrorKind, NoArgs, Refusal, tool_fn};
-use toolpost::{Background, Runtime};
+use toolpost::{Background, Runtime, ToolExt as _};
 use toolpost_test::{assert_kind, cancel_at_each_await, poll_once, run};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -257,4 +257,30 @@ proptest! {
             assert_eq!(begin.elapsed(), last.min(grace));
         });
     }
+}
+
+#[test]
+fn threads_by_hand_are_waited_for_where_they_are_registered() {
+    let executor =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    executor.block_on(async {
+        let ((go, may_go), (begins, began)) = (mpsc::channel::<()>(), mpsc::channel());
+        let may_go = Mutex::new(may_go);
+        let tool = tool_fn("by_hand", move |_: NoArgs, _: Call| {
+            begins.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+            async { Ok("done") }
+        });
+        let tool = tool.threaded();
+        let threads = tool.layer().clone();
+        let runtime = Runtime::builder().tool(tool).background("threads", threads).build().unwrap();
+        let mut call = Box::pin(runtime.call("by_hand", &NoArgs {}));
+        assert!(poll_once(call.as_mut()).await.is_pending());
+        // A thread that has not begun would be taken back.
+        began.recv().unwrap();
+        drop(call);
+        assert_eq!(runtime.drain(Duration::ZERO).await.unwrap_err().background["threads"], 1);
+        go.send(()).unwrap();
+        runtime.drain(60 * SECOND).await.unwrap();
+    });
 }

@@ -135,3 +135,14 @@ fn it_hides_nothing_that_the_caller_should_know() {
         assert!(tool.call(call()).await.unwrap().is_error());
     });
 }
+
+#[test]
+fn tools_of_one_name_share_room_and_no_answers() {
+    run(async {
+        let fallback = Fallback::last_good(10);
+        let good = Script::new("stock").answers("of the first shop").with_fallback(fallback.clone());
+        let bad = Script::new("stock").fails(ToolError::unavailable("down")).with_fallback(fallback);
+        assert_text(&good.call(call()).await, "of the first shop");
+        assert_kind(&bad.call(call()).await, ErrorKind::Unavailable);
+    });
+}

@@ -1,17 +1,22 @@
 //! Forgetting results: by call, by tool, by server, all of them.
 #![expect(clippy::unwrap_used, reason = "a test unwraps")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolpost::cache::{Cache, Capacity, Memory};
 use toolpost::json::{Frame, NodeId};
 use toolpost::layers::ResultCache;
+use toolpost::scheduler::rt::Gate;
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    AnyTool, CachePolicy, Call, CallParts, NoArgs, Output, Principal, ResultFlag, Tool, ToolError, tool_fn,
+    AnyTool, CachePolicy, Call, CallParts, ErrorKind, NoArgs, Output, Principal, ResultFlag, RetryPolicy,
+    Tool, ToolError, tool_fn,
 };
 use toolpost::{Runtime, ToolExt as _};
-use toolpost_test::{mock, poll_once, run};
+use toolpost_test::{assert_kind, assert_text, mock, poll_once, run};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -136,5 +141,45 @@ fn what_a_runtime_remembers_is_forgotten_by_tool_and_by_call() {
         runtime.cache().invalidate("shelf").await;
         assert!(!asked().await);
         assert!(asked().await);
+    });
+}
+
+/// The first attempt runs and its answer is lost; before the second, others have taken the one permit and the one place in
+/// front of it.
+#[test]
+fn what_an_attempt_may_have_changed_is_forgotten_though_the_next_is_refused() {
+    run(async {
+        let stock = Arc::new(AtomicUsize::new(12));
+        let (sold, left) = (Arc::clone(&stock), stock);
+        let sell = tool_fn("sell", move |_: NoArgs, _: Call| {
+            sold.store(11, Ordering::SeqCst);
+            async { Err::<String, _>(ToolError::unavailable("the answer was lost")) }
+        });
+        let look = tool_fn("look", move |_: NoArgs, _: Call| {
+            let left = left.load(Ordering::SeqCst).to_string();
+            async move { Ok(left) }
+        });
+        let held = tool_fn("held", |_: NoArgs, _: Call| std::future::pending::<Result<String, ToolError>>());
+        let policy = CachePolicy::new(Duration::from_secs(60)).tagged("shelf");
+        let gate = Gate::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(1));
+        let runtime =
+            Runtime::builder()
+                .gate(&gate)
+                .tool(sell.with_spec(|spec| {
+                    spec.repeatable().with_retry(RetryPolicy::new(2)).invalidating("shelf")
+                }))
+                .tool(look.with_spec(|spec| spec.read_only().with_cache(policy)))
+                .tool(held)
+                .build()
+                .unwrap();
+        assert_text(&runtime.call("look", &NoArgs {}).await, "12");
+        let mut sale = Box::pin(runtime.call("sell", &NoArgs {}));
+        assert!(poll_once(sale.as_mut()).await.is_pending(), "it waits for its second attempt");
+        let (mut one, mut two) =
+            (Box::pin(runtime.call("held", &NoArgs {})), Box::pin(runtime.call("held", &NoArgs {})));
+        assert!(poll_once(one.as_mut()).await.is_pending() && poll_once(two.as_mut()).await.is_pending());
+        assert_kind(&sale.await, ErrorKind::Unavailable);
+        drop((one, two));
+        assert_text(&runtime.call("look", &NoArgs {}).await, "11");
     });
 }

@@ -222,7 +222,9 @@ fn an_open_breaker_is_not_knocked_at() {
         let breaker = Arc::new(Breaker::new(Consecutive::new(1), Instant::now().into_std()));
         let tool = Arc::clone(&script).guarded(Arc::clone(&breaker)).retried(plain(5));
         let start = Instant::now();
-        assert_kind(&tool.call(call()).await, ErrorKind::Refused(Refusal::BreakerOpen));
+        let error = tool.call(call()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "the tool's own: it ran");
+        assert!(error.to_string().contains("; not tried again: this tool keeps failing"), "{error}");
         // The second attempt learns that it is open; there is no third.
         assert_eq!((script.calls(), start.elapsed()), (1, SECOND));
         assert_eq!(breaker.state(), BreakerState::Open);

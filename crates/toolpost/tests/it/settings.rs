@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use toolpost::dispatch::Schema;
 use toolpost::json::Frame;
 use toolpost::layers::{Hedge, Retry};
-use toolpost::tool::{BreakerPolicy, CachePolicy, CacheSharing, Policy, RatePolicy, RetryPolicy, ToolSpec};
+use toolpost::tool::{
+    BreakerPolicy, CachePolicy, CacheSharing, Call, NoArgs, Policy, RatePolicy, RetryPolicy, ToolSpec,
+    tool_fn,
+};
 use toolpost::{Runtime, Settings, ToolExt};
 use toolpost_test::Script;
 
@@ -362,4 +365,13 @@ fn a_layer_by_hand_that_does_nothing_is_a_warning() {
         "{warnings:?}"
     );
     assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
+
+#[test]
+fn a_section_for_another_name_of_a_tool_is_a_fault_with_sources_too() {
+    let settings = Settings::from_json(r#"{"tools": {"find": {"time-limit-ms": 5}}}"#).unwrap();
+    let search = tool_fn("search", |_: NoArgs, _: Call| async { Ok("") });
+    let search = search.with_spec(|spec| spec.with_alias("find").unwrap());
+    let error = Runtime::builder().tool(search).settings(settings).source("up").build().unwrap_err();
+    assert!(error.to_string().contains("`find`, which is another name of `search`"), "{error}");
 }
