@@ -80,8 +80,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// If its loader fails, or takes longer than the [limit](crate::RuntimeBuilder::time_limit) of a call without one; if its tools cannot be registered; or if it is the last category to be loaded, and the
-    /// settings name a tool that no category has. The next use tries again.
+    /// If its loader fails, or takes longer than the [limit](crate::RuntimeBuilder::time_limit) of a call without one; if
+    /// its tools cannot be registered; or if it is the last category to be loaded, and the settings name a tool that no
+    /// category has. The next use tries again.
     ///
     /// # Cancel safety
     ///

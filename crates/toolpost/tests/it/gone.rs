@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -41,8 +42,8 @@ fn a_name_that_a_reload_drops_and_a_source_takes_has_no_old_results() {
 
 type Later<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
 
-/// An empty store that takes for ever to invalidate.
-struct Hangs;
+/// An empty store that takes for ever to invalidate, and counts what it is told to.
+struct Hangs(Arc<AtomicUsize>);
 
 impl SlowStore<Result<Output, ToolError>> for Hangs {
     fn get<'a, 'b, 't>(
@@ -86,6 +87,7 @@ impl SlowStore<Result<Output, ToolError>> for Hangs {
         'b: 't,
         Self: 't,
     {
+        self.0.fetch_add(1, Ordering::SeqCst);
         Box::pin(std::future::pending())
     }
 
@@ -104,15 +106,17 @@ impl SlowStore<Result<Output, ToolError>> for Hangs {
 fn who_takes_names_finds_no_old_results_however_slow_the_store_below_is() {
     for is_dropped in [true, false] {
         run(async move {
-            let cache = Cache::new(Memory::new(Capacity::entries(100)));
+            let told = Arc::new(AtomicUsize::new(0));
+            let (cache, hangs) = (Cache::new(Memory::new(Capacity::entries(100))), Hangs(Arc::clone(&told)));
             let runtime =
-                Runtime::builder().cache(ResultCache::with_slow_store(cache, Hangs)).build().unwrap();
+                Runtime::builder().cache(ResultCache::with_slow_store(cache, hangs)).build().unwrap();
             let (one, two) = (runtime.source("one"), runtime.source("two"));
             one.set([cached("a", "a of one"), cached("b", "b of one")]).await.unwrap();
             text(&runtime, "a").await;
             text(&runtime, "b").await;
             let mut clearing = Box::pin(one.clear());
             assert!(poll_once(clearing.as_mut()).await.is_pending());
+            assert_eq!(told.load(Ordering::SeqCst), 2, "of both, and at once");
             let clearing = (!is_dropped).then_some(clearing);
             two.set([cached("a", "a of two"), cached("b", "b of two")]).await.unwrap();
             assert_eq!(text(&runtime, "a").await, "a of two");
