@@ -103,9 +103,10 @@ impl Owners {
         self.0.iter().filter_map(count).collect()
     }
 
-    /// Whether any runs that can be waited for.
+    /// Whether any is known to run that can be waited for.
     pub(crate) fn is_worth_waiting(&self) -> bool {
-        self.0.iter().any(|owner| !owner.given_up.load(Ordering::Relaxed) && 0 < owner.busy())
+        let counted = |owner: &Owner| owner.counted().unwrap_or(0);
+        self.0.iter().any(|owner| !owner.given_up.load(Ordering::Relaxed) && 0 < counted(owner))
     }
 
     /// Resolves when all are idle. Cancel safe.
@@ -116,7 +117,12 @@ impl Owners {
 
 impl Owner {
     fn busy(&self) -> usize {
-        catch_unwind(AssertUnwindSafe(|| self.work.busy())).unwrap_or(1)
+        self.counted().unwrap_or(1)
+    }
+
+    /// Nothing if the count panics.
+    fn counted(&self) -> Option<usize> {
+        catch_unwind(AssertUnwindSafe(|| self.work.busy())).ok()
     }
 }
 

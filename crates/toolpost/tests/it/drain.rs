@@ -196,6 +196,26 @@ fn what_ends_may_leave_more_behind_and_is_waited_for_all_the_same() {
 }
 
 #[test]
+fn a_count_that_panics_is_waited_for_no_longer_than_it_says_itself() {
+    struct Uncounted;
+    impl Background for Uncounted {
+        fn busy(&self) -> usize {
+            panic!("a count");
+        }
+
+        fn idle(&self) -> BoxFuture<'_, ()> {
+            Box::pin(sleep(SECOND))
+        }
+    }
+    run(async {
+        let runtime = Runtime::builder().background("uncounted", Uncounted).build().unwrap();
+        let begin = Instant::now();
+        assert_eq!(runtime.drain(60 * SECOND).await.unwrap_err().background["uncounted"], 1);
+        assert_eq!(begin.elapsed(), 2 * SECOND, "it is asked twice");
+    });
+}
+
+#[test]
 fn an_owner_whose_waiting_panics_when_it_is_dropped_costs_the_drain_nothing() {
     struct Bomb;
     impl Drop for Bomb {
