@@ -2,17 +2,40 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{IconTheme, Tool};
+use rmcp::model::{Icon, IconTheme, Tool};
+use serde::Deserialize;
 use serde_json::Value;
 use toolpost_protocol::Era;
 use toolpost_tool::{InvalidToolName, ToolSpec};
 
-/// `spec` as rmcp lists it: by the one encoder of listed tools, read by rmcp.
+/// `spec` as rmcp lists it: by the one encoder of listed tools, read by rmcp. A member or an icon that rmcp cannot read is
+/// left out by itself.
 pub(crate) fn listed(spec: &ToolSpec, era: Era) -> Tool {
-    let read = serde_json::to_value(spec.listed(era)).and_then(serde_json::from_value);
-    // A specification is data of plain types, and a listed tool what rmcp reads.
-    debug_assert!(read.is_ok(), "{read:?}");
-    read.unwrap_or_else(|_| Tool::new_with_raw(spec.name().to_owned(), None, Arc::default()))
+    let Ok(Value::Object(mut members)) = serde_json::to_value(spec.listed(era)) else {
+        return Tool::new_with_raw(spec.name().to_owned(), None, Arc::default());
+    };
+    if let Some(Value::Array(icons)) = members.get_mut("icons") {
+        icons.retain(|icon| Icon::deserialize(icon).is_ok());
+    }
+    Tool::deserialize(&members).unwrap_or_else(|_| readable(spec.name(), members))
+}
+
+/// The tool of the members that rmcp can read.
+#[cold]
+fn readable(name: &str, members: serde_json::Map<String, Value>) -> Tool {
+    let mut tool = serde_json::Map::new();
+    tool.insert("name".into(), name.into());
+    tool.insert("inputSchema".into(), Value::Object(Default::default()));
+    for (key, value) in members {
+        let before = tool.insert(key.clone(), value);
+        if Tool::deserialize(&tool).is_err() {
+            match before {
+                Some(before) => drop(tool.insert(key, before)),
+                None => drop(tool.remove(&key)),
+            }
+        }
+    }
+    Tool::deserialize(&tool).unwrap_or_else(|_| Tool::new_with_raw(name.to_owned(), None, Arc::default()))
 }
 
 /// `tool` as a runtime registers it.
@@ -56,4 +79,34 @@ fn rooted(schema: &serde_json::Map<String, Value>) -> Value {
     let mut schema = schema.clone();
     schema.entry("type").or_insert_with(|| "object".into());
     Value::Object(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said() -> ToolSpec {
+        ToolSpec::new("any").expect("a name").with_description("said")
+    }
+
+    #[test]
+    fn an_output_schema_that_is_no_object_is_left_out_alone() {
+        let tool = listed(&said().with_output_schema(json!(true)), Era::Modern);
+        assert_eq!((tool.description.as_deref(), tool.output_schema), (Some("said"), None));
+    }
+
+    #[test]
+    fn an_icon_of_an_unknown_theme_is_left_out_alone() {
+        let icon = |theme: &str| {
+            let mut icon = toolpost_tool::Icon::new(format!("https://a.example/{theme}.png"));
+            icon.theme = Some(theme.into());
+            icon
+        };
+        let tool = listed(&said().with_icon(icon("sepia")).with_icon(icon("dark")), Era::Modern);
+        assert_eq!(tool.description.as_deref(), Some("said"));
+        let icons: Vec<_> = tool.icons.iter().flatten().map(|icon| icon.src.as_str()).collect();
+        assert_eq!(icons, ["https://a.example/dark.png"]);
+    }
 }

@@ -49,7 +49,8 @@ pub(crate) fn parts(
         parts.client = context.client_capabilities().as_ref().map(client).unwrap_or_default();
     }
     let answers = request.input_responses.map(|answers| Frame::from_serialize(&answers).map_err(unfit));
-    let round = Round::open(&mut parts, answers.transpose()?, request.request_state.as_deref(), seal)?;
+    let answers = answers.transpose()?;
+    let round = Round::open(&mut parts, answers.as_ref(), request.request_state.as_deref(), seal)?;
     parts.set_extension(Some(Arc::clone(context) as _));
     Ok((parts, round))
 }

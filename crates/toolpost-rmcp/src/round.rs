@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use rmcp::ErrorData;
-use toolpost_json::{Frame, Limits};
-use toolpost_tool::{CallParts, InputRequired};
+use toolpost_json::{Frame, Limits, Node};
+use toolpost_tool::{CallParts, InputRequired, merge_answers};
 
 use crate::sealed::{Bound, Seal};
 
 /// What is known of the rounds until now.
 pub(crate) struct Round {
     bound: Bound,
+    /// Those of earlier rounds, and the newer ones.
     answers: Option<Arc<Frame>>,
     /// How many in a row have brought no answer to what was asked.
     fruitless: u8,
+    /// Whether this one brought an answer under a key that was asked.
+    is_answered: bool,
 }
 
 /// How a round ends that asks.
@@ -28,34 +31,49 @@ impl Round {
     /// Gives `parts`, which have their arguments, what the client sends of earlier rounds.
     pub(crate) fn open(
         parts: &mut CallParts,
-        answers: Option<Frame>,
+        newer: Option<&Frame>,
         state: Option<&str>,
         seal: &Seal,
     ) -> Result<Self, ErrorData> {
-        let mut round = Self { bound: Bound::of(parts), answers: answers.map(Arc::new), fruitless: 0 };
-        if let Some(sealed) = state {
-            let content = Frame::from_text(seal.open(sealed, &round.bound)?, &Limits::new())
-                .map_err(|violation| ErrorData::invalid_params(violation.to_string(), None))?;
-            let member = |name| content.root().member(name);
-            round.fruitless = member("fruitless").and_then(|count| count.decode().ok()).unwrap_or(0);
-            parts.set_state(member("state").map(|state| state.raw().into()));
+        let unfit =
+            |violation: toolpost_json::Violation| ErrorData::invalid_params(violation.to_string(), None);
+        let mut round = Self { bound: Bound::of(parts), answers: None, fruitless: 0, is_answered: true };
+        if newer.is_none() && state.is_none() {
+            return Ok(round);
         }
+        let content = state.map(|sealed| seal.open(sealed, &round.bound)).transpose()?;
+        let content = content.map(|content| Frame::from_text(content, &Limits::new())).transpose();
+        let content = content.map_err(unfit)?;
+        let member = |name| content.as_ref().and_then(|content| content.root().member(name));
+        let (newer, asked) = (newer.map(Frame::root), member("asked"));
+        round.fruitless = member("fruitless").and_then(|count| count.decode().ok()).unwrap_or(0);
+        round.is_answered = asked.is_some_and(Node::is_empty) || InputRequired::is_answered(asked, newer);
+        let brought = newer.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw()));
+        let merged = merge_answers(member("answers"), brought);
+        round.answers = Some(Arc::new(Frame::from_text(merged, &Limits::new()).map_err(unfit)?));
+        parts.set_state(member("state").map(|state| state.raw().into()));
         parts.set_answers(round.answers.clone());
         Ok(round)
     }
 
     /// Ends the round with what the tool asks.
     pub(crate) fn next(self, required: &InputRequired, seal: &Seal) -> Result<Next, ErrorData> {
-        let lacking = self.answers.as_deref().and_then(|answers| required.lacks(answers.root()));
+        let answers = self.answers.as_deref().map(Frame::root);
+        let lacking = answers.and_then(|answers| required.lacks(answers, self.is_answered));
         let fruitless = lacking.as_ref().map_or(0, |_| self.fruitless.saturating_add(1));
         if let Some(lacking) = lacking.filter(|_| InputRequired::FRUITLESS_ROUNDS <= fruitless) {
             return Ok(Next::Fruitless(lacking));
         }
-        if required.state().is_none() && fruitless == 0 {
+        let answers = answers.filter(|answers| !answers.is_empty());
+        let keeps = required.state().is_some() || answers.is_some() || 0 < fruitless;
+        let asks_nothing = required.state().is_none() && required.requests().is_empty();
+        if !keeps || asks_nothing {
             return Ok(Next::Asks(None));
         }
-        let state = required.state().map(|state| format!(r#","state":{state}"#)).unwrap_or_default();
-        let content = format!(r#"{{"fruitless":{fruitless}{state}}}"#);
+        let state = required.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
+        let asked = serde_json::json!(required.requests().keys().collect::<Vec<_>>());
+        let answers = answers.map_or("{}", Node::raw);
+        let content = format!(r#"{{{state}"fruitless":{fruitless},"asked":{asked},"answers":{answers}}}"#);
         seal.seal(&content, &self.bound).map(|sealed| Next::Asks(Some(sealed)))
     }
 }

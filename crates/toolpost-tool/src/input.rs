@@ -1,11 +1,12 @@
 //! Input that a running call asks its client for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use toolpost_json::{Frame, Kind, Limits, Node};
+use toolpost_json::{Frame, Kind, Limits, Node, write};
 
 use crate::ToolError;
 
@@ -221,17 +222,18 @@ pub struct InputCapabilities {
 }
 
 impl InputCapabilities {
-    /// Reads a `ClientCapabilities` object. An empty `elicitation` means forms only.
+    /// Reads a `ClientCapabilities` object. An empty `elicitation` means forms only; what is `null` is not declared.
     #[must_use]
     pub fn read(capabilities: Node<'_>) -> Self {
-        let elicitation = capabilities.member("elicitation");
-        let url = elicitation.is_some_and(|e| e.member("url").is_some());
-        let form = elicitation.is_some_and(|e| e.member("form").is_some() || !url);
+        let declared = |of: Node<'_>, name| of.member(name).is_some_and(|node| !node.is_null());
+        let elicitation = capabilities.member("elicitation").filter(|node| !node.is_null());
+        let url = elicitation.is_some_and(|elicitation| declared(elicitation, "url"));
+        let form = elicitation.is_some_and(|elicitation| declared(elicitation, "form") || !url);
         Self {
             elicitation: form,
             elicitation_url: url,
-            sampling: capabilities.member("sampling").is_some(),
-            roots: capabilities.member("roots").is_some(),
+            sampling: declared(capabilities, "sampling"),
+            roots: declared(capabilities, "roots"),
         }
     }
 }
@@ -275,13 +277,30 @@ impl InputRequired {
         Ok(self)
     }
 
-    /// What is missing, for people, if one of `answers` (an object by key) is none to what is asked for under its key.
+    /// What is missing, for people, if one of `answers` (an object by key) is none to what is asked for under its key, or
+    /// if the round that asks again [brought no answer](Self::is_answered).
     #[must_use]
     #[cold]
-    pub fn lacks(&self, answers: Node<'_>) -> Option<String> {
-        self.requests.iter().find_map(|(key, request)| {
+    pub fn lacks(&self, answers: Node<'_>, is_answered: bool) -> Option<String> {
+        let malformed = self.requests.iter().find_map(|(key, request)| {
             let lacking = request.lacks(answers.member(key)?)?;
             Some(format!("the client was asked for `{key}`, and again, and its answer lacks {lacking}"))
+        });
+        malformed.or_else(|| {
+            let (key, _) = self.requests.first_key_value().filter(|_| !is_answered)?;
+            Some(format!(
+                "the client was asked for `{key}`, and again, and answered nothing that it was asked"
+            ))
+        })
+    }
+
+    /// Whether `newer` answers (an object by key) have one under a key that was `asked` (an array of keys). Where it is
+    /// not known what was asked, each is taken for one.
+    #[must_use]
+    #[cold]
+    pub fn is_answered(asked: Option<Node<'_>>, newer: Option<Node<'_>>) -> bool {
+        newer.into_iter().flat_map(Node::members).any(|(key, _)| {
+            asked.is_none_or(|asked| asked.items().any(|one| one.as_str().is_some_and(|one| key.is(&one))))
         })
     }
 
@@ -296,4 +315,27 @@ impl InputRequired {
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
+}
+
+/// Writes the answers of earlier rounds and the newer ones as one object by key; where both have a key, the newer wins.
+#[must_use]
+pub fn merge_answers<'a>(
+    earlier: Option<Node<'a>>,
+    newer: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
+) -> String {
+    let newer: Vec<_> = newer.collect();
+    let kept = earlier.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw()));
+    let kept = kept.filter(|(key, _)| newer.iter().all(|(newer, _)| newer != key));
+    let mut out = vec![b'{'];
+    for (n, (key, answer)) in kept.chain(newer.iter().cloned()).enumerate() {
+        if 0 < n {
+            out.push(b',');
+        }
+        write::string(&mut out, &key);
+        out.push(b':');
+        out.extend_from_slice(answer.as_bytes());
+    }
+    out.push(b'}');
+    // Made of text alone.
+    String::from_utf8(out).unwrap_or_default()
 }

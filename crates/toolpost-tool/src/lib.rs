@@ -111,7 +111,7 @@ pub use correlation::Correlation;
 pub use elicit::Elicited;
 pub use error::{ErrorKind, Refusal, ToolError};
 pub use functions::{IntoToolError, fallible_fn, tool_with};
-pub use input::{InputCapabilities, InputRequest, InputRequired};
+pub use input::{InputCapabilities, InputRequest, InputRequired, merge_answers};
 pub use output::{IntoOutput, Json, Output, ResultFlag};
 pub use parts::CallParts;
 pub use policy::{

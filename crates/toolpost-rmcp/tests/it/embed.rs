@@ -379,3 +379,58 @@ fn a_short_key_is_refused() {
     assert!(tools().with_state_key([0; 31]).is_err());
     assert!(tools().with_state_key([0; 32]).is_ok());
 }
+
+fn name_question() -> InputRequest {
+    let schema =
+        json!({ "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"] });
+    InputRequest::elicit("Your name?", &schema)
+}
+
+fn twice() -> Tools {
+    let twice = tool_fn("t", |_: NoArgs, call: Call| async move {
+        call.input("first", name_question())?;
+        call.input("second", name_question())?;
+        Ok("done")
+    });
+    Tools::new(Runtime::builder().tool(twice).build().unwrap())
+}
+
+/// How often the client is asked, if it answers so.
+async fn rounds(tools: Tools, answers: impl Fn(&[String]) -> serde_json::Value) -> usize {
+    let (client, _) = connect(Server(tools), modern()).await;
+    let mut request = asking("t", &json!({}));
+    for round in 0..50 {
+        match client.call_tool_once(request.clone()).await.unwrap() {
+            CallToolResponse::InputRequired(required) => {
+                let keys: Vec<String> =
+                    required.input_requests.into_iter().flatten().map(|(key, _)| key).collect();
+                request.request_state = required.request_state;
+                request.input_responses = Some(serde_json::from_value(answers(&keys)).unwrap());
+            }
+            _ => return round,
+        }
+    }
+    50
+}
+
+#[tokio::test]
+async fn questions_one_after_the_other_are_each_asked_once() {
+    let accept = json!({ "action": "accept", "content": { "name": "a" } });
+    let asked = rounds(twice(), |keys| keys.iter().map(|key| (key.clone(), accept.clone())).collect());
+    assert_eq!(asked.await, 2);
+}
+
+#[tokio::test]
+async fn rmcps_own_client_answers_questions_one_after_the_other() {
+    let (client, _) = connect(Server(twice()), modern()).await;
+    let told = tokio::time::timeout(Duration::from_secs(10), client.call_tool(asking("t", &json!({})))).await;
+    assert_eq!(text(&told.unwrap().unwrap()), "done");
+}
+
+#[tokio::test]
+async fn who_answers_nothing_that_was_asked_is_asked_no_more() {
+    assert_eq!(rounds(twice(), |_| json!({})).await, 3);
+    // The first round has no state that says what was asked.
+    let other = json!({ "nmae": { "action": "accept", "content": { "name": "a" } } });
+    assert_eq!(rounds(twice(), |_| other.clone()).await, 4);
+}

@@ -138,11 +138,9 @@ impl RequestContext {
     ) -> Result<(), Reply> {
         let Some(frame) = parts.frame.take() else { return Ok(()) };
         let binding = self.binding(&frame, subject);
-        let resumed = rounds::resume(&self.service, parts, &frame, subject.carried, binding);
+        let resumed = rounds::resume(&self.service, parts, &frame, subject.carried, binding, again);
         parts.frame = Some(frame);
-        let (answers, fruitless) = resumed.map_err(|error| failed(self.era, &self.id, &error))?;
-        (again.answers, again.fruitless) = (Some(answers), fruitless);
-        Ok(())
+        resumed.map_err(|error| failed(self.era, &self.id, &error))
     }
 
     /// What becomes of a run that needs input.
@@ -158,9 +156,9 @@ impl RequestContext {
     {
         for _ in 0..ROUNDS {
             let Some(suspended) = error.as_input_required() else { return Ok(Err(error)) };
-            if let Some(lacking) =
-                again.answers.as_deref().and_then(|answers| suspended.lacks(answers.root()))
-            {
+            let is_answered = !again.is_unanswered;
+            let lacks = |answers: &Frame| suspended.lacks(answers.root(), is_answered);
+            if let Some(lacking) = again.answers.as_deref().and_then(lacks) {
                 again.fruitless = again.fruitless.saturating_add(1);
                 if InputRequired::FRUITLESS_ROUNDS <= again.fruitless {
                     return Ok(Err(ToolError::new(lacking)));

@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use serde_json::json;
 use toolpost_json::{Frame, Kind, Node, NodeId, write};
 use toolpost_protocol::{Code, Error, Id};
+pub(crate) use toolpost_tool::merge_answers as merge;
 use toolpost_tool::{CallParts, InputCapabilities, InputRequired};
 
 use super::outbox::CallSink;
@@ -39,11 +40,13 @@ pub(crate) struct RetryContext {
     pub(super) answers: Option<Arc<Frame>>,
     /// How many rounds in a row have brought no answer to what was asked.
     pub(super) fruitless: u8,
+    /// Whether this round brought no answer under a key that was asked.
+    pub(super) is_unanswered: bool,
     pub(super) sink: Option<Arc<CallSink>>,
 }
 
-/// Gives `parts` the answers and the state that the request carries. Returned are the answers too, and how many
-/// rounds in a row had brought none.
+/// Gives `parts` the answers and the state that the request carries. What is known of the rounds until now is left in
+/// `again`.
 #[cold]
 pub(crate) fn resume(
     service: &Service,
@@ -51,7 +54,8 @@ pub(crate) fn resume(
     frame: &Frame,
     carried: Carried,
     binding: Binding,
-) -> Result<(Arc<Frame>, u8), Error> {
+    again: &mut RetryContext,
+) -> Result<(), Error> {
     let invalid = |what: &'static str| Error::new(Code::INVALID_PARAMS, what);
     let responses = carried.responses.map(|at| frame.node(at));
     if responses.is_some_and(|node| node.kind() != Kind::Object) {
@@ -69,37 +73,19 @@ pub(crate) fn resume(
         earlier = Some(content);
     }
     let earlier = earlier.as_ref().map(Frame::root);
-    let fruitless = earlier.and_then(|content| content.member("fruitless")?.decode().ok()).unwrap_or(0);
-    let earlier = earlier.and_then(|content| content.member("answers"));
+    let member = |name| earlier.and_then(|content: Node<'_>| content.member(name));
+    again.fruitless = member("fruitless").and_then(|count| count.decode().ok()).unwrap_or(0);
+    let asked = member("asked");
+    again.is_unanswered =
+        !(asked.is_some_and(Node::is_empty) || InputRequired::is_answered(asked, responses));
     let merged = merge(
-        earlier,
+        member("answers"),
         responses.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw())),
     );
     let answers = Arc::new(Frame::from_text(merged, &service.limits)?);
     parts.set_answers(Some(Arc::clone(&answers)));
-    Ok((answers, fruitless))
-}
-
-/// The earlier answers and the newer ones as one object; where both have a key, the newer wins.
-pub(crate) fn merge<'a>(
-    earlier: Option<Node<'a>>,
-    newer: impl Iterator<Item = (std::borrow::Cow<'a, str>, &'a str)>,
-) -> String {
-    let newer: Vec<_> = newer.collect();
-    let kept = earlier.into_iter().flat_map(Node::members).map(|(key, node)| (key.name(), node.raw()));
-    let kept = kept.filter(|(key, _)| newer.iter().all(|(newer, _)| newer != key));
-    let mut out = vec![b'{'];
-    for (n, (key, answer)) in kept.chain(newer.iter().cloned()).enumerate() {
-        if 0 < n {
-            out.push(b',');
-        }
-        write::string(&mut out, &key);
-        out.push(b':');
-        out.extend_from_slice(answer.as_bytes());
-    }
-    out.push(b'}');
-    // Made of text alone.
-    String::from_utf8(out).unwrap_or_default()
+    again.answers = Some(answers);
+    Ok(())
 }
 
 /// The error if `suspended` asks what `client` never said that it can be asked.
@@ -144,11 +130,15 @@ pub(crate) fn suspend(
         return failed(Era::Modern, id, &error);
     }
     let answers = again.answers.as_deref().map(Frame::root).filter(|answers| !answers.is_empty());
-    let keeps = suspended.state().is_some() || answers.is_some() || suspended.requests().is_empty();
+    let keeps = suspended.state().is_some()
+        || answers.is_some()
+        || 0 < again.fruitless
+        || suspended.requests().is_empty();
     let sealed = keeps.then(|| {
         let state = suspended.state().map(|state| format!(r#""state":{state},"#)).unwrap_or_default();
         let (answers, fruitless) = (answers.map_or("{}", Node::raw), again.fruitless);
-        let content = format!(r#"{{{state}"fruitless":{fruitless},"answers":{answers}}}"#);
+        let asked = json!(suspended.requests().keys().collect::<Vec<_>>());
+        let content = format!(r#"{{{state}"fruitless":{fruitless},"asked":{asked},"answers":{answers}}}"#);
         let expires = clock::unix().saturating_add(seal::LIFETIME.as_secs());
         service.sealer.seal(binding, expires, &content)
     });

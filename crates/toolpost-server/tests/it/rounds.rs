@@ -132,6 +132,62 @@ async fn who_answers_nothing_is_asked_three_times_and_told_what_is_missing() {
     }
 }
 
+#[tokio::test]
+async fn who_answers_under_no_key_that_was_asked_is_asked_no_more() {
+    let other = json!({ "nmae": accept("x") });
+    // Where the first round keeps no state, it is not known what it asked.
+    for (tool, answers, most) in
+        [("ask", json!({}), 3), ("twice", json!({}), 3), ("ask", other.clone(), 4), ("state", other, 3)]
+    {
+        let (server, who) = (offering().0.build(), Principal::anonymous());
+        let mut params = json!({ "name": tool });
+        let mut asked = 0;
+        let text = loop {
+            let answer = handle(&server, &who, &able(1, "tools/call", params.clone())).await;
+            if answer["result"]["resultType"] != "input_required" {
+                break answer["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+            }
+            asked += 1;
+            assert!(asked < 50, "{tool} {answers}");
+            params["requestState"] = answer["result"]["requestState"].clone();
+            params["inputResponses"] = answers.clone();
+        };
+        assert!(asked == most && text.contains("answered nothing"), "{tool} {answers}: {asked}, {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_capability_that_is_null_is_not_declared() {
+    let none = [
+        json!({}),
+        json!({ "elicitation": null, "sampling": null, "roots": null }),
+        json!({ "elicitation": { "form": null, "url": {} } }),
+    ];
+    for none in none {
+        let (server, who) = (offering().0.build(), Principal::anonymous());
+        let mut message = modern(1, "tools/call", json!({ "name": "ask" }));
+        message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = none.clone();
+        let answer = handle(&server, &who, &message).await;
+        assert!(answer["error"].is_object(), "{none}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_meta_that_is_not_of_its_type_counts_as_absent_in_completions_too() {
+    let (server, who) = (offering().0.build(), Principal::anonymous());
+    let reference = json!({ "type": "ref/prompt", "name": "plain" });
+    for (method, params) in [
+        ("tools/call", json!({ "name": "mirror", "arguments": {} })),
+        ("completion/complete", json!({ "ref": reference, "argument": { "name": "x", "value": "a" } })),
+    ] {
+        let mut message = modern(1, method, params);
+        message["params"]["_meta"]["traceparent"] = json!(5);
+        message["params"]["_meta"]["progressToken"] = json!(1.5);
+        let answer = handle(&server, &who, &message).await;
+        assert!(answer["result"].is_object(), "{method}: {answer}");
+    }
+}
+
 /// What a legacy client may be asked, and for how long it is waited for.
 #[tokio::test(start_paused = true)]
 async fn questions_of_a_session_are_bounded_in_number_rounds_and_time() {
