@@ -392,7 +392,7 @@ fn twice() -> Tools {
         call.input("second", name_question())?;
         Ok("done")
     });
-    Tools::new(Runtime::builder().tool(twice).build().unwrap())
+    Tools::new(Runtime::builder().tool(twice).build().expect("a runtime"))
 }
 
 /// How often the client is asked, if it answers so.
@@ -400,12 +400,12 @@ async fn rounds(tools: Tools, answers: impl Fn(&[String]) -> serde_json::Value) 
     let (client, _) = connect(Server(tools), modern()).await;
     let mut request = asking("t", &json!({}));
     for round in 0..50 {
-        match client.call_tool_once(request.clone()).await.unwrap() {
+        match client.call_tool_once(request.clone()).await.expect("an answer") {
             CallToolResponse::InputRequired(required) => {
                 let keys: Vec<String> =
                     required.input_requests.into_iter().flatten().map(|(key, _)| key).collect();
                 request.request_state = required.request_state;
-                request.input_responses = Some(serde_json::from_value(answers(&keys)).unwrap());
+                request.input_responses = Some(serde_json::from_value(answers(&keys)).expect("answers"));
             }
             _ => return round,
         }
