@@ -100,31 +100,6 @@ impl<P: FailurePolicy> CircuitBreaker<P> {
         }
     }
 
-    /// Runs `next` if the breaker admits it, and tells the breaker how it went.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::BreakerOpen`] with the time to come back, and whatever `next` answers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops that of `next`, and abandons the permit: it frees the place of a probe, and counts as
-    /// slow if the call was by then.
-    pub(crate) async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        let mut held = self.admit(&call, clock::now)?;
-        let mut future = pin!(next(call));
-        let result = poll_fn(|cx| held.polling(|| future.as_mut().poll(cx))).await;
-        held.settle(&result);
-        result
-    }
-
     /// A permit for one call, to be settled with its result.
     #[inline]
     pub(crate) fn admit(
@@ -284,7 +259,21 @@ fn refusal(call: &Call, rejected: Rejected) -> ToolError {
 }
 
 impl<P: FailurePolicy> Layer for CircuitBreaker<P> {
+    /// Runs the tool if the breaker admits it, and tells the breaker how it went.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BreakerOpen`] with the time to come back, and whatever the tool answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of the tool, and abandons the permit: it frees the place of a probe, and counts as
+    /// slow if the call was by then.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        let mut held = self.admit(&call, clock::now)?;
+        let mut future = pin!(tool.call(call));
+        let result = poll_fn(|cx| held.polling(|| future.as_mut().poll(cx))).await;
+        held.settle(&result);
+        result
     }
 }

@@ -71,34 +71,6 @@ impl ConcurrencyLimit {
         &self.gate
     }
 
-    /// Runs `next` once it has a permit.
-    ///
-    /// # Errors
-    ///
-    /// Refused with [`QueueFull`](Refusal::QueueFull), [`DeadlineUnmet`](Refusal::DeadlineUnmet) or
-    /// [`Draining`](Refusal::Draining), and whatever `next` answers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future while it waits leaves nothing behind; afterwards it drops the future of `next`, and gives the
-    /// permit back.
-    pub(crate) async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        let permit = self.take(&call).await?;
-        if self.kept {
-            return PERMITS.scope(RetainedPermits::new([Some(permit)]), next(call)).await;
-        }
-        let result = next(call).await;
-        permit.settle();
-        result
-    }
-
     /// A permit for one call; whoever gives it back says whether the work was done.
     pub(crate) async fn take(&self, call: &Call) -> Result<Permit<'_>, ToolError> {
         match self.free(call, clock::now) {
@@ -200,8 +172,25 @@ fn refusal(call: &Call, refused: QueueError) -> ToolError {
 }
 
 impl Layer for ConcurrencyLimit {
+    /// Runs the tool once it has a permit.
+    ///
+    /// # Errors
+    ///
+    /// Refused with [`QueueFull`](Refusal::QueueFull), [`DeadlineUnmet`](Refusal::DeadlineUnmet) or
+    /// [`Draining`](Refusal::Draining), and whatever the tool answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future while it waits leaves nothing behind; afterwards it drops the future of the tool, and gives the
+    /// permit back.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        let permit = self.take(&call).await?;
+        if self.kept {
+            return PERMITS.scope(RetainedPermits::new([Some(permit)]), tool.call(call)).await;
+        }
+        let result = tool.call(call).await;
+        permit.settle();
+        result
     }
 
     /// A tool that declares itself blocking keeps its permit for as long as its thread; one that declares a cost is expected

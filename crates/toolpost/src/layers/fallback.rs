@@ -100,56 +100,6 @@ impl Fallback {
     fn of(source: Source) -> Self {
         Self { source: Arc::new(source), tool: 0 }
     }
-
-    /// Runs `next`, and falls back if it cannot answer.
-    ///
-    /// # Errors
-    ///
-    /// That of `next` if there is nothing to fall back on; if falling back fails too, the same with both messages.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops that of `next`, or of the function.
-    pub(crate) async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        match &*self.source {
-            Source::LastGood(memory) => {
-                let key = Key::of(self.tool, &call);
-                let result = next(call).await;
-                // No panic can leave the memory half changed.
-                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-                match result {
-                    Ok(output) => {
-                        if !output.is_error() {
-                            memory.put(key, output.clone());
-                        }
-                        Ok(output)
-                    }
-                    Err(error) if !is_worth_it(&error) => Err(error),
-                    Err(error) => match memory.get(&key) {
-                        Some(output) => Ok(output.clone().flagged(ResultFlag::Degraded)),
-                        None => Err(error),
-                    },
-                }
-            }
-            Source::Function(function) => match next(call.clone()).await {
-                Err(error) if is_worth_it(&error) => match function(call, error.clone()).await {
-                    Ok(output) => Ok(output.flagged(ResultFlag::Degraded)),
-                    Err(second) => {
-                        let message = format!("{error}; the fallback failed too: {second}");
-                        Err(error.with_message(message))
-                    }
-                },
-                result => result,
-            },
-        }
-    }
 }
 
 impl fmt::Debug for Fallback {
@@ -171,8 +121,47 @@ fn is_worth_it(error: &ToolError) -> bool {
 }
 
 impl Layer for Fallback {
+    /// Runs the tool, and falls back if it cannot answer.
+    ///
+    /// # Errors
+    ///
+    /// That of the tool if there is nothing to fall back on; if falling back fails too, the same with both messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of the tool, or of the function.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        match &*self.source {
+            Source::LastGood(memory) => {
+                let key = Key::of(self.tool, &call);
+                let result = tool.call(call).await;
+                // No panic can leave the memory half changed.
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    Ok(output) => {
+                        if !output.is_error() {
+                            memory.put(key, output.clone());
+                        }
+                        Ok(output)
+                    }
+                    Err(error) if !is_worth_it(&error) => Err(error),
+                    Err(error) => match memory.get(&key) {
+                        Some(output) => Ok(output.clone().flagged(ResultFlag::Degraded)),
+                        None => Err(error),
+                    },
+                }
+            }
+            Source::Function(function) => match tool.call(call.clone()).await {
+                Err(error) if is_worth_it(&error) => match function(call, error.clone()).await {
+                    Ok(output) => Ok(output.flagged(ResultFlag::Degraded)),
+                    Err(second) => {
+                        let message = format!("{error}; the fallback failed too: {second}");
+                        Err(error.with_message(message))
+                    }
+                },
+                result => result,
+            },
+        }
     }
 
     fn for_tool(mut self, _: &ToolSpec) -> Self {

@@ -80,39 +80,6 @@ impl Hedge {
         }
     }
 
-    /// Runs `next`, and once more if it takes unusually long.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `next` answers; of two errors, the first call's.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops every call under way.
-    pub(crate) async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        if !self.allowed {
-            return next(call).await;
-        }
-        self.budget.deposit();
-        let start = clock::now();
-        let result = match self.delay() {
-            Some(delay) => {
-                let second = call.clone().with_priority(Priority::Background).quiet();
-                let first = pin!(next(call));
-                self.race(first, (start + delay).into(), || next(second)).await
-            }
-            None => next(call).await,
-        };
-        if result.is_ok() {
-            // The loser would have taken at least as long.
-            self.learn(clock::now() - start);
-        }
-        result
-    }
-
     fn learn(&self, took: Duration) {
         let Seen { latency, delay } = &*self.seen;
         latency.record(took);
@@ -173,8 +140,34 @@ impl Default for Hedge {
 }
 
 impl Layer for Hedge {
+    /// Runs the tool, and once more if it takes unusually long.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the tool answers; of two errors, the first call's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops every call under way.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        if !self.allowed {
+            return tool.call(call).await;
+        }
+        self.budget.deposit();
+        let start = clock::now();
+        let result = match self.delay() {
+            Some(delay) => {
+                let second = call.clone().with_priority(Priority::Background).quiet();
+                let first = pin!(tool.call(call));
+                self.race(first, (start + delay).into(), || tool.call(second)).await
+            }
+            None => tool.call(call).await,
+        };
+        if result.is_ok() {
+            // The loser would have taken at least as long.
+            self.learn(clock::now() - start);
+        }
+        result
     }
 
     fn for_tool(mut self, spec: &ToolSpec) -> Self {

@@ -182,27 +182,6 @@ impl RateLimit {
         }
         Ok(())
     }
-
-    /// Runs `next` if the rates allow it.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check), and whatever `next` answers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops that of `next`; the call stays counted.
-    pub(crate) async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        self.check(&call)?;
-        next(call).await
-    }
 }
 
 impl fmt::Debug for RateLimit {
@@ -288,8 +267,18 @@ impl Clock for Runtime {
 }
 
 impl Layer for RateLimit {
+    /// Runs the tool if the rates allow it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and whatever the tool answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of the tool; the call stays counted.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        self.check(&call)?;
+        tool.call(call).await
     }
 
     /// Charges what the tool declares that a call costs; a cost of zero counts as one.

@@ -153,30 +153,6 @@ impl Retry {
         self
     }
 
-    /// Runs `next` until it ends well, or one more attempt makes no sense.
-    ///
-    /// # Errors
-    ///
-    /// The error of the last attempt that was not refused; of the first, if that was.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops that of the attempt under way, or ends the wait.
-    pub(crate) async fn around<F>(&self, call: Call, next: impl Fn(Call) -> F) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        let call = self.begin(call);
-        let result = next(call.clone()).await;
-        match result {
-            Ok(_) => {
-                self.pay();
-                result
-            }
-            Err(error) => self.again(call, error, next).await,
-        }
-    }
-
     /// The first attempt of a call, due as this policy has it.
     pub(crate) fn begin(&self, call: Call) -> Call {
         let call = call.with_attempt(1);
@@ -260,8 +236,25 @@ impl fmt::Debug for Retry {
 }
 
 impl Layer for Retry {
+    /// Runs the tool until it ends well, or one more attempt makes no sense.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt that was not refused; of the first, if that was.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops that of the attempt under way, or ends the wait.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        let call = self.begin(call);
+        let result = tool.call(call.clone()).await;
+        match result {
+            Ok(_) => {
+                self.pay();
+                result
+            }
+            Err(error) => self.again(call, error, |call| tool.call(call)).await,
+        }
     }
 
     fn for_tool(mut self, spec: &ToolSpec) -> Self {

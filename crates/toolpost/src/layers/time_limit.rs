@@ -42,28 +42,6 @@ impl TimeLimit {
         Self(limit)
     }
 
-    /// Runs `next` until time is up.
-    ///
-    /// # Errors
-    ///
-    /// Of kind [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when time is up, and whatever `next` answers.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future, and time being up, drop the future of `next`.
-    pub(crate) async fn around<F>(
-        &self,
-        call: Call,
-        next: impl FnOnce(Call) -> F,
-    ) -> Result<Output, ToolError>
-    where
-        F: Future<Output = Result<Output, ToolError>>,
-    {
-        let (call, mut time) = self.begin(call, clock::now());
-        let mut future = pin!(next(call));
-        poll_fn(|cx| time.poll(future.as_mut(), cx)).await
-    }
-
     /// The call as the tool sees it, and the time it has from `now` on.
     #[inline]
     pub(crate) fn begin(self, call: Call, now: Instant) -> (Call, TimeLeft) {
@@ -110,7 +88,18 @@ impl TimeLeft {
 }
 
 impl Layer for TimeLimit {
+    /// Runs the tool until time is up.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`TimedOut`](toolpost_tool::ErrorKind::TimedOut) when time is up, and whatever the tool answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future, and time being up, drop the future of the tool.
     async fn call<T: Tool>(&self, tool: &Arc<T>, call: Call) -> Result<Output, ToolError> {
-        self.around(call, |call| tool.call(call)).await
+        let (call, mut time) = self.begin(call, clock::now());
+        let mut future = pin!(tool.call(call));
+        poll_fn(|cx| time.poll(future.as_mut(), cx)).await
     }
 }
