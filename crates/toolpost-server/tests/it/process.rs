@@ -81,16 +81,16 @@ fn what_a_tool_prints_reaches_no_client() {
     assert_eq!(said, "said to nobody\n".repeat(10));
 }
 
-/// A shell starts the server, waits for a file to go, and ends; the pipe to the server's stdin stays open all the time.
+/// A shell starts the server, waits for the end of a pipe, and ends; the server's stdin stays open all the time.
 #[test]
 fn a_server_whose_parent_is_gone_ends_though_its_stdin_is_open() {
     let (directory, example) = (tempfile::tempdir().unwrap(), example());
-    let parent_lives = directory.path().join("parent lives");
-    std::fs::write(&parent_lives, "").unwrap();
+    let lives = directory.path().join("lives");
+    assert!(Command::new("mkfifo").arg(&lives).status().unwrap().success());
     // A shell gives what it runs behind itself no stdin, unless it is called something else.
-    let script = r#"exec 3<&0; "$0" <&3 & while [ -e "$1" ]; do sleep 0.05; done"#;
+    let script = r#"exec 3<&0; "$0" <&3 & read -r _ < "$1""#;
     let mut parent = Command::new("sh");
-    parent.args(["-c", script]).arg(example.get_program()).arg(&parent_lives);
+    parent.args(["-c", script]).arg(example.get_program()).arg(&lives);
     let mut parent = parent.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = parent.stdin.take().unwrap();
     stdin.write_all(call(1, "echo", &json!({"text": "x"})).as_bytes()).unwrap();
@@ -98,7 +98,7 @@ fn a_server_whose_parent_is_gone_ends_though_its_stdin_is_open() {
     let answer: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(answer["id"], 1, "it serves, and knows its parent");
     stdin.write_all(call(2, "count", &json!({"step_ms": 100_000})).as_bytes()).unwrap();
-    std::fs::remove_file(parent_lives).unwrap();
+    drop(std::fs::File::options().write(true).open(lives).unwrap());
     parent.wait().unwrap();
     let gone = std::time::Instant::now();
     // The server has the other end of this pipe, and nobody else.

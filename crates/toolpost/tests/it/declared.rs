@@ -118,11 +118,13 @@ fn what_is_declared_is_enforced() {
     }
 }
 
-fn runtime(tool: impl Tool) -> Runtime {
+/// A runtime with this tool.
+pub(crate) fn runtime(tool: impl Tool) -> Runtime {
     Runtime::builder().tool(tool).build().unwrap()
 }
 
-async fn call(runtime: &Runtime) -> Result<Output, ToolError> {
+/// Calls the tool `s`.
+pub(crate) async fn call(runtime: &Runtime) -> Result<Output, ToolError> {
     runtime.call("s", &json!({})).await
 }
 
@@ -130,8 +132,8 @@ fn script(change: impl FnOnce(ToolSpec) -> ToolSpec) -> Script {
     Script::new("s").with_spec(change)
 }
 
-/// A tool whose answers count its runs.
-fn counting(change: impl FnOnce(ToolSpec) -> ToolSpec) -> impl Tool {
+/// The tool `s`, whose answers count its runs.
+pub(crate) fn counting(change: impl FnOnce(ToolSpec) -> ToolSpec) -> impl Tool {
     let runs = AtomicUsize::new(0);
     tool_fn("s", move |_: NoArgs, _: Call| {
         let run = runs.fetch_add(1, Ordering::SeqCst) + 1;

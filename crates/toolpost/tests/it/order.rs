@@ -14,10 +14,12 @@ use toolpost::layers::{Rate, RateLimit, Retry};
 use toolpost::retry::Backoff;
 use toolpost::tool::{
     BreakerPolicy, CachePolicy, Call, ErrorKind, NoArgs, Output, RatePolicy, Refusal, ResultFlag,
-    RetryPolicy, Tool, ToolError, ToolSpec, tool_fn,
+    RetryPolicy, ToolError, ToolSpec, tool_fn,
 };
 use toolpost::{Runtime, ToolExt};
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
+
+use crate::declared::{call, counting, runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,25 +51,6 @@ fn the_page_says_what_happens() {
         println!("{outer} > {inner}");
         check();
     }
-}
-
-/// A runtime with the tool `s`.
-fn runtime(tool: impl Tool) -> Runtime {
-    Runtime::builder().tool(tool).build().unwrap()
-}
-
-async fn call(runtime: &Runtime) -> Result<Output, ToolError> {
-    runtime.call("s", &json!({})).await
-}
-
-/// The tool `s`, whose answers count its runs.
-fn counting(change: impl FnOnce(ToolSpec) -> ToolSpec) -> impl Tool {
-    let runs = AtomicUsize::new(0);
-    tool_fn("s", move |_: NoArgs, _: Call| {
-        let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
-        async move { Ok(run.to_string()) }
-    })
-    .with_spec(change)
 }
 
 /// A breaker that opens at this number of failures.
