@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
     ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),
+    ("toolpost-process", &["toolpost-json", "toolpost-protocol", "toolpost-retry", "toolpost-tool"]),
     // The dispatcher and the server for its client in memory alone, behind the feature `client`.
     (
         "toolpost-test",
@@ -31,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-cache",
             "toolpost-dispatch",
             "toolpost-json",
+            "toolpost-process",
             "toolpost-protocol",
             "toolpost-retry",
             "toolpost-scheduler",

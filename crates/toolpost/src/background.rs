@@ -70,6 +70,19 @@ impl<B: Background + ?Sized> Background for Arc<B> {
     }
 }
 
+/// A drain lets calls that have begun start their programs, ends workers that have no call, and waits until no process runs.
+#[cfg(all(unix, feature = "process"))]
+impl Background for toolpost_process::Supervisor {
+    fn busy(&self) -> usize {
+        self.running()
+    }
+
+    fn idle(&self) -> BoxFuture<'_, ()> {
+        self.close();
+        Box::pin(self.idle())
+    }
+}
+
 /// All background work of a runtime, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Owners(Arc<[Owner]>);

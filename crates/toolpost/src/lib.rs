@@ -49,6 +49,9 @@ pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
 pub use toolpost_json as json;
+#[cfg(all(unix, feature = "process"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use toolpost_process as process;
 pub use toolpost_protocol as protocol;
 pub use toolpost_retry as retry;
 pub use toolpost_scheduler as scheduler;

@@ -1,0 +1,65 @@
+//! Programs as MCP tools: child processes that are bounded, supervised, kept warm, and gone when they should be.
+//!
+//! A [`Program`] says how to start a program: arguments without a shell, an environment of what is named and nothing else, a
+//! process group of its own, [`Limits`]. A [`Supervisor`] starts programs and owns what it started; a [`Process`] is one that
+//! runs, and dropping it ends it. [`Workers`] keeps processes warm that answer many calls, and offers what they can do as
+//! tools.
+//!
+//! ```
+//! use tokio::io::AsyncReadExt as _;
+//! use toolpost_process::{Program, Supervisor};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let supervisor = Supervisor::new();
+//! let mut process = supervisor.spawn(&Program::new("echo").arg("$HOME; rm -rf /"), |_stderr| {})?;
+//! let mut said = String::new();
+//! process.take_stdout().unwrap().read_to_string(&mut said).await?;
+//! assert!(process.wait().await?.success());
+//! assert_eq!(said, "$HOME; rm -rf /\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # What is promised
+//!
+//! * **A process ends with what it was started for.** Dropping its handle (at a time limit, when a client cancels, when a
+//!   drain gives up) asks its group to end by `TERM`, and kills it by `KILL` after the program's grace. It is reaped always.
+//! * **It ends with the server**, however the server ends: a small guardian process kills what a killed server left behind,
+//!   within two seconds.
+//! * **What it says is bounded**: a line, the lines of stderr that are kept, how many processes run.
+//!
+//! # What is not
+//!
+//! A process that leaves its group on purpose (`setsid`, as daemons do) is not found when its call ends. It is when its server
+//! does, by a mark in its environment, on Linux. Against a program that means harm there is a sandbox; this is none.
+//!
+//! The crate is for Unix, and empty elsewhere.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg(unix)]
+
+#[cfg(feature = "landlock")]
+mod confine;
+mod error;
+mod exit;
+mod guardian;
+mod keeper;
+mod limits;
+mod lines;
+mod process;
+mod program;
+mod stderr;
+mod supervisor;
+mod workers;
+
+pub use error::ProcessError;
+pub use limits::Limits;
+pub use lines::Lines;
+pub use process::Process;
+pub use program::Program;
+pub use supervisor::Supervisor;
+pub use workers::{Workers, WorkersOptions};
+
+/// The examples of the crate's README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
