@@ -12,7 +12,10 @@ use crate::{
 type Step = (&'static str, fn(&Path) -> Done);
 
 const STEPS: &[Step] = &[
-    ("fmt", |root| run_in(root, "cargo", &["fmt", "--all", "--check"])),
+    ("fmt", |root| {
+        let workspaces = [root.to_path_buf(), root.join("benches"), root.join("fuzz")];
+        workspaces.iter().try_for_each(|dir| run_in(dir, "cargo", &["fmt", "--all", "--check"]))
+    }),
     ("tidy", |_| tidy::run()),
     ("clippy", |root| {
         run_in(

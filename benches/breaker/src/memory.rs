@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use harness::Goals;
-use toolpost_breaker::{Breaker, Breakers, CountWindow, BreakerSettings};
+use toolpost_breaker::{Breaker, BreakerSettings, Breakers, CountWindow};
 
 const MILLION: usize = 1_000_000;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use harness::Goals;
 use toolpost_cache::rt::{LoadOptions, LoadOutcome, ReadThrough};
-use toolpost_cache::{Capacity, Cache, Memory, EntryOptions};
+use toolpost_cache::{Cache, Capacity, EntryOptions, Memory};
 use tower::{Layer as _, Service};
 use tower_resilience_coalesce::CoalesceLayer;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::Goals;
 use lru::LruCache;
-use toolpost_cache::{Capacity, Cache, CacheKey, Lookup, Lru, Memory, Store, EntryOptions};
+use toolpost_cache::{Cache, CacheKey, Capacity, EntryOptions, Lookup, Lru, Memory, Store};
 
 const REQUESTS: usize = 1_000_000;
 const KEYS: usize = 100_000;

@@ -1,4 +1,4 @@
-//! Prints each goal with its figure, and the count of those met.
+//! Prints each goal with its figure, and the count of those met. What is judged is a ratio within one run, or a count.
 
 /// Goals of one bench. Dropping nothing: call [`finish`](Goals::finish) last.
 #[derive(Debug, Default)]
@@ -22,6 +22,14 @@ impl Goals {
     /// A goal that `figure` is at least `bound`.
     pub fn at_least(&mut self, what: &str, figure: f64, bound: f64) {
         self.judge(what, bound <= figure, &format!("{figure:.3} (at least {bound})"));
+    }
+
+    /// A time, which is printed beside what an idle machine of two cores at 3 GHz took, and never judged: on another machine it
+    /// says nothing.
+    pub fn time(&mut self, what: &str, ns: f64, reference: f64) {
+        let line = format!("time    {what}: {ns:.1} ns (for reference: {reference} ns)");
+        println!("{line}");
+        self.lines.push(line);
     }
 
     /// A goal with a yes or no answer.

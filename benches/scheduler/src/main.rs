@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use harness::{Cases, Counting, Goals};
 use simulator::goals::{SEATS, fair, flood, mean, overload, semaphore};
 use toolpost_scheduler::rt::Gate;
-use toolpost_scheduler::{QueueLimits, Fair, Limit, JobRequest, Scheduler, Tenant};
+use toolpost_scheduler::{Fair, JobRequest, Limit, QueueLimits, Scheduler, Tenant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -30,7 +30,8 @@ fn main() -> std::process::ExitCode {
     let mut tower = peers::Tower::new(100);
     let request = JobRequest::new(Tenant::new(1));
 
-    let mut ours = Scheduler::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(TENANTS as usize * 2));
+    let mut ours =
+        Scheduler::with_discipline(Limit::fixed(1), Fair::default(), QueueLimits::new(TENANTS as usize * 2));
     for tenant in 0..TENANTS {
         ours.submit(JobRequest::new(Tenant::new(tenant)), tenant, zero).expect("there is room");
     }

@@ -1,6 +1,6 @@
 //! The graphs of the bench: per step, which earlier steps it waits for.
 
-use toolpost_workflow::{StepHandle, Plan, StepPolicy, Workflow, all};
+use toolpost_workflow::{Plan, StepHandle, StepPolicy, Workflow, all};
 
 /// Per step, the earlier steps it depends on.
 pub type Edges = Vec<Vec<usize>>;
