@@ -7,8 +7,9 @@ use rustix::process::Pid;
 /// Limits what each process of a program may take; nothing is limited unless it is said here.
 ///
 /// They are resource limits of the kernel (`setrlimit`): inherited by what the program starts, each process by itself but for
-/// [`processes`](Self::processes), and never above those of the server. They are set within microseconds *after* the program was started, and before a
-/// dynamically linked one reaches its `main`; on Linux alone, elsewhere a program with limits is not started.
+/// [`processes`](Self::processes), and never above those of the server. They hold before the program begins: the system's `sh`
+/// stands in its place until they are set, at the price of one more `exec`. On Linux alone; elsewhere a program with limits is
+/// not started.
 ///
 /// ```
 /// use toolpost_process::{Limits, Program};

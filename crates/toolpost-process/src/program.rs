@@ -2,6 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::Metadata;
+use std::io::{ErrorKind, PipeWriter, Write as _};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -16,6 +19,10 @@ use crate::{Limits, ProcessError, guardian};
 
 /// The longest secret: what a pipe takes at once on every system.
 const SECRET_MAX: usize = 4_096;
+/// The first descriptor after the standard three.
+const FIRST: RawFd = 3;
+/// Becomes the program that it is given as soon as that pipe ends: its limits are set by then.
+const GATE: &str = r#"read -r limited <&3; exec 3<&-; exec "$0" "$@""#;
 
 /// Describes how to start a program: its arguments, and what it gets of the server.
 ///
@@ -123,9 +130,23 @@ impl Program {
         &self.executable
     }
 
-    /// A command that starts it, with pipes for its three descriptors.
-    pub(crate) fn command(&self) -> Result<Command, ProcessError> {
-        let mut command = Command::new(self.resolved()?);
+    /// A command that starts it, with pipes for its three descriptors; and what it waits for before it begins, until that
+    /// is dropped.
+    pub(crate) fn command(&self) -> Result<(Command, Option<PipeWriter>), ProcessError> {
+        let executable = self.resolved()?;
+        let mut handed = Vec::new();
+        let mut gate = None;
+        let mut command = match self.limits.are_none() {
+            true => Command::new(executable),
+            false => {
+                let (reader, writer) = std::io::pipe()?;
+                handed.push(FdMapping { parent_fd: reader.into(), child_fd: FIRST });
+                gate = Some(writer);
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", GATE]).arg(executable);
+                command
+            }
+        };
         command.args(&self.args).env_clear().process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, value) in &self.env {
@@ -141,15 +162,14 @@ impl Program {
             }
             command.current_dir(dir);
         }
-        self.hand_in(&mut command)?;
-        Ok(command)
+        self.hand_in(&mut command, handed)?;
+        Ok((command, gate))
     }
 
     /// Secrets wait in pipes whose other ends are closed.
-    fn hand_in(&self, command: &mut Command) -> Result<(), ProcessError> {
-        use std::io::Write as _;
-        let mut mappings = Vec::new();
-        for ((name, value), child_fd) in self.secrets.iter().zip(3..) {
+    fn hand_in(&self, command: &mut Command, mut mappings: Vec<FdMapping>) -> Result<(), ProcessError> {
+        let first = FIRST + RawFd::from(!mappings.is_empty());
+        for ((name, value), child_fd) in self.secrets.iter().zip(first..) {
             if SECRET_MAX < value.len() {
                 return Err(ProcessError::LongSecret(name.clone()));
             }
@@ -168,22 +188,29 @@ impl Program {
     /// Where the program is. Looked for here, so that neither the environment that it gets nor the directory that it runs
     /// in decide.
     fn resolved(&self) -> Result<PathBuf, ProcessError> {
-        if self.executable.as_os_str().as_bytes().contains(&b'/') {
-            return Ok(std::path::absolute(&self.executable)?);
+        let may_run = |found: &Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
+        let executable = self.executable.clone();
+        if executable.as_os_str().as_bytes().contains(&b'/') {
+            let path = std::path::absolute(&executable)?;
+            return match path.metadata() {
+                Ok(found) if may_run(&found) => Ok(path),
+                Ok(_) => Err(ProcessError::NotPermitted(executable)),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    Err(ProcessError::NotPermitted(executable))
+                }
+                Err(_) => Err(ProcessError::NotFound(executable)),
+            };
         }
         let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
         let mut denied = false;
         for dir in std::env::split_paths(&path).filter(|dir| dir.is_absolute()) {
             let candidate = dir.join(&self.executable);
             match candidate.metadata() {
-                Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {
-                    return Ok(candidate);
-                }
+                Ok(found) if may_run(&found) => return Ok(candidate),
                 Ok(found) => denied |= found.is_file(),
                 Err(_) => {}
             }
         }
-        let executable = self.executable.clone();
         Err(if denied { ProcessError::NotPermitted(executable) } else { ProcessError::NotFound(executable) })
     }
 }

@@ -1,5 +1,6 @@
 //! Who starts programs, and owns what runs.
 
+use std::io::PipeWriter;
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::sync::Arc;
@@ -75,12 +76,13 @@ impl Supervisor {
         if !cfg!(target_os = "linux") && !program.limits.are_none() {
             return Err(ProcessError::Unsupported("limit what a process may take"));
         }
-        let child = start(program)?;
+        let (child, gate) = start(program)?;
         let pid = child.id();
         let mut kept = Kept::new(child, place);
         if !program.limits.are_none() {
             program.limits.set(kept.group)?;
         }
+        drop(gate);
         kept.watch()?;
         let (stdin, stdout, stderr) = kept.pipes()?;
         let said = Arc::new(Stderr::new(on_stderr));
@@ -189,14 +191,14 @@ impl Drop for Place {
     }
 }
 
-fn start(program: &Program) -> Result<Child, ProcessError> {
-    let mut command = program.command()?;
+fn start(program: &Program) -> Result<(Child, Option<PipeWriter>), ProcessError> {
+    let (mut command, gate) = program.command()?;
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     #[cfg(feature = "landlock")]
     let started = program.paths.spawn(&mut command)?;
     #[cfg(not(feature = "landlock"))]
     let started = command.spawn();
-    started.map_err(|source| {
+    started.map(|child| (child, gate)).map_err(|source| {
         let program = program.executable().to_owned();
         match source.kind() {
             io::ErrorKind::NotFound => ProcessError::NotFound(program),

@@ -32,6 +32,8 @@ use crate::{Program, Supervisor};
 /// apart; a program that cannot should be started for each call.
 ///
 /// A clone is the same workers. They end when the last clone and the last of their tools are dropped.
+///
+#[doc = include_str!("../docs/workers.md")]
 #[derive(Clone)]
 pub struct Workers {
     pool: Arc<Pool>,

@@ -1,15 +1,20 @@
 //! What these tests share: shell scripts as programs, and a look at what runs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, Interest};
 use toolpost_process::{Process, Program, Supervisor};
+use toolpost_tool::{Call, CallParts, LogLevel, Sink};
 
 /// A program that is a script of the shell.
 pub(crate) fn sh(script: &str) -> Program {
-    Program::new("/bin/sh").args(["-c", script])
+    Program::new("/bin/sh").args(["-c", script]).env("PATH", "/usr/bin:/bin")
 }
 
 /// One that runs, without its stderr.
@@ -34,21 +39,15 @@ pub(crate) fn exists(process: u32) -> bool {
     Path::new(&format!("/proc/{process}")).exists()
 }
 
-/// Waits until a process is gone, or is a zombie of somebody else's: an orphan that was killed is reaped by whom it fell to.
+/// Waits until a process has ended; whether it is reaped is another's affair if it is an orphan.
 pub(crate) async fn gone(process: u32) {
-    let stat = format!("/proc/{process}/stat");
-    soon(async {
-        while let Ok(text) = std::fs::read_to_string(&stat) {
-            if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    let pid = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    #[expect(deprecated, reason = "its successor is unsafe")]
+    let readable = AsyncFd::with_interest(descriptor, Interest::READABLE).unwrap();
+    drop(soon(readable.readable()).await.unwrap());
 }
 
-#[expect(dead_code, reason = "for what comes next")]
 /// The children of this process that have not been reaped, the guardian left out.
 pub(crate) fn children() -> Vec<u32> {
     let own = std::process::id();
@@ -62,8 +61,44 @@ pub(crate) fn children() -> Vec<u32> {
     std::fs::read_dir("/proc").unwrap().filter_map(|entry| ours(entry.ok()?)).collect()
 }
 
-#[expect(dead_code, reason = "for what comes next")]
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// What a call was told while it ran.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Heard {
+    fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
+        self.0.lock().unwrap().push(format!("{done} of {total:?}: {message:?}"));
+    }
+
+    fn log(&self, level: LogLevel, _logger: Option<&str>, data: &str) {
+        self.0.lock().unwrap().push(format!("{}: {data}", level.as_str()));
+    }
+
+    fn log_level(&self) -> Option<LogLevel> {
+        Some(LogLevel::Debug)
+    }
+}
+
+/// A call that is listened to.
+pub(crate) fn heard() -> (Call, Arc<Heard>) {
+    let heard = Arc::<Heard>::default();
+    let mut parts = CallParts::default();
+    parts.set_sink(Some(Arc::<Heard>::clone(&heard)));
+    (Call::from_parts(parts), heard)
+}
+
+/// A call without arguments.
+pub(crate) fn call() -> Call {
+    Call::from_parts(CallParts::default())
 }

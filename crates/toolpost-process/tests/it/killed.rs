@@ -2,7 +2,7 @@
 //!
 //! The server is this test binary once more, which runs the one test that is called `server` and is told so by its
 //! environment.
-#![expect(clippy::disallowed_methods, reason = "a test looks at the clock of the system")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test unwraps, and looks at the clock")]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};

@@ -1,6 +1,10 @@
 //! What toolpost-process promises, seen from outside of it, with real programs.
 #![cfg(unix)]
 
+mod bounds;
 mod common;
 mod killed;
+mod shims;
+mod storm;
 mod supervised;
+mod warm;

@@ -1,0 +1,319 @@
+//! Workers: warm processes that answer many calls.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test unwraps, spawns and looks at the clock"
+)]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use toolpost_process::{Program, Supervisor, Workers, WorkersOptions};
+use toolpost_tool::{AnyTool, Call, ErrorKind, Output, Tool as _, ToolError, ToolSpec};
+
+use crate::common::{call, children, exists, gone, heard, sh, soon};
+
+/// A worker in the language of the shell.
+const WORKER: &str = r#"
+say() { printf '%s\n' "$1"; }
+read -r hello
+say '{"toolpost":1,"tools":[{"name":"pid"},{"name":"crash"},{"name":"hang"},{"name":"noise"},{"name":"endless"},{"name":"half"},{"name":"fails"},{"name":"talks"},{"name":"echo"},{"name":"waits"},{"name":"heeds"},{"name":"stays"}]}'
+while read -r line; do
+    id=${line#*:}; id=${id%%[,\}]*}
+    case $line in
+    *'"call":"pid"'*) say "{\"id\":$id,\"result\":\"$$\"}" ;;
+    *'"call":"crash"'*) echo 'about to crash' >&2; kill -9 $$ ;;
+    *'"call":"hang"'*) sleep 1000 ;;
+    *'"call":"noise"'*) say 'Traceback (most recent call last):' ;;
+    *'"call":"endless"'*) exec dd if=/dev/zero bs=65536 2>/dev/null ;;
+    *'"call":"half"'*) printf '{"id":%s,"resu' "$id"; exit 0 ;;
+    *'"call":"fails"'*) say "{\"id\":$id,\"error\":{\"message\":\"no such lathe\",\"kind\":\"invalid_arguments\"}}" ;;
+    *'"call":"talks"'*)
+        say "{\"id\":$id,\"progress\":{\"done\":1,\"total\":2,\"message\":\"half\"}}"
+        say "{\"id\":$id,\"log\":{\"level\":\"warning\",\"data\":{\"jaw\":3}}}"
+        say "{\"id\":$id,\"result\":{\"done\":true}}" ;;
+    *'"call":"echo"'*) say "{\"id\":$id,\"result\":$line}" ;;
+    *'"call":"waits"'*) waiting="$waiting $id" ; [ "$(echo $waiting | wc -w)" = 3 ] && for each in $waiting; do say "{\"id\":$each,\"result\":$each}"; done ;;
+    *'"call":"heeds"'*) heeding=$id; say "{\"id\":$id,\"log\":{\"data\":\"begun\"}}" ;;
+    *'"call":"stays"'*) exec >&-; sleep 1000 ;;
+    '{"cancel":'*) say "{\"id\":$heeding,\"error\":{\"message\":\"cancelled\",\"kind\":\"cancelled\"}}" ;;
+    esac
+done
+"#;
+
+struct Fixture {
+    supervisor: Supervisor,
+    workers: Workers,
+}
+
+fn start(options: WorkersOptions) -> Fixture {
+    start_program(sh(WORKER), options)
+}
+
+fn start_program(program: Program, options: WorkersOptions) -> Fixture {
+    let supervisor = Supervisor::new();
+    let workers = Workers::start(&supervisor, program, options);
+    Fixture { supervisor, workers }
+}
+
+impl Fixture {
+    fn tool(&self, name: &str) -> AnyTool {
+        self.workers.tool(ToolSpec::new(name).unwrap())
+    }
+
+    async fn call(&self, name: &str) -> Result<Output, ToolError> {
+        soon(self.tool(name).call(call())).await
+    }
+
+    async fn pid(&self) -> u32 {
+        self.call("pid").await.unwrap().as_text().unwrap().parse().unwrap()
+    }
+
+    async fn error(&self, name: &str) -> ToolError {
+        self.call(name).await.unwrap_err()
+    }
+}
+
+fn one() -> WorkersOptions {
+    WorkersOptions::new().processes(1)
+}
+
+#[tokio::test]
+async fn a_thousand_calls_run_in_one_process() {
+    let fixture = start(one().recycle_after(10_000));
+    let pid = fixture.pid().await;
+    for _ in 0..1_000 {
+        assert_eq!(fixture.pid().await, pid);
+    }
+    assert_eq!((fixture.supervisor.running(), fixture.workers.ready()), (1, 1));
+}
+
+#[tokio::test]
+async fn tools_are_those_that_the_first_worker_tells() {
+    let fixture = start(one());
+    let tools = soon(fixture.workers.tools()).await.unwrap();
+    assert_eq!((tools.len(), tools[0].spec().name()), (12, "pid"));
+    assert_eq!(tools[0].spec().policy().concurrency, Some(1), "calls wait in the scheduler");
+    let said = soon(tools[0].call(call())).await.unwrap();
+    assert_eq!(said.as_text().unwrap().parse::<u32>().unwrap(), fixture.pid().await);
+}
+
+#[tokio::test]
+async fn a_crash_fails_the_call_it_had_and_no_other() {
+    let fixture = start(WorkersOptions::new().processes(2).at_once(1));
+    let other = fixture.tool("heeds");
+    let (listened, said) = heard();
+    let other = tokio::spawn(async move { other.call(listened).await });
+    soon(async {
+        while said.lines().is_empty() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    let began = Instant::now();
+    let error = fixture.error("crash").await;
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let text = error.to_string();
+    assert!(
+        text.contains("signal: 9") && text.contains("about to crash") && text.contains("not known"),
+        "{text}"
+    );
+    fixture.pid().await;
+    assert!(!other.is_finished());
+    other.abort();
+}
+
+#[tokio::test]
+async fn a_poisoned_worker_is_replaced() {
+    let fixture = start(one().line_limit(1 << 20));
+    let mut pids = BTreeSet::new();
+    for (poison, says) in [
+        ("noise", "Traceback"),
+        ("endless", "1048576 bytes"),
+        ("half", "no answer"),
+        ("stays", "closed its stdout and stayed"),
+        ("crash", "signal: 9"),
+    ] {
+        pids.insert(fixture.pid().await);
+        let text = fixture.error(poison).await.to_string();
+        assert!(text.contains(says), "{poison}: {text}");
+    }
+    pids.insert(fixture.pid().await);
+    assert_eq!(pids.len(), 6, "each was another");
+    for pid in pids.iter().filter(|pid| !children().contains(pid)) {
+        assert!(!exists(*pid));
+    }
+}
+
+#[tokio::test]
+async fn workers_are_recycled_after_so_many_calls_without_a_failed_one() {
+    let fixture = start(WorkersOptions::new().processes(2).recycle_after(10));
+    let mut pids = BTreeSet::new();
+    for _ in 0..200 {
+        pids.insert(fixture.pid().await);
+    }
+    assert!((8..=24).contains(&pids.len()), "{}", pids.len());
+    assert!(fixture.supervisor.running() <= 5);
+}
+
+#[tokio::test]
+async fn workers_are_recycled_when_they_are_old_or_have_grown() {
+    for options in [one().max_age(Duration::from_millis(1)), one().max_memory(1)] {
+        let fixture = start(options);
+        let first = fixture.pid().await;
+        soon(async { while fixture.pid().await == first {} }).await;
+        gone(first).await;
+    }
+}
+
+#[tokio::test]
+async fn progress_logs_errors_and_structured_results_come_through() {
+    let fixture = start(one());
+    let (listened, said) = heard();
+    let output = soon(fixture.tool("talks").call(listened)).await.unwrap();
+    assert_eq!(output.structured(), Some(r#"{"done":true}"#));
+    assert_eq!(said.lines(), [r#"1 of Some(2.0): Some("half")"#, r#"warning: {"jaw":3}"#]);
+    let error = fixture.error("fails").await;
+    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::InvalidArguments, "no such lathe"));
+    let due = Call::new(&serde_json::json!({"text": "a\nb"})).unwrap();
+    let due = due.due_by(Instant::now() + Duration::from_secs(500));
+    let echoed = soon(fixture.tool("echo").call(due)).await.unwrap();
+    let echoed = echoed.structured().unwrap();
+    assert!(echoed.contains(r#""text":"a\nb"#) && echoed.contains(r#""deadlineMs":499"#), "{echoed}");
+}
+
+#[tokio::test]
+async fn arguments_on_several_lines_go_on_one_and_long_ones_whole() {
+    let fixture = start(one());
+    let text = format!("{{\n  \"text\": \"{}\"\r\n}}", "x".repeat(300_000));
+    let frame = toolpost_json::Frame::parse(text.into(), &toolpost_json::Limits::new()).unwrap();
+    let mut parts = toolpost_tool::CallParts::default();
+    parts.arguments = Some(frame.root().id());
+    parts.frame = Some(frame);
+    let echoed = soon(fixture.tool("echo").call(Call::from_parts(parts))).await.unwrap();
+    assert!(300_000 < echoed.structured().unwrap().len());
+}
+
+#[tokio::test]
+async fn a_cancelled_call_costs_its_worker_only_if_it_goes_on() {
+    let fixture = start(one().cancel_grace(Duration::from_millis(50)));
+    let pid = fixture.pid().await;
+    for (name, stays) in [("heeds", true), ("hang", false)] {
+        let tool = fixture.tool(name);
+        assert!(tokio::time::timeout(Duration::from_millis(20), tool.call(call())).await.is_err());
+        assert_eq!(fixture.pid().await == pid, stays, "{name}");
+    }
+    gone(pid).await;
+}
+
+#[tokio::test]
+async fn several_calls_at_once_run_in_one_process() {
+    let fixture = start(one().at_once(3));
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let tool = fixture.tool("waits");
+        calls.spawn(async move { tool.call(call()).await.unwrap().structured().unwrap().to_owned() });
+    }
+    let mut answers = soon(calls.join_all()).await;
+    answers.sort();
+    assert_eq!(answers, ["1", "2", "3"], "each has its own answer");
+    assert_eq!(fixture.supervisor.running(), 1);
+}
+
+#[tokio::test]
+async fn one_that_ends_at_once_is_started_ever_more_slowly_and_calls_fail_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("[ -e works ] || {{ echo no license >&2; exit 3; }}\n{WORKER}");
+    let fixture = start_program(sh(&script).dir(dir.path()), one());
+    let error = soon(fixture.workers.tools()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("exit status: 3") && text.contains("no license"), "{text}");
+    assert!(error.retry_after().is_some());
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(fixture.error("pid").await.kind(), ErrorKind::Unavailable);
+    }
+    assert!(began.elapsed() < Duration::from_secs(1));
+    // It is tried again, and taken as soon as it works.
+    std::fs::write(dir.path().join("works"), "").unwrap();
+    soon(async {
+        while fixture.call("pid").await.is_err() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_start_that_comes_to_nothing_says_why_and_leaves_nothing() {
+    let short = one().start_limit(Duration::from_millis(50));
+    for (program, says) in [
+        (sh("sleep 1000"), "did not tell its tools within 50ms"),
+        (sh("echo '{\"toolpost\":2}'; sleep 1000"), "version 2"),
+        (sh("echo hello; sleep 1000"), "expected"),
+        (sh("echo '{\"toolpost\":1,\"tools\":[{\"name\":\"a b\"}]}'; sleep 1000"), "name"),
+        (Program::new("no-such-program"), "was not found"),
+    ] {
+        let fixture = start_program(program, short);
+        let text = soon(fixture.workers.tools()).await.unwrap_err().to_string();
+        assert!(text.contains(says), "{says}: {text}");
+        drop(fixture.workers);
+        soon(fixture.supervisor.idle()).await;
+    }
+}
+
+#[tokio::test]
+async fn calls_wait_for_a_worker_that_starts_and_not_more_than_may() {
+    let fixture = start(one().queue(2));
+    assert_eq!(fixture.workers.ready(), 0, "nothing was waited for");
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let tool = fixture.tool("pid");
+        calls.spawn(async move { tool.call(call()).await.map(|_| ()).map_err(|error| error.kind()) });
+    }
+    let ends = soon(calls.join_all()).await;
+    assert_eq!(ends.iter().filter(|end| end.is_err()).count(), 1, "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_drain_ends_idle_workers_and_serves_what_had_begun() {
+    let fixture = start(WorkersOptions::new().processes(2));
+    fixture.pid().await;
+    fixture.supervisor.close();
+    soon(fixture.supervisor.idle()).await;
+    // A call that was let in before, and comes here after.
+    fixture.pid().await;
+    soon(fixture.supervisor.idle()).await;
+}
+
+#[tokio::test]
+async fn workers_end_with_the_last_of_their_tools() {
+    let Fixture { supervisor, workers } = start(WorkersOptions::new());
+    let tool = workers.tool(ToolSpec::new("pid").unwrap());
+    drop(workers);
+    soon(tool.call(call())).await.unwrap();
+    drop(tool);
+    soon(supervisor.idle()).await;
+}
+
+#[tokio::test]
+async fn one_that_tells_other_tools_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "read -r hello; if mkdir first; then name=a; else name=b; fi
+        printf '{\"toolpost\":1,\"tools\":[{\"name\":\"%s\"}]}\\n' $name; read -r line; exit 0";
+    let fixture = start_program(sh(script).dir(dir.path()), one());
+    let tools = soon(fixture.workers.tools()).await.unwrap();
+    assert_eq!(tools[0].spec().name(), "a");
+    assert!(soon(tools[0].call(call())).await.is_err(), "it ends in its first call");
+    let error = soon(async {
+        loop {
+            let error = tools[0].call(call()).await.unwrap_err().to_string();
+            if error.contains("other tools") {
+                return error;
+            }
+        }
+    });
+    assert!(error.await.contains("no worker of"));
+}
