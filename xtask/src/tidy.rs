@@ -17,7 +17,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
     ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),
-    ("toolpost-process", &["toolpost-json", "toolpost-protocol", "toolpost-retry", "toolpost-tool"]),
+    // The dispatcher for its near names alone.
+    (
+        "toolpost-process",
+        &["toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-retry", "toolpost-tool"],
+    ),
     // The dispatcher and the server for its client in memory alone, behind the feature `client`.
     (
         "toolpost-test",

@@ -37,25 +37,37 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg(unix)]
 
+mod command;
 #[cfg(feature = "landlock")]
 mod confine;
 mod error;
 mod exit;
 mod guardian;
+mod invalid;
 mod keeper;
 mod limits;
 mod lines;
 mod process;
 mod program;
+#[cfg(feature = "toml")]
+mod programs;
+mod redact;
 mod stderr;
 mod supervisor;
+mod template;
 mod workers;
 
+pub use command::{CommandOutput, CommandTool, CommandToolBuilder};
 pub use error::ProcessError;
+pub use invalid::InvalidProgram;
 pub use limits::Limits;
 pub use lines::Lines;
 pub use process::Process;
 pub use program::Program;
+#[cfg(feature = "toml")]
+#[cfg_attr(docsrs, doc(cfg(feature = "toml")))]
+pub use programs::Programs;
+pub use redact::Redactor;
 pub use supervisor::Supervisor;
 pub use workers::{Workers, WorkersOptions};
 

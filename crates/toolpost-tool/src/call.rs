@@ -380,6 +380,15 @@ impl Call {
         self
     }
 
+    /// This call with its progress and log lines going to what `wrap` makes of their receiver, if there is one.
+    #[must_use]
+    pub fn map_sink(self, wrap: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Self {
+        match self.sink().cloned() {
+            Some(sink) => self.with_rare(|rare| rare.sink = Some(wrap(sink))),
+            None => self,
+        }
+    }
+
     /// This call with `rare` changed, for one clone of it alone: at the price of a context of its own.
     pub(crate) fn with_rare(self, change: impl FnOnce(&mut Rare)) -> Self {
         let mut parts = self.to_parts();

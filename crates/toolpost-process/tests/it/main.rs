@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod bounds;
+mod command;
 mod common;
 mod killed;
 mod shims;
