@@ -38,6 +38,7 @@ impl Answer {
         match error.kind() {
             ErrorKind::Cancelled => Self::Silence,
             ErrorKind::Refused(refusal) => Self::Result(refused(refusal, &error)),
+            ErrorKind::OutcomeUnknown => Self::Result(outcome_unknown(&error)),
             _ => Self::Result(Output::text(error.to_string()).into_error()),
         }
     }
@@ -62,6 +63,12 @@ fn refused(refusal: Refusal, error: &ToolError) -> Output {
     let output = Output::text(text).into_error();
     let rejection = Rejection { reason: refusal.as_str(), retry_after_ms };
     output.clone().with_meta("dev.toolpost/rejection", &rejection).unwrap_or(output)
+}
+
+/// A failure that says, for programs too, that the tool may have done its work.
+fn outcome_unknown(error: &ToolError) -> Output {
+    let output = Output::text(error.to_string()).into_error();
+    output.clone().with_meta("dev.toolpost/outcome", "unknown").unwrap_or(output)
 }
 
 /// Whole milliseconds, rounded up: a caller told to come back must not come too early.

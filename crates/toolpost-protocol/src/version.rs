@@ -134,4 +134,6 @@ pub mod meta {
     pub const PRIORITY: &str = "dev.toolpost/priority";
     /// After how many milliseconds a result is of no more use: toolpost's own, on requests.
     pub const DEADLINE_MS: &str = "dev.toolpost/deadlineMs";
+    /// The key under which a repeated call is answered with the first one's end: toolpost's own, on requests.
+    pub const IDEMPOTENCY_KEY: &str = "dev.toolpost/idempotencyKey";
 }

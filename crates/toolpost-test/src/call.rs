@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use toolpost_json::{Frame, Limits};
+use toolpost_json::{Frame, Limits, Node};
+use toolpost_protocol::meta;
 use toolpost_tool::{Call, CallParts, LogLevel, Principal, Priority, Sink};
 
 /// A call with these arguments, to be given what else it has.
@@ -75,6 +76,23 @@ impl CallBuilder {
     #[must_use]
     pub fn of(mut self, tool: &str) -> Self {
         self.parts.tool = tool.to_owned().into();
+        self
+    }
+
+    /// With this idempotency key in its `_meta`.
+    ///
+    /// # Panics
+    ///
+    /// If the call is larger than a message may be.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        let arguments: Value = self.parts.arguments().decode().unwrap_or_default();
+        let whole = json!({ "arguments": arguments, "_meta": { meta::IDEMPOTENCY_KEY: key } });
+        #[expect(clippy::expect_used, reason = "documented; the call is that of the test")]
+        let frame = Frame::from_serialize(&whole).expect("a message");
+        self.parts.arguments = frame.root().member("arguments").map(Node::id);
+        self.parts.meta = frame.root().member("_meta").map(Node::id);
+        self.parts.frame = Some(frame);
         self
     }
 

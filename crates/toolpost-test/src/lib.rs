@@ -33,6 +33,7 @@ mod cancel;
 #[cfg(feature = "client")]
 mod client;
 mod faulty;
+mod idempotency;
 mod mock;
 mod run;
 mod script;
@@ -45,6 +46,7 @@ pub use cancel::{cancel_at_each_await, poll_once};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, client};
 pub use faulty::Faulty;
+pub use idempotency::assert_idempotency_store;
 pub use mock::{Handle, Mock, Received, mock};
 pub use run::run;
 pub use script::Script;

@@ -1,6 +1,7 @@
 //! A tool that answers by a script, call by call.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -26,11 +27,13 @@ use toolpost_tool::{Call, Output, Tool, ToolError, ToolSpec};
 /// });
 /// assert_eq!(flaky.calls(), 3);
 /// ```
+#[derive(Clone)]
 pub struct Script {
     spec: ToolSpec,
     lines: Vec<Line>,
     latency: Duration,
-    calls: AtomicUsize,
+    /// Clones count together.
+    calls: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +60,7 @@ impl Script {
     pub fn new(name: &str) -> Self {
         #[expect(clippy::expect_used, reason = "documented; the name is a literal of the test")]
         let spec = ToolSpec::new(name).expect("a tool name");
-        Self { spec, lines: Vec::new(), latency: Duration::ZERO, calls: AtomicUsize::new(0) }
+        Self { spec, lines: Vec::new(), latency: Duration::ZERO, calls: Arc::default() }
     }
 
     /// Changes the description, for what a layer or a runtime reads from it.
@@ -113,7 +116,7 @@ impl Script {
         self
     }
 
-    /// How often the tool was called.
+    /// How often the tool was called, its clones included.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)

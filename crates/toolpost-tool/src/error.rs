@@ -59,6 +59,10 @@ pub enum ErrorKind {
     Refused(Refusal),
     /// The tool needs input before it can go on; see [`Call::input`](crate::Call::input).
     InputRequired,
+    /// The tool may have done its work, and nobody knows how that ended: it is not run again, so that nothing is done
+    /// twice. Whoever calls looks at what there is, and calls again under another
+    /// [idempotency key](crate::IdempotencyPolicy).
+    OutcomeUnknown,
     /// The tool took longer than it may.
     TimedOut,
     /// What the tool depends on cannot be reached now.
@@ -77,6 +81,7 @@ impl ErrorKind {
             Self::Protocol => "protocol",
             Self::Refused(refusal) => refusal.as_str(),
             Self::InputRequired => "input_required",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::TimedOut => "timed_out",
             Self::Unavailable => "unavailable",
         }

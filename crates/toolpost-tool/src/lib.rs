@@ -89,6 +89,7 @@ mod correlation;
 mod elicit;
 mod error;
 mod functions;
+mod idempotency;
 mod input;
 mod listing;
 mod output;
@@ -111,11 +112,13 @@ pub use correlation::Correlation;
 pub use elicit::Elicited;
 pub use error::{ErrorKind, Refusal, ToolError};
 pub use functions::{IntoToolError, fallible_fn, tool_with};
+pub use idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyStore};
 pub use input::{InputCapabilities, InputRequest, InputRequired, merge_answers};
 pub use output::{IntoOutput, Json, Output, ResultFlag};
 pub use parts::CallParts;
 pub use policy::{
-    BreakerPolicy, CachePolicy, CacheSharing, Policy, Priority, RatePolicy, RetryJitter, RetryPolicy,
+    BreakerPolicy, CachePolicy, CacheSharing, IdempotencyPolicy, Policy, Priority, RatePolicy, RetryJitter,
+    RetryPolicy,
 };
 pub use principal::Principal;
 pub use sink::{LogLevel, Sink};

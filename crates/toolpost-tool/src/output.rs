@@ -56,6 +56,8 @@ pub enum ResultFlag {
     CacheStale,
     /// Stands in for a result that could not be had: `"dev.toolpost/degraded": true`.
     Degraded,
+    /// Is that of an earlier call under the same idempotency key: `"dev.toolpost/idempotency": "repeated"`.
+    Repeated,
 }
 
 /// Bits beside those of the marks: the body is an array of blocks.
@@ -272,6 +274,9 @@ impl Output {
         }
         if self.has_flag(ResultFlag::Degraded) {
             member(br#""dev.toolpost/degraded":true"#);
+        }
+        if self.has_flag(ResultFlag::Repeated) {
+            member(br#""dev.toolpost/idempotency":"repeated""#);
         }
         out.len() != start
     }

@@ -333,6 +333,60 @@ impl Default for BreakerPolicy {
     }
 }
 
+/// That a call which is repeated under its idempotency key is answered with the end of the first, for a tool whose second
+/// run does harm: it orders, pays, sends.
+///
+/// The key is what the caller puts into `_meta["dev.toolpost/idempotencyKey"]`, a text of 1 to 256 bytes; or, for callers
+/// that put none there, arguments that tell one order from another ([`over`](Self::over)). A call without a key runs as if
+/// nothing were declared. Keys of different principals and tools have nothing to do with each other; those of anonymous
+/// callers are one principal's, so they should be hard to guess.
+///
+/// ```
+/// use std::time::Duration;
+/// use toolpost_tool::IdempotencyPolicy;
+///
+/// let policy = IdempotencyPolicy::new().over(["/order_id"]);
+/// assert_eq!(policy.ttl, Duration::from_secs(24 * 60 * 60));
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct IdempotencyPolicy {
+    /// How long a key is remembered: a day, counted from the end of its call. What the store can hold may end it sooner.
+    pub ttl: Duration,
+    /// JSON pointers to the arguments that are the key of a call that brings none in its `_meta`; a call that lacks one of
+    /// them has no key.
+    pub over: Vec<String>,
+}
+
+impl IdempotencyPolicy {
+    /// The key in `_meta`, remembered for a day.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { ttl: Duration::from_secs(24 * 60 * 60), over: Vec::new() }
+    }
+
+    /// Sets how long a key is remembered after its call has ended.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Makes the arguments at these JSON pointers the key of a call that brings none in its `_meta`.
+    #[must_use]
+    pub fn over<P: Into<String>>(mut self, pointers: impl IntoIterator<Item = P>) -> Self {
+        self.over.extend(pointers.into_iter().map(Into::into));
+        self
+    }
+}
+
+impl Default for IdempotencyPolicy {
+    /// As [`new`](Self::new).
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What a tool declares about how it wants to be called. A declared policy is enforced by the
 /// runtime that registers the tool; nothing here does anything by itself.
 ///
@@ -363,6 +417,9 @@ pub struct Policy {
     pub cache: Option<CachePolicy>,
     /// Tags whose cached results a call makes dead, unless it was refused, suspended or its arguments were at fault.
     pub invalidates: Vec<String>,
+    /// How calls that are repeated are told from new ones; `None` means not at all. Enforced only for a tool that does not
+    /// say that it only reads.
+    pub idempotency: Option<IdempotencyPolicy>,
     /// Whether a second execution does no harm. Nothing is retried or hedged without it.
     pub repeatable: bool,
     /// How often a failed call is made again.

@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::schema::{Declared, Ordered};
 use crate::tool_name::valid;
-use crate::{BreakerPolicy, CachePolicy, InvalidToolName, Policy, Priority, RatePolicy, RetryPolicy};
+use crate::{
+    BreakerPolicy, CachePolicy, IdempotencyPolicy, InvalidToolName, Policy, Priority, RatePolicy, RetryPolicy,
+};
 use toolpost_protocol::Era;
 use toolpost_protocol::model::{Icon, ToolAnnotations};
 
@@ -412,6 +414,13 @@ impl ToolSpec {
     #[must_use]
     pub fn invalidating(mut self, tag: impl Into<String>) -> Self {
         self.policy.invalidates.push(tag.into());
+        self
+    }
+
+    /// Declares how calls that are repeated are told from new ones, for a tool whose second run does harm.
+    #[must_use]
+    pub fn with_idempotency(mut self, idempotency: IdempotencyPolicy) -> Self {
+        self.policy.idempotency = Some(idempotency);
         self
     }
 

@@ -6,6 +6,7 @@
 //! future and one allocation.
 #![doc = include_str!("../docs/order_of_policies.md")]
 #![doc = include_str!("../docs/cached_tool.md")]
+#![doc = include_str!("../docs/repeated_calls.md")]
 
 mod blocking;
 mod cache_keys;
@@ -14,12 +15,14 @@ mod circuit_breaker;
 mod concurrency;
 mod fallback;
 mod hedge;
+mod idempotency;
 mod invalidation;
 mod layer;
 #[cfg(feature = "disk")]
 mod on_disk;
 mod rate_limit;
 mod retry;
+mod stored_result;
 mod time_limit;
 mod verdict;
 
@@ -33,6 +36,8 @@ pub use concurrency::ConcurrencyLimit;
 pub(crate) use concurrency::{RetainedPermits, class, urgency};
 pub use fallback::Fallback;
 pub use hedge::Hedge;
+pub use idempotency::MemoryIdempotencyStore;
+pub(crate) use idempotency::{Idempotency, KeyStore, MarksBegin};
 pub use invalidation::Invalidation;
 pub use layer::{Layer, Layered};
 #[cfg(feature = "disk")]

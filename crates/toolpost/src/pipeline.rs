@@ -12,8 +12,8 @@ use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
 use crate::layers::{
-    BlockingThreads, Caching, CircuitBreaker, ConcurrencyLimit, Invalidation, Layer as _, Layered, RateLimit,
-    ResultCache, Retry, TimeLimit,
+    BlockingThreads, Caching, CircuitBreaker, ConcurrencyLimit, Idempotency, Invalidation, KeyStore,
+    Layer as _, Layered, MarksBegin, RateLimit, ResultCache, Retry, TimeLimit,
 };
 
 /// A tool behind the stages that its policy declares.
@@ -25,6 +25,7 @@ struct Stages {
     tool: AnyTool,
     /// As the tool says, but with the policy that is enforced.
     spec: ToolSpec,
+    idempotency: Option<Idempotency>,
     invalidation: Option<Invalidation>,
     caching: Option<Caching>,
     /// Those of all tools and its own.
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) rates: Option<RateLimit>,
     pub(crate) permits: ConcurrencyLimit,
     pub(crate) threads: BlockingThreads,
+    pub(crate) keys: KeyStore,
 }
 
 impl Shared {
@@ -102,7 +104,17 @@ impl Pipeline {
             Some(former) => retry.share_budget_with(former),
             None => retry,
         });
+        let idempotency = Idempotency::declared(&shared.keys, &spec);
+        let tool = match policy.blocking {
+            true => AnyTool::new(Layered::new(tool, shared.threads.clone())),
+            false => tool,
+        };
+        let tool = match &idempotency {
+            Some(_) => AnyTool::new(Layered::new(tool, MarksBegin)),
+            None => tool,
+        };
         Self(Arc::new(Stages {
+            idempotency,
             invalidation: (!policy.invalidates.is_empty())
                 .then(|| Invalidation::declared(shared.cache(), &spec)),
             caching: Caching::is_declared(&spec).then(|| Caching::declared(shared.cache(), &spec)).flatten(),
@@ -114,11 +126,7 @@ impl Pipeline {
             guard,
             time: policy.time_limit.map(TimeLimit::new),
             priority: policy.priority,
-            tool: if policy.blocking {
-                AnyTool::new(Layered::new(tool, shared.threads.clone()))
-            } else {
-                tool
-            },
+            tool,
             spec,
         }))
     }

@@ -154,6 +154,8 @@ enum Disabled {
     Breaker,
     /// Nothing is remembered.
     Cache,
+    /// A repeated call runs again.
+    Idempotency,
     /// No rate of its own.
     Rate,
     /// One attempt.
@@ -324,6 +326,7 @@ impl ToolSettings {
             match without {
                 Disabled::Breaker => policy.breaker = None,
                 Disabled::Cache => policy.cache = None,
+                Disabled::Idempotency => policy.idempotency = None,
                 Disabled::Rate => policy.rate = None,
                 Disabled::Retry => policy.retry = None,
                 Disabled::TimeLimit => policy.time_limit = None,

@@ -21,6 +21,25 @@ pub(crate) fn of(spec: &ToolSpec, enforced: &Policy) -> Vec<String> {
             ));
         }
     }
+    if let (Some(idempotency), true) = (&declared.idempotency, enforced.idempotency.is_some()) {
+        if reads(spec) {
+            warnings.push(format!(
+                "`{name}` declares an idempotency key, and that it only reads: no call is told from a repeated one; take \
+                 the declaration away, or `read_only()`"
+            ));
+        } else if idempotency.ttl.is_zero() {
+            warnings.push(format!(
+                "`{name}` declares idempotency keys that are remembered for no time: a repeated call runs again; give them a \
+                 time to live"
+            ));
+        }
+        for pointer in idempotency.over.iter().filter(|pointer| !pointer.starts_with('/')) {
+            warnings.push(format!(
+                "`{name}` declares an idempotency key over `{pointer}`, which is no JSON pointer: no call has one; write \
+                 `/{pointer}`"
+            ));
+        }
+    }
     if let (Some(retry), true) = (&declared.retry, enforced.retry.is_some()) {
         if !declared.repeatable {
             warnings.push(format!(

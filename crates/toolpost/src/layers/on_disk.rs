@@ -1,9 +1,10 @@
 //! Stores results in a file, for the next process.
 
-use serde_json::value::RawValue;
 use toolpost_cache::{Codec, Disk};
-use toolpost_json::{Frame, Limits, Node};
+use toolpost_json::{Frame, Limits};
 use toolpost_tool::{Output, ToolError};
+
+use super::stored_result::{self, LARGEST};
 
 /// Stores results of tools in a file, below a cache in memory: see [`ResultCache::with_slow_store`](super::ResultCache).
 ///
@@ -40,47 +41,14 @@ pub struct Results;
 impl Codec<Result<Output, ToolError>> for Results {
     fn encode(result: &Result<Output, ToolError>, bytes: &mut Vec<u8>) -> bool {
         let Ok(output) = result else { return false };
-        bytes.push(b'{');
-        output.write(bytes, toolpost_tool::Version::LATEST);
-        bytes.extend_from_slice(br#","_meta":{"#);
-        let _members = output.write_meta(bytes);
-        bytes.extend_from_slice(b"}}");
+        stored_result::encode(output, bytes);
         bytes.len() <= LARGEST
     }
 
     fn decode(bytes: &[u8]) -> Option<Result<Output, ToolError>> {
         let frame = Frame::parse(bytes.to_vec().into(), &Limits::new().bytes(LARGEST)).ok()?;
-        let result = frame.root();
-        let (content, structured) = (result.member("content")?, result.member("structuredContent"));
-        let mut output = match (text(content), structured) {
-            (Some(text), Some(structured)) if text == structured.raw() => Output::json(&raw(structured)?),
-            (Some(text), _) => Ok(Output::text(text)),
-            (None, _) => Output::blocks(&raw(content)?),
-        }
-        .ok()?;
-        if let Some(structured) = structured {
-            output = output.with_structured(&raw(structured)?).ok()?;
-        }
-        for (name, value) in result.member("_meta")?.members() {
-            output = output.with_meta(&name.name(), &raw(value)?).ok()?;
-        }
-        let is_error = result.member("isError").and_then(Node::as_bool).unwrap_or(false);
-        Some(Ok(if is_error { output.into_error() } else { output }))
+        stored_result::of(frame.root()).map(Ok)
     }
-}
-
-/// Larger results are not written.
-const LARGEST: usize = 4 << 20;
-
-/// The text, if the content is one block of it and of nothing else.
-fn text(content: Node<'_>) -> Option<String> {
-    let block = content.item(0).filter(|block| content.len() == 1 && block.len() == 2)?;
-    let kind = block.member("type")?.as_str()?;
-    block.member("text").filter(|_| kind == "text")?.as_str().map(std::borrow::Cow::into_owned)
-}
-
-fn raw(node: Node<'_>) -> Option<Box<RawValue>> {
-    RawValue::from_string(node.raw().to_owned()).ok()
 }
 
 #[cfg(test)]

@@ -16,11 +16,29 @@ use toolpost_tool::{Call, Priority, ToolError};
 use super::Stages;
 use super::run::{self, Answer, Attempt, Rest, Run};
 use crate::clock::{self, LazyNow};
-use crate::layers::{RetainedPermits, TimeLeft, marked_hit};
+use crate::layers::{Idempotency, RetainedPermits, TimeLeft, marked_hit};
 
-/// Invalidation.
+/// Idempotency.
 pub(super) fn enter(stages: &Arc<Stages>, call: Call) -> Run<'_> {
     let call = stages.prioritized(call);
+    match &stages.idempotency {
+        Some(idempotency) => told_apart(stages, idempotency, call),
+        None => invalidate(stages, call),
+    }
+}
+
+/// A call of a tool whose calls are told from repeated ones, if they have a key.
+#[inline(never)]
+fn told_apart<'a>(stages: &'a Arc<Stages>, idempotency: &'a Idempotency, call: Call) -> Run<'a> {
+    match idempotency.key(&call) {
+        Some(key) => Run::boxed(stages, idempotency.once(key, call, |call| invalidate(stages, call))),
+        None => invalidate(stages, call),
+    }
+}
+
+/// Invalidation.
+#[inline(always)]
+fn invalidate(stages: &Arc<Stages>, call: Call) -> Run<'_> {
     match &stages.invalidation {
         Some(invalidation) => Run::boxed(stages, invalidation.around(call, |call| Run::new(stages, call))),
         None => Run::new(stages, call),

@@ -14,13 +14,13 @@ use toolpost_dispatch::{
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Fair, Limit, QueueLimits};
-use toolpost_tool::{AnyTool, Tool, ToolError};
+use toolpost_tool::{AnyTool, IdempotencyStore, Tool, ToolError};
 
 use super::Runtime;
 use crate::background::Owners;
 use crate::behind::{Behind, Loader};
 use crate::host_layers::{HostLayer, HostLayers};
-use crate::layers::{BlockingThreads, ConcurrencyLimit, RateLimit, ResultCache};
+use crate::layers::{BlockingThreads, ConcurrencyLimit, KeyStore, RateLimit, ResultCache};
 use crate::observers::Observers;
 use crate::pipeline::Shared;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
@@ -32,6 +32,7 @@ pub struct RuntimeBuilder {
     tools: Vec<AnyTool>,
     settings: Settings,
     cache: Option<ResultCache>,
+    keys: KeyStore,
     rates: Option<RateLimit>,
     gate: Option<Gate>,
     lazy: Vec<(String, Loader)>,
@@ -77,6 +78,15 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn cache(mut self, cache: ResultCache) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// Keeps the idempotency keys of calls, and their ends, in `store`, which other runtimes may share; without it, in a
+    /// [`MemoryIdempotencyStore`](crate::layers::MemoryIdempotencyStore). What tells a repeated call, and for how long, is what the
+    /// tools [declare](toolpost_tool::IdempotencyPolicy).
+    #[must_use]
+    pub fn idempotency(mut self, store: impl IdempotencyStore) -> Self {
+        self.keys = KeyStore::of(Arc::new(store));
         self
     }
 
@@ -252,7 +262,8 @@ impl RuntimeBuilder {
     /// the settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        let Self { tools, settings, cache, rates, gate, lazy, surface, authorize, observers, .. } = self;
+        let Self { tools, settings, cache, keys, rates, gate, lazy, surface, authorize, observers, .. } =
+            self;
         let Self { time_limit, per_principal, offers, background, layers, sources, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
@@ -264,6 +275,7 @@ impl RuntimeBuilder {
             rates,
             permits: ConcurrencyLimit::new(&gate),
             threads: BlockingThreads::default(),
+            keys,
         };
         let around = Around { shared: shared.clone(), layers: HostLayers::new(layers) };
         let change = Change { settings: Some(settings), tools: Some((Origin::Builder, Given::of(tools))) };

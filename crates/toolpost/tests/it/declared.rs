@@ -16,9 +16,9 @@ use toolpost::layers::{Rate, RateLimit};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
-    BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, NoArgs, Output, Policy, Principal,
-    Priority, RatePolicy, Refusal, ResultFlag, RetryJitter, RetryPolicy, Tool, ToolAnnotations, ToolError,
-    ToolSpec, blocking_fn, tool_fn,
+    BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, IdempotencyPolicy, NoArgs, Output, Policy,
+    Principal, Priority, RatePolicy, Refusal, ResultFlag, RetryJitter, RetryPolicy, Tool, ToolAnnotations,
+    ToolError, ToolSpec, blocking_fn, tool_fn,
 };
 use toolpost_server::Server;
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
@@ -56,6 +56,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("Policy.time_limit", time_limit),
     ("Policy.cache", cache_ttl),
     ("Policy.invalidates", invalidates),
+    ("Policy.idempotency", idempotency_over),
     ("Policy.repeatable", repeatable),
     ("Policy.retry", retry_attempts),
     ("Policy.rate", rate),
@@ -71,6 +72,8 @@ const CHECKS: &[(&str, fn())] = &[
     ("CachePolicy.scope", cache_scope),
     ("CachePolicy.vary", cache_vary),
     ("CachePolicy.tags", invalidates),
+    ("IdempotencyPolicy.ttl", idempotency_ttl),
+    ("IdempotencyPolicy.over", idempotency_over),
     ("RetryPolicy.attempts", retry_attempts),
     ("RetryPolicy.base", retry_waits),
     ("RetryPolicy.cap", retry_waits),
@@ -103,6 +106,7 @@ fn every_field_has_a_check() {
     declared.extend(fields("Icon", &Icon::new("")));
     declared.extend(fields("Policy", &Policy::default()));
     declared.extend(fields("CachePolicy", &CachePolicy::default()));
+    declared.extend(fields("IdempotencyPolicy", &IdempotencyPolicy::new()));
     declared.extend(fields("RetryPolicy", &RetryPolicy::new(2)));
     declared.extend(fields("RatePolicy", &RatePolicy::new(1, SECOND)));
     declared.extend(fields("BreakerPolicy", &BreakerPolicy::default()));
@@ -305,6 +309,34 @@ fn invalidates() {
         assert_text(&call(&runtime).await, "1");
         assert_text(&runtime.call("w", &json!({})).await, "written");
         assert_text(&call(&runtime).await, "2");
+    });
+}
+
+/// The tool `s`, which takes a number and counts its runs.
+fn counting_orders(policy: IdempotencyPolicy) -> Runtime {
+    let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+    runtime(counting(|spec| spec.with_input_schema(schema).with_idempotency(policy)))
+}
+
+fn idempotency_over() {
+    run(async {
+        let runtime = counting_orders(IdempotencyPolicy::new().over(["/n"]));
+        for (n, run) in [(1, "1"), (1, "1"), (2, "2"), (1, "1")] {
+            assert_text(&runtime.call("s", &json!({"n": n})).await, run);
+        }
+        assert_text(&call(&runtime).await, "3");
+        assert_text(&call(&runtime).await, "4");
+    });
+}
+
+fn idempotency_ttl() {
+    run(async {
+        let runtime = counting_orders(IdempotencyPolicy::new().over(["/n"]).ttl(60 * SECOND));
+        assert_text(&runtime.call("s", &json!({"n": 1})).await, "1");
+        advance(59 * SECOND).await;
+        assert_text(&runtime.call("s", &json!({"n": 1})).await, "1");
+        advance(SECOND).await;
+        assert_text(&runtime.call("s", &json!({"n": 1})).await, "2");
     });
 }
 

@@ -11,6 +11,7 @@ mod gone;
 mod guarded;
 mod hedged;
 mod host_panics;
+mod idempotency;
 mod joins;
 mod layer;
 mod limited;

@@ -13,8 +13,8 @@ use toolpost::dispatch::{Access, Decision};
 use toolpost::layers::{Rate, RateLimit, Retry};
 use toolpost::retry::Backoff;
 use toolpost::tool::{
-    BreakerPolicy, CachePolicy, Call, ErrorKind, NoArgs, Output, RatePolicy, Refusal, ResultFlag,
-    RetryPolicy, ToolError, ToolSpec, tool_fn,
+    BreakerPolicy, CachePolicy, Call, ErrorKind, IdempotencyPolicy, NoArgs, Output, RatePolicy, Refusal,
+    ResultFlag, RetryPolicy, ToolError, ToolSpec, tool_fn,
 };
 use toolpost::{Runtime, ToolExt};
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
@@ -26,7 +26,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Every two neighbors, and the check that the first comes first.
 const CHECKS: &[(&str, &str, fn())] = &[
     ("authorize", "check arguments", a_denied_call_is_not_told_what_is_wrong_with_it),
-    ("check arguments", "invalidation", wrong_arguments_invalidate_nothing),
+    ("check arguments", "idempotency", wrong_arguments_are_told_before_the_key_is_looked_at),
+    ("idempotency", "invalidation", a_repeated_call_invalidates_nothing),
     ("invalidation", "cache and single-flight", a_hit_invalidates),
     ("cache and single-flight", "rate limit", a_hit_costs_no_rate),
     ("rate limit", "retry", the_rate_is_asked_once_a_call),
@@ -73,15 +74,34 @@ fn wanting(spec: ToolSpec) -> ToolSpec {
     spec.with_input_schema(json!({"type": "object", "required": ["a"]}))
 }
 
-fn wrong_arguments_invalidate_nothing() {
+fn wrong_arguments_are_told_before_the_key_is_looked_at() {
+    run(async {
+        let tool = Script::new("s").answers("it");
+        let runtime =
+            runtime(tool.with_spec(|spec| wanting(spec).with_idempotency(IdempotencyPolicy::new())));
+        let keyed = |arguments| {
+            let call = toolpost_test::call(arguments).of("s").keyed("k").build();
+            runtime.dispatcher().call_within(call)
+        };
+        assert_text(&keyed(json!({"a": 1})).await, "it");
+        let error = keyed(json!({})).await.unwrap_err().to_string();
+        assert!(error.contains("`a` is missing"), "{error}");
+    });
+}
+
+fn a_repeated_call_invalidates_nothing() {
     run(async {
         let policy = CachePolicy::new(60 * SECOND).tagged("t");
-        let writes = Script::new("w").answers("written").with_spec(|spec| wanting(spec).invalidating("t"));
+        let writes = Script::new("w")
+            .answers("written")
+            .with_spec(|spec| spec.with_idempotency(IdempotencyPolicy::new().over(["/n"])).invalidating("t"));
         let reads = counting(|spec| spec.read_only().with_cache(policy));
         let runtime = Runtime::builder().tool(reads).tool(writes).build().unwrap();
         assert_text(&call(&runtime).await, "1");
-        assert_kind(&runtime.call("w", &json!({})).await, ErrorKind::InvalidArguments);
-        assert_text(&call(&runtime).await, "1");
+        assert_text(&runtime.call("w", &json!({"n": 1})).await, "written");
+        assert_text(&call(&runtime).await, "2");
+        assert!(runtime.call("w", &json!({"n": 1})).await.unwrap().has_flag(ResultFlag::Repeated));
+        assert_text(&call(&runtime).await, "2");
     });
 }
 

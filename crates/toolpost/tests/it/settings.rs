@@ -215,7 +215,7 @@ fn schema_and_reader_agree() {
         "retry": {"attempts": 2, "base-ms": 1, "cap-ms": 1},
         "rate": {"calls": 1, "per-ms": 1, "per-principal": true},
         "breaker": {"window": 1, "failure-rate": 0.5, "minimum-calls": 1, "slow-call-ms": 1, "open-for-ms": 1, "patience-ms": 1},
-        "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "rate", "retry", "time-limit"]
+        "priority": "urgent", "concurrency": 1, "cost": 1, "without": ["breaker", "cache", "idempotency", "rate", "retry", "time-limit"]
     });
     let whole = json!({"defaults": everything, "tools": {"s": everything}});
     assert!(is_valid(&whole));
