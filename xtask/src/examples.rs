@@ -21,6 +21,7 @@ const EXAMPLES: &[&str] = &[
     "inside_axum",
     "own_transport",
     "own_authentication",
+    "repeated_calls",
     "breaker_without_mcp",
     "workflow",
     "workflow_without_mcp",
