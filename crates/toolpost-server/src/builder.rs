@@ -19,7 +19,10 @@ use crate::Authenticate;
 #[cfg(feature = "http")]
 use crate::authenticate::Identify;
 #[cfg(feature = "http")]
-use crate::http::{Document, HostOriginPolicy, Http, HttpLimits, ProtectedResource, Sessions};
+use crate::http::{
+    Document, EventStore, HostOriginPolicy, Http, HttpLimits, MemoryEventStore, ProtectedResource, Resuming,
+    Sessions,
+};
 use crate::server::Inner;
 use crate::service::Service;
 use crate::service::catalog::ToolList;
@@ -52,6 +55,9 @@ pub struct ServerBuilder {
     authenticate: Option<Box<dyn Identify>>,
     #[cfg(feature = "http")]
     protected_resource: Option<ProtectedResource>,
+    #[cfg(feature = "http")]
+    event_store: Option<Arc<dyn EventStore>>,
+    heartbeat: Option<Duration>,
     clamp: Option<Box<crate::service::Clamp>>,
     #[cfg(feature = "http")]
     public: bool,
@@ -88,6 +94,9 @@ impl ServerBuilder {
             authenticate: None,
             #[cfg(feature = "http")]
             protected_resource: None,
+            #[cfg(feature = "http")]
+            event_store: Some(Arc::new(MemoryEventStore::default())),
+            heartbeat: Some(Duration::from_secs(15)),
             clamp: None,
             #[cfg(feature = "http")]
             public: false,
@@ -269,6 +278,45 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps the events of streams in `store`, so that a client whose connection broke fetches what it missed, the result
+    /// of its call above all. Default: a [`MemoryEventStore`] of this server alone.
+    ///
+    /// This is of HTTP, and of sessions of 2025-03-26 to 2025-11-25; the revision after them has no such thing, and there a
+    /// connection that breaks cancels its call. An answer that is one JSON object is never kept. In 2025-11-25 a call that
+    /// takes more than a second is answered by a stream, which begins with the id that it can be resumed by; clients of the
+    /// revisions before can come back once they have got an event.
+    ///
+    /// Several servers that share a store, and the [state key](Self::state_key), resume each other's streams.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn event_store(mut self, store: Arc<dyn EventStore>) -> Self {
+        self.event_store = Some(store);
+        self
+    }
+
+    /// Keeps no events: a stream whose connection broke cannot be resumed.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn without_event_store(mut self) -> Self {
+        self.event_store = None;
+        self
+    }
+
+    /// Sets after how much silence a client that asked for progress hears that its call still runs; `None` for never.
+    /// Default: 15 s; at least 1 s. Clients commonly give up a request after a minute without progress.
+    ///
+    /// Such a heartbeat is a progress notification with the last total and message of the tool, or else the message
+    /// `still running`. Its value is a billionth more than the one before it (0 if there was none), since the protocol
+    /// wants every value to be greater; a value of the tool's own that would not be is sent as a billionth more, too. What
+    /// a tool says is never left out for a heartbeat.
+    ///
+    /// A heartbeat says that the call is not answered, and no more: limit the time of tools that may hang.
+    #[must_use]
+    pub fn progress_heartbeat(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.heartbeat = after.into().map(|after| after.max(Duration::from_secs(1)));
+        self
+    }
+
     /// Serves unauthenticated clients on addresses that are not loopback: for servers behind a proxy that authenticates
     /// them.
     #[cfg(feature = "http")]
@@ -305,6 +353,7 @@ impl ServerBuilder {
             stop: stop.clone(),
             limits: self.limits.bytes(self.message_limit),
             response_limit: self.response_limit,
+            heartbeat: self.heartbeat,
             clamp: self.clamp,
             connections: AtomicU64::new(1),
         });
@@ -318,6 +367,7 @@ impl ServerBuilder {
             authenticate: self.authenticate,
             document: self.protected_resource.as_ref().map(Document::new),
             path: self.path,
+            resuming: self.event_store.map(Resuming::new),
             detached: TaskTracker::new(),
             spare: Arc::default(),
             uses: AtomicU64::new(0),

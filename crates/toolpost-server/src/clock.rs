@@ -9,13 +9,15 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The seconds of Unix time now: read once from the system, and from then on by this crate's clock.
+/// The seconds of Unix time now: read once from the system, and from then on by this crate's clock (which may have been
+/// paused and moved, so that the system's is what it begins with).
 #[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
 pub(crate) fn unix() -> u64 {
     static START: OnceLock<(Instant, Duration)> = OnceLock::new();
-    let (instant, unix) =
-        START.get_or_init(|| (now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
-    (*unix + now().saturating_duration_since(*instant)).as_secs()
+    let read = || (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    let ((start, unix), now) = (START.get_or_init(read), now());
+    let later = *unix + now.saturating_duration_since(*start);
+    later.saturating_sub(start.saturating_duration_since(now)).as_secs()
 }
 
 /// Waits for `wait`.

@@ -19,26 +19,37 @@ mod connection;
 mod connection_state;
 mod cors;
 mod detached;
+mod event_id;
+mod event_store;
 mod events;
 mod host_origin;
+mod kept_stream;
 mod limits;
 mod listen;
+mod memory_event_store;
 mod pooled;
 mod protected_resource;
+mod relay;
 mod respond;
+mod resume;
 mod sealed_session;
 mod sessions;
+mod stream_reader;
+mod stream_writer;
 mod streams;
 mod timeout_io;
 
 pub use body::Body;
 pub(crate) use connection::serve as serve_connection;
 pub(crate) use connection_state::ConnectionState;
+pub use event_store::{EventStore, StreamEvents};
 pub(crate) use host_origin::HostOriginPolicy;
 pub use limits::HttpLimits;
 pub(crate) use listen::{bind, listen};
+pub use memory_event_store::{EventLimits, MemoryEventStore};
 pub(crate) use protected_resource::Document;
 pub use protected_resource::ProtectedResource;
+pub(crate) use resume::Resuming;
 pub(crate) use sessions::Sessions;
 
 use crate::authenticate::Identify;
@@ -56,6 +67,8 @@ pub(crate) struct Http {
     pub(crate) document: Option<Document>,
     /// The one path that [`listen`] serves.
     pub(crate) path: String,
+    /// Streams that can be resumed; none if nobody may.
+    pub(crate) resuming: Option<Resuming>,
     /// Calls that outlive the connection they came on.
     pub(crate) detached: TaskTracker,
     pub(crate) spare: Arc<pooled::FuturePool>,

@@ -72,7 +72,9 @@ pub use builder::ServerBuilder;
 pub use connection::{Connection, ConnectionLimits};
 pub use error::ServeError;
 #[cfg(feature = "http")]
-pub use http::{Body, HttpLimits, HttpService, ProtectedResource};
+pub use http::{
+    Body, EventLimits, EventStore, HttpLimits, HttpService, MemoryEventStore, ProtectedResource, StreamEvents,
+};
 pub use server::Server;
 pub use service::listen_limits::ListenLimits;
 pub(crate) use service::peer::Peer;

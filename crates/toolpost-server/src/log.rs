@@ -16,6 +16,14 @@ pub(crate) fn stops(address: SocketAddr, calls: usize) {
     let _ = (address, calls);
 }
 
+/// The store of events did not do what it was asked: a stream cannot be resumed.
+#[cold]
+pub(crate) fn store_failed(why: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(why, "the store of events failed");
+    let _ = why;
+}
+
 /// A request or a connection is turned away, for a reason that is its client's, or the host's settings'.
 #[cold]
 pub(crate) fn turned_away(why: &str) {

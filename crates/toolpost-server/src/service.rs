@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::Either;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ pub(crate) mod headers;
 #[cfg(not(feature = "http"))]
 #[path = "service/no_headers.rs"]
 pub(crate) mod headers;
+mod heartbeat;
 pub(crate) mod identity;
 pub(crate) mod listen;
 pub(crate) mod listen_limits;
@@ -83,6 +85,8 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     /// The most bytes one reply may have.
     pub(crate) response_limit: usize,
+    /// After how much silence whoever asked for progress hears that its call still runs.
+    pub(crate) heartbeat: Option<Duration>,
     pub(crate) clamp: Option<Box<Clamp>>,
     /// Numbers connections and sessions, so that ids of two clients never meet.
     pub(crate) connections: AtomicU64,

@@ -23,7 +23,8 @@
 //! [`run`] runs a test on a paused clock, so that a day of waiting takes no time; [`cancel_at_each_await`]
 //! drops a future at each of its await points in turn. [`call`] makes a call with whatever else a call has: a principal,
 //! answers of a user, somebody who listens to its progress. With the feature `client`, `client` is a client in memory that
-//! speaks MCP of any revision to the tools of a dispatcher or a runtime.
+//! speaks MCP of any revision to the tools of a dispatcher or a runtime; with `stores`, `check_event_store` holds a store of
+//! yours to its trait.
 #![doc = include_str!("../docs/test_your_tool.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -32,6 +33,8 @@ mod call;
 mod cancel;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "stores")]
+mod event_store;
 mod faulty;
 mod idempotency;
 mod mock;
@@ -45,6 +48,8 @@ pub use call::{CallBuilder, Progress, Recording, call};
 pub use cancel::{cancel_at_each_await, poll_once};
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, client};
+#[cfg(feature = "stores")]
+pub use event_store::check_event_store;
 pub use faulty::Faulty;
 pub use idempotency::assert_idempotency_store;
 pub use mock::{Handle, Mock, Received, mock};

@@ -13,6 +13,8 @@ use toolpost_json::{Frame, Limits};
 use toolpost_protocol::{Code, Error, Id};
 
 use super::pooled::PooledCall;
+use super::relay::Relay;
+use super::stream_writer::Running;
 use crate::clock;
 use crate::service::Outbox;
 use crate::{Disposition, Reply};
@@ -28,6 +30,8 @@ pub(crate) struct EventStream {
 enum State {
     Running(PooledCall),
     Answered(Reply),
+    /// Something else runs the call, and passes on what it says.
+    Relayed(Relay),
     Ended,
 }
 
@@ -104,6 +108,28 @@ impl EventStream {
         Self { outbox, state: State::Running(call), keep_alive, silence }
     }
 
+    /// A stream of what `relay` passes on.
+    pub(super) fn relayed(relay: Relay, keep_alive: Duration) -> Self {
+        let silence = Box::pin(clock::sleep(keep_alive));
+        Self { outbox: Arc::default(), state: State::Relayed(relay), keep_alive, silence }
+    }
+
+    /// A stream in which nothing is.
+    pub(crate) fn ended() -> Self {
+        let silence = Box::pin(clock::sleep(Duration::ZERO));
+        Self { outbox: Arc::default(), state: State::Ended, keep_alive: Duration::ZERO, silence }
+    }
+
+    /// Takes the stream apart, for something else to run: the call, and where it speaks.
+    pub(super) fn into_running(self) -> Option<(Running, Arc<Outbox>)> {
+        let running = match self.state {
+            State::Running(call) => Running::call(call),
+            State::Answered(reply) => Running::answered(reply),
+            State::Relayed(_) | State::Ended => return None,
+        };
+        Some((running, self.outbox))
+    }
+
     /// Says that it is alive as soon as it is read.
     fn at_once(mut self) -> Self {
         self.silence.as_mut().reset(clock::now().into());
@@ -114,10 +140,13 @@ impl EventStream {
     #[cold]
     pub(crate) fn give_up(&mut self, bytes: &[u8]) -> Bytes {
         self.state = State::Ended;
+        if bytes.starts_with(b"id: ") {
+            return Bytes::from_static(b": too many bytes wait for clients; come back for the rest\n\n");
+        }
         let last = memchr::memmem::rfind(bytes, DATA).map_or(0, |at| at + DATA.len());
         let mut out = Vec::new();
         if let Some(reply) = too_much(&bytes[last..]).bytes {
-            event(&mut out, &reply);
+            event(&mut out, None, &reply);
         }
         out.into()
     }
@@ -127,6 +156,14 @@ impl EventStream {
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let State::Relayed(relay) = &mut self.state {
+            let Poll::Ready(next) = relay.poll_next(cx) else { return self.poll_silence(cx) };
+            match next {
+                Some(_) => self.silence.as_mut().reset((clock::now() + self.keep_alive).into()),
+                None => self.state = State::Ended,
+            }
+            return Poll::Ready(next);
+        }
         if let State::Running(call) = &mut self.state
             && let Poll::Ready(reply) = Pin::new(call).poll(cx)
         {
@@ -138,13 +175,13 @@ impl EventStream {
         if !self.outbox.poll_empty(cx.waker()) {
             self.outbox.take(&mut lines);
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                event(&mut out, line);
+                event(&mut out, None, line);
             }
         }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Answered(reply) => {
                 if let Some(bytes) = reply.joined().bytes {
-                    event(&mut out, &bytes);
+                    event(&mut out, None, &bytes);
                 }
             }
             state => self.state = state,
@@ -156,11 +193,14 @@ impl EventStream {
         if self.is_ended() {
             return Poll::Ready(None);
         }
-        if self.silence.as_mut().poll(cx).is_ready() {
-            self.silence.as_mut().reset((clock::now() + self.keep_alive).into());
-            return Poll::Ready(Some(Bytes::from_static(b": still working\n\n")));
-        }
-        Poll::Pending
+        self.poll_silence(cx)
+    }
+
+    /// A sign of life once there was none for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        ready!(self.silence.as_mut().poll(cx));
+        self.silence.as_mut().reset((clock::now() + self.keep_alive).into());
+        Poll::Ready(Some(Bytes::from_static(WORKING)))
     }
 }
 
@@ -188,10 +228,19 @@ pub(crate) fn too_much(head: &[u8]) -> Reply {
     }
 }
 
+/// A comment: the stream is alive.
+pub(crate) const WORKING: &[u8] = b": still working\n\n";
+
 const DATA: &[u8] = b"event: message\ndata: ";
 
-fn event(out: &mut Vec<u8>, message: &[u8]) {
-    out.reserve(message.len() + 24);
+/// Appends an event, under the id by which the stream can be resumed after it.
+pub(crate) fn event(out: &mut Vec<u8>, id: Option<&str>, message: &[u8]) {
+    out.reserve(message.len() + id.map_or(0, |id| id.len() + 5) + 24);
+    if let Some(id) = id {
+        out.extend_from_slice(b"id: ");
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'\n');
+    }
     out.extend_from_slice(DATA);
     out.extend_from_slice(message);
     out.extend_from_slice(b"\n\n");
@@ -209,8 +258,8 @@ mod tests {
             Duration::from_secs(1),
         );
         let mut sent = Vec::new();
-        event(&mut sent, br#"{"jsonrpc":"2.0","method":"notifications/progress"}"#);
-        event(&mut sent, br#"{"jsonrpc":"2.0","id":"a \" b","result":{"content":[]}}"#);
+        event(&mut sent, None, br#"{"jsonrpc":"2.0","method":"notifications/progress"}"#);
+        event(&mut sent, None, br#"{"jsonrpc":"2.0","id":"a \" b","result":{"content":[]}}"#);
         let instead = stream.give_up(&sent);
         let text = String::from_utf8_lossy(&instead);
         assert!(stream.is_ended());

@@ -33,6 +33,9 @@ const RUN_OUT_PAUSE: Duration = Duration::from_millis(100);
 /// For how long no more connections are let in than there were descriptors for.
 const RUN_OUT_MEMORY: Duration = Duration::from_secs(60);
 
+/// How long the ends of streams may take to be kept, once no call runs.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
 /// How long such a one may take to read that.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
@@ -99,6 +102,11 @@ pub(crate) async fn listen(
         timeout_at(deadline.into(), async { while connections.tasks.join_next().await.is_some() {} });
     let _elapsed = finished.await;
     let remaining = http.service.dispatcher.drain(deadline).await;
+    if let Some(resuming) = &http.resuming {
+        // What the last calls came to is kept for who comes back for it.
+        resuming.writers.close();
+        let _elapsed = timeout(LAST_WRITES, resuming.writers.wait()).await;
+    }
     match remaining {
         0 => Ok(()),
         remaining => Err(ServeError::Unfinished { remaining }),

@@ -23,8 +23,10 @@ use super::answers::{
 use super::collect::{Collected, SMALL, Uncollected, collect};
 use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
 use super::detached::Detached;
-use super::events::{EventStream, Silent, first};
+use super::event_id::StreamKind;
+use super::events::{EventStream, First, Silent, first};
 use super::pooled::PooledCall;
+use super::resume::Resumable;
 use super::sessions::{InUse, Keeping};
 use super::streams::Progress;
 use super::{Body, Http, cors};
@@ -62,7 +64,7 @@ impl Http {
         let answered = match admitted {
             Ok(principal) => match parts.method {
                 Verb::POST => open.http.post(&open, parts, body, principal).await,
-                Verb::GET => open.http.tell_session(&open, &parts.headers, &principal),
+                Verb::GET => Box::pin(open.http.tell_session(&open, &parts.headers, &principal)).await,
                 Verb::DELETE => open.http.delete(&parts.headers, &principal),
                 _ => Err(not_served("only POST is served here")),
             },
@@ -174,7 +176,7 @@ impl Http {
         // In a box of its own, as is what belongs to a session: what is rare makes no room for itself
         // in what every connection holds.
         Either::Right(if accept.events && request.wants_events(&peer) {
-            Either::Left(Box::pin(self.observed(request, peer, held)))
+            Either::Left(Box::pin(self.observed(request, peer, held, None)))
         } else {
             let silence = self.silence(&request, accept);
             let call = self.answering(request, peer, None).keeping(held);
@@ -196,6 +198,7 @@ impl Http {
         accept: Accept,
         held: Option<HeldBytes>,
     ) -> Result<Response<Body>, Instead> {
+        let named = matches!(session, Found::Session(_));
         match (request.method.session, session) {
             (InSession::Opens, _) => return self.initialize(&request, peer),
             (InSession::Remembered, Found::Session(session)) => self.keep(&session, open.address)?,
@@ -221,13 +224,18 @@ impl Http {
         if !request.method.has_rounds() {
             return Ok(whole(self.answering(request, peer, None).await));
         }
+        let resumable = named.then(|| self.resumable(&request, &peer)).flatten();
         // Here a client that disconnects has not taken its call back.
         if accept.events && request.wants_events(&peer) {
-            return Ok(self.observed(request, peer, held).await);
+            return Ok(self.observed(request, peer, held, resumable).await);
         }
         let silence = self.silence(&request, accept);
+        let silence = silence.map(|silence| Resumable::patience(resumable.as_ref(), silence));
         let call = self.detached(self.answering(request, peer, None).keeping(held));
-        Ok(response_of(Silent::new(call, silence).await))
+        Ok(match Silent::new(call, silence).await {
+            First::Events(stream) => events(self.keep_stream(stream, resumable, true)),
+            answered => response_of(answered),
+        })
     }
 
     fn initialize(&self, request: &RequestEnvelope, mut peer: Peer) -> Result<Response<Body>, Instead> {
@@ -273,16 +281,21 @@ impl Http {
         request: RequestEnvelope,
         peer: Peer,
         held: Option<HeldBytes>,
+        resumable: Option<Resumable>,
     ) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
         let legacy = request.era == Era::Legacy;
         let call = self.answering(request, peer, Some(Arc::clone(&outbox))).keeping(held);
         let call = if legacy { PooledCall::alone(self.detached(call)) } else { call };
-        response_of(first(call, outbox, self.limits.keep_alive).await)
+        let silence = Resumable::patience(resumable.as_ref(), self.limits.keep_alive);
+        match first(call, outbox, silence).await {
+            First::Events(stream) => events(self.keep_stream(stream, resumable, false)),
+            answered => response_of(answered),
+        }
     }
 
-    /// Tells a session of changes, on a stream that ends with it.
-    fn tell_session(
+    /// Tells a session of changes, on a stream that ends with it; or goes on with a stream whose connection broke.
+    async fn tell_session(
         &self,
         open: &OpenRequest,
         headers: &HeaderMap,
@@ -296,12 +309,26 @@ impl Http {
         if !Accept::read(headers).events {
             return Err(refused(StatusCode::NOT_ACCEPTABLE, "Accept must allow text/event-stream"));
         }
+        let (mut resumed, mut missed) = (None, false);
+        match self.last_event(headers, &session) {
+            Some((name, after)) if name.kind == StreamKind::Call => {
+                return self.resume_call(name, after, session).await;
+            }
+            Some((name, after)) => {
+                resumed = self.resume_session(name, after, &session).await;
+                // What it missed is not known, so that it may be anything.
+                missed = resumed.is_none() && 0 < after;
+            }
+            None => {}
+        }
         self.keep(&session, open.address)?;
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
-        let (told, session) = (Arc::clone(&outbox), InUse(session));
+        let (told, used) = (Arc::clone(&outbox), InUse(Arc::clone(&session)));
         let telling =
-            PooledCall::alone(async move { listen::tell_session(&service, &session.0, &told).await });
-        Ok(events(EventStream::new(telling, outbox, self.limits.keep_alive)))
+            PooledCall::alone(async move { listen::tell_session(&service, &used.0, &told, missed).await });
+        let stream = EventStream::new(telling, outbox, self.limits.keep_alive);
+        let address = open.crowd.filter(|_| open.address.is_some());
+        Ok(events(self.keep_session_stream(stream, &session, address, resumed)))
     }
 
     fn answering(&self, request: RequestEnvelope, peer: Peer, outbox: Option<Arc<Outbox>>) -> PooledCall {

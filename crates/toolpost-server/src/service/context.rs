@@ -14,6 +14,7 @@ use toolpost_tool::{
     CallParts, ErrorKind, InputCapabilities, InputRequired, LogLevel, Refusal, Sink, ToolError, TraceContext,
 };
 
+use super::heartbeat;
 use super::outbox::CallSink;
 use super::result::failed;
 use super::rounds::{self, Carried, RetryContext};
@@ -98,11 +99,17 @@ impl RequestContext {
         F: Future<Output = Result<T, ToolError>>,
     {
         let mut again = RetryContext::default();
-        // Started where it is awaited: what is named first is held twice.
-        let result = start(self.begin(frame, &subject, &mut again)?, self.call_key()).await;
+        let parts = self.begin(frame, &subject, &mut again)?;
+        let beats = again.sink.clone().zip(self.service.heartbeat).filter(|(sink, _)| sink.wants_progress());
+        // Started where it is awaited: what is named first is held twice. And most ask for no progress.
+        let result = match &beats {
+            None => start(parts, self.call_key()).await,
+            Some(_) => heartbeat::beating(beats.as_ref(), Box::pin(start(parts, self.call_key()))).await,
+        };
         let result = match result {
             Err(error) if error.as_input_required().is_some() => {
-                Box::pin(self.suspended(&subject, &mut again, error, start)).await
+                let answered = Box::pin(self.suspended(&subject, &mut again, error, start));
+                Box::pin(heartbeat::beating(beats.as_ref(), answered)).await
             }
             result => Ok(result),
         };

@@ -81,8 +81,14 @@ pub(crate) async fn answer(
     }
 }
 
-/// Tells a session of every change it may want to hear of, until it ends; in turn with its other streams.
-pub(crate) async fn tell_session(service: &Service, session: &Session, outbox: &Arc<Outbox>) -> Reply {
+/// Tells a session of every change it may want to hear of, until it ends; in turn with its other streams. Whoever `missed`
+/// some is told of everything first.
+pub(crate) async fn tell_session(
+    service: &Service,
+    session: &Session,
+    outbox: &Arc<Outbox>,
+    missed: bool,
+) -> Reply {
     let mut place = session.streams.enter(service, outbox);
     let number = place.number;
     let mut listener = Listener::new(service, &session.principal, outbox, None);
@@ -91,6 +97,12 @@ pub(crate) async fn tell_session(service: &Service, session: &Session, outbox: &
         _ => true,
     };
     let telling = async {
+        if missed {
+            listener.tell_of(News::Tools, wants);
+            if !listener.tell_of_the_rest(wants, || session.subscriptions()).await {
+                return;
+            }
+        }
         while let Some(feed) = place.turn().await {
             tokio::select! {
                 () = session.streams.superseded(number) => {}
@@ -254,19 +266,37 @@ impl<'a> Listener<'a> {
                     Ok(Change::Resources) => self.tell_of(News::Resources, &wants),
                     Ok(Change::Resource(uri)) => self.tell_of(News::Resource(&uri), &wants),
                     Ok(_) | Err(RecvError::Lagged(_)) => {
-                        self.tell_of(News::Prompts, &wants);
-                        self.tell_of(News::Resources, &wants);
-                        for uri in resources() {
-                            if !self.room().await {
-                                return;
-                            }
-                            self.tell_of(News::Resource(&uri), &wants);
+                        if !self.tell_of_the_rest(&wants, &resources).await {
+                            return;
                         }
                     }
                     Err(RecvError::Closed) => feed.changes = None,
                 },
             }
         }
+    }
+
+    /// Tells of everything but tools; false if the client has not read for too long.
+    async fn tell_of_the_rest(
+        &mut self,
+        wants: impl Fn(News<'_>) -> bool,
+        resources: impl Fn() -> Vec<String>,
+    ) -> bool {
+        let offered = &self.service.dispatcher;
+        let (prompts, has_resources) = (offered.has_prompts(), offered.has_resources());
+        if prompts {
+            self.tell_of(News::Prompts, &wants);
+        }
+        if has_resources {
+            self.tell_of(News::Resources, &wants);
+        }
+        for uri in resources() {
+            if !self.room().await {
+                return false;
+            }
+            self.tell_of(News::Resource(&uri), &wants);
+        }
+        true
     }
 
     fn tell_of(&mut self, news: News<'_>, wants: impl Fn(News<'_>) -> bool) {

@@ -129,6 +129,11 @@ pub(crate) struct CallSink {
 struct State {
     /// The greatest value reported by the tool so far.
     reached: Option<f64>,
+    /// The value that was sent last, which a heartbeat makes greater than the tool's.
+    last: Option<f64>,
+    /// What the tool said last beside its value, which heartbeats repeat.
+    total: Option<f64>,
+    message: Option<String>,
     /// When the last notification went out.
     sent: Option<Instant>,
     /// A report that came too soon after that.
@@ -155,24 +160,53 @@ impl CallSink {
             .then(|| Arc::new(Self { outbox, token, level, state: Mutex::default() }))
     }
 
+    /// Whether the client asked for progress.
+    pub(crate) const fn wants_progress(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Sends what is held back, and nothing from then on.
     pub(crate) fn finish(&self) {
         let mut state = self.lock();
         if let Some(report) = state.held.take() {
-            self.send(&report);
+            self.send(&mut state, &report);
         }
         state.finished = true;
     }
 
-    fn send(&self, report: &Report) {
+    /// Says that the call still runs, if nothing was sent for as long as `silence`; for how long it may be silent then.
+    pub(crate) fn beat(&self, silence: Duration) -> Duration {
+        let (mut state, now) = (self.lock(), clock::now());
+        let quiet = state.sent.map_or(silence, |sent| now.saturating_duration_since(sent));
+        if state.finished || quiet < silence {
+            return silence.saturating_sub(quiet).max(PROGRESS_INTERVAL);
+        }
+        let report = state.held.take().unwrap_or_else(|| Report {
+            done: state.last.unwrap_or(0.0),
+            total: state.total,
+            message: Some(state.message.clone().unwrap_or_else(|| "still running".into())),
+        });
+        state.sent = Some(now);
+        self.send(&mut state, &report);
+        silence
+    }
+
+    fn send(&self, state: &mut State, report: &Report) {
         let Some(token) = &self.token else { return };
+        let done = match state.last {
+            Some(last) if report.done <= last => above(last),
+            _ => report.done,
+        };
+        state.last = Some(done);
+        // A heartbeat after the last step would be more than all.
+        let total = report.total.filter(|total| done <= *total);
         self.outbox.push(|out| {
             reply::notification(out, "notifications/progress", |out| {
                 out.extend_from_slice(br#"{"progressToken":"#);
                 out.extend_from_slice(token.as_bytes());
                 out.extend_from_slice(br#","progress":"#);
-                number(out, report.done);
-                if let Some(total) = report.total {
+                number(out, done);
+                if let Some(total) = total {
                     out.extend_from_slice(br#","total":"#);
                     number(out, total);
                 }
@@ -199,6 +233,10 @@ impl Sink for CallSink {
             return;
         }
         state.reached = Some(done);
+        state.total = total;
+        if let Some(message) = message {
+            state.message = Some(message.to_owned());
+        }
         let report = Report { done, total, message: message.map(str::to_owned) };
         let now = clock::now();
         if state.sent.is_some_and(|sent| now.saturating_duration_since(sent) < PROGRESS_INTERVAL) {
@@ -208,7 +246,7 @@ impl Sink for CallSink {
         state.held = None;
         state.sent = Some(now);
         // Under the lock, so that values stay in order on the wire.
-        self.send(&report);
+        self.send(&mut state, &report);
     }
 
     fn log(&self, level: LogLevel, logger: Option<&str>, data: &str) {
@@ -244,6 +282,11 @@ impl fmt::Debug for CallSink {
             .field("level", &self.level)
             .finish_non_exhaustive()
     }
+}
+
+/// A value that is a little more than `value`: so little that it is no progress to anybody.
+fn above(value: f64) -> f64 {
+    (value + (value.abs() * 1e-9).max(1e-9)).max(value.next_up())
 }
 
 fn number(out: &mut Vec<u8>, value: f64) {

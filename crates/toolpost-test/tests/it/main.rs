@@ -2,3 +2,4 @@
 
 mod client;
 mod stand_ins;
+mod stores;
