@@ -29,9 +29,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("toolpost-dispatch", &["toolpost-json", "toolpost-protocol", "toolpost-tool"]),
     ("toolpost-server", &["toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-tool"]),
+    ("toolpost-auth", &["toolpost-dispatch", "toolpost-json", "toolpost-server", "toolpost-tool"]),
     (
         "toolpost",
         &[
+            "toolpost-auth",
             "toolpost-breaker",
             "toolpost-cache",
             "toolpost-dispatch",

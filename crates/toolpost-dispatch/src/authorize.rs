@@ -93,6 +93,10 @@ pub enum Decision {
     Allow,
     /// It is not; the reason is shown to the caller, who learns that there is such a thing.
     Deny(String),
+    /// It is not with the scopes of the caller's token, and it is with these, separated by spaces. The caller is shown that there
+    /// is such a thing, in lists too, and is told the scopes when it uses it: over HTTP by 403 and a challenge
+    /// (`insufficient_scope`), so that its client can ask for them.
+    InsufficientScope(String),
     /// It is not, and the caller is answered as if there were no such thing. Observers are told of a denial.
     ///
     /// What the host's own handlers say of what does not exist is theirs: completions for it are best empty, as they are for

@@ -176,10 +176,11 @@ impl Dispatcher {
         catalog.iter().filter(|entry| self.may(principal, entry.spec())).map(Arc::clone).collect()
     }
 
-    /// Whether `principal` may see and call `tool`.
+    /// Whether `principal` may see `tool`. It may call what it sees, unless its token lacks a
+    /// [scope](crate::Decision::InsufficientScope).
     #[must_use]
     pub fn may(&self, principal: &Principal, tool: &ToolSpec) -> bool {
-        self.allows(principal, Target::Tool(tool))
+        self.0.shows(principal, Target::Tool(tool))
     }
 
     /// Whether `principal` may see and use `target`.
@@ -323,6 +324,11 @@ impl Inner {
         match catch_unwind(AssertUnwindSafe(asked)) {
             Ok(Ok(Decision::Allow)) => Ok(()),
             Ok(Ok(Decision::Deny(reason))) => denied(&reason),
+            Ok(Ok(Decision::InsufficientScope(scopes))) => {
+                let shown: String = called.chars().take(80).collect();
+                let message = format!("not allowed to use `{shown}` without a token of scope {scopes}");
+                Err(AccessDenied::Denied(ToolError::insufficient_scope(message, scopes)))
+            }
             Ok(Ok(Decision::Hide)) => Err(AccessDenied::Hidden),
             Ok(Err(_)) | Err(_) => denied("no decision could be reached"),
         }
@@ -332,12 +338,21 @@ impl Inner {
         self.decide(principal, target, target.name()).is_ok()
     }
 
+    /// Whether `principal` is shown `target`: it may use it, or could with a token of more scopes.
+    pub(crate) fn shows(&self, principal: &Principal, target: Target<'_>) -> bool {
+        match self.decide(principal, target, target.name()) {
+            Ok(()) => true,
+            Err(AccessDenied::Denied(error)) => error.required_scopes().is_some(),
+            Err(AccessDenied::Hidden) => false,
+        }
+    }
+
     #[cold]
     fn unknown(&self, catalog: &Catalog, call: &Call) -> ToolError {
         let (name, principal) = (call.tool(), call.principal());
         // Names that the principal may not see are not suggested to it.
         let known = catalog.iter().map(|entry| entry.spec());
-        let known = known.filter(|spec| self.allows(principal, Target::Tool(spec))).map(ToolSpec::name);
+        let known = known.filter(|spec| self.shows(principal, Target::Tool(spec))).map(ToolSpec::name);
         let shown: String = name.chars().take(80).collect();
         let near: Vec<String> = nearest(name, known).into_iter().map(|near| format!("`{near}`")).collect();
         let message = match near.is_empty() {

@@ -82,7 +82,7 @@ impl Dispatcher {
     pub fn resources(&self, principal: &Principal) -> Vec<Resource> {
         let Some(resources) = &self.0.providers.resources else { return Vec::new() };
         let mut seen = resources.list_erased(principal);
-        seen.retain(|resource| self.allows(principal, Target::Resource(&resource.uri)));
+        seen.retain(|resource| self.0.shows(principal, Target::Resource(&resource.uri)));
         seen
     }
 
@@ -91,7 +91,7 @@ impl Dispatcher {
     pub fn resource_templates(&self, principal: &Principal) -> Vec<ResourceTemplate> {
         let Some(resources) = &self.0.providers.resources else { return Vec::new() };
         let mut seen = resources.templates_erased(principal);
-        seen.retain(|template| self.allows(principal, Target::Resource(&template.uri_template)));
+        seen.retain(|template| self.0.shows(principal, Target::Resource(&template.uri_template)));
         seen
     }
 
@@ -100,7 +100,7 @@ impl Dispatcher {
     pub fn prompts(&self, principal: &Principal) -> Vec<Prompt> {
         let Some(prompts) = &self.0.providers.prompts else { return Vec::new() };
         let mut seen = prompts.list_erased(principal);
-        seen.retain(|prompt| self.allows(principal, Target::Prompt(&prompt.name)));
+        seen.retain(|prompt| self.0.shows(principal, Target::Prompt(&prompt.name)));
         seen
     }
 

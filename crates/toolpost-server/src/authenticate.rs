@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use toolpost_tool::Principal;
 
@@ -74,6 +75,43 @@ pub enum Unauthenticated {
     Challenge(String),
     /// Valid credentials that do not suffice: 403, with this challenge in `WWW-Authenticate`.
     Insufficient(String),
+    /// Nobody can say now whether the credentials are valid (the keys or the server that says it cannot be reached): 503, to
+    /// be asked again after this time, which is sent in whole seconds, rounded up.
+    Unavailable(Duration),
+}
+
+/// Reads the bearer token of a request: from one header `Authorization`, and from nowhere else (RFC 6750, 2.1).
+///
+/// For an [`Authenticate`] of a host's own. A token is at most 16 KiB of the characters that tokens have.
+///
+/// # Errors
+///
+/// The challenge to answer with, where there is no token, more than one, or one in the URL, where servers and proxies log it.
+pub fn bearer_token(request: &Parts) -> Result<&str, Unauthenticated> {
+    // Whoever sent no token is not told that one is wrong (RFC 6750, 3).
+    let challenge = |error: &str| Err(Unauthenticated::Challenge(error.to_owned()));
+    let query = request.uri.query().unwrap_or_default();
+    if query.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+        return challenge(
+            r#"Bearer error="invalid_request", error_description="tokens do not belong in URLs""#,
+        );
+    }
+    let mut values = request.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return challenge("Bearer") };
+    let token = value.to_str().ok().filter(|_| values.next().is_none()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        let token = token.trim_matches(' ');
+        let length = (1..=LONGEST_TOKEN).contains(&token.len());
+        (length && scheme.eq_ignore_ascii_case("bearer") && token.bytes().all(is_of_token)).then_some(token)
+    });
+    token.map_or_else(|| challenge(r#"Bearer error="invalid_token""#), Ok)
+}
+
+/// Bytes that a bearer token may have.
+const LONGEST_TOKEN: usize = 16 << 10;
+
+const fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
 /// Any [`Authenticate`], asked within its bounds: one allocation for each request.

@@ -67,7 +67,7 @@ mod static_tokens;
 mod stdio;
 
 #[cfg(feature = "http")]
-pub use authenticate::{Authenticate, Unauthenticated};
+pub use authenticate::{Authenticate, Unauthenticated, bearer_token};
 pub use builder::ServerBuilder;
 pub use connection::{Connection, ConnectionLimits};
 pub use error::ServeError;

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use toolpost_tool::Principal;
 
-use crate::{Authenticate, Unauthenticated};
+use crate::{Authenticate, Unauthenticated, bearer_token};
 
 /// Lets in whoever carries one of a fixed set of bearer tokens, as the principal that the token is of.
 ///
@@ -43,16 +42,6 @@ impl StaticTokens {
             .collect();
         Self { key, principals }
     }
-
-    fn principal(&self, request: &Parts) -> Option<&Principal> {
-        let mut values = request.headers.get_all(AUTHORIZATION).iter();
-        let (value, None) = (values.next()?, values.next()) else { return None };
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        self.principals.get(&hash(&self.key, token.trim_matches(' ')))
-    }
 }
 
 fn hash(key: &[u8; 32], token: &str) -> [u8; 32] {
@@ -61,14 +50,11 @@ fn hash(key: &[u8; 32], token: &str) -> [u8; 32] {
 
 impl Authenticate for StaticTokens {
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Unauthenticated> {
-        if let Some(principal) = self.principal(request) {
-            return Ok(principal.clone());
-        }
-        // Whoever sent no token is not told that one is wrong (RFC 6750, 3).
-        Err(Unauthenticated::Challenge(match request.headers.contains_key(AUTHORIZATION) {
-            true => r#"Bearer error="invalid_token""#.to_owned(),
-            false => "Bearer".to_owned(),
-        }))
+        let token = bearer_token(request)?;
+        let principal = self.principals.get(&hash(&self.key, token));
+        principal
+            .cloned()
+            .ok_or_else(|| Unauthenticated::Challenge(r#"Bearer error="invalid_token""#.to_owned()))
     }
 }
 

@@ -167,6 +167,28 @@ impl ToolError {
         Self(Arc::new(inner))
     }
 
+    /// A refusal because the caller's token lacks a scope: `scopes`, separated by spaces, are those that the call needs.
+    ///
+    /// Over HTTP a call that is refused so before it says anything is answered with 403 and a challenge that names the
+    /// scopes, so that the client can ask for them; elsewhere, and later, it is an error as others are.
+    ///
+    /// ```
+    /// use toolpost_tool::{Call, NoArgs, ToolError, tool_fn};
+    ///
+    /// let scrap = tool_fn("scrap", |_: NoArgs, call: Call| async move {
+    ///     if !call.principal().has_scope("stock:write") {
+    ///         return Err(ToolError::insufficient_scope("scrapping takes more than reading", "stock:write"));
+    ///     }
+    ///     Ok("scrapped")
+    /// });
+    /// ```
+    #[must_use]
+    pub fn insufficient_scope(message: impl Into<Cow<'static, str>>, scopes: impl Into<Box<str>>) -> Self {
+        let mut inner = Inner::new(ErrorKind::Refused(Refusal::Denied), message.into());
+        inner.detail = Detail::Scopes(scopes.into());
+        Self(Arc::new(inner))
+    }
+
     /// Ends a call that waits for input: it runs again from the top when the answers have come.
     #[must_use]
     pub fn input_required(required: InputRequired) -> Self {
@@ -206,6 +228,15 @@ impl ToolError {
     pub fn as_input_required(&self) -> Option<&InputRequired> {
         match &self.0.detail {
             Detail::InputRequired(required) => Some(required),
+            _ => None,
+        }
+    }
+
+    /// The scopes, separated by spaces, that the call needs and the caller's token lacks.
+    #[must_use]
+    pub fn required_scopes(&self) -> Option<&str> {
+        match &self.0.detail {
+            Detail::Scopes(scopes) => Some(scopes),
             _ => None,
         }
     }
@@ -346,6 +377,7 @@ impl fmt::Debug for ToolError {
             Detail::None => {}
             Detail::Protocol(error) => drop(debug.field("protocol", error)),
             Detail::InputRequired(required) => drop(debug.field("input_required", required)),
+            Detail::Scopes(scopes) => drop(debug.field("required_scopes", scopes)),
         }
         debug.finish()
     }
@@ -365,6 +397,7 @@ enum Detail {
     None,
     Protocol(protocol::Error),
     InputRequired(InputRequired),
+    Scopes(Box<str>),
 }
 
 impl Inner {

@@ -45,6 +45,8 @@ pub use peers::Peers;
 pub use runtime::{Remaining, Runtime, RuntimeBuilder, ToolSource};
 pub use settings::Settings;
 pub use surface::{Flat, Surface};
+#[cfg(feature = "auth")]
+pub use toolpost_auth as auth;
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;

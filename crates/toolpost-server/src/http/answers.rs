@@ -29,13 +29,17 @@ pub(super) type Instead = Box<Response<Body>>;
 
 /// The answer to a request of which nobody knows who makes it.
 #[cold]
-pub(super) fn unidentified(why: Unidentified, document: Option<&Document>) -> Instead {
+pub(super) fn unidentified(why: Unidentified) -> Instead {
     let (status, challenge) = match why {
         Unidentified::Unauthenticated(Unauthenticated::Challenge(challenge)) => {
             (StatusCode::UNAUTHORIZED, challenge)
         }
         Unidentified::Unauthenticated(Unauthenticated::Insufficient(challenge)) => {
             (StatusCode::FORBIDDEN, challenge)
+        }
+        Unidentified::Unauthenticated(Unauthenticated::Unavailable(wait)) => {
+            let seconds = u32::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX);
+            return later(seconds.max(1), "who makes the request cannot be established now; try again later");
         }
         Unidentified::Panicked => {
             let why = "who makes the request could not be established";
@@ -45,13 +49,18 @@ pub(super) fn unidentified(why: Unidentified, document: Option<&Document>) -> In
             return later(BYTES_WAIT, "who makes the request was not established in time; try again later");
         }
     };
-    let challenge = match document {
-        Some(document) => document.named_in(challenge),
-        None => challenge,
-    };
     let mut response = refused(status, "the request carries no sufficient credentials");
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));
     response
+}
+
+/// Adds to the challenge of an answer, if it has one, where the document of the resource is.
+#[cold]
+pub(super) fn name_document(response: &mut Response<Body>, document: &Document) {
+    if let Some(Ok(challenge)) = response.headers().get(WWW_AUTHENTICATE).map(HeaderValue::to_str) {
+        let challenge = challenge_of(&document.named_in(challenge.to_owned()));
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
 }
 
 /// A challenge as a header; characters that a header cannot have are spaces.
@@ -81,7 +90,16 @@ pub(super) fn whole(reply: Reply) -> Response<Body> {
     let mut response = Response::new(Body::whole(bytes, reply.shared));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
+    if let Some(scopes) = reply.scopes {
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{}""#, quotable(&scopes));
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge_of(&challenge));
+    }
     response
+}
+
+/// What of scopes can stand in a challenge (RFC 6750, 3).
+fn quotable(scopes: &str) -> String {
+    scopes.chars().filter(|char| matches!(char, ' '..='~') && !matches!(char, '"' | '\\')).collect()
 }
 
 /// The status that says what became of a message.

@@ -71,6 +71,13 @@ impl ProtectedResource {
         self
     }
 
+    /// Adds scopes that a client may ask for.
+    #[must_use]
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes_supported.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
     /// The URL of the document.
     #[must_use]
     pub fn metadata_url(&self) -> String {

@@ -17,8 +17,8 @@ use toolpost_tool::{InputCapabilities, Principal};
 
 use super::accept::{Accept, readable};
 use super::answers::{
-    BYTES_WAIT, Instead, SESSION_WAIT, empty, events, later, meter, no_such_session, not_served, refused,
-    response_of, unidentified, whole,
+    BYTES_WAIT, Instead, SESSION_WAIT, empty, events, later, meter, name_document, no_such_session,
+    not_served, refused, response_of, unidentified, whole,
 };
 use super::collect::{Collected, SMALL, Uncollected, collect};
 use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
@@ -56,7 +56,7 @@ impl Http {
                     let _receiving = open.state().receive();
                     let limit = open.http.limits.authenticate_timeout;
                     let identified = authenticate.identify(&parts, limit).await;
-                    identified.map_err(|why| unidentified(why, open.http.document.as_ref()))
+                    identified.map_err(unidentified)
                 }
             },
             Err(instead) => Err(instead),
@@ -74,6 +74,11 @@ impl Http {
             open.leave_unread();
             *instead
         });
+        if let (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(document)) =
+            (response.status(), &open.http.document)
+        {
+            name_document(&mut response, document);
+        }
         let known = response.body().known();
         if http2 || SMALL <= known || response.body().is_stream() {
             meter(&mut response, &open, http2.then(Progress::of_task).flatten());

@@ -116,7 +116,13 @@ impl RequestContext {
         if let Some(sink) = &again.sink {
             sink.finish();
         }
-        result
+        match result {
+            // A client that reads this of the status can ask for more.
+            Ok(Err(error)) if self.peer.headers.is_some() && error.required_scopes().is_some() => {
+                Err(not_done(self.era, &self.id, &error))
+            }
+            result => result,
+        }
     }
 
     /// What the first run takes; what a second one would take is left in `again`.
@@ -312,13 +318,16 @@ pub(crate) fn not_done(era: Era, id: &Id, error: &ToolError) -> Reply {
                 "reason": refusal.as_str(),
                 "retryAfterMs": error.retry_after().map(|wait| wait.as_millis().max(1) as u64),
             });
+            let scopes = error.required_scopes();
             let disposition = match refusal {
+                Refusal::Denied if scopes.is_some() => Disposition::Denied,
                 _ if era == Era::Legacy => Disposition::Answered,
                 Refusal::Denied => Disposition::Denied,
                 Refusal::RateLimited => Disposition::TooMany,
                 _ => Disposition::Busy,
             };
-            Reply::error(disposition, id, &Error::new(Code::INTERNAL_ERROR, text).with_data(&data))
+            let error = Error::new(Code::INTERNAL_ERROR, text).with_data(&data);
+            Reply { scopes: scopes.map(Box::from), ..Reply::error(disposition, id, &error) }
         }
         _ => failed(era, id, &Error::new(Code::INTERNAL_ERROR, text)),
     }

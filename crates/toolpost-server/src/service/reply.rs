@@ -16,6 +16,9 @@ pub(crate) struct Reply {
     /// How the message goes on after `bytes`, where that is the same in many replies; empty in a reply that
     /// was [joined](Self::joined).
     pub(crate) shared: Bytes,
+    /// The scopes that its sender lacks, where that is why it was refused.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "HTTP alone has a way to say it"))]
+    pub(crate) scopes: Option<Box<str>>,
 }
 
 /// What became of a message, for transports that say it apart from the answer (HTTP by its status).
@@ -47,7 +50,7 @@ impl Reply {
     /// A reply of `bytes`, which are one JSON-RPC message.
     pub(crate) fn new(disposition: Disposition, mut bytes: Vec<u8>) -> Self {
         unbroken(&mut bytes);
-        Self { bytes: Some(bytes), disposition, shared: Bytes::new() }
+        Self { bytes: Some(bytes), disposition, shared: Bytes::new(), scopes: None }
     }
 
     /// The answer to a request that succeeded; `write` appends the result object.
@@ -79,7 +82,7 @@ impl Reply {
 
     /// A message that was taken and is not answered.
     pub(crate) const fn accepted() -> Self {
-        Self { bytes: None, disposition: Disposition::Taken, shared: Bytes::new() }
+        Self { bytes: None, disposition: Disposition::Taken, shared: Bytes::new(), scopes: None }
     }
 
     /// An error that answers nothing that has an id. On a stream of lines that is silence, in every revision: no
