@@ -100,6 +100,12 @@ impl Version {
     pub const fn has_batches(self) -> bool {
         matches!(self, Self::V2025_03_26)
     }
+
+    /// Whether the client of a call can ask for a task: in 2025-11-25 alone. 2026-07-28 has an extension in its place.
+    #[must_use]
+    pub const fn has_tasks(self) -> bool {
+        matches!(self, Self::V2025_11_25)
+    }
 }
 
 impl fmt::Display for Version {

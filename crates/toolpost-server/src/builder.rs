@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolpost_dispatch::Dispatcher;
 use toolpost_json::Limits;
-use toolpost_tool::{Principal, Priority};
+use toolpost_tool::{Principal, Priority, TaskSupport};
 
 #[cfg(feature = "http")]
 use crate::Authenticate;
@@ -28,7 +28,8 @@ use crate::service::Service;
 use crate::service::catalog::ToolList;
 use crate::service::identity::{Identity, Implementation};
 use crate::service::seal::Sealer;
-use crate::{ConnectionLimits, ListenLimits, Server};
+use crate::service::tasks::Tasks;
+use crate::{ConnectionLimits, ListenLimits, MemoryTasks, Server, TaskLimits, TaskStore};
 
 /// Sets a [`Server`] up; made by [`Server::builder`].
 pub struct ServerBuilder {
@@ -59,6 +60,8 @@ pub struct ServerBuilder {
     event_store: Option<Arc<dyn EventStore>>,
     heartbeat: Option<Duration>,
     clamp: Option<Box<crate::service::Clamp>>,
+    tasks: Option<Arc<dyn TaskStore>>,
+    task_limits: TaskLimits,
     #[cfg(feature = "http")]
     public: bool,
 }
@@ -98,6 +101,8 @@ impl ServerBuilder {
             event_store: Some(Arc::new(MemoryEventStore::default())),
             heartbeat: Some(Duration::from_secs(15)),
             clamp: None,
+            tasks: None,
+            task_limits: TaskLimits::default(),
             #[cfg(feature = "http")]
             public: false,
         }
@@ -337,9 +342,30 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps calls that outlive their requests in `store`: those of tools that
+    /// [support it](toolpost_tool::ToolSpec::with_task_support). Default: [`MemoryTasks`], if there is such a tool when the
+    /// server is built; without a store, all calls are answered in their requests. See [the crate's page](crate#calls-that-outlive-their-requests).
+    #[must_use]
+    pub fn tasks(mut self, store: impl TaskStore) -> Self {
+        self.tasks = Some(Arc::new(store));
+        self
+    }
+
+    /// Changes how long tasks are kept, and how often the server looks after them.
+    #[must_use]
+    pub fn task_limits(mut self, change: impl FnOnce(&mut TaskLimits)) -> Self {
+        change(&mut self.task_limits);
+        self
+    }
+
     /// Builds the server.
     #[must_use]
     pub fn build(self) -> Server {
+        let catalog = self.dispatcher.catalog();
+        let has_task_tools =
+            catalog.iter().any(|entry| *entry.spec().task_support() != TaskSupport::Forbidden);
+        let in_memory = || has_task_tools.then(|| Arc::new(MemoryTasks::new()) as Arc<dyn TaskStore>);
+        let tasks = self.tasks.or_else(in_memory).map(|store| Arc::new(Tasks::new(store, self.task_limits)));
         let stop = CancellationToken::new();
         let service = Arc::new(Service {
             dispatcher: self.dispatcher,
@@ -355,6 +381,7 @@ impl ServerBuilder {
             response_limit: self.response_limit,
             heartbeat: self.heartbeat,
             clamp: self.clamp,
+            tasks,
             connections: AtomicU64::new(1),
         });
         #[cfg(feature = "http")]

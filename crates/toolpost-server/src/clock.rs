@@ -11,13 +11,22 @@ pub(crate) fn now() -> Instant {
 
 /// The seconds of Unix time now: read once from the system, and from then on by this crate's clock (which may have been
 /// paused and moved, so that the system's is what it begins with).
-#[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
 pub(crate) fn unix() -> u64 {
+    since_epoch().as_secs()
+}
+
+/// The milliseconds of Unix time now, likewise.
+pub(crate) fn unix_ms() -> u64 {
+    u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
+fn since_epoch() -> Duration {
     static START: OnceLock<(Instant, Duration)> = OnceLock::new();
     let read = || (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let ((start, unix), now) = (START.get_or_init(read), now());
     let later = *unix + now.saturating_duration_since(*start);
-    later.saturating_sub(start.saturating_duration_since(now)).as_secs()
+    later.saturating_sub(start.saturating_duration_since(now))
 }
 
 /// Waits for `wait`.

@@ -38,6 +38,7 @@
 //!
 //! What this crate does not know: what a tool does, any policy around it, TLS, and how a client
 //! proves who it is (an [`Authenticate`] of yours does).
+#![doc = include_str!("../docs/tasks.md")]
 #![cfg_attr(
     not(all(feature = "http", feature = "stdio")),
     allow(rustdoc::broken_intra_doc_links, reason = "the pages name both transports")
@@ -65,6 +66,7 @@ mod shutdown;
 mod static_tokens;
 #[cfg(feature = "stdio")]
 mod stdio;
+mod tasks;
 
 #[cfg(feature = "http")]
 pub use authenticate::{Authenticate, Unauthenticated, bearer_token};
@@ -82,6 +84,7 @@ pub(crate) use service::reply::{Disposition, Reply};
 pub use shutdown::terminated;
 #[cfg(feature = "http")]
 pub use static_tokens::StaticTokens;
+pub use tasks::{MemoryTasks, StoredTask, TaskLimits, TaskStore, TaskStoreError};
 
 /// The examples of the crate's README compile and run.
 #[cfg(all(doctest, feature = "http", feature = "stdio"))]

@@ -4,7 +4,6 @@ use std::fmt;
 #[cfg(feature = "http")]
 use std::net::SocketAddr;
 use std::sync::Arc;
-#[cfg(any(feature = "http", feature = "stdio"))]
 use std::time::Duration;
 
 #[cfg(any(feature = "http", feature = "stdio"))]
@@ -16,6 +15,8 @@ use toolpost_dispatch::Dispatcher;
 use toolpost_json::Frame;
 use toolpost_tool::Principal;
 
+#[cfg(any(feature = "http", feature = "stdio"))]
+use crate::ServeError;
 #[cfg(feature = "http")]
 use crate::http::{ConnectionState, Http, HttpService, bind, listen, serve_connection};
 use crate::service::Service;
@@ -25,9 +26,7 @@ use crate::shutdown::orphaned;
 use crate::shutdown::terminated;
 #[cfg(feature = "stdio")]
 use crate::stdio::{LineStream, stdin, stdout};
-use crate::{Connection, ConnectionLimits, Peer, ServerBuilder};
-#[cfg(any(feature = "http", feature = "stdio"))]
-use crate::{ServeError, clock};
+use crate::{Connection, ConnectionLimits, Peer, ServerBuilder, clock};
 
 /// Serves the tools of a dispatcher. Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -85,11 +84,19 @@ impl Server {
     #[cfg(feature = "stdio")]
     pub async fn stdio(&self) -> Result<(), ServeError> {
         let (stdout, _prints) = stdout();
+        let grace = self.0.connection.grace;
+        let serving = async {
+            let ended = self.lines(stdin(), stdout, grace).await;
+            // The process is its client's: without one, nobody comes back for a task.
+            self.drain_tasks(grace).await;
+            ended
+        };
         tokio::select! {
-            ended = self.until_terminated(self.lines(stdin(), stdout, self.0.connection.grace)) => ended,
+            ended = self.until_terminated(serving) => ended,
             () = orphaned() => {
                 self.stop();
                 self.0.service.dispatcher.drain(clock::now()).await;
+                self.drain_tasks(Duration::ZERO).await;
                 Ok(())
             }
         }
@@ -123,8 +130,13 @@ impl Server {
     {
         let Inner { message_limit, stop, .. } = &*self.0;
         let connection = self.connection(Principal::anonymous());
-        let stop = stop.clone().cancelled_owned();
-        Ok(LineStream::new(connection, (*message_limit, grace), (reader, writer), stop).serve().await?)
+        let stopped = stop.clone().cancelled_owned();
+        let stream = LineStream::new(connection, (*message_limit, grace), (reader, writer), stopped);
+        let served = stream.serve().await;
+        if stop.is_cancelled() {
+            self.drain_tasks(grace).await;
+        }
+        Ok(served?)
     }
 
     /// Serves Streamable HTTP on `address`, at [`ServerBuilder::path`], until the process is asked to end
@@ -256,6 +268,25 @@ impl Server {
         self.0.stop.cancel();
     }
 
+    /// Waits for the [tasks](crate#calls-that-outlive-their-requests) that run here, for at most `grace`: those that still run then end, and are stored
+    /// as failed because the server stopped. Says how many that were.
+    ///
+    /// [`stdio`](Self::stdio), [`http`](Self::http), [`serve`](Self::serve) and [`serve_io`](Self::serve_io) do it by
+    /// themselves when the server stops; with an [`HttpService`](crate::HttpService) or a
+    /// [`Connection`] of its own it is for the host to do.
+    ///
+    /// # Panics
+    ///
+    /// The future, in a tokio runtime without its time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting.
+    pub async fn drain_tasks(&self, grace: Duration) -> usize {
+        let Some(tasks) = &self.0.service.tasks else { return 0 };
+        tasks.drain(clock::now().checked_add(grace).unwrap_or_else(clock::now)).await
+    }
+
     /// Says whether the server takes requests: it is not stopped, and its dispatcher does not drain.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -282,6 +313,7 @@ impl Server {
         let remaining = dispatcher.running();
         drop(serving);
         dispatcher.drain(clock::now()).await;
+        self.drain_tasks(Duration::ZERO).await;
         if remaining == 0 { Ok(()) } else { Err(ServeError::Unfinished { remaining }) }
     }
 }

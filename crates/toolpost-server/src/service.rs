@@ -19,7 +19,7 @@ use toolpost_json::{Frame, Limits, ViolationKind};
 use toolpost_protocol::{Code, Error, Id, Malformed, Meant, MetaIndex};
 use toolpost_tool::{Output, Principal, Priority};
 
-mod capabilities;
+pub(crate) mod capabilities;
 pub(crate) mod catalog;
 mod context;
 mod envelope;
@@ -43,6 +43,7 @@ mod rounds;
 pub(crate) mod seal;
 pub(crate) mod session;
 mod streams;
+pub(crate) mod tasks;
 
 pub(crate) use envelope::{Incoming, RequestEnvelope};
 #[cfg(feature = "http")]
@@ -88,6 +89,8 @@ pub(crate) struct Service {
     /// After how much silence whoever asked for progress hears that its call still runs.
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) clamp: Option<Box<Clamp>>,
+    /// `None` where no call outlives its request.
+    pub(crate) tasks: Option<Arc<tasks::Tasks>>,
     /// Numbers connections and sessions, so that ids of two clients never meet.
     pub(crate) connections: AtomicU64,
 }
@@ -259,7 +262,8 @@ impl Service {
     pub(crate) fn cancel(&self, peer: &Peer, id: &Id) -> bool {
         let asked = peer.session.as_ref().is_some_and(|session| session.take_back(id));
         let Some(key) = peer.call_key(id) else { return asked };
-        self.dispatcher.cancel(&key) || self.listeners.cancel(&key) || asked
+        let undecided = self.tasks.as_ref().is_some_and(|tasks| tasks.take_back(&key));
+        self.dispatcher.cancel(&key) || self.listeners.cancel(&key) || undecided || asked
     }
 }
 

@@ -23,8 +23,8 @@
 //! [`run`] runs a test on a paused clock, so that a day of waiting takes no time; [`cancel_at_each_await`]
 //! drops a future at each of its await points in turn. [`call`] makes a call with whatever else a call has: a principal,
 //! answers of a user, somebody who listens to its progress. With the feature `client`, `client` is a client in memory that
-//! speaks MCP of any revision to the tools of a dispatcher or a runtime; with `stores`, `check_event_store` holds a store of
-//! yours to its trait.
+//! speaks MCP of any revision to the tools of a dispatcher or a runtime; with `stores`, `check_event_store` and
+//! `check_task_store` hold a store of yours to its trait.
 #![doc = include_str!("../docs/test_your_tool.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -40,6 +40,8 @@ mod idempotency;
 mod mock;
 mod run;
 mod script;
+#[cfg(feature = "stores")]
+mod task_store;
 
 #[cfg(feature = "client")]
 pub use assert::assert_promised;
@@ -55,6 +57,8 @@ pub use idempotency::assert_idempotency_store;
 pub use mock::{Handle, Mock, Received, mock};
 pub use run::run;
 pub use script::Script;
+#[cfg(feature = "stores")]
+pub use task_store::check_task_store;
 #[cfg(feature = "client")]
 pub use toolpost_protocol::{Error as RpcError, Version};
 

@@ -129,7 +129,7 @@ pub use trace::TraceContext;
 pub use typed::{Typed, TypedTool, blocking_fn, tool_fn, typed};
 
 // What the signatures above name of MCP.
-pub use toolpost_protocol::model::{Icon, ToolAnnotations};
+pub use toolpost_protocol::model::{Icon, TaskSupport, ToolAnnotations};
 pub use toolpost_protocol::{Era, MetaIndex, Version};
 
 /// The examples of the crate's README compile and run.

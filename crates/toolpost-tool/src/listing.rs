@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use toolpost_protocol::Era;
-use toolpost_protocol::model::{Icon, ToolAnnotations};
+use toolpost_protocol::model::{Icon, TaskSupport, ToolAnnotations};
 
 use crate::ToolSpec;
 
@@ -25,8 +25,17 @@ struct Listed<'a, I> {
     annotations: Option<&'a ToolAnnotations>,
     #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
     icons: &'a [Icon],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<Execution<'a>>,
     #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
     meta: Map<String, Value>,
+}
+
+/// How a tool may be called, as 2025-11-25 says it; later revisions leave it to the server.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Execution<'a> {
+    task_support: &'a TaskSupport,
 }
 
 impl ToolSpec {
@@ -48,6 +57,8 @@ impl ToolSpec {
     /// ```
     #[must_use]
     pub fn listed(&self, era: Era) -> impl Serialize + '_ {
+        let support = Some(self.task_support());
+        let support = support.filter(|support| era == Era::Legacy && **support != TaskSupport::Forbidden);
         Listed {
             name: self.name(),
             title: self.title(),
@@ -56,6 +67,7 @@ impl ToolSpec {
             output_schema: self.listed_output_schema(era),
             annotations: Some(self.annotations()).filter(|hints| **hints != ToolAnnotations::new()),
             icons: self.icons(),
+            execution: support.map(|task_support| Execution { task_support }),
             meta: meta(self),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     BreakerPolicy, CachePolicy, IdempotencyPolicy, InvalidToolName, Policy, Priority, RatePolicy, RetryPolicy,
 };
 use toolpost_protocol::Era;
-use toolpost_protocol::model::{Icon, ToolAnnotations};
+use toolpost_protocol::model::{Icon, TaskSupport, ToolAnnotations};
 
 /// Describes a tool: its name, its schemas, what a client may show, and the policy it declares.
 ///
@@ -47,6 +47,7 @@ pub struct ToolSpec {
     input_schema: Declared,
     output_schema: Option<Declared>,
     meta: Option<Arc<Value>>,
+    task_support: TaskSupport,
     policy: Policy,
     warnings: Vec<String>,
 }
@@ -71,6 +72,7 @@ impl ToolSpec {
             input_schema: Declared::derived(serde_json::json!({ "type": "object", "properties": {} })),
             output_schema: None,
             meta: None,
+            task_support: TaskSupport::Forbidden,
             policy: Policy::default(),
             warnings: Vec::new(),
         })
@@ -208,6 +210,12 @@ impl ToolSpec {
     #[must_use]
     pub fn meta(&self) -> Option<&Value> {
         self.meta.as_deref()
+    }
+
+    /// Whether a call of the tool may, or must, outlive its request as a task.
+    #[must_use]
+    pub const fn task_support(&self) -> &TaskSupport {
+        &self.task_support
     }
 
     /// The policy the tool declares.
@@ -393,6 +401,23 @@ impl ToolSpec {
     pub fn repeatable(mut self) -> Self {
         self.annotations.idempotent = Some(true);
         self.policy.repeatable = true;
+        self
+    }
+
+    /// Declares that a call of the tool may outlive its request as a task, or must: a server with a store of tasks then
+    /// answers with the task's id where the client takes one, and the client comes back for the result. Declare a
+    /// [time limit](Self::with_time_limit) too: that of a runtime is made for requests that somebody waits for.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use toolpost_tool::{TaskSupport, ToolSpec};
+    ///
+    /// let spec = ToolSpec::new("reindex").unwrap().with_task_support(TaskSupport::Optional);
+    /// let spec = spec.with_time_limit(Duration::from_secs(1_800));
+    /// ```
+    #[must_use]
+    pub fn with_task_support(mut self, support: TaskSupport) -> Self {
+        self.task_support = support;
         self
     }
 

@@ -102,6 +102,9 @@ pub(crate) async fn listen(
         timeout_at(deadline.into(), async { while connections.tasks.join_next().await.is_some() {} });
     let _elapsed = finished.await;
     let remaining = http.service.dispatcher.drain(deadline).await;
+    if let Some(tasks) = &http.service.tasks {
+        tasks.drain(deadline).await;
+    }
     if let Some(resuming) = &http.resuming {
         // What the last calls came to is kept for who comes back for it.
         resuming.writers.close();

@@ -3,7 +3,7 @@
 //! Modern: a run that needs input ends the request, and the client makes it again with the answers.
 //! Legacy: the server asks within the request, and runs the code again when the answer has come.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -19,14 +19,14 @@ use super::outbox::CallSink;
 use super::result::failed;
 use super::rounds::{self, Carried, RetryContext};
 use super::seal::Binding;
-use super::session::Asked;
+use super::session::{Asked, Session};
 use super::{Era, Method, Outbox, RequestEnvelope, Service};
 use crate::{Disposition, Peer, Reply, clock};
 
 /// In a session, a request is run again this often at most.
-const ROUNDS: usize = 32;
+pub(super) const ROUNDS: usize = 32;
 /// In a session, this is how long a client may take over one round of questions.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a request names, and what it brings along.
 #[derive(Debug, Default)]
@@ -87,6 +87,26 @@ impl RequestContext {
         (Self { service, peer, outbox, era, method, id, meta }, frame)
     }
 
+    pub(super) const fn era(&self) -> Era {
+        self.era
+    }
+
+    pub(super) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(super) const fn meta(&self) -> &MetaIndex {
+        &self.meta
+    }
+
+    /// Keeps nothing of the connection that the request came on; its session, while there is one.
+    pub(super) fn leave_request(&mut self) -> Weak<Session> {
+        self.outbox = None;
+        self.peer.headers = None;
+        let session = self.peer.session.take().filter(|_| self.era == Era::Legacy);
+        session.map_or_else(Weak::new, |session| Arc::downgrade(&session))
+    }
+
     /// Runs what the request names until it ends; a reply instead if it needs input first, or if it
     /// was not to be run.
     pub(crate) async fn run<T, F>(
@@ -126,7 +146,12 @@ impl RequestContext {
     }
 
     /// What the first run takes; what a second one would take is left in `again`.
-    fn begin(&self, frame: Frame, subject: &Subject, again: &mut RetryContext) -> Result<CallParts, Reply> {
+    pub(super) fn begin(
+        &self,
+        frame: Frame,
+        subject: &Subject,
+        again: &mut RetryContext,
+    ) -> Result<CallParts, Reply> {
         again.sink = self.listener(&frame).map_err(|error| failed(self.era, &self.id, &error))?;
         again.client = self.client(&frame);
         again.deadline = self.meta.deadline(&frame).map(|wait| clock::now() + wait);
@@ -138,7 +163,7 @@ impl RequestContext {
         Ok(parts)
     }
 
-    fn call_key(&self) -> Option<CallKey> {
+    pub(super) fn call_key(&self) -> Option<CallKey> {
         self.peer.call_key(&self.id)
     }
 
@@ -157,7 +182,7 @@ impl RequestContext {
     }
 
     /// What becomes of a run that needs input.
-    async fn suspended<T, F>(
+    pub(super) async fn suspended<T, F>(
         &self,
         subject: &Subject,
         again: &mut RetryContext,
@@ -214,7 +239,7 @@ impl RequestContext {
         };
         let mut asked = Vec::new();
         for (key, request) in suspended.requests() {
-            asked.push((key, session.ask(outbox, &self.id, request)?));
+            asked.push((key, session.ask(outbox, &self.id, request.method(), request.params())?));
         }
         let patience = match again.deadline {
             Some(deadline) => PATIENCE.min(deadline.saturating_duration_since(clock::now())),
@@ -272,7 +297,7 @@ impl RequestContext {
         .unwrap_or_default()
     }
 
-    fn parts(&self, frame: Frame, subject: &Subject, again: &RetryContext) -> CallParts {
+    pub(super) fn parts(&self, frame: Frame, subject: &Subject, again: &RetryContext) -> CallParts {
         let mut parts = CallParts::default();
         parts.tool = subject.name.clone();
         if self.method.is_tool_call() {

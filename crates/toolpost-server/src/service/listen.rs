@@ -14,8 +14,13 @@ use super::listen_limits::{ListenLimits, covers};
 use super::result::failed;
 use super::session::Session;
 use super::streams::Feed;
+use super::tasks::{DetailedTask, TaskFeed, is_declared, undeclared};
 use super::{Era, Outbox, RequestEnvelope, Service};
+use crate::tasks::StoredTask;
 use crate::{Disposition, Peer, Reply, clock};
+
+/// The most tasks whose changes one stream tells of: each is looked at now and then.
+const MOST_TASKS: usize = 64;
 
 /// Answers `subscriptions/listen`: says what it will tell, tells it, and ends with the server.
 pub(crate) async fn answer(
@@ -34,7 +39,10 @@ pub(crate) async fn answer(
     };
     let params = request.params.and_then(|at| request.frame.node(at).member("notifications"));
     let wanted = params.ok_or_else(|| "params.notifications is missing".to_owned());
-    let wanted = match wanted.and_then(|params| Wanted::read(params, &service.listen_limits)) {
+    let mut wanted = match wanted.and_then(|params| Wanted::read(params, &service.listen_limits)) {
+        Ok(wanted) if wanted.tasks.is_some() && !is_declared(&request.meta, &request.frame) => {
+            return failed(Era::Modern, id, &undeclared("changes of tasks are asked for"));
+        }
         Ok(wanted) => wanted.offered(service, &peer.principal),
         Err(why) => return failed(Era::Modern, id, &Error::new(Code::INVALID_PARAMS, why)),
     };
@@ -48,6 +56,10 @@ pub(crate) async fn answer(
     };
     // Listens before it says so, so that no change is missed in between.
     let mut feed = Feed::new(service);
+    if let (Some(tasks), Some(ids)) = (&service.tasks, wanted.tasks.take()) {
+        let named = feed.tasks.insert(TaskFeed::new(tasks, &peer.principal, ids).await);
+        wanted.tasks = Some(named.ids().map(str::to_owned).collect());
+    }
     let mut listener = Listener::new(service, &peer.principal, &outbox, Some(id));
     listener.push("notifications/subscriptions/acknowledged", |out| {
         out.extend_from_slice(br#","notifications":"#);
@@ -135,6 +147,8 @@ struct Wanted {
     prompts: bool,
     resources: bool,
     uris: Option<BTreeSet<String>>,
+    /// Ids of tasks whose changes are to be told.
+    tasks: Option<BTreeSet<String>>,
 }
 
 impl Wanted {
@@ -154,6 +168,10 @@ impl Wanted {
                     wanted.uris = Some(uris(value, limits)?);
                     continue;
                 }
+                "taskIds" => {
+                    wanted.tasks = Some(task_ids(value)?);
+                    continue;
+                }
                 _ => continue,
             };
             *flag = value.as_bool().ok_or("members of params.notifications must be true or false")?;
@@ -168,6 +186,7 @@ impl Wanted {
         self.prompts &= signaled && dispatcher.has_prompts();
         self.resources &= signaled && dispatcher.has_resources();
         self.uris = self.uris.filter(|_| signaled && dispatcher.has_resources());
+        self.tasks = self.tasks.filter(|_| service.tasks.is_some());
         if let Some(uris) = &mut self.uris {
             uris.retain(|uri| dispatcher.may_watch(principal, uri));
         }
@@ -194,10 +213,12 @@ impl Wanted {
         for (name, _) in flags.iter().filter(|(_, wanted)| *wanted) {
             out.extend_from_slice(format!(r#""{name}":true,"#).as_bytes());
         }
-        if let Some(uris) = &self.uris {
-            out.extend_from_slice(br#""resourceSubscriptions":"#);
+        for (name, named) in [("resourceSubscriptions", &self.uris), ("taskIds", &self.tasks)] {
+            let Some(named) = named else { continue };
+            write::string(out, name);
+            out.push(b':');
             // Text, so it encodes.
-            let _encodes = write::value(out, uris);
+            let _encodes = write::value(out, named);
             out.push(b',');
         }
         if start < out.len() {
@@ -221,6 +242,18 @@ fn uris(node: Node<'_>, limits: &ListenLimits) -> Result<BTreeSet<String>, Strin
         uris.insert(uri.into_owned());
     }
     Ok(uris)
+}
+
+/// The ids of tasks in `node`, as many as one stream may tell of.
+fn task_ids(node: Node<'_>) -> Result<BTreeSet<String>, String> {
+    let invalid = "params.notifications.taskIds must be an array of task ids";
+    if node.kind() != Kind::Array {
+        return Err(invalid.into());
+    }
+    if MOST_TASKS < node.len() {
+        return Err(format!("one stream tells of {MOST_TASKS} tasks at most"));
+    }
+    node.items().map(|id| Ok(id.as_str().ok_or(invalid)?.into_owned())).collect()
 }
 
 /// One stream of changes.
@@ -259,7 +292,14 @@ impl<'a> Listener<'a> {
                     None => std::future::pending().await,
                 }
             };
+            let task = async {
+                match &mut feed.tasks {
+                    Some(tasks) => tasks.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                task = task => self.tell_of_task(&task),
                 Ok(()) = feed.tools.changed() => self.tell_of(News::Tools, &wants),
                 change = changed => match change {
                     Ok(Change::Prompts) => self.tell_of(News::Prompts, &wants),
@@ -274,6 +314,14 @@ impl<'a> Listener<'a> {
                 },
             }
         }
+    }
+
+    fn tell_of_task(&mut self, task: &StoredTask) {
+        let Some(tasks) = &self.service.tasks else { return };
+        self.push("notifications/tasks", |out| {
+            out.push(b',');
+            DetailedTask { task, limits: tasks.limits() }.write(out);
+        });
     }
 
     /// Tells of everything but tools; false if the client has not read for too long.

@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use toolpost_dispatch::Dispatcher;
-
 use super::{Era, Outbox, ReplyFuture, RequestEnvelope, Service, listen};
 use crate::{Peer, Reply};
 
+mod call_task;
 pub(super) mod call_tool;
 mod complete;
 mod discover;
@@ -19,6 +18,7 @@ mod lists;
 mod read_resource;
 mod set_log_level;
 mod subscribe;
+mod tasks;
 
 /// One method: a row of the [table](TABLE).
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(crate) enum Capability {
     Subscriptions,
     Prompts,
     Completions,
+    /// A store of tasks.
+    Tasks,
     /// What no server has.
     Never,
 }
@@ -108,8 +110,13 @@ const fn run(name: &'static str, needs: Capability, subject: &'static str, handl
     Method { subject: Some(subject), ..row(name, BOTH, needs, handler) }
 }
 
+/// The row of what is asked of one task.
+const fn task(name: &'static str, eras: &'static [Era], handler: Handler) -> Method {
+    Method { subject: Some("taskId"), ..row(name, eras, Capability::Tasks, handler) }
+}
+
 /// Every method; `tools/call` first, for it is asked for most.
-static TABLE: [Method; 15] = [
+static TABLE: [Method; 20] = [
     run("tools/call", Capability::Always, "name", Handler::Tool),
     list("tools/list", Capability::Always, "tools", lists::tools),
     run(
@@ -165,6 +172,34 @@ static TABLE: [Method; 15] = [
         ..row("resources/subscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::subscribe))
     },
     row("resources/unsubscribe", LEGACY, Capability::Subscriptions, Handler::AtOnce(subscribe::unsubscribe)),
+    task(
+        "tasks/get",
+        BOTH,
+        Handler::Silent(|service, request, peer, _| Box::pin(tasks::get(service, request, peer))),
+    ),
+    task(
+        "tasks/cancel",
+        BOTH,
+        Handler::Silent(|service, request, peer, _| Box::pin(tasks::cancel(service, request, peer))),
+    ),
+    task(
+        "tasks/update",
+        MODERN,
+        Handler::Silent(|service, request, peer, _| Box::pin(tasks::update(service, request, peer))),
+    ),
+    task(
+        "tasks/result",
+        LEGACY,
+        Handler::Rounds(|service, request, peer, outbox| {
+            Box::pin(tasks::result(service, request, peer, outbox))
+        }),
+    ),
+    row(
+        "tasks/list",
+        LEGACY,
+        Capability::Tasks,
+        Handler::Silent(|service, request, peer, _| Box::pin(tasks::list(service, request, peer))),
+    ),
 ];
 
 /// The row of every name that is not in the table.
@@ -179,7 +214,7 @@ impl Method {
 
     /// Whether `service` answers it in `era`.
     pub(crate) fn is_served(&self, era: Era, service: &Service) -> bool {
-        self.eras.contains(&era) && self.needs.is_offered(&service.dispatcher)
+        self.eras.contains(&era) && self.needs.is_offered(service)
     }
 
     /// Whether it runs a tool.
@@ -204,14 +239,16 @@ impl Method {
 }
 
 impl Capability {
-    /// Whether `dispatcher` has what this names.
-    pub(crate) fn is_offered(self, dispatcher: &Dispatcher) -> bool {
+    /// Whether `service` has what this names.
+    pub(crate) fn is_offered(self, service: &Service) -> bool {
+        let dispatcher = &service.dispatcher;
         match self {
             Self::Always => true,
             Self::Resources => dispatcher.has_resources(),
             Self::Subscriptions => dispatcher.has_resources() && dispatcher.changes().is_some(),
             Self::Prompts => dispatcher.has_prompts(),
             Self::Completions => dispatcher.has_completions(),
+            Self::Tasks => service.tasks.is_some(),
             Self::Never => false,
         }
     }
@@ -239,8 +276,10 @@ mod tests {
         "tools/call",
         "tools/list",
     ];
-    /// What 2025-11-25 has besides: experimental there, gone in 2026-07-28, and not served.
-    const TASKS: [&str; 4] = ["tasks/cancel", "tasks/get", "tasks/list", "tasks/result"];
+    /// What 2025-11-25 has besides.
+    const TASKS_OF_SESSIONS: [&str; 4] = ["tasks/cancel", "tasks/get", "tasks/list", "tasks/result"];
+    /// Those of the extension that 2026-07-28 has in its place.
+    const TASKS_OF_2026_07_28: [&str; 3] = ["tasks/cancel", "tasks/get", "tasks/update"];
     /// The requests that clients make by the schema of 2026-07-28.
     const OF_2026_07_28: [&str; 10] = [
         "completion/complete",
@@ -261,9 +300,9 @@ mod tests {
 
     #[test]
     fn each_era_has_the_methods_of_its_schemas() {
-        assert_eq!(of(Era::Modern), BTreeSet::from(OF_2026_07_28));
-        assert_eq!(of(Era::Legacy), BTreeSet::from(OF_SESSIONS));
-        for name in TASKS.into_iter().chain(["", "tools/call ", "Tools/Call", "notifications/cancelled"]) {
+        assert_eq!(of(Era::Modern), OF_2026_07_28.into_iter().chain(TASKS_OF_2026_07_28).collect());
+        assert_eq!(of(Era::Legacy), OF_SESSIONS.into_iter().chain(TASKS_OF_SESSIONS).collect());
+        for name in ["", "tools/call ", "Tools/Call", "notifications/cancelled"] {
             assert_eq!(Method::find(name).name, "", "{name}");
         }
     }
@@ -274,8 +313,9 @@ mod tests {
             let name = row.name;
             assert!(std::ptr::eq(Method::find(name), row), "{name} has two rows");
             assert!(!row.eras.is_empty() && row.needs != Capability::Never, "{name} is never served");
-            assert_eq!(row.is_list(), name.ends_with("/list"), "{name}");
-            assert_eq!(row.has_rounds(), row.subject.is_some(), "{name}: who asks again says for what");
+            let of_tasks = row.needs == Capability::Tasks;
+            assert_eq!(row.is_list(), name.ends_with("/list") && !of_tasks, "{name}");
+            assert!(!row.has_rounds() || row.subject.is_some(), "{name}: who asks again says for what");
             // A client may not cancel it, so nothing of it may wait.
             let at_once = matches!(row.handler, Handler::AtOnce(_));
             assert!(at_once || row.session != InSession::Opens, "{name}");

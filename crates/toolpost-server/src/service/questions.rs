@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 use toolpost_protocol::{Id, reply};
-use toolpost_tool::{ErrorKind, InputRequest, ToolError};
+use toolpost_tool::{ErrorKind, ToolError};
 
 use super::Outbox;
 
@@ -36,7 +36,8 @@ impl Questions {
         &self,
         outbox: &Arc<Outbox>,
         within: &Id,
-        request: &InputRequest,
+        method: &str,
+        params: Option<&str>,
     ) -> Result<Asked<'_>, ToolError> {
         let id = Id::from(self.next.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
@@ -49,8 +50,8 @@ impl Questions {
         }
         let mut asked = Asked { questions: self, id, outbox: Arc::clone(outbox), open: false, answered };
         asked.open = outbox.push(|out| {
-            reply::request(out, &asked.id, request.method(), |out| {
-                out.extend_from_slice(request.params().unwrap_or("{}").as_bytes());
+            reply::request(out, &asked.id, method, |out| {
+                out.extend_from_slice(params.unwrap_or("{}").as_bytes());
             });
         });
         match asked.open {

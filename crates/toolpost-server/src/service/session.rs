@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use toolpost_protocol::{Id, Version};
-use toolpost_tool::{InputCapabilities, InputRequest, LogLevel, Principal, ToolError};
+use toolpost_tool::{InputCapabilities, LogLevel, Principal, ToolError};
 
 use super::Outbox;
 use super::listen_limits::{ListenLimits, covers};
@@ -99,9 +99,10 @@ impl Session {
         &self,
         outbox: &Arc<Outbox>,
         for_request: &Id,
-        request: &InputRequest,
+        method: &str,
+        params: Option<&str>,
     ) -> Result<Asked<'_>, ToolError> {
-        self.questions.ask(outbox, for_request, request)
+        self.questions.ask(outbox, for_request, method, params)
     }
 
     /// Takes the client's answer to what it was asked under `id`.

@@ -4,19 +4,21 @@
 //! client is there for sure. When it ends, or a newer one comes, the feed passes on with whatever was not told yet.
 //! While there is no stream, changes wait in the feed (in the ring of their channel, which bounds them).
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::broadcast::Receiver;
 use toolpost_dispatch::Change;
 
+use super::tasks::TaskFeed;
 use super::{Outbox, Service};
 
 /// Changes that were not told yet.
-#[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) tools: tokio::sync::watch::Receiver<u64>,
     pub(crate) changes: Option<Receiver<Change>>,
+    pub(super) tasks: Option<TaskFeed>,
 }
 
 impl Feed {
@@ -24,7 +26,13 @@ impl Feed {
     pub(crate) fn new(service: &Service) -> Self {
         let tools = service.dispatcher.catalog_changes();
         let changes = service.dispatcher.changes().map(|changes| changes.subscribe());
-        Self { tools, changes }
+        Self { tools, changes, tasks: None }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Feed")
     }
 }
 

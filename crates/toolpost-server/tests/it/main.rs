@@ -20,5 +20,6 @@ mod rmcp_client;
 mod rounds;
 mod rules;
 mod sessions;
+mod tasks;
 mod tokens;
 mod unproven;

@@ -32,7 +32,7 @@ pub(super) fn answer(service: &Service, request: &RequestEnvelope, peer: &Peer) 
         out.extend_from_slice(br#"{"protocolVersion":"#);
         write::string(out, version.as_str());
         out.extend_from_slice(br#","capabilities":"#);
-        service.capabilities(out);
+        service.capabilities(out, version, peer);
         out.extend_from_slice(br#","serverInfo":"#);
         out.extend_from_slice(&service.identity.implementation);
         out.extend_from_slice(&service.identity.instructions);

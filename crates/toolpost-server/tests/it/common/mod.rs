@@ -357,7 +357,7 @@ fn repeated(body: &[u8]) -> Vec<(&'static str, String)> {
     let (method, params) = (body["method"].as_str(), &body["params"]);
     let modern = params["_meta"].get("io.modelcontextprotocol/protocolVersion").is_some();
     let Some(method) = method.filter(|_| modern) else { return Vec::new() };
-    let name = params["name"].as_str().or(params["uri"].as_str());
+    let name = params["name"].as_str().or(params["uri"].as_str()).or(params["taskId"].as_str());
     let name = name.map(|name| ("Mcp-Name", name.to_owned()));
     std::iter::once(("Mcp-Method", method.to_owned())).chain(name).collect()
 }
