@@ -92,14 +92,12 @@ async fn measure(less: usize) -> Done<bool> {
     text += &format!("warm: bare pipe {:.1} us, call {:.1} us\n", bare * 1e6, warm * 1e6);
     goals.at_most("warm call / (1.5 bare pipe round trips + 60 us)", warm / (1.5 * bare + 60e-6), 1.0);
 
-    for (program, arguments) in [("this binary", None), ("python3", Some(["-c", "print(1)"]))] {
-        let program = match arguments {
-            None => (std::env::current_exe()?, vec!["child", "nothing"]),
-            Some(_) if !has("python3") => continue,
-            Some(arguments) => (found("python3")?, arguments.to_vec()),
-        };
-        let name = if arguments.is_none() { "this binary" } else { "python3" };
-        let (bare, cold) = cold(&program.0, &program.1, 300 / less).await?;
+    let mut programs = vec![("this binary", std::env::current_exe()?, ["child", "nothing"])];
+    if let Ok(python) = found("python3") {
+        programs.push(("python3", python, ["-c", "print(1)"]));
+    }
+    for (name, program, arguments) in programs {
+        let (bare, cold) = cold(&program, &arguments, 300 / less).await?;
         text +=
             &format!("cold, {name}: bare spawn and wait {:.3} ms, call {:.3} ms\n", bare * 1e3, cold * 1e3);
         goals.at_most(&format!("cold call / bare spawn and wait, {name}"), cold / bare, 1.25);
@@ -109,7 +107,7 @@ async fn measure(less: usize) -> Done<bool> {
     text += &format!("ten calls that sleep 100 ms: {after:.3} s one after another, {at_once:.3} s at once\n");
     goals.at_least("ten sleeping calls: one after another / at once", after / at_once, 9.0);
 
-    if has("python3") {
+    if found("python3").is_ok() {
         let (cold, warm) = slow_start(1_000 / less).await?;
         text += &format!(
             "a start of half a second: cold P95 {:.0} ms, warm P95 {:.3} ms\n",
@@ -125,10 +123,6 @@ async fn measure(less: usize) -> Done<bool> {
         record("process", &format!("{}\n\n```text\n{text}\n{}\n```", machine(), goals.lines().join("\n")))?;
     }
     Ok(goals.finish())
-}
-
-fn has(program: &str) -> bool {
-    found(program).is_ok()
 }
 
 /// A Python without shims in front of it.

@@ -4,6 +4,7 @@
 mod bounds;
 mod command;
 mod common;
+mod hostile;
 mod killed;
 mod shims;
 mod storm;

@@ -287,3 +287,52 @@ async fn a_reader_of_sixty_megabytes_stops_at_its_limit() {
     drop(process);
     soon(supervisor.idle()).await;
 }
+
+#[tokio::test]
+async fn one_that_forks_is_gone_with_all_it_has_forked() {
+    let script =
+        "trap '' TERM; n=0; while [ $n -lt 50 ]; do sleep 1000 & echo $!; n=$((n+1)); done; echo end; wait";
+    let program = sh(script).grace(Duration::from_millis(20));
+    let mut process = spawn(&Supervisor::new(), &program);
+    let mut lines = Lines::new(process.take_stdout().unwrap(), 100);
+    let mut forked = Vec::new();
+    while let Ok(pid) =
+        std::str::from_utf8(&soon(lines.next()).await.unwrap().unwrap()).unwrap().parse::<u32>()
+    {
+        forked.push(pid);
+    }
+    assert_eq!(forked.len(), 50);
+    soon(process.stop()).await.unwrap();
+    for pid in forked {
+        gone(pid).await;
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "landlock"))]
+#[tokio::test]
+async fn one_that_is_confined_reads_and_writes_its_paths_alone() {
+    let supervisor = Supervisor::new();
+    let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(inside.path().join("file"), "mine").unwrap();
+    std::fs::write(outside.path().join("file"), "theirs").unwrap();
+    let script = format!(
+        "cat file; cat {0}/file; echo x > new || echo no new; echo x > {0}/new",
+        outside.path().display()
+    );
+    let system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/dev/null"];
+    let read = sh(&script).read_paths(system).read_paths([inside.path()]).dir(inside.path());
+    for limits in [Limits::new(), Limits::new().open_files(64)] {
+        let mut process = match supervisor.spawn(&read.clone().limits(limits), |_| {}) {
+            // Nothing is started that would not be confined.
+            Err(ProcessError::Unsupported(_)) => return,
+            process => process.unwrap(),
+        };
+        assert_eq!(said(&mut process).await, "mineno new\n");
+        assert!(!process.wait().await.unwrap().success());
+        assert!(process.stderr().iter().any(|line| line.contains("Permission denied")));
+    }
+    let mut process = spawn(&supervisor, &read.write_paths([inside.path()]));
+    assert_eq!(said(&mut process).await, "mine");
+    assert!(inside.path().join("new").exists() && !outside.path().join("new").exists());
+    assert!(std::fs::read(outside.path().join("file")).is_ok(), "this process is not confined");
+}

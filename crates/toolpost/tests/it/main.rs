@@ -19,6 +19,8 @@ mod observers;
 mod order;
 mod overload;
 mod parallel;
+#[cfg(all(unix, feature = "process"))]
+mod processes;
 mod retried;
 mod runtime;
 mod scheduled;
