@@ -68,6 +68,8 @@ const STEPS: &[Step] = &[
     }),
     ("soak", |_| soak::run(true)),
     ("siege-of-one", |_| siege::run(siege::SHORT)),
+    ("siege-of-replicas", |_| siege::replicas(true)),
+    ("siege-of-sessions", |_| siege::abandoned(true)),
     // Unoptimized it runs a fiftieth of the schedules that its goal asks for.
     ("bound", |root| {
         run_in(

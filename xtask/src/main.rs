@@ -46,6 +46,10 @@ cargo xtask <routine>
   api --check | --bless    each crate's public surface against its snapshot; or writes the snapshots
   siege-of-one [--short | --seconds N]
                            each kind of hostile client for a minute beside an innocent one: nothing dies, grows or waits
+  siege-of-replicas [--short]
+                           two replicas behind a plain balancer, killed while 2,000 clients call: no session lost
+  siege-of-sessions [--short]
+                           a million sessions opened and never used: memory stays where it was
   schema-check --dir DIR   every schema example decodes and re-encodes to equal JSON
 ";
 
@@ -84,6 +88,10 @@ fn main() -> ExitCode {
             Ok(seconds) => siege::run(seconds),
             Err(_) => Err(format!("`{seconds}` is not a number of seconds")),
         },
+        ["siege-of-replicas"] => siege::replicas(false),
+        ["siege-of-replicas", "--short"] => siege::replicas(true),
+        ["siege-of-sessions"] => siege::abandoned(false),
+        ["siege-of-sessions", "--short"] => siege::abandoned(true),
         ["bench", name, rest @ ..] => bench::run(name, rest),
         ["api"] => api::report(),
         ["api", "--check"] => api::snapshots(false),

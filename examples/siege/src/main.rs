@@ -6,13 +6,18 @@
 //! innocent call fails or the 99th of a hundred takes a second, or if a server without calls in flight takes more than
 //! 2 s to end. A kind whose only fault is that something took too long is tried once more: the machine may have been busy
 //! with something else. Everything stays on loopback, and is bounded in count and time.
+//!
+//! `siege replicas [--sessions N] [--modern N] [--kills N] [WORKBENCH]` and `siege abandoned [--sessions N] [WORKBENCH]` are
+//! sieges of their own: of two replicas that are killed, and of sessions that nobody uses.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 #![allow(clippy::disallowed_methods, reason = "it is about real clients and real clocks")]
 
+mod abandoned;
 mod fixture;
 mod h2;
 mod innocent;
 mod kinds;
+mod replicas;
 mod served;
 mod wire;
 
@@ -42,6 +47,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
         Some("serve") => fixture::serve().map(|()| true),
+        Some("replicas") => Options::read(&arguments[1..]).and_then(|options| {
+            let Options { sessions, modern, kills, .. } = options;
+            replicas::run(replicas::Size { sessions, modern, kills }, options.workbench()?)
+        }),
+        Some("abandoned") => Options::read(&arguments[1..])
+            .and_then(|options| abandoned::run(options.sessions, options.workbench()?)),
         _ => Options::read(&arguments).and_then(|options| siege(&options)),
     };
     match done {
@@ -57,20 +68,34 @@ fn main() -> ExitCode {
 struct Options {
     period: Duration,
     only: Option<String>,
+    sessions: usize,
+    modern: usize,
+    kills: usize,
     workbench: PathBuf,
 }
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self, Failure> {
         let beside = std::env::current_exe()?.with_file_name("workbench");
-        let mut options = Self { period: Duration::from_secs(60), only: None, workbench: beside };
+        let mut options = Self {
+            period: Duration::from_secs(60),
+            only: None,
+            sessions: 1_000,
+            modern: 1_000,
+            kills: 10,
+            workbench: beside,
+        };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
+            let mut number = || -> Result<usize, Failure> {
+                let number = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
+                Ok(number.parse()?)
+            };
             match argument.as_str() {
-                "--seconds" => {
-                    let seconds = arguments.next().ok_or("--seconds takes a number")?.parse()?;
-                    options.period = Duration::from_secs(seconds);
-                }
+                "--seconds" => options.period = Duration::from_secs(number()? as u64),
+                "--sessions" => options.sessions = number()?,
+                "--modern" => options.modern = number()?,
+                "--kills" => options.kills = number()?,
                 "--only" => options.only = arguments.next().cloned(),
                 path if !path.starts_with('-') => options.workbench = path.into(),
                 other => return Err(format!("no such option: {other}").into()),
@@ -78,13 +103,18 @@ impl Options {
         }
         Ok(options)
     }
+
+    fn workbench(&self) -> Result<&Path, Failure> {
+        match self.workbench.is_file() {
+            true => Ok(&self.workbench),
+            false => Err(format!("there is no {}: build it first", self.workbench.display()).into()),
+        }
+    }
 }
 
 /// Lets every kind run; says whether all were borne.
 fn siege(options: &Options) -> Result<bool, Failure> {
-    if !options.workbench.is_file() {
-        return Err(format!("there is no {}: build it first", options.workbench.display()).into());
-    }
+    options.workbench()?;
     let roots = Roots::make()?;
     println!(
         "{:26} {:>6} {:>6} {:>9} {:>9} {:>6} {:>8}",

@@ -13,7 +13,8 @@ use crate::Failure;
 use crate::kinds::Kind;
 
 /// What a server may have: KiB of address space, and descriptors.
-const LIMITED: &str = r#"ulimit -v 524288; ulimit -n 1024; exec "$0" "$@""#;
+const LIMITED: &str = r#"ulimit -v 524288; ulimit -n "$1"; shift; exec "$0" "$@""#;
+const DESCRIPTORS: u32 = 1_024;
 /// The longest that the end of a server is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -34,15 +35,20 @@ pub(crate) enum Ended {
 impl Served {
     /// Starts the workbench, or the fixture, on a free port of loopback.
     pub(crate) fn http(fixture: bool, workbench: &Path, root: &Path) -> Result<Self, Failure> {
-        let mut command = if fixture {
-            let mut command = limited(std::env::current_exe()?.as_os_str());
+        let command = if fixture {
+            let mut command = limited(std::env::current_exe()?.as_os_str(), DESCRIPTORS);
             command.arg("serve");
             command
         } else {
-            let mut command = limited(workbench.as_os_str());
+            let mut command = limited(workbench.as_os_str(), DESCRIPTORS);
             command.args(["serve", "--http", "127.0.0.1:0", "--with-sleep", "--root"]).arg(root);
             command
         };
+        Self::listening(command)
+    }
+
+    /// Starts a server over HTTP, and waits until it says where.
+    pub(crate) fn listening(mut command: Command) -> Result<Self, Failure> {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut stderr = BufReader::new(child.stderr.take().ok_or("no stderr")?);
         let mut line = String::new();
@@ -69,7 +75,7 @@ impl Served {
 
     /// Starts the workbench on stdin and stdout, which are the caller's.
     pub(crate) fn stdio(workbench: &Path, root: &Path) -> Result<Self, Failure> {
-        let mut command = limited(workbench.as_os_str());
+        let mut command = limited(workbench.as_os_str(), DESCRIPTORS);
         command.args(["serve", "--root"]).arg(root).stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Self { child: command.stderr(Stdio::null()).spawn()?, address: None, last: Arc::default() })
     }
@@ -95,8 +101,17 @@ impl Served {
 
     /// The most memory that it has taken, in KiB.
     pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
@@ -119,7 +134,8 @@ impl Served {
         Ended::Never
     }
 
-    fn kill(&mut self) {
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -131,9 +147,10 @@ impl Drop for Served {
     }
 }
 
-fn limited(program: &OsStr) -> Command {
+/// Runs `program` with what a server may have, and so many descriptors.
+pub(crate) fn limited(program: &OsStr, descriptors: u32) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", LIMITED]).arg(program);
+    command.args(["-c", LIMITED]).arg(program).arg(descriptors.to_string());
     command
 }
 
@@ -168,6 +185,18 @@ impl Roots {
             writeln!(rules, "*a{n}*b")?;
         }
         Ok(roots)
+    }
+
+    /// A directory without anything hostile.
+    pub(crate) fn modest(&self) -> &Path {
+        &self.modest
+    }
+
+    /// A file with a secret that servers share.
+    pub(crate) fn state_key(&self) -> Result<PathBuf, Failure> {
+        let file = self.dir.join("state_key");
+        fs::write(&file, format!("{}\n", "5a".repeat(32)))?;
+        Ok(file)
     }
 
     /// The directory that is served under this kind.

@@ -85,6 +85,9 @@ pub struct Access {
     /// Ends a session with a log level or subscriptions that was not used for so many seconds; 1800 unless told otherwise.
     #[arg(long, value_name = "SECONDS", requires = "http", value_parser = value_parser!(u64).range(1..=31_536_000))]
     pub session_idle: Option<u64>,
+    /// Connections at once, each of which takes a descriptor; 896 unless told otherwise.
+    #[arg(long, value_name = "N", requires = "http", value_parser = value_parser!(u32).range(16..=65_536))]
+    pub connections: Option<u32>,
 }
 
 /// Where to serve HTTP: a port of this machine alone (`8080`), an address (`127.0.0.1:8080`), or a name (`localhost:8080`).
@@ -192,7 +195,15 @@ pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
 /// If `root` is no readable directory, `address` cannot be served, or calls were cut off.
 pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) -> Result<(), Failure> {
     let runtime = runtime(root, |builder| capacity.set_up(builder, true))?;
-    let Access { allow_host, allow_origin, token_file, state_key_file, allow_public, session_idle } = access;
+    let Access {
+        allow_host,
+        allow_origin,
+        token_file,
+        state_key_file,
+        allow_public,
+        session_idle,
+        connections,
+    } = access;
     let builder = allow_host.into_iter().fold(server_builder(&runtime), ServerBuilder::allow_host);
     let mut builder = allow_origin.into_iter().fold(builder, ServerBuilder::allow_origin);
     if let Some(file) = token_file {
@@ -208,7 +219,7 @@ pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) 
         builder = builder.http_limits(|limits| limits.session_idle = Duration::from_secs(seconds));
     }
     let builder = builder.http_limits(|limits| {
-        limits.connections = CONNECTIONS;
+        limits.connections = connections.map_or(CONNECTIONS, |connections| connections as usize);
         limits.buffered_bytes = BUFFERED_BYTES;
     });
     let server = builder.build();
