@@ -42,7 +42,8 @@ const KEPT: usize = 128 << 10;
 /// 3. When its client is gone it drops the connection, which drops the calls; or it [closes](Self::close) it, and sends
 ///    the rest.
 ///
-/// Both polls belong to one task. Nothing is spawned and no time is limited here: how long a client may take to read,
+/// Both polls belong to one task. Nothing is spawned, and no time is limited here (a call whose client asked for progress
+/// has a timer of tokio's, for [heartbeats](crate::ServerBuilder::progress_heartbeat)): how long a client may take to read,
 /// and calls to end after the close, is the transport's to say. [`ConnectionLimits`] bounds what is kept.
 ///
 /// ```

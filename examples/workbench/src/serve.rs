@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use clap::value_parser;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
-use toolpost::server::{Server, ServerBuilder, terminated};
+use toolpost::server::{MemoryEventStore, Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
 use crate::{secrets, tools, workflow};
@@ -34,6 +34,9 @@ const BACKLOG: u32 = 1_024;
 
 /// Bytes of requests and of unread answers over HTTP, of all clients: an eighth of what a small container has.
 const BUFFERED_BYTES: usize = 32 << 20;
+
+/// Bytes of what streams over HTTP said, for clients that come back; half of it for one of them.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Calls that have a thread at once; the others of those that run wait for one.
 const THREADS: usize = 24;
@@ -222,7 +225,11 @@ pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) 
         limits.connections = connections.map_or(CONNECTIONS, |connections| connections as usize);
         limits.buffered_bytes = BUFFERED_BYTES;
     });
-    let server = builder.build();
+    let events = MemoryEventStore::new(|limits| {
+        limits.bytes = KEPT_BYTES;
+        limits.bytes_per_owner = KEPT_BYTES / 2;
+    });
+    let server = builder.event_store(Arc::new(events)).build();
     to_its_end(async {
         let listener = listen(address).await.map_err(|error| cannot_serve(address, &error))?;
         let url = url(listener.local_addr()?);

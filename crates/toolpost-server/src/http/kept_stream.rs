@@ -53,6 +53,10 @@ impl KeptStream {
         &self.key
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.state == State::Lost
     }

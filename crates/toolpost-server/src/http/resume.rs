@@ -46,7 +46,7 @@ pub(crate) struct Resuming {
 pub(super) struct Resumable {
     session: Arc<Session>,
     request: Id,
-    owner: String,
+    address: Option<u64>,
 }
 
 /// A session's stream of changes that its client comes back to.
@@ -84,8 +84,8 @@ impl Http {
         if self.resuming.is_none() || !request.method.has_rounds() {
             return None;
         }
-        let owner = owner(peer.address.map(u64::from), session);
-        Some(Resumable { session: Arc::clone(session), request: request.id.clone(), owner })
+        let address = peer.address.map(u64::from);
+        Some(Resumable { session: Arc::clone(session), request: request.id.clone(), address })
     }
 
     /// Has a stream written by a task of its own, and kept.
@@ -95,13 +95,13 @@ impl Http {
         resumable: Option<Resumable>,
         waited: bool,
     ) -> EventStream {
-        let (Some(resuming), Some(Resumable { session, request, owner })) = (&self.resuming, resumable)
+        let (Some(resuming), Some(Resumable { session, request, address })) = (&self.resuming, resumable)
         else {
             return stream;
         };
         let Some(name) = StreamName::new(StreamKind::Call, Some(&request)) else { return stream };
         let Some(running) = stream.into_running() else { return EventStream::ended() };
-        let kept = resuming.kept(name, &session, owner);
+        let kept = resuming.kept(name, &session, owner(address, &session));
         let (sender, relay) = relay(resuming.readers.enter(kept.key()));
         let outliving = Outliving::new(self.detached.clone(), self.limits.detached_calls);
         let writer = StreamWriter::new(kept, running, Some(sender), outliving);

@@ -136,7 +136,10 @@ impl StreamWriter {
             if self.client.as_mut().is_some_and(|client| client.poll_gone(cx).is_ready()) {
                 return Poll::Ready(Step::ClientGone);
             }
-            self.touch.as_mut().poll(cx).map(|()| Step::Touch)
+            match self.kept.is_open() {
+                true => self.touch.as_mut().poll(cx).map(|()| Step::Touch),
+                false => Poll::Pending,
+            }
         })
         .await
     }
