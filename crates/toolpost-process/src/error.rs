@@ -32,6 +32,9 @@ pub enum ProcessError {
     /// As many processes run as may run at once.
     #[error("{0} processes run, and no more may run at once")]
     TooMany(usize),
+    /// The supervisor was stopped, and starts nothing more.
+    #[error("no program is started any more: the server is ending")]
+    Stopped,
     /// A secret is longer than the 4,096 bytes that an inherited descriptor holds.
     #[error("the secret `{0}` is longer than 4,096 bytes")]
     LongSecret(String),
@@ -55,6 +58,7 @@ impl ProcessError {
     pub fn into_tool_error(self) -> ToolError {
         let kind = match self {
             Self::Start { .. } | Self::TooMany(_) | Self::Io(_) => ErrorKind::Unavailable,
+            Self::Stopped => ErrorKind::Unavailable,
             _ => ErrorKind::Failed,
         };
         ToolError::from(self).of_kind(kind)

@@ -18,6 +18,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// The variable whose value marks what this server started.
 pub(crate) const VARIABLE: &str = "TOOLPOST_SERVER";
 
+/// What the guardian is.
+pub(crate) const PROGRAM: &str = "/bin/sh";
+
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM PIPE
 groups=' '
@@ -101,7 +104,7 @@ struct Guardian(Child);
 
 impl Guardian {
     fn start() -> io::Result<Self> {
-        let mut command = Command::new("/bin/sh");
+        let mut command = Command::new(PROGRAM);
         command.args(["-c", SCRIPT, "toolpost-guardian"]).arg(format!("{VARIABLE}={}", mark()));
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/").process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

@@ -11,6 +11,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
 
 use crate::exit::Exit;
+use crate::guardian;
 use crate::keeper::{Keeper, Kept};
 use crate::stderr::Stderr;
 use crate::{Process, ProcessError, Program};
@@ -55,7 +56,7 @@ impl Supervisor {
     }
 
     /// Starts a program, and tells `on_stderr` each line that it says on stderr, cut at 1 KiB: it is called in a task, and
-    /// should return at once.
+    /// should return at once. A start takes this thread about a millisecond.
     ///
     /// Before that, every descriptor of **this** process but the standard three is marked to be closed in programs that are
     /// started, those inherited from whoever started this process and those that a C library opened included.
@@ -72,6 +73,9 @@ impl Supervisor {
         program: &Program,
         on_stderr: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Process, ProcessError> {
+        if *self.0.stopped.borrow() {
+            return Err(ProcessError::Stopped);
+        }
         let place = Place::take(&self.0)?;
         if !cfg!(target_os = "linux") && !program.limits.are_none() {
             return Err(ProcessError::Unsupported("limit what a process may take"));
@@ -83,7 +87,7 @@ impl Supervisor {
             program.limits.set(kept.group)?;
         }
         drop(gate);
-        kept.watch()?;
+        kept.watch().map_err(|source| ProcessError::Start { program: guardian::PROGRAM.into(), source })?;
         let (stdin, stdout, stderr) = kept.pipes()?;
         let said = Arc::new(Stderr::new(on_stderr));
         let (stop, dropped) = oneshot::channel();
@@ -135,8 +139,7 @@ impl Supervisor {
         drop(running.wait_for(|running| *running == 0).await);
     }
 
-    /// Ends every process: `TERM` to its group, `KILL` after its grace; and waits for that. One that is started later ends
-    /// at once.
+    /// Ends every process: `TERM` to its group, `KILL` after its grace; and waits for that. No program is started any more.
     ///
     /// # Cancel safety
     ///

@@ -116,7 +116,12 @@ impl Tool for WorkerTool {
     }
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let link = self.pool.take().await?;
-        link.call(self.spec.name(), call).await
+        loop {
+            let link = self.pool.take().await?;
+            // One that ended just then was asked nothing.
+            if let Some(asked) = link.ask(self.spec.name(), &call) {
+                return asked.answer().await;
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Calls {
 #[derive(Debug, Default)]
 struct State {
     last: u64,
+    /// Calls that have taken a place here and not asked yet.
+    coming: usize,
     open: BTreeMap<u64, Open>,
     /// What did not fit into the pipe.
     unwritten: Vec<u8>,
@@ -54,8 +56,15 @@ impl Calls {
         call.log(LogLevel::Info, line);
     }
 
+    /// Whether it has no call, and none that comes.
     pub(super) fn is_idle(&self) -> bool {
-        self.state().open.is_empty()
+        let state = self.state();
+        state.open.is_empty() && state.coming == 0
+    }
+
+    /// Expects a call: until it has [asked](Link::ask), the worker is not idle.
+    pub(super) fn expect(&self) {
+        self.state().coming += 1;
     }
 
     /// When the call that was cancelled longest ago was.
@@ -137,30 +146,21 @@ impl Link {
         Self { generation, calls, stdin, woken: Notify::new() }
     }
 
-    /// Asks the worker, and waits for its answer.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call by a message.
-    pub(super) async fn call(&self, tool: &str, call: Call) -> Result<Output, ToolError> {
+    /// Asks the worker for a call that it expects; nothing if it can be asked nothing more, and was not.
+    pub(super) fn ask(&self, tool: &str, call: &Call) -> Option<Asked<'_>> {
         let left = call.remaining(super::pool::now());
         let (answer, answered) = oneshot::channel();
-        let id = {
-            let mut state = self.calls.state();
-            if state.broken {
-                return Err(ToolError::unavailable("the worker ended just then; try again"));
-            }
-            state.last += 1;
-            let id = state.last;
-            let line = message::request(id, tool, &call, left);
-            state.open.insert(id, Open::Asked { call, answer });
-            self.say(&mut state, &line);
-            id
-        };
-        let mut asked = Asked { link: self, id: Some(id) };
-        let end = answered.await;
-        asked.id = None;
-        end.unwrap_or_else(|_| Err(ToolError::unavailable("the worker was ended while it ran this call")))
+        let mut state = self.calls.state();
+        state.coming = state.coming.saturating_sub(1);
+        if state.broken {
+            return None;
+        }
+        state.last += 1;
+        let id = state.last;
+        let line = message::request(id, tool, call, left);
+        state.open.insert(id, Open::Asked { call: call.clone(), answer });
+        self.say(&mut state, &line);
+        Some(Asked { link: self, id: Some(id), answered })
     }
 
     /// Writes what waits. Resolves when something was written, never if nothing waits. Cancel safe.
@@ -226,9 +226,23 @@ impl fmt::Debug for Link {
 }
 
 /// A call that was asked; cancelled when this is dropped before its answer has come.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     link: &'a Link,
     id: Option<u64>,
+    answered: oneshot::Receiver<Result<Output, ToolError>>,
+}
+
+impl Asked<'_> {
+    /// Waits for the answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call by a message.
+    pub(super) async fn answer(mut self) -> Result<Output, ToolError> {
+        let end = (&mut self.answered).await;
+        self.id = None;
+        end.unwrap_or_else(|_| Err(ToolError::unavailable("the worker was ended while it ran this call")))
+    }
 }
 
 impl Drop for Asked<'_> {

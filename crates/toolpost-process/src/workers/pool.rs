@@ -138,7 +138,20 @@ impl Pool {
 
     /// Gives a worker no calls any more.
     pub(super) fn remove(&self, link: &Link) {
+        self.remove_from(&mut self.links(), link);
+    }
+
+    /// Gives a worker no calls any more, unless it has one or one comes; whether that is so.
+    pub(super) fn remove_idle(&self, link: &Link) -> bool {
         let mut links = self.links();
+        let is_idle = link.calls.is_idle();
+        if is_idle {
+            self.remove_from(&mut links, link);
+        }
+        is_idle
+    }
+
+    fn remove_from(&self, links: &mut Vec<Ready>, link: &Link) {
         if let Some(at) = links.iter().position(|ready| ready.link.generation == link.generation) {
             let ready = links.swap_remove(at);
             // Those that cannot be taken back are with callers, who find no worker for them and wait again.
@@ -182,6 +195,7 @@ impl Pool {
         // The one with the most room.
         let ready = links.iter_mut().max_by_key(|ready| ready.free).filter(|ready| ready.free != 0)?;
         ready.free -= 1;
+        ready.link.calls.expect();
         Some(Arc::clone(&ready.link))
     }
 

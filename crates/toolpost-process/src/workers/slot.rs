@@ -147,7 +147,7 @@ impl<'a> Serving<'a> {
                 break Some(ended(&mut self.worker.process).await);
             }
             let is_closed = *closed.borrow_and_update();
-            if is_closed && self.worker.link.calls.is_idle() && !self.pool.is_wanted() {
+            if is_closed && !self.pool.is_wanted() && self.pool.remove_idle(&self.worker.link) {
                 break None;
             }
             let grace = self.pool.options.cancel_grace;

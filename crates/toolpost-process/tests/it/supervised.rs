@@ -256,6 +256,7 @@ async fn so_many_run_and_no_more() {
     .await;
     soon(supervisor.stop()).await;
     assert_eq!(supervisor.running(), 0);
+    assert!(matches!(supervisor.spawn(&Program::new("cat"), |_| {}), Err(ProcessError::Stopped)));
     drop(second);
 }
 

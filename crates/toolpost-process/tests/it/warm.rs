@@ -362,3 +362,29 @@ async fn what_an_old_worker_left_behind_reaches_no_new_one() {
     }
     assert!(40 < news, "{news}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_call_is_lost_between_a_worker_and_its_successor() {
+    let supervisor = Supervisor::new();
+    let options = WorkersOptions::new().processes(2).recycle_after(1).queue(1_000);
+    let workers = Workers::start(&supervisor, sh(WORKER), options);
+    let mut calls = JoinSet::new();
+    for _ in 0..8 {
+        let tool = workers.tool(ToolSpec::new("pid").unwrap());
+        calls.spawn(async move {
+            for _ in 0..25 {
+                soon(tool.call(call())).await.unwrap();
+            }
+        });
+    }
+    // In the middle of it nothing is kept warm any more.
+    soon(async {
+        while calls.len() == 8 && workers.ready() == 0 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    supervisor.close();
+    soon(calls.join_all()).await;
+    soon(supervisor.idle()).await;
+}
