@@ -15,6 +15,7 @@ const SAID: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"p
 const EXAMPLES: &[&str] = &[
     "hello_tool",
     "wrap_it",
+    "programs",
     "custom_policy",
     "lazy_categories",
     "inside_rmcp",

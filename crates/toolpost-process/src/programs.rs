@@ -10,7 +10,7 @@ use serde_json::Value;
 use toolpost_tool::AnyTool;
 
 use crate::command::Declared;
-use crate::{InvalidProgram, Program, Supervisor, Workers, WorkersOptions};
+use crate::{InvalidProgram, Program, Redactor, Supervisor, Workers, WorkersOptions};
 
 /// Programs as tools, declared in a TOML file (feature `toml`).
 ///
@@ -52,6 +52,7 @@ struct Warm {
     name: String,
     program: Program,
     options: WorkersOptions,
+    redactor: Redactor,
 }
 
 impl Programs {
@@ -97,7 +98,9 @@ impl Programs {
     ///
     /// Outside of a tokio runtime, if there are workers.
     pub fn start_workers(&mut self, supervisor: &Supervisor) -> Vec<(String, Workers)> {
-        let start = |Warm { name, program, options }| (name, Workers::start(supervisor, program, options));
+        let start = |Warm { name, program, options, redactor }| {
+            (name, Workers::start(supervisor, program, options).redacted_by(&redactor))
+        };
         self.workers.drain(..).map(start).collect()
     }
 }

@@ -14,7 +14,7 @@ use toolpost_tool::{AnyTool, Call, Output, Tool, ToolError, ToolSpec};
 pub use options::WorkersOptions;
 use pool::Pool;
 
-use crate::{Program, Supervisor};
+use crate::{Program, Redactor, Supervisor};
 
 /// Keeps processes of one program warm, each of which answers many calls: what a start costs is paid before the first call.
 ///
@@ -38,6 +38,7 @@ use crate::{Program, Supervisor};
 pub struct Workers {
     pool: Arc<Pool>,
     owner: Arc<Owner>,
+    redactor: Redactor,
 }
 
 impl Workers {
@@ -55,7 +56,15 @@ impl Workers {
             drop(tokio::spawn(slot));
         }
         let owner = Arc::new(Owner(Arc::clone(&pool)));
-        Self { pool, owner }
+        Self { pool, owner, redactor: Redactor::new() }
+    }
+
+    /// Takes values that the redactor knows out of all that the tools say from now on; what looks like a secret goes from
+    /// errors, progress and log lines without that.
+    #[must_use]
+    pub fn redacted_by(mut self, redactor: &Redactor) -> Self {
+        self.redactor = redactor.clone();
+        self
     }
 
     /// The tools that the program says it has, as soon as its first worker has said so.
@@ -68,7 +77,7 @@ impl Workers {
     ///
     /// Dropping the future stops the waiting, and nothing else.
     pub async fn tools(&self) -> Result<Vec<AnyTool>, ToolError> {
-        let told = self.pool.told().await?;
+        let told = self.pool.told().await.map_err(|error| self.redactor.redact_error(&error))?;
         told.specs()?.into_iter().map(|spec| Ok(self.tool(spec))).collect()
     }
 
@@ -79,7 +88,8 @@ impl Workers {
             Some(_) => spec,
             None => spec.with_concurrency(self.pool.options.places()),
         };
-        AnyTool::new(WorkerTool { spec, pool: Arc::clone(&self.pool), _owner: Arc::clone(&self.owner) })
+        let tool = WorkerTool { spec, pool: Arc::clone(&self.pool), _owner: Arc::clone(&self.owner) };
+        self.redactor.layer()(AnyTool::new(tool))
     }
 
     /// How many workers are ready now.

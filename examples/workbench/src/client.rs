@@ -85,8 +85,27 @@ impl Client {
     ///
     /// Dropping the future ends the program.
     pub async fn over_stdio(program: &Path, root: &Path, era: Era) -> Result<Self, Failure> {
+        Self::over_stdio_with(program, root, &[], era).await
+    }
+
+    /// As [`over_stdio`](Self::over_stdio), with more arguments.
+    ///
+    /// # Errors
+    ///
+    /// As `over_stdio`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `over_stdio`.
+    pub async fn over_stdio_with(
+        program: &Path,
+        root: &Path,
+        more: &[String],
+        era: Era,
+    ) -> Result<Self, Failure> {
         let mut child = Command::new(program)
             .args([OsStr::new("serve"), OsStr::new("--root"), root.as_os_str()])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -20,6 +20,8 @@ pub mod meter;
 #[cfg(feature = "commands")]
 pub mod plan;
 #[cfg(feature = "commands")]
+pub mod programs;
+#[cfg(feature = "commands")]
 pub mod report;
 pub mod root;
 mod rules;

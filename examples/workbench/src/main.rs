@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use workbench::programs::Declared;
 use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
 #[cfg(feature = "git")]
@@ -29,6 +30,10 @@ enum Command {
         /// Serves Streamable HTTP here instead: 8080, 127.0.0.1:8080 or localhost:8080; port 0 takes a free one.
         #[arg(long, value_name = "ADDR")]
         http: Option<Address>,
+        /// Adds the programs of this TOML file as tools: started for each call (`[programs.NAME]`), or kept warm
+        /// (`[workers.NAME]`).
+        #[arg(long, value_name = "FILE")]
+        programs: Option<PathBuf>,
         #[command(flatten)]
         capacity: Capacity,
         #[command(flatten)]
@@ -69,10 +74,12 @@ fn main() -> ExitCode {
     let done = match command {
         #[cfg(feature = "git")]
         Command::GitLogChild { arguments } => tools::answer_git_log(&root, &arguments).map(|()| true),
-        Command::Serve { http: None, capacity, .. } => serve::stdio(&root, capacity).map(|()| true),
-        Command::Serve { http: Some(address), capacity, access } => {
-            serve::http(&root, &address, capacity, access).map(|()| true)
-        }
+        Command::Serve { http, capacity, access, programs } => Declared::of(programs.as_deref())
+            .and_then(|declared| match http {
+                None => serve::stdio(&root, capacity, declared),
+                Some(address) => serve::http(&root, &address, capacity, access, declared),
+            })
+            .map(|()| true),
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
         Command::Soak(options) => soak::run(&root, &options, Form::of_stdout(options.json)),

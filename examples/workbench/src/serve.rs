@@ -17,6 +17,7 @@ use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::server::{MemoryEventStore, Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
+use crate::programs::Declared;
 use crate::{secrets, tools, workflow};
 
 /// What ends a command before it has a result.
@@ -177,10 +178,11 @@ fn server_builder(runtime: &Runtime) -> ServerBuilder {
 /// # Errors
 ///
 /// If `root` is no readable directory, stdin or stdout fails, or calls were cut off.
-pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| capacity.set_up(builder, false))?;
+pub fn stdio(root: &Path, capacity: Capacity, mut programs: Declared) -> Result<(), Failure> {
+    let runtime = runtime(root, |builder| programs.set_up(capacity.set_up(builder, false)))?;
     let server = server(&runtime);
     to_its_end(async {
+        programs.start(&runtime);
         tokio::select! {
             ended = server.stdio() => ended?,
             cut = told_twice() => return Err(cut),
@@ -196,8 +198,14 @@ pub fn stdio(root: &Path, capacity: Capacity) -> Result<(), Failure> {
 /// # Errors
 ///
 /// If `root` is no readable directory, `address` cannot be served, or calls were cut off.
-pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| capacity.set_up(builder, true))?;
+pub fn http(
+    root: &Path,
+    address: &Address,
+    capacity: Capacity,
+    access: Access,
+    mut programs: Declared,
+) -> Result<(), Failure> {
+    let runtime = runtime(root, |builder| programs.set_up(capacity.set_up(builder, true)))?;
     let Access {
         allow_host,
         allow_origin,
@@ -231,6 +239,7 @@ pub fn http(root: &Path, address: &Address, capacity: Capacity, access: Access) 
     });
     let server = builder.event_store(Arc::new(events)).build();
     to_its_end(async {
+        programs.start(&runtime);
         let listener = listen(address).await.map_err(|error| cannot_serve(address, &error))?;
         let url = url(listener.local_addr()?);
         let serving = server.serve(listener);

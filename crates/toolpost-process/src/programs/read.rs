@@ -13,7 +13,7 @@ use toolpost_tool::{ErrorKind, ToolSpec};
 use super::keys::{self, EXITS, Of, Takes};
 use super::{Programs, Warm};
 use crate::command::{CommandOutput, CommandTool, CommandToolBuilder};
-use crate::{Program, WorkersOptions};
+use crate::{Program, Redactor, WorkersOptions};
 
 /// The server's environment.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -131,16 +131,20 @@ impl Section<'_> {
             }
         }
         let mut options = WorkersOptions::new();
-        for (secret, value) in self.secrets() {
+        let secrets = self.secrets();
+        for (secret, value) in &secrets {
             program = program.env(secret, value);
         }
+        let named: Vec<(String, &String)> =
+            secrets.iter().map(|(name, value)| (format!("{}.secrets: `{name}`", self.at), value)).collect();
+        let redactor = Redactor::named(&named, self.faults);
         if let Some(processes) = self.number("processes") {
             options = options.processes(processes as usize);
         }
         if let Some(calls) = self.number("recycle-after") {
             options = options.recycle_after(calls);
         }
-        Some(Warm { name: name.to_owned(), program, options })
+        Some(Warm { name: name.to_owned(), program, options, redactor })
     }
 
     /// What the tool says of itself.

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use toolpost_tool::{AnyTool, Call, ErrorKind, LogLevel, Output, Sink, Tool, ToolError, ToolSpec};
 
 use super::Redactor;
 
 impl Redactor {
-    /// A layer that keeps secrets out of what a tool says beside its results: errors, progress and log lines, and so what
-    /// an audit or a trace is told of them. The cause of an error is dropped, as nobody knows what it says.
+    /// A layer that keeps secrets out of what a tool says: errors, progress and log lines, and so what an audit or a trace
+    /// is told of them; and known values out of results, but for content blocks other than one text. The cause of an
+    /// error is dropped, as nobody knows what it says.
     ///
     /// It is for the layers of a runtime, `builder.layer(Position::AroundAttempt, redactor.layer())`, and costs a call
     /// whose client listens one context of its own.
@@ -34,12 +36,43 @@ impl Redactor {
         }
     }
 
+    /// The result without known values; one that reports a failure is redacted as an error is.
+    fn redact_output(&self, output: Output) -> Result<Output, ToolError> {
+        let redact = |text: &str| match output.is_error() {
+            true => changed(self.redact(text)),
+            false => changed(self.redact_values(text)),
+        };
+        let (text, structured) = (output.as_text(), output.structured());
+        let (new_text, new_structured) = (text.and_then(redact), structured.and_then(redact));
+        if new_text.is_none() && new_structured.is_none() {
+            return Ok(output);
+        }
+        let raw = new_structured.map(as_json).or_else(|| structured.map(str::to_owned));
+        let raw = raw.map(RawValue::from_string).transpose()?;
+        let redacted = match (new_text.or_else(|| text.map(str::to_owned)), raw) {
+            (Some(text), Some(raw)) if structured != output.as_text() => {
+                Output::text(text).with_structured(&raw)?
+            }
+            (_, Some(raw)) => Output::json(&raw)?,
+            (Some(text), None) => Output::text(text),
+            (None, None) => return Ok(output),
+        };
+        Ok(if output.is_error() { redacted.into_error() } else { redacted })
+    }
+
     /// Encoded JSON without secrets: JSON still. A number may have been one; then all of it is a string.
     pub(crate) fn redact_json<'a>(&self, json: &'a str) -> Cow<'a, str> {
         match self.redact(json) {
             Cow::Borrowed(same) => Cow::Borrowed(same),
             Cow::Owned(changed) => as_json(changed).into(),
         }
+    }
+}
+
+fn changed(text: Cow<'_, str>) -> Option<String> {
+    match text {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(text),
     }
 }
 
@@ -65,12 +98,7 @@ impl Tool for Redacted {
         let redactor = self.redactor.clone();
         let call = call.map_sink(|sink| Arc::new(RedactedSink { sink, redactor }));
         match self.tool.call(call).await {
-            Ok(output) => Ok(match output.as_text() {
-                Some(text) if output.is_error() => {
-                    Output::text(self.redactor.redact(text).into_owned()).into_error()
-                }
-                _ => output,
-            }),
+            Ok(output) => self.redactor.redact_output(output),
             Err(error) => Err(self.redactor.redact_error(&error)),
         }
     }

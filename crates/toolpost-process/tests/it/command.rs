@@ -435,3 +435,27 @@ async fn a_layer_keeps_secrets_out_of_what_any_tool_says() {
     );
     assert!(heard.contains(r#""password":"[redacted]""#) && heard.contains(r#""n":[1]"#), "{heard}");
 }
+
+#[tokio::test]
+async fn a_layer_takes_known_values_out_of_results() {
+    let redactor = Redactor::of(["hunter22", "12345678"]).unwrap();
+    let layer = redactor.layer();
+    for (output, expected) in [
+        (Output::text("is hunter22, password=x"), r#""text":"is [redacted], password=x""#),
+        (Output::json(&json!({ "a": "hunter22" })).unwrap(), r#""structuredContent":{"a":"[redacted]"}"#),
+        (Output::json(&json!([12_345_678])).unwrap(), r#""structuredContent":"[[redacted]]""#),
+        (
+            Output::text("hunter22").with_structured(&1).unwrap(),
+            r#""text":"[redacted]"}],"structuredContent":1"#,
+        ),
+        (Output::text("password=x").into_error(), r#""text":"password=[redacted]"}],"isError":true"#),
+    ] {
+        let tool = toolpost_tool::tool_fn("says", move |_: toolpost_tool::NoArgs, _| {
+            let output = output.clone();
+            async { Ok(output) }
+        });
+        let tool = layer(toolpost_tool::AnyTool::new(tool));
+        let said = tool.call(call(&json!({})).0).await.unwrap().encode();
+        assert!(said.contains(expected), "{said}");
+    }
+}

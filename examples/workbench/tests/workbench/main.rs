@@ -11,6 +11,7 @@ mod fuzz_corpus;
 #[cfg(feature = "git")]
 mod git;
 mod load;
+mod programs;
 mod replicas;
 #[cfg(unix)]
 mod shutdown;
