@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::{
-    Done, api, bench, conformance, examples, first_page, fuzz, hygiene, models, root, run_in, siege, soak,
-    tidy,
+    Done, api, bench, conformance, examples, first_page, fuzz, hygiene, interop, models, root, run_in, siege,
+    soak, tidy,
 };
 
 /// One step: what it is called, and what runs it.
@@ -58,6 +58,7 @@ const STEPS: &[Step] = &[
     ("deny", |_| hygiene::deny()),
     ("packages", |_| hygiene::count_packages()),
     ("conformance", |_| conformance::run()),
+    ("interop", |_| interop::run(true)),
     ("schema-check", schema_check),
     ("feature pairs", |_| hygiene::features()),
     ("minimal versions", |_| hygiene::minimal_versions()),

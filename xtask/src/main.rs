@@ -9,9 +9,11 @@ mod examples;
 mod first_page;
 mod fuzz;
 mod hygiene;
+mod interop;
 mod models;
 mod plots;
 mod schema_check;
+mod served;
 mod siege;
 mod soak;
 mod tidy;
@@ -26,6 +28,8 @@ cargo xtask <routine>
   ci                       everything .ci/run runs, in its order
   bench <name>             one bench beside its peers; each goal printed as met or not met
   conformance              the official suite against examples/conformance, one line per set
+  interop [--quick]        clients that are not ours (the SDKs of TypeScript, Python and Rust, FastMCP, the Inspector) against
+                           workbench and the fixture, over HTTP and stdio, in both eras; a line for each
   examples                 every example that ends by itself
   first-page               what docs/getting-started.md says, done in an empty folder
   gate                     the benches whose goals are ratios of instructions; fails on one not met
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["ci"] => ci::run(),
         ["conformance"] => conformance::run(),
+        ["interop"] => interop::run(false),
+        ["interop", "--quick"] => interop::run(true),
         ["examples"] => examples::run(),
         ["first-page"] => first_page::run(),
         ["gate"] => bench::gate(),

@@ -68,6 +68,7 @@ const TOP: &[&str] = &[
     "docs",
     "examples",
     "fuzz",
+    "interop",
     "target",
     "xtask",
 ];
