@@ -27,6 +27,7 @@ function inspect(server, method, ...args) {
 }
 
 const client = server => ({
+  atOnce: 4,
   async tools() { return { items: (await inspect(server, "tools/list")).tools, pages: 2 }; },
   call: (name, args) => inspect(server, "tools/call", "--tool-name", name, "--tool-args-json", JSON.stringify(args)),
 });
@@ -37,7 +38,7 @@ await check("connect", async () => {
   must(tools.some(tool => tool.name === "about"), tools);
 });
 print({ revision: config.era === "modern" ? "2026-07-28" : "2025-11-25" });
-await check("tools", () => everyTool(fixture, tools.fixture, false));
+await check("tools", () => everyTool(fixture, tools.fixture, false), 120_000);
 await check("refusals", async () => {
   await refused(fixture.call("no_such_tool", {}), /no_such_tool/);
   await refused(fixture.call("test_sampling", { prompt: 7 }), /prompt/);
@@ -53,7 +54,7 @@ await check("prompts", async () => {
   const { messages } = await inspect("fixture", "prompts/get", "--prompt-name", "test_prompt_with_arguments", "--prompt-args", "arg1=a", "arg2=b");
   must(messages[0].content.text === "Prompt with arguments: arg1='a', arg2='b'", messages);
 });
-await check("workbench", () => everyTool(workbench, tools.workbench, false));
+await check("workbench", () => everyTool(workbench, tools.workbench, false), 120_000);
 if (config.restart) await check("restart", async () => {
   await ask("restart");
   must(text(await workbench.call("read_file", { path: "notes.md" })).includes("snow"), "read_file");

@@ -79,7 +79,7 @@ async def check(name, run):
     start = time.monotonic()
     line = {"check": name, "ok": True}
     try:
-        await asyncio.wait_for(run(), 30)
+        await asyncio.wait_for(run(), 60)
     except BaseException as error:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]

@@ -352,7 +352,7 @@ async fn until(what: &str, holds: impl AsyncFn() -> Result<bool, Failure>) -> Do
 async fn check(name: &str, run: impl Future<Output = Done>) {
     let start = Instant::now();
     let done =
-        timeout(Duration::from_secs(30), run).await.unwrap_or_else(|_| Err("no end within 30 s".into()));
+        timeout(Duration::from_secs(60), run).await.unwrap_or_else(|_| Err("no end within 60 s".into()));
     let ms = start.elapsed().as_millis() as u64;
     let why = done.err().map(|error| error.to_string().chars().take(600).collect::<String>());
     show(&json!({ "check": name, "ok": why.is_none(), "ms": ms, "why": why }));

@@ -14,7 +14,7 @@ use super::{Era, Lab, Run, Runner, Transport, install};
 use crate::served::Served;
 
 /// The longest that a run may take: each check has a bound of its own, which is shorter.
-const LONGEST: Duration = Duration::from_secs(240);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Items on a page of the fixture's lists, so that each list has several.
 const PAGE: &str = "2";
