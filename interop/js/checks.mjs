@@ -6,7 +6,7 @@ export const config = JSON.parse(process.argv[2]);
 export const tools = JSON.parse(readFileSync(new URL("../tools.json", import.meta.url)));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-export const ROOTS = [{ uri: "file:///work/a", name: "a" }, { uri: "file:///work/b", name: "b" }];
+export const ROOTS = [{ uri: "file:///lathe/a", name: "a" }, { uri: "file:///lathe/b", name: "b" }];
 export const SAMPLED = { role: "assistant", model: "a-model", stopReason: "endTurn", content: { type: "text", text: "Paris" } };
 
 export const print = line => process.stdout.write(JSON.stringify(line) + "\n");

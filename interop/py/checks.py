@@ -17,7 +17,7 @@ logging.disable(logging.CRITICAL)
 
 CONFIG = json.loads(sys.argv[1])
 TOOLS = json.loads((Path(__file__).parent.parent / "tools.json").read_text())
-ROOTS = ["file:///work/a", "file:///work/b"]
+ROOTS = ["file:///lathe/a", "file:///lathe/b"]
 SAMPLED = "Paris"
 
 

@@ -82,7 +82,7 @@ impl ClientHandler for Handler {
     }
 
     async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
-        Ok(ListRootsResult::new(vec![Root::new("file:///work/a"), Root::new("file:///work/b")]))
+        Ok(ListRootsResult::new(vec![Root::new("file:///lathe/a"), Root::new("file:///lathe/b")]))
     }
 
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {

@@ -22,8 +22,10 @@ const PAGE: &str = "2";
 /// A secret for a server that is started twice; nobody else gets to know it, nor has to.
 const STATE_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
 
-/// Every check, and where it applies.
-const CHECKS: &[(&str, fn(&Run) -> bool)] = &[
+/// A check's name, and whether it applies to a run.
+type Check = (&'static str, fn(&Run) -> bool);
+
+const CHECKS: &[Check] = &[
     ("connect", |_| true),
     ("ping", |run| run.era == Era::Legacy),
     ("tools", |_| true),
@@ -200,7 +202,7 @@ impl Workbench {
 
     fn restart(&mut self, lab: &Lab) -> Result<(), String> {
         self.served.kill();
-        self.served = Self::serve(lab, &self.served.address().to_owned(), false)?;
+        self.served = Self::serve(lab, self.served.address(), false)?;
         Ok(())
     }
 }
