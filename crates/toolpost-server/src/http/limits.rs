@@ -48,7 +48,8 @@ pub struct HttpLimits {
     pub write_timeout: Duration,
     /// How long a call is silent before its answer becomes an event stream, for clients that name
     /// `text/event-stream` in `Accept`; and how often a silent event stream says that it is alive. At least
-    /// 1 s: less counts as that. Default: 15 s.
+    /// 1 s: less counts as that. In a session of 2025-11-25, whose streams can be
+    /// [resumed](crate::ServerBuilder::event_store), a call becomes a stream after 1 s. Default: 15 s.
     pub keep_alive: Duration,
     /// Legacy sessions that something is remembered of: a log level, subscriptions, an open stream of changes. Others cost
     /// nothing, and there may be any number. When there are so many, one that is not in use ends: of whoever
@@ -67,7 +68,8 @@ pub struct HttpLimits {
     /// Whether requests of the legacy era are served that name no session, and were never preceded by `initialize`: with
     /// the revision that their header says, or 2025-03-26, and without anything that needs a session. Default: no.
     pub sessionless: bool,
-    /// Legacy calls at once that outlive the connection they came on. Default: 256.
+    /// Legacy calls at once that outlive the connection they came on, also while their streams are resumed. One more is
+    /// dropped. Default: 256.
     pub detached_calls: usize,
 }
 

@@ -106,7 +106,8 @@ pub(crate) async fn listen(
         tasks.drain(deadline).await;
     }
     if let Some(resuming) = &http.resuming {
-        // What the last calls came to is kept for who comes back for it.
+        // What the last calls came to is kept for who comes back for it, and that it came to nothing.
+        resuming.cut_off.cancel();
         resuming.writers.close();
         let _elapsed = timeout(LAST_WRITES, resuming.writers.wait()).await;
     }

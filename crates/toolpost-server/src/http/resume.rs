@@ -40,6 +40,8 @@ pub(crate) struct Resuming {
     readers: Readers,
     /// What writes streams, with a client and without.
     pub(crate) writers: TaskTracker,
+    /// Cancelled when calls may not go on after a stop.
+    pub(crate) cut_off: CancellationToken,
 }
 
 /// A request whose answer, if it is a stream, can be resumed.
@@ -58,7 +60,12 @@ pub(super) struct Resumed {
 
 impl Resuming {
     pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, readers: Readers::default(), writers: TaskTracker::new() }
+        Self {
+            store,
+            readers: Readers::default(),
+            writers: TaskTracker::new(),
+            cut_off: CancellationToken::new(),
+        }
     }
 
     fn kept(&self, name: StreamName, session: &Session, owner: String) -> KeptStream {
@@ -103,8 +110,7 @@ impl Http {
         let Some(running) = stream.into_running() else { return EventStream::ended() };
         let kept = resuming.kept(name, &session, owner(address, &session));
         let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-        let outliving = Outliving::new(self.detached.clone(), self.limits.detached_calls);
-        let writer = StreamWriter::new(kept, running, Some(sender), outliving);
+        let writer = StreamWriter::new(kept, running, Some(sender), self.outliving(), &resuming.cut_off);
         let beginning = match (primes(&session), waited) {
             (true, _) => Beginning::Priming,
             (false, true) => Beginning::Comment,
@@ -182,7 +188,7 @@ impl Http {
                 let written = CancellationToken::new();
                 let again = resuming.kept(kept.name.clone(), session, String::new()).opened();
                 let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-                let writer = StreamWriter::new(again, running, None, self.outliving());
+                let writer = StreamWriter::new(again, running, None, self.outliving(), &resuming.cut_off);
                 let reader = StreamReader::new(kept, after, Arc::clone(session));
                 let relay = relay.written_by(async move {
                     let writing = async {
@@ -200,7 +206,7 @@ impl Http {
         };
         let Some(running) = stream.into_running() else { return EventStream::ended() };
         let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-        let writer = StreamWriter::new(kept, running, Some(sender), self.outliving());
+        let writer = StreamWriter::new(kept, running, Some(sender), self.outliving(), &resuming.cut_off);
         let beginning = if primes(session) { Beginning::Priming } else { Beginning::Nothing };
         EventStream::relayed(relay.written_by(writer.run(beginning)), self.limits.keep_alive)
     }

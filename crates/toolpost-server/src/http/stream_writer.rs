@@ -9,20 +9,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use toolpost_protocol::{Code, Error};
 
 use super::event_id::StreamKind;
 use super::events::{WORKING, event};
 use super::kept_stream::KeptStream;
 use super::pooled::PooledCall;
 use super::relay::RelaySender;
+use super::stream_reader::lost;
 use crate::service::Outbox;
-use crate::{Disposition, Reply, clock};
+use crate::{Reply, clock};
 
 /// A stream is touched this often while it is written.
 const TOUCH: Duration = Duration::from_secs(5);
+
+const STOPPED: &str =
+    "the server stopped before the call had ended; call again only if it does no harm to do it twice";
 
 /// How long a client may wait before it comes back after its connection broke.
 const RETRY_MS: u64 = 1_000;
@@ -46,6 +50,8 @@ pub(super) struct StreamWriter {
     /// The client's connection, as long as there is one.
     client: Option<RelaySender>,
     outliving: Outliving,
+    /// Resolves when the grace of a stop is over.
+    cut_off: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     touch: Pin<Box<Sleep>>,
 }
 
@@ -67,6 +73,7 @@ enum Step {
     Said,
     Answered,
     ClientGone,
+    CutOff,
     Touch,
 }
 
@@ -76,8 +83,10 @@ impl StreamWriter {
         (running, outbox): (Running, Arc<Outbox>),
         client: Option<RelaySender>,
         outliving: Outliving,
+        cut_off: &CancellationToken,
     ) -> Self {
-        Self { kept, running, outbox, client, outliving, touch: Box::pin(clock::sleep(TOUCH)) }
+        let cut_off = Some(Box::pin(cut_off.clone().cancelled_owned()));
+        Self { kept, running, outbox, client, outliving, cut_off, touch: Box::pin(clock::sleep(TOUCH)) }
     }
 
     /// Writes the stream to its end.
@@ -102,6 +111,8 @@ impl StreamWriter {
                     self.touch.as_mut().reset((clock::now() + TOUCH).into());
                 }
                 Step::ClientGone if is_call => self.lose_client(),
+                // Whoever comes back for it elsewhere must not wait.
+                Step::CutOff => self.give_up(STOPPED),
                 Step::ClientGone => return,
             }
             if !is_call && self.client.is_none() && self.kept.is_lost() {
@@ -135,6 +146,10 @@ impl StreamWriter {
             }
             if self.client.as_mut().is_some_and(|client| client.poll_gone(cx).is_ready()) {
                 return Poll::Ready(Step::ClientGone);
+            }
+            if self.cut_off.as_mut().is_some_and(|cut_off| cut_off.as_mut().poll(cx).is_ready()) {
+                self.cut_off = None;
+                return Poll::Ready(Step::CutOff);
             }
             match self.kept.is_open() {
                 true => self.touch.as_mut().poll(cx).map(|()| Step::Touch),
@@ -174,10 +189,11 @@ impl StreamWriter {
             self.outliving.counted = Some(self.outliving.calls.token());
             return;
         }
-        let why = "the call was given up: its connection broke, and too many calls go on without theirs";
-        let error = Error::new(Code::INTERNAL_ERROR, why);
-        let reply = self.kept.name.request().map(|id| Reply::error(Disposition::Busy, &id, &error));
-        self.running = Running { call: None, reply: Some(reply.unwrap_or_else(Reply::accepted)) };
+        self.give_up("the call was given up: its connection broke, and too many calls go on without theirs");
+    }
+
+    fn give_up(&mut self, why: &'static str) {
+        self.running = Running::answered(lost(&self.kept.name, why).unwrap_or_else(Reply::accepted));
     }
 }
 

@@ -694,3 +694,44 @@ async fn a_stream_of_changes_is_resumed_and_where_it_is_not_kept_everything_may_
     let all = ["prompts", "resources", "tools"].map(|what| format!("notifications/{what}/list_changed"));
     assert_eq!(methods, all);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_stops_no_call_and_reads_on_elsewhere() {
+    let server = talkative().build();
+    let session = listens_to_logs(&server, "2025-11-25").await;
+    let (mut stalled, _served) = Wire::with_buffer(&server, 256);
+    let call = legacy(5, "tools/call", json!({"name": "talk"}));
+    stalled.request("POST", &[("Mcp-Session-Id", &session)], &call).await;
+    assert_eq!(stalled.head().await.status, 200);
+    let begun = String::from_utf8(stalled.chunk().await.unwrap()).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.dispatcher().running(), 0, "it has ended, read or not");
+    let mut client = Client::new(&session);
+    client.last = events(&begun)[0].id.clone();
+    client.take(&server, b"", 100_000, Duration::from_millis(1)).await;
+    assert_eq!(client.answer()["result"]["content"][0]["text"], "done");
+    assert_eq!(client.seen.len(), LINES + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_for_a_call_that_a_stop_cut_off_is_told_so() {
+    let watch = Arc::new(Watch::default());
+    let store: Arc<dyn EventStore> = Arc::new(MemoryEventStore::default());
+    let built =
+        || builder(&watch).state_key(KEY).grace(Duration::from_secs(3)).event_store(Arc::clone(&store));
+    let (first, second) = (built().build(), built().build());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let serving = tokio::spawn({
+        let first = first.clone();
+        async move { first.serve(listener).await }
+    });
+    let session = initialize(&first, &[], "2025-11-25").await;
+    let mut client = Client::new(&session);
+    client.take(&first, &waits(5), 10_000, Duration::from_secs(2)).await;
+    first.stop();
+    assert!(serving.await.unwrap().is_err(), "a call was cut off");
+    client.take(&second, b"", 10_000, Duration::from_millis(1)).await;
+    let error = &client.answer()["error"];
+    assert!(error["message"].as_str().unwrap().contains("the server stopped"), "{error}");
+    assert_eq!((&client.answer()["id"], &error["data"]["reason"]), (&json!(5), &json!("stream_lost")));
+}
