@@ -22,6 +22,7 @@ const EXAMPLES: &[&str] = &[
     "inside_axum",
     "own_transport",
     "own_authentication",
+    "bearer_tokens",
     "repeated_calls",
     "breaker_without_mcp",
     "workflow",

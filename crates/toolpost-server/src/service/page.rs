@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use toolpost_json::write;
 use toolpost_protocol::{Code, Error};
+use toolpost_tool::Principal;
 
 use super::seal::Binding;
 use super::{Era, RequestEnvelope, Service};
@@ -18,13 +19,19 @@ const LONGEST_CURSOR: usize = 64 << 10;
 pub(crate) struct Page<'a> {
     service: &'a Service,
     request: &'a RequestEnvelope,
+    principal: &'a Principal,
     /// Whether everyone is shown the same list.
     shared: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) const fn of(service: &'a Service, request: &'a RequestEnvelope, shared: bool) -> Self {
-        Self { service, request, shared }
+    pub(crate) const fn of(
+        service: &'a Service,
+        request: &'a RequestEnvelope,
+        principal: &'a Principal,
+        shared: bool,
+    ) -> Self {
+        Self { service, request, principal, shared }
     }
 
     /// Answers with the page that the request asks for, of `items` in a stable order: `name` is what
@@ -98,9 +105,9 @@ impl<'a> Page<'a> {
         items.is_sorted_by_key(&name).then(|| items.partition_point(|item| name(item) < last.as_str()))
     }
 
-    /// A cursor is the name of the last item that was sent, sealed for this list.
+    /// A cursor is the name of the last item that was sent, sealed for this list of this principal.
     fn binding(&self) -> Binding {
-        Binding::list(self.request.method.name)
+        Binding::list(self.principal, self.request.method.name)
     }
 
     /// The cursor, if there is one: `Some(None)` is one that is no string.
@@ -131,7 +138,7 @@ impl<'a> Page<'a> {
 
 /// A list of nothing, where nothing of the kind is offered.
 pub(crate) fn empty(service: &Service, request: &RequestEnvelope) -> Reply {
-    Page::of(service, request, true).answer(&[(); 0], |()| "", |_, ()| ())
+    Page::of(service, request, &Principal::anonymous(), true).answer(&[(); 0], |()| "", |_, ()| ())
 }
 
 /// Appends for how long a client may keep a result, and whether for everyone.

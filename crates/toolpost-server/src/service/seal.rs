@@ -59,9 +59,10 @@ impl Binding {
         Self::of("session", &[&[u8::from(principal.is_anonymous())], principal.as_str().as_bytes()])
     }
 
-    /// The list that `method` answers with.
-    pub(crate) fn list(method: &str) -> Self {
-        Self::of("list", &[method.as_bytes()])
+    /// The list that `method` answers `principal` with.
+    pub(crate) fn list(principal: &Principal, method: &str) -> Self {
+        let anonymous = [u8::from(principal.is_anonymous())];
+        Self::of("list", &[&anonymous, principal.as_str().as_bytes(), method.as_bytes()])
     }
 
     fn of(purpose: &str, parts: &[&[u8]]) -> Self {

@@ -14,6 +14,7 @@ mod http_bounds;
 mod lines;
 mod listen;
 mod lists;
+mod principals;
 mod process;
 mod resume;
 mod rmcp_client;

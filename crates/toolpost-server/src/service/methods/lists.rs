@@ -11,7 +11,7 @@ use crate::{Peer, Reply};
 pub(super) fn tools(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let list = service.tools.encoded(&service.dispatcher, request.era);
     let shared = service.dispatcher.is_open();
-    let page = Page::of(service, request, shared);
+    let page = Page::of(service, request, &peer.principal, shared);
     if shared && page.is_whole(list.len()) {
         return page.whole(list.text());
     }
@@ -26,21 +26,21 @@ pub(super) fn tools(service: &Service, request: &RequestEnvelope, peer: &Peer) -
 pub(super) fn resources(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.resources(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
-    Page::of(service, request, shared).answer(&items, |item| &item.uri, encode)
+    Page::of(service, request, &peer.principal, shared).answer(&items, |item| &item.uri, encode)
 }
 
 /// `resources/templates/list`.
 pub(super) fn templates(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.resource_templates(&peer.principal);
     let shared = service.dispatcher.resources_are_shared();
-    Page::of(service, request, shared).answer(&items, |item| &item.uri_template, encode)
+    Page::of(service, request, &peer.principal, shared).answer(&items, |item| &item.uri_template, encode)
 }
 
 /// `prompts/list`.
 pub(super) fn prompts(service: &Service, request: &RequestEnvelope, peer: &Peer) -> Reply {
     let items = service.dispatcher.prompts(&peer.principal);
     let shared = service.dispatcher.prompts_are_shared();
-    Page::of(service, request, shared).answer(&items, |item| &item.name, encode)
+    Page::of(service, request, &peer.principal, shared).answer(&items, |item| &item.name, encode)
 }
 
 fn encode(out: &mut Vec<u8>, item: &impl Serialize) {
