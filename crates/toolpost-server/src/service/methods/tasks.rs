@@ -102,7 +102,7 @@ pub(super) async fn list(service: Arc<Service>, request: RequestEnvelope, peer: 
     let RequestEnvelope { era, id, .. } = &request;
     let tasks = service.tasks.as_ref().filter(|_| session::version(&peer).has_tasks() && lists_tasks(&peer));
     let Some(tasks) = tasks else { return request.unknown_method() };
-    let binding = Binding::list(request.method.name);
+    let binding = Binding::list(&peer.principal, request.method.name);
     let cursor = request.params.and_then(|at| request.frame.node(at).member("cursor"));
     let after = cursor.filter(|node| !node.is_null()).map(|node| {
         let sealed = node.as_str()?;
