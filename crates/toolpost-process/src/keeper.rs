@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use crate::exit::Exit;
 use crate::guardian;
 use crate::stderr::Stderr;
+use crate::strays::Strays;
 use crate::supervisor::{self, Pipes, Place};
 
 /// How much is read at once.
@@ -48,13 +49,19 @@ impl Keeper {
                 () = stderr.next() => {}
             }
         };
+        let mut strays = Strays::default();
         if !by_itself {
+            strays.find(kept.group);
             kept.signal(Signal::TERM);
+            strays.signal(Signal::TERM);
             // What is stopped hears nothing.
             kept.signal(Signal::CONT);
-            drop(tokio::time::timeout(grace, until(&mut exit, &mut stderr)).await);
+            if tokio::time::timeout(grace, until(&mut exit, &mut stderr)).await.is_err() {
+                strays.find(kept.group);
+            }
         }
         kept.signal(Signal::KILL);
+        strays.signal(Signal::KILL);
         until(&mut exit, &mut stderr).await;
         stderr.rest();
         drop(status.send(kept.reap()));

@@ -30,8 +30,9 @@
 //!
 //! # What is not
 //!
-//! A process that leaves its group on purpose (`setsid`, as daemons do) is not found when its call ends. It is when its server
-//! does, by a mark in its environment, on Linux. Against a program that means harm there is a sandbox; this is none.
+//! A process that left its group (`setsid`) is found while the one that began it lives, when a call is ended by force; one that
+//! lives on by itself, as daemons do on purpose, outlives its call. When the server ends it is found by a mark in its
+//! environment. Both on Linux alone. Against a program that means harm there is a sandbox; this is none.
 //!
 //! The crate is for Unix, and empty elsewhere.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -53,6 +54,11 @@ mod program;
 mod programs;
 mod redact;
 mod stderr;
+#[cfg(target_os = "linux")]
+mod strays;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_strays.rs"]
+mod strays;
 mod supervisor;
 mod template;
 mod workers;

@@ -1,5 +1,5 @@
 //! What toolpost-process promises, seen from outside of it, with real programs.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod bounds;
 mod command;

@@ -337,3 +337,23 @@ async fn one_that_is_confined_reads_and_writes_its_paths_alone() {
     assert!(inside.path().join("new").exists() && !outside.path().join("new").exists());
     assert!(std::fs::read(outside.path().join("file")).is_ok(), "this process is not confined");
 }
+
+#[tokio::test]
+async fn a_grandchild_in_a_session_of_its_own_is_gone_too() {
+    let script = "(setsid sh -c 'trap \"\" TERM; echo $$; sleep 1000; sleep 1000' & wait) & wait";
+    for drops in [false, true] {
+        let supervisor = Supervisor::new();
+        let mut process = spawn(&supervisor, &sh(script).grace(Duration::from_millis(20)));
+        let mut lines = Lines::new(process.take_stdout().unwrap(), 100);
+        let line = soon(lines.next()).await.unwrap().unwrap();
+        let stray: u32 = std::str::from_utf8(&line).unwrap().parse().unwrap();
+        assert!(exists(stray));
+        if drops {
+            drop(process);
+        } else {
+            soon(process.stop()).await.unwrap();
+        }
+        gone(stray).await;
+        soon(supervisor.idle()).await;
+    }
+}
