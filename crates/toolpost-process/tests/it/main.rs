@@ -4,6 +4,7 @@
 mod bounds;
 mod command;
 mod common;
+mod fuzz_corpus;
 mod hostile;
 mod killed;
 mod shims;
