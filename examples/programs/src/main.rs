@@ -57,8 +57,9 @@ async fn took(runtime: &Runtime, tool: &str, args: &Value, calls: u32) -> Result
     let start = Instant::now();
     for _ in 0..calls {
         let output = runtime.call(tool, args).await?;
-        if output.structured() != Some(r#"{"sum":42}"#) {
-            return Err(format!("{tool} says {output:?}").into());
+        let sum: Value = serde_json::from_str(output.structured().unwrap_or_default())?;
+        if sum != json!({ "sum": 42 }) {
+            return Err(format!("{tool} says {sum}").into());
         }
     }
     Ok(start.elapsed() / calls)

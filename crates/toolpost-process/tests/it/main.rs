@@ -5,6 +5,7 @@ mod bounds;
 mod command;
 mod common;
 mod fuzz_corpus;
+mod git;
 mod hostile;
 mod killed;
 mod shims;
