@@ -23,6 +23,26 @@ use crate::Done;
 
 const REVISIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
 
+/// The extension of tasks, and the types that it has beside those of its revision.
+const TASKS: &str = "ext-tasks-draft";
+const OF_TASKS: [&str; 15] = [
+    "CancelTaskRequest",
+    "CancelTaskResult",
+    "CancelledTask",
+    "CompletedTask",
+    "CreateTaskResult",
+    "DetailedTask",
+    "FailedTask",
+    "GetTaskRequest",
+    "GetTaskResult",
+    "InputRequiredTask",
+    "TaskStatusNotification",
+    "TaskStatusNotificationParams",
+    "UpdateTaskRequest",
+    "UpdateTaskResult",
+    "WorkingTask",
+];
+
 /// Fields of examples that the schema itself does not know.
 const STRAY: [(&str, &str); 1] = [("ListRootsRequest", r#"extra: {"id": "list-roots-example"}"#)];
 
@@ -66,6 +86,12 @@ pub(crate) fn run(dir: &Path) -> Done {
         let before = tally;
         constructed(revision, &schema, &mut tally)?;
         println!("schema-check {} constructed messages of {revision}", tally.since(before));
+    }
+    let tasks = dir.join(TASKS).join("schema.json");
+    if tasks.is_file() {
+        let (schema, before) = (Schema::load(&tasks)?, tally);
+        extension(&schema, &mut tally)?;
+        println!("schema-check {} samples of {TASKS}", tally.since(before));
     }
     let before = tally;
     for revision in REVISIONS {
@@ -140,6 +166,21 @@ fn samples(revision: &str, schema: &Schema, tally: &mut Tally) -> Done {
                 Err(error) => Err(format!("the sample itself is not valid: {error}: {sample}")),
             };
             tally.count(&format!("{revision} {name} sample {at}"), result);
+        }
+    }
+    Ok(())
+}
+
+/// The samples of the extension's own types, each by the name that the model's type of it has here.
+fn extension(schema: &Schema, tally: &mut Tally) -> Done {
+    for name in OF_TASKS {
+        let validator = schema.validator(name)?;
+        for (at, sample) in schema.samples(name).iter().enumerate() {
+            let result = match validator.validate(sample) {
+                Ok(()) => check(&format!("{TASKS} {name}"), &sample.to_string()),
+                Err(error) => Err(format!("the sample itself is not valid: {error}: {sample}")),
+            };
+            tally.count(&format!("{TASKS} {name} sample {at}"), result);
         }
     }
     Ok(())

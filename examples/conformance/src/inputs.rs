@@ -209,7 +209,7 @@ fn again(key: &str, question: InputRequest) -> ToolError {
     ToolError::input_required(InputRequired::new().asking(key, question))
 }
 
-fn ask(message: &str, field: &str, kind: &str) -> InputRequest {
+pub(crate) fn ask(message: &str, field: &str, kind: &str) -> InputRequest {
     let schema = json!({ "type": "object", "properties": { field: { "type": kind } }, "required": [field] });
     InputRequest::elicit(message, &schema)
 }
@@ -220,7 +220,7 @@ fn sample(text: &str) -> InputRequest {
 }
 
 /// A field of an accepted form.
-fn content(answer: Node<'_>, field: &str) -> Option<String> {
+pub(crate) fn content(answer: Node<'_>, field: &str) -> Option<String> {
     Some(answer.member("content")?.member(field)?.as_str()?.into_owned())
 }
 

@@ -7,6 +7,7 @@
 mod content;
 mod inputs;
 mod offer;
+mod tasks;
 mod tools;
 mod waits;
 
@@ -21,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = args.next().unwrap_or_else(|| "127.0.0.1:38001".into());
     let page_size: Option<usize> = args.next().map(|items| items.parse()).transpose()?;
     let changes = Changes::new();
-    let registry = tools::register(inputs::register(Registry::builder()));
+    let registry = tools::register(tasks::register(inputs::register(Registry::builder())));
     let registry = waits::register(registry, &changes).build()?;
     let registry = tools::with_triggers(&registry, &changes)?;
     let dispatcher = Dispatcher::builder(registry)

@@ -110,6 +110,15 @@ fn answers(text: &str) -> Result<Trip, String> {
 /// Decodes `text` as the type called `name` and encodes it again.
 pub(super) fn round_trip(name: &str, text: &str) -> Result<Trip, String> {
     match name {
+        "ext-tasks-draft CancelTaskRequest" => request("tasks/cancel", text),
+        "ext-tasks-draft CreateTaskResult" => variant::<m::RequestResult<m::EmptyResult>>("Detached", text),
+        "ext-tasks-draft GetTaskRequest" => request("tasks/get", text),
+        "ext-tasks-draft TaskStatusNotification" => notification("notifications/tasks", text),
+        "ext-tasks-draft UpdateTaskRequest" => request("tasks/update", text),
+        "ext-tasks-draft CancelTaskResult" | "ext-tasks-draft UpdateTaskResult" => {
+            trip::<m::EmptyResult>(text)
+        }
+        name if name.starts_with("ext-tasks-draft ") => trip::<m::DetailedTask>(text),
         "Annotations" => trip::<m::Annotations>(text),
         "AudioContent" => variant::<m::ContentBlock>("Audio", text),
         "BlobResourceContents" => variant::<m::ResourceContents>("Blob", text),

@@ -82,7 +82,7 @@ pub use sampling::{
     SamplingMessage, StopReason, ToolChoice,
 };
 pub use subscriptions::SubscriptionFilter;
-pub use tasks::{Task, TaskMetadata, TaskStatus};
+pub use tasks::{DetailedTask, Task, TaskMetadata, TaskStatus};
 pub use tools::{CallToolRequestParams, CallToolResult, TaskSupport, Tool, ToolAnnotations, ToolExecution};
 
 described! { Implementation, Prompt, PromptArgument, Resource, ResourceTemplate, Tool }

@@ -1,6 +1,6 @@
 //! Every notification, decoded by its method.
 
-use super::{LoggingLevel, Meta, Object, RawJson, RawNumber, SubscriptionFilter, Task};
+use super::{DetailedTask, LoggingLevel, Meta, Object, RawJson, RawNumber, SubscriptionFilter, Task};
 use crate::Id;
 
 /// A notification of either revision and either direction: its method and its params.
@@ -110,6 +110,8 @@ pub enum Notification {
     },
     /// `notifications/tasks/status`, in both directions. 2025-11-25 only.
     TaskStatus(Box<Task>),
+    /// `notifications/tasks`, to the client that listens. 2026-07-28 only, as an extension.
+    TaskChanged(Box<DetailedTask>),
     /// A method that no revision names, with its params verbatim.
     Unknown {
         /// The method.
@@ -149,6 +151,7 @@ messages! { Notification(Meta) {
     }
 } boxed {
     "notifications/tasks/status" => TaskStatus,
+    "notifications/tasks" => TaskChanged,
 } }
 
 impl Notification {

@@ -178,7 +178,7 @@ pub enum Request {
         /// Fields that no revision names.
         extra: Object,
     },
-    /// `tasks/get`, in both directions. 2025-11-25 only.
+    /// `tasks/get`: in both directions in 2025-11-25, to the server as an extension of 2026-07-28.
     GetTask {
         /// What the request says about itself.
         meta: Option<Box<RequestMeta>>,
@@ -196,12 +196,23 @@ pub enum Request {
         /// Fields that no revision names.
         extra: Object,
     },
-    /// `tasks/cancel`, in both directions. 2025-11-25 only.
+    /// `tasks/cancel`, likewise.
     CancelTask {
         /// What the request says about itself.
         meta: Option<Box<RequestMeta>>,
         /// The task.
         task_id: String,
+        /// Fields that no revision names.
+        extra: Object,
+    },
+    /// `tasks/update`: answers to what a task asks. 2026-07-28 only, as an extension.
+    UpdateTask {
+        /// What the request says about itself.
+        meta: Option<Box<RequestMeta>>,
+        /// The task.
+        task_id: String,
+        /// The answers, by the keys of what is asked.
+        input_responses: BTreeMap<String, RawJson>,
         /// Fields that no revision names.
         extra: Object,
     },
@@ -289,6 +300,10 @@ messages! { Request(Box<RequestMeta>) {
     "tasks/get" => GetTask required { task_id: required "taskId" }
     "tasks/result" => GetTaskPayload required { task_id: required "taskId" }
     "tasks/cancel" => CancelTask required { task_id: required "taskId" }
+    "tasks/update" => UpdateTask required {
+        task_id: required "taskId",
+        input_responses: required "inputResponses",
+    }
     "elicitation/create" => ElicitForm required {
         mode: optional "mode",
         message: required "message",

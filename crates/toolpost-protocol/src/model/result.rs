@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Envelope, Meta, Object, RawJson, RawNumber, Request, Task};
+use super::{DetailedTask, Envelope, Meta, Object, RawJson, RawNumber, Request, Task};
 use crate::Id;
 
 /// How a request ended. Required on every result of 2026-07-28, absent before.
@@ -93,6 +93,8 @@ pub enum RequestResult<T> {
         /// Fields that no revision names.
         extra: Object,
     },
+    /// The request goes on as a task. 2026-07-28 only, as an extension.
+    Detached(Box<DetailedTask>),
     /// A type that an extension names, kept verbatim.
     Unknown(RawJson),
 }
@@ -179,6 +181,7 @@ impl<T: Serialize> Serialize for RequestResult<T> {
             Self::Task { meta, task, extra } => {
                 write_object!(serializer, extra, { meta: optional "_meta", task: required "task" })
             }
+            Self::Detached(task) => task.serialize(serializer),
             Self::Unknown(json) => json.serialize(serializer),
         }
     }
@@ -198,6 +201,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for RequestResult<T> {
             (None, Some(_)) => Rest::read("task", json).map(Self::from),
             (None | Some(ResultType::Complete), _) => json.decode().map(Self::Complete),
             (Some(ResultType::InputRequired), _) => Rest::read("input_required", json).map(Self::from),
+            (Some(ResultType::Other(name)), _) if name == "task" => {
+                json.decode().map(|task| Self::Detached(Box::new(task)))
+            }
             (Some(ResultType::Other(_)), _) => Ok(Self::Unknown(json)),
         }
         .map_err(D::Error::custom)

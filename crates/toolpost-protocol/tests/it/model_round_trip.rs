@@ -203,6 +203,7 @@ fn tasks() {
     check::<RequestResult<EmptyResult>>(&W.create_task_result());
     check::<ListResult<Task>>(&W.list_tasks());
     check::<Task>(&W.task_status_params());
+    check::<DetailedTask>(&W.detailed_task("complete"));
 }
 
 #[test]

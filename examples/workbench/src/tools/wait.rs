@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::watch;
-use toolpost_tool::{AnyTool, Call, NoArgs, tool_fn};
+use toolpost_tool::{AnyTool, Call, NoArgs, TaskSupport, tool_fn};
 
 use super::local;
 use crate::clock;
@@ -33,7 +33,7 @@ pub(crate) fn all(stdin_is_free: bool, permits: u32) -> Vec<AnyTool> {
         Ok(format!("slept {} ms", args.ms))
     });
     let sleep = AnyTool::new(sleep.with_spec(|spec| {
-        let spec = local(spec, "Sleep", Duration::from_secs(15));
+        let spec = local(spec, "Sleep", Duration::from_secs(15)).with_task_support(TaskSupport::Optional);
         match permits / LEFT {
             0 => spec,
             left => spec.with_concurrency(permits - left),

@@ -212,6 +212,24 @@ impl Shapes {
         self.object(fields)
     }
 
+    /// A task of the extension, as a result of this type.
+    pub fn detailed_task(self, result_type: &'static str) -> Text {
+        self.object(vec![
+            req("resultType", word(result_type)),
+            req("taskId", string()),
+            req("status", self.name(&["working", "input_required", "completed", "failed", "cancelled"])),
+            opt("statusMessage", string()),
+            req("createdAt", string()),
+            req("lastUpdatedAt", string()),
+            req("ttlMs", self.count()),
+            opt("pollIntervalMs", self.count()),
+            opt("inputRequests", self.map(self.input_request())),
+            opt("result", self.any_object()),
+            opt("error", self.error_object()),
+            opt("_meta", self.result_meta()),
+        ])
+    }
+
     fn result(self, mut fields: Vec<Field>) -> Text {
         fields.extend([opt("_meta", self.result_meta()), opt("resultType", word("complete"))]);
         self.object(fields)
@@ -380,8 +398,9 @@ impl Shapes {
 
     /// A result of a request that need not end in one go.
     pub fn outcome(self, complete: Text) -> Text {
-        let other = self.object(vec![req("resultType", word("task")), opt("content", self.any())]);
-        one_of(vec![complete, self.input_required(), self.create_task_result(), other])
+        let other = self.object(vec![req("resultType", word("later")), opt("content", self.any())]);
+        let detached = self.detailed_task("task");
+        one_of(vec![complete, self.input_required(), self.create_task_result(), detached, other])
     }
 
     pub fn error_object(self) -> Text {
