@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::{
-    Done, api, bench, conformance, examples, first_page, fuzz, hygiene, interop, models, root, run_in, siege,
-    soak, tidy,
+    Done, api, bench, clients_lint, conformance, examples, first_page, fuzz, hygiene, interop, models, root,
+    run_in, siege, soak, tidy,
 };
 
 /// One step: what it is called, and what runs it.
@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     // Not a default of the example, for the 55 packages that it brings.
     ("git history", |root| run_in(root, "cargo", &["test", "-q", "-p", "workbench", "--features", "git"])),
     ("examples", |_| examples::run()),
+    ("clients-lint", |_| clients_lint::run()),
     ("first page", |_| first_page::run()),
     ("features", |root| {
         run_in(

@@ -4,6 +4,7 @@
 mod api;
 mod bench;
 mod ci;
+mod clients_lint;
 mod conformance;
 mod examples;
 mod first_page;
@@ -27,6 +28,7 @@ cargo xtask <routine>
   tidy                     what rustc cannot check: layering, file sizes, docs, versions in one place
   ci                       everything .ci/run runs, in its order
   bench <name>             one bench beside its peers; each goal printed as met or not met
+  clients-lint             what clients refuse or misread in the tools of the examples, a line for each tool and client
   conformance              the official suite against examples/conformance, one line per set
   interop [--quick]        clients that are not ours (the SDKs of TypeScript, Python and Rust, FastMCP, the Inspector) against
                            workbench and the fixture, over HTTP and stdio, in both eras; a line for each
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         ["tidy"] => tidy::run(),
         ["ci"] => ci::run(),
+        ["clients-lint"] => clients_lint::run(),
         ["conformance"] => conformance::run(),
         ["interop"] => interop::run(false),
         ["interop", "--quick"] => interop::run(true),

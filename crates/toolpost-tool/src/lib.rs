@@ -91,6 +91,7 @@ mod error;
 mod functions;
 mod idempotency;
 mod input;
+mod lint;
 mod listing;
 mod output;
 mod parts;
@@ -114,6 +115,7 @@ pub use error::{ErrorKind, Refusal, ToolError};
 pub use functions::{IntoToolError, fallible_fn, tool_with};
 pub use idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyStore};
 pub use input::{InputCapabilities, InputRequest, InputRequired, merge_answers};
+pub use lint::{SchemaClient, SchemaFinding};
 pub use output::{IntoOutput, Json, Output, ResultFlag};
 pub use parts::CallParts;
 pub use policy::{

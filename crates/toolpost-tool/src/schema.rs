@@ -16,6 +16,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
+use crate::lint::mend_arguments;
+
 /// A schema, and where it comes from.
 #[derive(Clone)]
 pub(crate) struct Declared {
@@ -62,6 +64,7 @@ pub(crate) fn of_arguments<A: JsonSchema>() -> (Value, String) {
             description = said;
         }
     }
+    mend_arguments(&mut schema);
     (schema, description)
 }
 
@@ -137,7 +140,7 @@ const MEMBERS: &[&str] =
     &["additionalProperties", "patternProperties", "properties", "unevaluatedProperties"];
 
 /// Formats that are a width of Rust's numbers, and mean nothing to a client.
-fn is_width(format: &str) -> bool {
+pub(crate) fn is_width(format: &str) -> bool {
     let digits = format.trim_start_matches("uint").trim_start_matches("int");
     matches!(format, "float" | "double" | "uint" | "int")
         || (digits.len() < format.len() && digits.bytes().all(|b| b.is_ascii_digit()))

@@ -355,23 +355,22 @@ impl ToolSpec {
         self
     }
 
-    /// Sets the JSON Schema of the arguments. An object without `properties` is given an empty list of them: there are
-    /// clients and model providers that refuse a tool without one.
+    /// Sets the JSON Schema of the arguments, in the form that all clients take: what some of them refuse is rewritten where that
+    /// changes for no value whether it is valid. What cannot be rewritten are [findings](Self::findings).
     #[must_use]
     pub fn with_input_schema(mut self, schema: impl Into<Value>) -> Self {
         let mut schema = schema.into();
-        if let Value::Object(root) = &mut schema {
-            crate::schema::with_properties(root);
-        }
+        crate::lint::mend_arguments(&mut schema);
         self.input_schema = Declared { schema: Arc::new(schema), is_derived: false, order: &[] };
         self
     }
 
-    /// Sets the JSON Schema of the structured result.
+    /// Sets the JSON Schema of the structured result, without formats that say nothing (`uint32`).
     #[must_use]
     pub fn with_output_schema(mut self, schema: impl Into<Value>) -> Self {
-        self.output_schema =
-            Some(Declared { schema: Arc::new(schema.into()), is_derived: false, order: &[] });
+        let mut schema = schema.into();
+        crate::lint::mend_result(&mut schema);
+        self.output_schema = Some(Declared { schema: Arc::new(schema), is_derived: false, order: &[] });
         self
     }
 

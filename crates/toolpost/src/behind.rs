@@ -110,7 +110,8 @@ impl Behind {
 
     pub(crate) fn warnings(&self) -> Vec<String> {
         let declared = self.registered().warnings().to_vec();
-        [declared, self.0.dispatcher.catalog().warnings()].concat()
+        let catalog = self.0.dispatcher.catalog();
+        [declared, catalog.warnings(), self.0.around.rules.warnings(&catalog)].concat()
     }
 
     /// Adds the tools of a category that has just been loaded.

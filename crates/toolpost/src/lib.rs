@@ -28,6 +28,7 @@ mod pipeline;
 mod prefixed;
 mod registered;
 mod runtime;
+mod schema_rules;
 mod settings;
 mod surface;
 #[cfg(feature = "tower")]

@@ -9,6 +9,7 @@ use toolpost_tool::{AnyTool, Policy, Tool as _, ToolSpec};
 use crate::host_layers::{HostLayers, Position};
 use crate::pipeline::{Pipeline, Shared};
 use crate::prefixed::prefixed;
+use crate::schema_rules::SchemaRules;
 use crate::{BuildError, Settings, warnings};
 
 /// What is registered. It is never changed: what follows it is made from it, whole or not at all, and takes over what
@@ -48,6 +49,8 @@ pub(crate) struct Given {
 pub(crate) struct Around {
     pub(crate) shared: Shared,
     pub(crate) layers: HostLayers,
+    /// What the schemas of tools are held to.
+    pub(crate) rules: SchemaRules,
 }
 
 /// What is to be different.
@@ -159,6 +162,7 @@ impl Registered {
         let (unknown_faults, mut warnings) =
             if has_sources { (Vec::new(), unknown) } else { (unknown, Vec::new()) };
         faults.extend(unknown_faults);
+        faults.extend(specs.iter().flat_map(|spec| around.rules.faults(spec)));
         let all_tools = tools.iter().map(|tool| tool.whole.clone());
         let catalog = match former {
             Some(former) => former.following(all_tools),
@@ -168,7 +172,7 @@ impl Registered {
             Ok(catalog) if faults.is_empty() => {
                 tools.iter().for_each(|tool| tool.pipeline.take_effect());
                 warnings.extend(tools.iter().flat_map(|tool| tool.warnings.iter().cloned()));
-                self.warn(warnings, &catalog);
+                self.warn(warnings, &catalog, &around.rules);
                 let is_new = kept != tools.len() || kept != before.tools.len();
                 self.tools =
                     tools.into_iter().map(|tool| (tool.whole.spec().name().to_owned(), tool)).collect();
@@ -184,11 +188,11 @@ impl Registered {
     /// Keeps what is found now, and writes what was not found before. What the schemas say is not looked for unless
     /// somebody reads it: a server is started often.
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nothing is written"))]
-    fn warn(&mut self, warnings: Vec<String>, catalog: &Catalog) {
+    fn warn(&mut self, warnings: Vec<String>, catalog: &Catalog, rules: &SchemaRules) {
         #[cfg(feature = "tracing")]
         if tracing::enabled!(target: "toolpost", tracing::Level::WARN) {
             let new = warnings.iter().filter(|warning| !self.warnings.contains(warning)).cloned();
-            for warning in new.chain(catalog.warnings()) {
+            for warning in new.chain(catalog.warnings()).chain(rules.warnings(catalog)) {
                 tracing::warn!(target: "toolpost", "{warning}");
             }
         }

@@ -81,7 +81,8 @@ impl Runtime {
 
     /// What is wrong with the tools and still works, each with the tool, what it declares and the cure: policies that can
     /// have no effect (a cache on a tool that does not only read, a retry on one that is not safe to repeat), in a spec
-    /// or by hand in layers; and schemas that are dear to check values against. With the feature `tracing` each is also a line at the level `WARN` when it is first found.
+    /// or by hand in layers; schemas that are dear to check values against; and what some
+    /// [client](RuntimeBuilder::schema_clients) refuses or misreads in a tool's description. With the feature `tracing` each is also a line at the level `WARN` when it is first found.
     ///
     /// Settings that ask for what cannot take effect are a fault of [`build`](RuntimeBuilder::build).
     ///

@@ -14,7 +14,7 @@ use toolpost_dispatch::{
 };
 use toolpost_scheduler::rt::Gate;
 use toolpost_scheduler::{Fair, Limit, QueueLimits};
-use toolpost_tool::{AnyTool, IdempotencyStore, Tool, ToolError};
+use toolpost_tool::{AnyTool, IdempotencyStore, SchemaClient, Tool, ToolError};
 
 use super::Runtime;
 use crate::background::Owners;
@@ -24,6 +24,7 @@ use crate::layers::{BlockingThreads, ConcurrencyLimit, KeyStore, RateLimit, Resu
 use crate::observers::Observers;
 use crate::pipeline::Shared;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
+use crate::schema_rules::SchemaRules;
 use crate::{Background, BuildError, Position, Settings, Surface, surface};
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
@@ -45,6 +46,7 @@ pub struct RuntimeBuilder {
     background: Vec<(String, Box<dyn Background>)>,
     layers: Vec<HostLayer>,
     sources: Vec<String>,
+    rules: SchemaRules,
 }
 
 /// How long a category may load, unless the time limit of calls is told.
@@ -223,6 +225,42 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Holds the descriptions of tools to the rules of these clients; without it, of [`SchemaClient::USUAL`]. What they find is
+    /// among the [warnings](Runtime::warnings); which rules there are, and what is mended without a word, is said at
+    /// [`ToolSpec::findings`](toolpost_tool::ToolSpec::findings).
+    #[must_use]
+    pub fn schema_clients(mut self, clients: impl IntoIterator<Item = SchemaClient>) -> Self {
+        self.rules.clients = Some(clients.into_iter().collect());
+        self
+    }
+
+    /// Says nothing of what this rule finds.
+    #[must_use]
+    pub fn allow_schema_finding(mut self, rule: impl Into<String>) -> Self {
+        self.rules.allowed.push(rule.into());
+        self
+    }
+
+    /// Makes what the rules find faults of [`build`](Self::build), and of a reload or load.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use toolpost::Runtime;
+    /// use toolpost::tool::{Call, NoArgs, tool_fn};
+    ///
+    /// let place = json!({ "type": "array", "prefixItems": [{ "type": "number" }], "items": false });
+    /// let turn = tool_fn("turn", |_: NoArgs, _: Call| async { Ok("") }).with_spec(|spec| {
+    ///     spec.with_input_schema(json!({ "type": "object", "properties": { "at": place } }))
+    /// });
+    /// let error = Runtime::builder().tool(turn).deny_schema_findings().build().unwrap_err();
+    /// assert!(error.faults().next().unwrap().starts_with("`turn`: `/inputSchema/properties/at` is not for Gemini,"));
+    /// ```
+    #[must_use]
+    pub const fn deny_schema_findings(mut self) -> Self {
+        self.rules.is_denied = true;
+        self
+    }
+
     /// Has a drain wait for `background`, and say under `name` how much of it remains.
     #[must_use]
     pub fn background(mut self, name: impl Into<String>, background: impl Background) -> Self {
@@ -264,7 +302,7 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, BuildError> {
         let Self { tools, settings, cache, keys, rates, gate, lazy, surface, authorize, observers, .. } =
             self;
-        let Self { time_limit, per_principal, offers, background, layers, sources, .. } = self;
+        let Self { time_limit, per_principal, offers, background, layers, sources, rules, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate = gate.unwrap_or_else(|| {
@@ -277,13 +315,15 @@ impl RuntimeBuilder {
             threads: BlockingThreads::default(),
             keys,
         };
-        let around = Around { shared: shared.clone(), layers: HostLayers::new(layers) };
+        let unknown_rules = rules.unknown();
+        let around = Around { shared: shared.clone(), layers: HostLayers::new(layers), rules };
         let change = Change { settings: Some(settings), tools: Some((Origin::Builder, Given::of(tools))) };
         let mut declared = Registered::default();
         sources.into_iter().for_each(|name| declared.declare(Origin::Source(name)));
         let registered = declared.next(change, lazy.is_empty(), &around, None);
         let (lazy, mut twice) = by_name(lazy);
         twice.extend(background.faults());
+        twice.extend(unknown_rules);
         let Next { registered, catalog, .. } = match registered {
             Ok(registered) if twice.is_empty() => registered,
             Ok(_) => return Err(BuildError::new(twice)),

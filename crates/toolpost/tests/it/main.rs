@@ -24,6 +24,7 @@ mod processes;
 mod retried;
 mod runtime;
 mod scheduled;
+mod schema_rules;
 mod settings;
 mod source;
 mod surface;
