@@ -21,11 +21,16 @@ pub(crate) fn gate() -> Done {
 pub(crate) fn run(name: &str, rest: &[&str]) -> Done {
     let package = format!("bench-{name}");
     let dir = root().join("benches");
-    if !dir.join(name).join("Cargo.toml").is_file() {
+    // What benches share is no bench.
+    let is_bench = |name: &str| {
+        let manifest = std::fs::read_to_string(dir.join(name).join("Cargo.toml")).unwrap_or_default();
+        manifest.contains(&format!("name = \"bench-{name}\""))
+    };
+    if !is_bench(name) {
         let mut known: Vec<String> = std::fs::read_dir(&dir)
             .map_err(|error| format!("{}: {error}", dir.display()))?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name != "harness" && dir.join(name).join("Cargo.toml").is_file())
+            .filter(|name| is_bench(name))
             .collect();
         known.sort();
         return Err(format!("there is no bench `{name}`; there are: {}", known.join(", ")));

@@ -8,7 +8,8 @@ use harness::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::requests::{Ask, Random, Request};
+use crate::requests::{Ask, Era, INITIALIZE, INITIALIZED, Random, Request, post};
+use crate::servers::Peer;
 
 /// A process that serves, killed when dropped.
 pub struct Served {
@@ -17,9 +18,13 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts this binary again with `arguments`; its first line is its port.
-    pub fn start(arguments: &[&str]) -> io::Result<Self> {
-        let child = Command::new(std::env::current_exe()?)
+    /// Starts a server that is [built](crate::servers::build), with `arguments`; its first line is its port.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or says no port.
+    pub fn start(peer: Peer, arguments: &[&str]) -> io::Result<Self> {
+        let child = Command::new(peer.binary()?)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -31,6 +36,11 @@ impl Served {
         }
         served.port = line.trim().parse().map_err(io::Error::other)?;
         Ok(served)
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// What the operating system says of it.
@@ -84,20 +94,29 @@ struct Connection {
 }
 
 impl Load {
-    /// Connects `connections` times.
-    pub async fn connect(served: &Served, ask: Ask, connections: usize) -> io::Result<Self> {
+    /// Connects `connections` times, and opens a session on each where that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers, or no session is opened.
+    pub async fn connect(served: &Served, era: Era, ask: Ask, connections: usize) -> io::Result<Self> {
         let mut all = Vec::with_capacity(connections);
         for id in 1..=connections {
             let stream = TcpStream::connect(("127.0.0.1", served.port)).await?;
             stream.set_nodelay(true)?;
-            all.push(Connection {
+            let mut connection = Connection {
                 stream,
-                request: Request::new(ask, id),
+                request: Request::new(ask, id, None),
                 random: Random(id as u64),
                 answer: vec![0; 64 << 10],
                 checked: false,
                 nanoseconds: Vec::new(),
-            });
+            };
+            if era == Era::Sessions {
+                let session = connection.open().await?;
+                connection.request = Request::new(ask, id, Some(&session));
+            }
+            all.push(connection);
         }
         Ok(Self { connections: all, process: served.process() })
     }
@@ -162,31 +181,60 @@ impl Connection {
         Ok(self)
     }
 
+    /// Opens a session; gives back its id.
+    async fn open(&mut self) -> io::Result<String> {
+        self.stream.write_all(&post(INITIALIZE.as_bytes(), None)).await?;
+        let (body, _) = self.answer().await?;
+        let head = String::from_utf8_lossy(&self.answer[..body]).into_owned();
+        let session = field(&head, "mcp-session-id");
+        let session = session.ok_or_else(|| io::Error::other(format!("no session: {head}")))?.to_owned();
+        self.stream.write_all(&post(INITIALIZED.as_bytes(), Some(&session))).await?;
+        self.answer().await?;
+        Ok(session)
+    }
+
     async fn receive(&mut self) -> io::Result<()> {
-        let mut filled = 0;
-        let (head, length) = loop {
-            filled += self.read(filled).await?;
-            if let Some(head) = head(&self.answer[..filled])? {
-                break head;
-            }
-        };
-        if self.answer.len() < head + length {
-            self.answer.resize(head + length, 0);
-        }
-        while filled < head + length {
-            filled += self.read(filled).await?;
-        }
-        if filled > head + length {
-            return Err(io::Error::other("more than one answer to one request"));
-        }
+        let (body, end) = self.answer().await?;
         if !self.checked {
-            let body = std::str::from_utf8(&self.answer[head..filled]).map_err(io::Error::other)?;
+            let body = std::str::from_utf8(&self.answer[body..end]).map_err(io::Error::other)?;
             if let Some(missing) = self.request.expect.iter().find(|text| !body.contains(*text)) {
                 return Err(io::Error::other(format!("no {missing:?} in {body}")));
             }
             self.checked = true;
         }
         Ok(())
+    }
+
+    /// Reads one answer; says where its body begins and ends.
+    async fn answer(&mut self) -> io::Result<(usize, usize)> {
+        let mut filled = 0;
+        let head = loop {
+            filled += self.read(filled).await?;
+            if let Some(head) = head(&self.answer[..filled])? {
+                break head;
+            }
+        };
+        let Some(length) = head.length else {
+            // A stream of events, whose last chunk is an empty one.
+            while !self.answer[..filled].ends_with(b"0\r\n\r\n") {
+                if self.answer.len() == filled {
+                    self.answer.resize(2 * filled, 0);
+                }
+                filled += self.read(filled).await?;
+            }
+            return Ok((head.end, filled));
+        };
+        let end = head.end + length;
+        if self.answer.len() < end {
+            self.answer.resize(end, 0);
+        }
+        while filled < end {
+            filled += self.read(filled).await?;
+        }
+        match filled == end {
+            true => Ok((head.end, end)),
+            false => Err(io::Error::other("more than one answer to one request")),
+        }
     }
 
     async fn read(&mut self, at: usize) -> io::Result<usize> {
@@ -197,16 +245,42 @@ impl Connection {
     }
 }
 
-/// Where the head of an answer ends, and how long the body is.
-fn head(answer: &[u8]) -> io::Result<Option<(usize, usize)>> {
+/// The body of the answer to one `tools/list`.
+///
+/// # Errors
+///
+/// If there is none.
+pub async fn list(served: &Served) -> io::Result<Vec<u8>> {
+    let mut load = Load::connect(served, Era::Modern, Ask::List, 1).await?;
+    let mut connection = load.connections.pop().ok_or_else(|| io::Error::other("no connection"))?;
+    connection.stream.write_all(&connection.request.bytes).await?;
+    let (body, end) = connection.answer().await?;
+    Ok(connection.answer[body..end].to_vec())
+}
+
+struct Head {
+    /// Where it ends.
+    end: usize,
+    /// The length of the body, if it comes in one piece.
+    length: Option<usize>,
+}
+
+fn head(answer: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&answer[..end]).map_err(io::Error::other)?;
-    if !head.starts_with("HTTP/1.1 200") {
+    if !head.starts_with("HTTP/1.1 20") {
         return Err(io::Error::other(format!("{head}\n{}", String::from_utf8_lossy(&answer[end..]))));
     }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-    });
-    length.map(|length| Some((end + 4, length))).ok_or_else(|| io::Error::other("no Content-Length"))
+    let length = match field(head, "content-length").map(str::parse) {
+        Some(Ok(length)) => Some(length),
+        _ if field(head, "transfer-encoding").is_some() => None,
+        // Accepted, and nothing to say.
+        _ => Some(0),
+    };
+    Ok(Some(Head { end: end + 4, length }))
+}
+
+fn field<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
 }

@@ -1,6 +1,17 @@
 //! The requests, as bytes on the wire, and what the answer to each must hold.
 
-use bench_spine::messages;
+use calls::messages;
+use serde_json::Value;
+use served::name_of;
+
+/// Which clients come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Era {
+    /// 2026-07-28.
+    Modern,
+    /// 2025-11-25, each connection with a session of its own.
+    Sessions,
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,11 +37,6 @@ pub struct Request {
     among: usize,
 }
 
-/// The name of a tool of many; all are of one length.
-pub fn name_of(number: usize) -> String {
-    format!("tool-{number:05}")
-}
-
 /// The body of a `tools/list`, or of any other method without parameters of its own.
 pub fn bare(method: &str, id: usize) -> String {
     format!(
@@ -46,9 +52,37 @@ pub fn call(mut body: Vec<u8>, id: usize) -> Vec<u8> {
     body
 }
 
+/// The body of the same message in a session.
+pub fn within_session(body: &[u8]) -> Vec<u8> {
+    let mut message: Value = serde_json::from_slice(body).expect("JSON");
+    message["params"].as_object_mut().map(|params| params.remove("_meta"));
+    serde_json::to_vec(&message).expect("encodes")
+}
+
+/// What opens a session, as a body.
+pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1.0"}}}"#;
+/// What a client says then.
+pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+/// A POST of `body` in a session, or of what opens one.
+pub fn post(body: &[u8], session: Option<&str>) -> Vec<u8> {
+    let session = session.map(|id| format!("MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {id}\r\n"));
+    head(&session.unwrap_or_default(), body)
+}
+
+fn head(fields: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let mut bytes = format!(
+        "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{fields}Content-Length: {length}\r\n\r\n"
+    )
+    .into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
 impl Request {
-    /// What connection number `id` sends.
-    pub fn new(ask: Ask, id: usize) -> Self {
+    /// What connection number `id` sends, in a session or without one.
+    pub fn new(ask: Ask, id: usize, session: Option<&str>) -> Self {
         let echoed = "a".repeat(100);
         let (method, name, body, mut expect) = match ask {
             Ask::Small => ("tools/call", Some("echo".to_owned()), call(messages::small(), id), vec![echoed]),
@@ -68,13 +102,13 @@ impl Request {
             }
         };
         expect.push(format!(r#""id":{}"#, if ask == Ask::List { 1 } else { id }));
-        let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
-        let length = body.len();
-        let mut bytes = format!(
-            "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}Content-Length: {length}\r\n\r\n"
-        )
-        .into_bytes();
-        bytes.extend(body);
+        let bytes = match session {
+            Some(session) => post(&within_session(&body), Some(session)),
+            None => {
+                let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+                head(&format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"), &body)
+            }
+        };
         let zero = name_of(0);
         let digits = zero.len() - 5;
         let among = if let Ask::Among(among) = ask { among } else { 0 };

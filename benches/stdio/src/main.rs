@@ -1,5 +1,5 @@
 //! Servers on stdin and stdout, each in a process on one core, the client on the other, 64 requests
-//! always under way. `--quick` for a look that proves nothing.
+//! always under way, of 2026-07-28 and in a session of 2025-11-25. `--quick` for a look that proves nothing.
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,14 +7,15 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use ::rmcp::ServiceExt;
-use bench_http::cores::{Part, pin};
-use bench_http::requests::{Random, bare, call};
-use bench_http::servers::{Peer, ours, rmcp};
-use bench_spine::messages;
+use bench_http::requests::{Era, INITIALIZE, INITIALIZED, Random, bare, call, within_session};
+use bench_http::servers::{Peer, build};
+use calls::messages;
 use harness::{Goals, Process, machine, median, record};
+use served::{Part, pin};
 
-const PEERS: [Peer; 2] = [Peer::Toolpost, Peer::Rmcp];
+const MODERN: [Peer; 5] = [Peer::Toolpost, Peer::Rmcp, Peer::TowerMcp, Peer::Pmcp, Peer::RustMcpSdk];
+/// Those that have sessions.
+const SESSIONS: [Peer; 4] = [Peer::Toolpost, Peer::Rmcp, Peer::TowerMcp, Peer::Pmcp];
 const WINDOW: usize = 64;
 /// The first id; it and all others have as many digits.
 const FIRST: usize = 100_000_000;
@@ -23,7 +24,6 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["serve", peer] => serve(Peer::named(peer)).map(|()| true),
         [] => measure(5, 500_000, false),
         ["--quick"] => measure(2, 30_000, true),
         _ => Err(io::Error::other("no such option; there is --quick")),
@@ -38,53 +38,49 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(peer: Option<Peer>) -> io::Result<()> {
-    pin(Part::Server);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match peer {
-            Some(Peer::Toolpost) => ours::server(0).stdio().await.map_err(io::Error::other),
-            Some(Peer::Rmcp) => {
-                let service = rmcp::handler(0).serve(::rmcp::transport::stdio_pipes());
-                let running = service.await.map_err(io::Error::other)?;
-                running.waiting().await.map(drop).map_err(io::Error::other)
-            }
-            _ => Err(io::Error::other("serve toolpost|rmcp")),
-        }
-    })
-}
-
 /// Processor time per request in microseconds, and requests per second.
 type Repeats = Vec<(f64, f64)>;
 
 fn measure(repeats: usize, requests: usize, quick: bool) -> io::Result<bool> {
     let pinned = pin(Part::Load);
     let mut random = Random(std::process::id().into());
-    let mut figures: BTreeMap<Peer, Repeats> = BTreeMap::new();
+    let built = build(&MODERN)?;
+    let modern = MODERN.map(|peer| (Era::Modern, peer));
+    let sessions = SESSIONS.map(|peer| (Era::Sessions, peer));
+    let mut runs = [&modern[..], &sessions[..]].concat();
+    runs.retain(|(_, peer)| built.contains(peer));
+    let mut figures: BTreeMap<(bool, Peer), Repeats> = BTreeMap::new();
     for repeat in 1..=repeats {
         eprintln!("repeat {repeat} of {repeats}");
-        let mut peers = PEERS;
-        random.shuffle(&mut peers);
-        for peer in peers {
-            let mut client = Client::start(peer)?;
+        random.shuffle(&mut runs);
+        for (era, peer) in &runs {
             let failed = |error| io::Error::other(format!("{}: {error}", peer.name()));
+            let mut client = Client::start(*peer, *era).map_err(failed)?;
             client.run(requests / 10).map_err(failed)?;
             let repeat = client.run(requests).map_err(failed)?;
-            figures.entry(peer).or_default().push(repeat);
+            figures.entry((*era == Era::Sessions, *peer)).or_default().push(repeat);
         }
     }
-    let cpu = |peer: Peer| median(figures[&peer].iter().map(|(cpu, _)| *cpu));
+    let cpu = |old, peer| median(figures[&(old, peer)].iter().map(|(cpu, _)| *cpu));
     let mut text =
         format!("{}; {}\n\n```text\n", machine(), if pinned { "one core each" } else { "NOT PINNED" });
-    text += &format!("{:36} {:9} {:>11} {:>10}\n", "case", "server", "CPU us/req", "req/s");
-    for peer in PEERS {
-        let rate = median(figures[&peer].iter().map(|(_, rate)| *rate));
-        text +=
-            &format!("{:36} {:9} {:>11.2} {rate:>10.0}\n", "small, a window of 64", peer.name(), cpu(peer));
+    text += &format!("{:36} {:12} {:>11} {:>10}\n", "case", "server", "CPU us/req", "req/s");
+    for ((old, peer), repeats) in &figures {
+        let rate = median(repeats.iter().map(|(_, rate)| *rate));
+        let case = if *old { "small, in a session" } else { "small, a window of 64" };
+        text += &format!("{case:36} {:12} {:>11.2} {rate:>10.0}\n", peer.name(), cpu(*old, *peer));
     }
+    text += "rust-mcp-sdk has no sessions: it speaks 2026-07-28 alone.\n";
     print!("{text}");
     let mut goals = Goals::new();
-    goals.at_most("CPU of small, a window of 64 / rmcp", cpu(Peer::Toolpost) / cpu(Peer::Rmcp), 0.5);
+    for peer in built.iter().filter(|peer| **peer != Peer::Toolpost) {
+        let ratio = cpu(false, Peer::Toolpost) / cpu(false, *peer);
+        goals.at_most(&format!("CPU of small, a window of 64 / {}", peer.name()), ratio, 0.5);
+    }
+    if built.contains(&Peer::TowerMcp) {
+        let ratio = cpu(true, Peer::Toolpost) / cpu(true, Peer::TowerMcp);
+        goals.at_most("CPU of small, in a session / tower-mcp", ratio, 0.65);
+    }
     if !quick {
         record("stdio", &format!("{text}\n{}\n```", goals.lines().join("\n")))?;
     }
@@ -106,24 +102,34 @@ struct Client {
 }
 
 impl Client {
-    fn start(peer: Peer) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut server =
-            command.args(["serve", peer.name()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    fn start(peer: Peer, era: Era) -> io::Result<Self> {
+        let mut command = Command::new(peer.binary()?);
+        let mut server = command.args(["stdio", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(stdin), Some(stdout)) = (server.stdin.take(), server.stdout.take()) else {
             return Err(io::Error::other("no pipes"));
         };
-        let body = String::from_utf8(call(messages::small(), FIRST)).map_err(io::Error::other)? + "\n";
+        let small = match era {
+            Era::Modern => messages::small(),
+            Era::Sessions => within_session(&messages::small()),
+        };
+        let body = String::from_utf8(call(small, FIRST)).map_err(io::Error::other)? + "\n";
         let id_at = body.find(&FIRST.to_string()).expect("the id was just written");
         let stdout = BufReader::with_capacity(1 << 16, stdout);
         let (body, echoed, line) = (body.into_bytes(), "a".repeat(100), String::new());
         let mut client = Self { server, stdin, stdout, next: FIRST, body, id_at, echoed, line };
-        client.stdin.write_all((bare("server/discover", 1) + "\n").as_bytes())?;
+        let (first, said) = match era {
+            Era::Modern => (bare("server/discover", 1), "2026-07-28"),
+            Era::Sessions => (INITIALIZE.to_owned(), "2025-11-25"),
+        };
+        client.stdin.write_all((first + "\n").as_bytes())?;
         client.read_line()?;
-        match client.line.contains("2026-07-28") {
-            true => Ok(client),
-            false => Err(io::Error::other(format!("discovered {}", client.line))),
+        if !client.line.contains(said) {
+            return Err(io::Error::other(format!("no {said} in {}", client.line)));
         }
+        if era == Era::Sessions {
+            client.stdin.write_all(format!("{INITIALIZED}\n").as_bytes())?;
+        }
+        Ok(client)
     }
 
     /// Sends that many requests, 64 at a time, and reads their answers, in any order.

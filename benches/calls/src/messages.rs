@@ -57,6 +57,17 @@ pub enum Unit {
     Cm,
 }
 
+/// Waits for so many milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    pub ms: u64,
+}
+
+/// No arguments.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+pub struct Nothing {}
+
 /// The price of an order.
 #[derive(Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Priced {
