@@ -133,7 +133,8 @@ impl Client {
             if !connection.life.begin(call) {
                 continue;
             }
-            let answer = timeout(PATIENCE, ask(&mut connection.stream, request, "\"id\"")).await;
+            // An answer by events is whole at its last chunk, which is an empty one.
+            let answer = timeout(PATIENCE, ask(&mut connection.stream, request, "\r\n0\r\n\r\n")).await;
             let killed = connection.life.end(call);
             return match answer {
                 Ok(Ok(answer)) => {
@@ -162,9 +163,10 @@ impl Client {
     }
 }
 
-/// Whether this is the answer to the call with that id.
+/// Whether this is the answer to the call with that id, as one object or as the last event of a stream.
 fn check(answer: &Answer, id: &str, ms: u64) -> Result<(), String> {
-    let said: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+    let event = answer.text.lines().rev().find_map(|line| line.strip_prefix("data: "));
+    let said: Value = serde_json::from_str(event.unwrap_or(&answer.text)).unwrap_or_default();
     let text = said["result"]["content"][0]["text"].as_str();
     match answer.status == 200 && said["id"] == id && text == Some(&format!("slept {ms} ms")) {
         true => Ok(()),
