@@ -2,8 +2,9 @@
 //!
 //! A [`Program`] says how to start a program: arguments without a shell, an environment of what is named and nothing else, a
 //! process group of its own, [`Limits`]. A [`Supervisor`] starts programs and owns what it started; a [`Process`] is one that
-//! runs, and dropping it ends it. [`Workers`] keeps processes warm that answer many calls, and offers what they can do as
-//! tools.
+//! runs, and dropping it ends it. A [`CommandTool`] is a tool that runs one program for each call, with a command line made from
+//! a template. [`Workers`] keeps processes warm that answer many calls, and offers what they can do as tools. A [`Redactor`]
+//! takes secrets out of what all of these say. With the feature `toml`, `Programs` reads both kinds of tools from a file.
 //!
 //! ```
 //! use tokio::io::AsyncReadExt as _;
