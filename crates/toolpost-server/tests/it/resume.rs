@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -16,7 +19,7 @@ use toolpost_server::{EventStore, MemoryEventStore, Server, ServerBuilder, Stati
 use toolpost_tool::{Call, LogLevel, NoArgs, Principal, tool_fn};
 
 use crate::common::offers::offering;
-use crate::common::{Answer, Watch, Wire, builder, modern};
+use crate::common::{Answer, Watch, Wire, builder, modern, streams};
 
 const KEY: [u8; 32] = [7; 32];
 const LINES: usize = 12;
@@ -734,4 +737,33 @@ async fn who_comes_back_for_a_call_that_a_stop_cut_off_is_told_so() {
     let error = &client.answer()["error"];
     assert!(error["message"].as_str().unwrap().contains("the server stopped"), "{error}");
     assert_eq!((&client.answer()["id"], &error["data"]["reason"]), (&json!(5), &json!("stream_lost")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_http2_that_is_reset_is_resumed_on_the_same_connection() {
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).state_key(KEY).build();
+    let session = initialize(&server, &[], "2025-11-25").await;
+    let mut client = streams::connect(streams::within(&server)).await;
+    let mut ask = async |verb: &str, last: &str, body: Vec<u8>| {
+        let request = Request::builder().method(verb).uri("http://localhost/mcp");
+        let request = request.header("content-type", "application/json").header("mcp-session-id", &session);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let request = request.header("last-event-id", last).body(Full::new(Bytes::from(body))).unwrap();
+        client.send_request(request).await.unwrap().into_body()
+    };
+    let text = async |body: &mut Incoming| {
+        let frame = body.frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    };
+    let mut body = ask("POST", "", waits(5)).await;
+    let id = events(&text(&mut body).await)[0].id.clone().unwrap();
+    drop(body);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.dispatcher().running(), 1, "here a reset cancels nothing");
+    let mut body = ask("GET", &id, Vec::new()).await;
+    watch.release.notify_waiters();
+    let answer = events(&text(&mut body).await);
+    assert_eq!(answer[0].data["result"]["content"][0]["text"], "released");
+    assert!(body.collect().await.unwrap().to_bytes().is_empty(), "and nothing after it");
 }
