@@ -61,7 +61,8 @@ impl RequireScopes {
         self
     }
 
-    /// Asks for these scopes where a resource is read or subscribed to.
+    /// Asks for these scopes where a resource is read. Who lacks one and subscribes to changes of a resource is answered as if
+    /// there were no such resource.
     #[must_use]
     pub fn resources<S: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.resources.extend(scopes.into_iter().map(Into::into));

@@ -348,7 +348,7 @@ impl Connection {
         let mut call: Call = Box::pin(async move {
             // There is no other stream: who has read nothing for long is told again once it does.
             while !session.closed.is_cancelled() && !service.stop.is_cancelled() {
-                listen::tell_session(&service, &session, &outbox, false).await;
+                listen::tell_session(&service, &session, &session.principal, &outbox, false).await;
             }
             Reply::accepted()
         });

@@ -329,8 +329,11 @@ impl Http {
         self.keep(&session, open.address)?;
         let (service, outbox) = (Arc::clone(&self.service), Arc::new(Outbox::default()));
         let (told, used) = (Arc::clone(&outbox), InUse(Arc::clone(&session)));
-        let telling =
-            PooledCall::alone(async move { listen::tell_session(&service, &used.0, &told, missed).await });
+        // Who listens by another token than the session was opened with may hear of what that token allows.
+        let principal = principal.clone();
+        let telling = PooledCall::alone(async move {
+            listen::tell_session(&service, &used.0, &principal, &told, missed).await
+        });
         let stream = EventStream::new(telling, outbox, self.limits.keep_alive);
         let address = open.crowd.filter(|_| open.address.is_some());
         Ok(events(self.keep_session_stream(stream, &session, address, resumed)))

@@ -93,17 +93,18 @@ pub(crate) async fn answer(
     }
 }
 
-/// Tells a session of every change it may want to hear of, until it ends; in turn with its other streams. Whoever `missed`
+/// Tells a session of every change it may want to hear of, and `principal` may, until it ends; in turn with its other streams. Whoever `missed`
 /// some is told of everything first.
 pub(crate) async fn tell_session(
     service: &Service,
     session: &Session,
+    principal: &Principal,
     outbox: &Arc<Outbox>,
     missed: bool,
 ) -> Reply {
     let mut place = session.streams.enter(service, outbox);
     let number = place.number;
-    let mut listener = Listener::new(service, &session.principal, outbox, None);
+    let mut listener = Listener::new(service, principal, outbox, None);
     let wants = |news: News<'_>| match news {
         News::Resource(uri) => session.subscribed(uri),
         _ => true,

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test")]
 
 use serde_json::{Value, json};
+use toolpost_dispatch::{Access, Changes, Decision, Dispatcher, Registry, ResourceSet, Target};
+use toolpost_protocol::model::Resource;
 use toolpost_server::{Server, StaticTokens};
 use toolpost_tool::Principal;
 
@@ -152,5 +154,39 @@ async fn what_is_another_principals_is_answered_as_what_does_not_exist() {
     for (name, message) in [("cursor", list(cursor)), ("state", resumes(state))] {
         let answer = json(&server, &[ANN, MODERN], &message).await;
         assert!(answer["result"].is_object(), "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_session_tells_what_the_token_that_opened_it_allows() {
+    let changes = Changes::new();
+    let dispatcher = Dispatcher::builder(Registry::builder().build().unwrap())
+        .resources(ResourceSet::new().text(Resource::new("test://a", "a"), "the letter a"))
+        .changes(changes.clone())
+        .authorize(|access: &Access<'_>| match access.target {
+            Target::Resource(_) if !access.principal.has_scope("read") => {
+                Decision::InsufficientScope("read".into())
+            }
+            _ => Decision::Allow,
+        })
+        .build();
+    let ann = || Principal::new("ann");
+    let tokens = [("of-ann", ann()), ("of-bob", ann().with_scopes(["read"]))];
+    let server = Server::builder(dispatcher).authenticate(StaticTokens::new(tokens)).build();
+    let (narrow, wide) = (ANN, BOB);
+
+    let id = session(&server, narrow).await;
+    let own = ("Mcp-Session-Id", &*id);
+    let subscribe = legacy(1, "resources/subscribe", json!({ "uri": "test://a" }));
+    assert!(sent(&server, "POST", &[narrow, own], &subscribe).await.2.contains("-32002"));
+    assert_eq!(sent(&server, "POST", &[wide, own], &subscribe).await.0, 200);
+    for (token, told) in [(narrow, "list_changed"), (wide, "updated")] {
+        let (mut stream, _served) = Wire::within(&server);
+        stream.request("GET", &[token, own], b"").await;
+        assert_eq!(stream.head().await.status, 200);
+        changes.resource_updated("test://a");
+        changes.resources_changed();
+        let event = stream.event().await.unwrap();
+        assert_eq!(event["method"], format!("notifications/resources/{told}"), "{token:?}");
     }
 }
