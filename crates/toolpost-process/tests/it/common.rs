@@ -50,15 +50,27 @@ pub(crate) async fn gone(process: u32) {
 
 /// The children of this process that have not been reaped, the guardian left out.
 pub(crate) fn children() -> Vec<u32> {
+    of_this_process().filter(|(_, line)| !line.contains(GUARDIAN)).map(|(process, _)| process).collect()
+}
+
+/// The guardians of this process.
+pub(crate) fn guardians() -> Vec<u32> {
+    of_this_process().filter(|(_, line)| line.contains(GUARDIAN)).map(|(process, _)| process).collect()
+}
+
+const GUARDIAN: &str = "toolpost-guardian";
+
+/// Each child, and its command line.
+fn of_this_process() -> impl Iterator<Item = (u32, String)> {
     let own = std::process::id();
-    let ours = |entry: std::fs::DirEntry| {
+    let ours = move |entry: std::fs::DirEntry| {
         let process: u32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
         let line = std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        (parent == own && !line.contains("toolpost-guardian")).then_some(process)
+        (parent == own).then_some((process, line))
     };
-    std::fs::read_dir("/proc").unwrap().filter_map(|entry| ours(entry.ok()?)).collect()
+    std::fs::read_dir("/proc").unwrap().filter_map(move |entry| ours(entry.ok()?))
 }
 
 /// How many descriptors this process has open.

@@ -8,10 +8,11 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 use toolpost_process::{Process, Supervisor};
 
-use crate::common::{exists, gone, sh, soon, spawn};
+use crate::common::{exists, gone, guardians, sh, soon, spawn};
 
 const SERVER: &str = "TOOLPOST_TEST_SERVER";
 
@@ -99,10 +100,11 @@ fn marked(mark: &str) -> usize {
 async fn a_guardian_that_was_killed_is_replaced() {
     let supervisor = Supervisor::new();
     drop(spawn(&supervisor, &sh("exit 0")));
-    let killed = Command::new("pkill")
-        .args(["-KILL", "-P", &std::process::id().to_string(), "-f", "toolpost-guardian"])
-        .status();
-    assert!(killed.unwrap().success());
+    // Other tests of this process have it too, and have it replaced.
+    for guardian in guardians() {
+        let pid = Pid::from_raw(i32::try_from(guardian).unwrap()).unwrap();
+        let _replaced = kill_process(pid, Signal::KILL);
+    }
     for _ in 0..3 {
         let mut process = spawn(&supervisor, &sh("exit 0"));
         assert!(process.wait().await.unwrap().success());
