@@ -187,9 +187,11 @@ static TABLE: [Method; 20] = [
         MODERN,
         Handler::Silent(|service, request, peer, _| Box::pin(tasks::update(service, request, peer))),
     ),
-    task(
+    // No subject: no header repeats it, in the one era that has it.
+    row(
         "tasks/result",
         LEGACY,
+        Capability::Tasks,
         Handler::Rounds(|service, request, peer, outbox| {
             Box::pin(tasks::result(service, request, peer, outbox))
         }),
@@ -315,7 +317,10 @@ mod tests {
             assert!(!row.eras.is_empty() && row.needs != Capability::Never, "{name} is never served");
             let of_tasks = row.needs == Capability::Tasks;
             assert_eq!(row.is_list(), name.ends_with("/list") && !of_tasks, "{name}");
-            assert!(!row.has_rounds() || row.subject.is_some(), "{name}: who asks again says for what");
+            assert!(
+                !row.has_rounds() || row.subject.is_some() || of_tasks,
+                "{name}: who asks again says for what"
+            );
             // A client may not cancel it, so nothing of it may wait.
             let at_once = matches!(row.handler, Handler::AtOnce(_));
             assert!(at_once || row.session != InSession::Opens, "{name}");

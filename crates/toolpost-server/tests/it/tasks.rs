@@ -261,6 +261,11 @@ async fn who_does_not_take_tasks_is_answered_in_the_request() {
     for method in ["tasks/result", "tasks/list"] {
         assert_eq!(ask(&server, "ada", method, json!({ "taskId": "x" })).await["error"]["code"], -32601);
     }
+    // Whatever a header says or leaves out: it has none in the era that has the method.
+    let result = declared(1, "tasks/result", json!({ "taskId": "x" })).to_string();
+    let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Name", "")];
+    let answer = Wire::within(&server).0.post(&headers, result.as_bytes()).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!(-32601)));
     // One that ends at once is answered at once; one that must be a task is one all the same.
     let quick = ask(&server, "ada", "tools/call", json!({ "name": "quick" })).await;
     assert_eq!((&quick["result"]["resultType"], quick["result"].get("taskId")), (&json!("complete"), None));
