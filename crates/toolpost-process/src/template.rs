@@ -197,7 +197,7 @@ impl Group {
         filled: &mut Vec<String>,
         bytes: &mut usize,
     ) -> Result<(), ToolError> {
-        for argument in &self.arguments {
+        for argument in self.arguments.iter().filter(|argument| !argument.is_flag()) {
             let mut out = String::new();
             argument.text.write(given, item, &mut out)?;
             argument.check(program, &out)?;
@@ -214,6 +214,14 @@ impl Group {
 }
 
 impl Argument {
+    /// Whether it says only when its group is there, and is no argument itself.
+    fn is_flag(&self) -> bool {
+        self.text
+            .0
+            .iter()
+            .all(|segment| matches!(segment, Segment::Place(place) if place.shape == Shape::Flag))
+    }
+
     /// Refuses what the program would read as something else, or not at all.
     fn check(&self, program: &str, written: &str) -> Result<(), ToolError> {
         let first = self.text.0.first();

@@ -85,6 +85,7 @@ fn what_may_be_missing_takes_its_argument_or_group_with_it() {
     fills(optional, json!({ "path": "p", "limit": 3 }), &["a", "--path=p", "--limit", "3", "z"]);
     fills(&["--all{all!}", "[-v -v{loud!}]"], json!({ "all": true, "loud": true }), &["--all", "-v", "-v"]);
     fills(&["--all{all!}"], json!({ "all": false }), &[]);
+    fills(&["[-v {loud!}]", "{loud!}"], json!({ "loud": true }), &["-v"]);
     fills(&["--all{all!}"], json!({}), &[]);
     refuses(&["{path}"], json!({}), "argument `path`: is missing");
 }
