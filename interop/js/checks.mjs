@@ -200,12 +200,13 @@ export async function run(connect) {
     must(`${values}` === "party", values);
   });
   if (config.cut) await check("resumed stream", async () => {
-    let cut;
-    const heard = new Promise(done => { cut = done; });
-    const call = client.call("test_tool_with_progress", {}, { progress: cut });
+    let begun, over = false;
+    const heard = new Promise(done => { begun = done; });
+    const call = client.call("test_while", {}, { progress: begun }).finally(() => { over = true; });
     await Promise.race([heard, call]);
     await ask("cut");
-    must(text(await call) === "progress reported", "another answer");
+    must(!over, "the call was over before its stream was cut");
+    must(text(await call) === "two seconds", "another answer");
   });
   await check("close", () => client.close());
 

@@ -9,8 +9,11 @@ use toolpost::tool::{Call, NoArgs, ToolError};
 
 use crate::tools::described;
 
-/// Longer than any check, and an end for whoever forgets one.
+/// Longer than a check needs to cancel, and an end for whoever forgets a call.
 const LONG: Duration = Duration::from_secs(45);
+
+/// Long enough to lose a connection and to find back.
+const A_WHILE: Duration = Duration::from_secs(2);
 
 /// Calls of `test_wait`: how many run, and how many ended before their time.
 #[derive(Debug, Default)]
@@ -52,10 +55,19 @@ pub(crate) fn register(registry: RegistryBuilder, changes: &Changes) -> Registry
                 async move {
                     let mut waiting = Waiting::new(waits);
                     call.progress(0.0, None, Some("waiting"));
-                    sleep().await;
+                    sleep(LONG).await;
                     waiting.waited = true;
                     Err::<String, _>(ToolError::new("nobody cancelled the call"))
                 }
+            },
+        ))
+        .tool(described(
+            "test_while",
+            "Says that it has begun, and takes two seconds",
+            |_: NoArgs, call: Call| async move {
+                call.progress(0.0, None, Some("begun"));
+                sleep(A_WHILE).await;
+                Ok("two seconds")
             },
         ))
         .tool(described(
@@ -77,7 +89,7 @@ pub(crate) fn register(registry: RegistryBuilder, changes: &Changes) -> Registry
         ))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a call must last until somebody cancels it")]
-async fn sleep() {
-    tokio::time::sleep(LONG).await;
+#[expect(clippy::disallowed_methods, reason = "a call must last until somebody does something to it")]
+async fn sleep(time: Duration) {
+    tokio::time::sleep(time).await;
 }

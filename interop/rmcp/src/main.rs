@@ -256,14 +256,17 @@ async fn prompts(client: &Client) -> Done {
 
 async fn resumed(client: &Client) -> Done {
     client.service().forget();
-    let calling = call(client, "test_tool_with_progress", json!({}));
-    let cutting = async {
-        client.service().hear("progress").await;
-        ask("cut").await;
-    };
-    let (result, ()) = tokio::join!(calling, cutting);
-    let said = text(&result?);
-    must(said == "progress reported", &said)
+    let calling = call(client, "test_while", json!({}));
+    tokio::pin!(calling);
+    tokio::select! {
+        _over = &mut calling => return Err("the call was over before its stream was cut".into()),
+        () = async {
+            client.service().hear("progress").await;
+            ask("cut").await;
+        } => {}
+    }
+    let said = text(&calling.await?);
+    must(said == "two seconds", &said)
 }
 
 async fn restarted(client: &Client) -> Done {
