@@ -83,7 +83,8 @@ export async function everyTool(client, wanted, asked) {
   must(new Set(names).size === names.length, `twice: ${names}`);
   for (const name of Object.keys(wanted)) must(names.includes(name) || wanted[name].apart, `not listed: ${name}`);
   for (const name of names) must(wanted[name], `no row in tools.json: ${name}`);
-  const due = names.filter(name => !wanted[name].apart && !!wanted[name].asks === asked);
+  const called = name => !client.only || client.only.includes(name);
+  const due = names.filter(name => called(name) && !wanted[name].apart && !!wanted[name].asks === asked);
   const atOnce = client.atOnce ?? 1;
   for (let at = 0; at < due.length; at += atOnce) {
     await Promise.all(due.slice(at, at + atOnce).map(async name =>

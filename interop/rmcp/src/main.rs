@@ -148,7 +148,6 @@ async fn logging(client: &Client, modern: bool) -> Done {
             meta.set_log_level(level);
             params.meta = Some(meta);
         } else {
-            #[expect(deprecated, reason = "the old era has no other way")]
             client.set_level(SetLevelRequestParams::new(level)).await?;
         }
         client.call_tool(params).await?;
@@ -201,12 +200,10 @@ async fn subscribe(client: &Client, modern: bool) -> Done {
         must(told["params"]["uri"] == URI, &told)?;
         return Ok(subscription.cancel().await?);
     }
-    #[expect(deprecated, reason = "the old era has no other way")]
     client.subscribe(SubscribeRequestParams::new(URI)).await?;
     call(client, "test_trigger_resource_update", json!({})).await?;
     until("updated", async || Ok(client.service().of("updated").iter().any(|told| told["uri"] == URI)))
         .await?;
-    #[expect(deprecated, reason = "the old era has no other way")]
     client.unsubscribe(UnsubscribeRequestParams::new(URI)).await?;
     client.service().forget();
     call(client, "test_trigger_resource_update", json!({})).await?;
