@@ -406,14 +406,6 @@ impl ToolSpec {
     /// Declares that a call of the tool may outlive its request as a task, or must: a server with a store of tasks then
     /// answers with the task's id where the client takes one, and the client comes back for the result. Declare a
     /// [time limit](Self::with_time_limit) too: that of a runtime is made for requests that somebody waits for.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use toolpost_tool::{TaskSupport, ToolSpec};
-    ///
-    /// let spec = ToolSpec::new("reindex").unwrap().with_task_support(TaskSupport::Optional);
-    /// let spec = spec.with_time_limit(Duration::from_secs(1_800));
-    /// ```
     #[must_use]
     pub fn with_task_support(mut self, support: TaskSupport) -> Self {
         self.task_support = support;

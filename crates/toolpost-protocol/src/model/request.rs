@@ -496,9 +496,3 @@ impl From<CallToolRequestParams> for Request {
         Self::CallTool(Box::new(params))
     }
 }
-
-impl From<CreateMessageRequestParams> for Request {
-    fn from(params: CreateMessageRequestParams) -> Self {
-        Self::CreateMessage(Box::new(params))
-    }
-}

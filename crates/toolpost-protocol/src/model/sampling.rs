@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ContentBlock, Meta, Object, RawJson, RawNumber, RequestMeta, Role, TaskMetadata, Tool};
+use super::{ContentBlock, Meta, Object, RawJson, RawNumber, Request, RequestMeta, Role, TaskMetadata, Tool};
 
 /// The params of `sampling/createMessage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,12 @@ impl CreateMessageRequestParams {
             task: None,
             extra: Object::new(),
         }
+    }
+}
+
+impl From<CreateMessageRequestParams> for Request {
+    fn from(params: CreateMessageRequestParams) -> Self {
+        Self::CreateMessage(Box::new(params))
     }
 }
 
