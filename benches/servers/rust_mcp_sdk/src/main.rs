@@ -125,7 +125,10 @@ impl ServerHandler for Handler {
     ) -> Result<ServerResult, CallToolError> {
         let arguments = Value::Object(params.arguments.unwrap_or_default());
         let (text, structured) = match &*params.name {
-            "wait" => (wait(arguments_of::<Wait>(arguments)?.ms).await.to_owned(), None),
+            "wait" => {
+                let Wait { ms } = arguments_of(arguments)?;
+                (wait(ms).await.to_owned(), None)
+            }
             "print" => (print().to_owned(), None),
             "panic" => panic!("as asked"),
             "price" => structured(&price(&arguments_of::<Order>(arguments)?)),
