@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::ready;
+use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use super::{StoredTask, TaskStore, TaskStoreError};
 
 /// Keeps the tasks of one process in memory, as many as its bounds allow: they end with the process.
 ///
-/// Its bounds are on all tasks and on those of one principal (all anonymous callers together are one), in number and in
-/// bytes. Nothing is forgotten before it expires; a task that finds no room is not created, and a result that finds none
-/// is an error in its place.
+/// Its bounds are on all tasks and on those of one principal, in number and in bytes; of callers without a name, those over
+/// HTTP are told apart by their addresses here, and all others together are one. Nothing is forgotten before it expires; a
+/// task that finds no room is not created, and a result that finds none is an error in its place.
 ///
 /// ```
 /// use toolpost_server::MemoryTasks;
@@ -39,13 +40,20 @@ struct Bounds {
 struct State {
     tasks: HashMap<String, StoredTask>,
     bytes: usize,
-    /// Nobody is in it without a task.
-    principals: HashMap<Principal, Held>,
+    /// The ids of each principal's tasks; nobody is in it without one.
+    principals: HashMap<Principal, BTreeSet<String>>,
+    /// What counts towards the bounds of one; nobody is in it without a task.
+    shares: HashMap<Owner, Held>,
+    /// Ids by when they expire, so that those that have are found without a look at the others.
+    expiring: BTreeSet<(u64, String)>,
 }
+
+/// Whose share a task counts towards: a principal's, or an address's where nobody says who calls.
+type Owner = (Principal, Option<NonZeroU64>);
 
 #[derive(Default)]
 struct Held {
-    ids: BTreeSet<String>,
+    tasks: usize,
     bytes: usize,
 }
 
@@ -60,7 +68,7 @@ impl MemoryTasks {
         }
     }
 
-    /// Sets how many tasks there may be, of all and of one principal.
+    /// Sets how many tasks there may be, of all and of one principal (or address, where nobody says who calls).
     #[must_use]
     pub const fn tasks(mut self, all: usize, of_one: usize) -> Self {
         (self.most.tasks, self.most_of_one.tasks) = (all, of_one);
@@ -87,14 +95,13 @@ impl MemoryTasks {
     }
 
     fn add(&self, task: &StoredTask) -> Result<(), TaskStoreError> {
-        let (principal, weight, now) = (task.principal(), task.weight(), task.0.created_at);
+        let (owner, weight, now) = (task.owner(), task.weight(), task.0.created_at);
         let mut state = self.lock();
         state.expire(now);
         if state.tasks.contains_key(task.id()) {
             return Err(TaskStoreError::failed("a task with this id is there already"));
         }
-        let (own, own_bytes) =
-            state.principals.get(&principal).map_or((0, 0), |held| (held.ids.len(), held.bytes));
+        let (own, own_bytes) = state.shares.get(&owner).map_or((0, 0), |held| (held.tasks, held.bytes));
         let has_room = |most: Bounds, tasks: usize, bytes: usize| {
             tasks < most.tasks && bytes.saturating_add(weight) <= most.bytes
         };
@@ -102,10 +109,12 @@ impl MemoryTasks {
         {
             return Err(state.full(now));
         }
-        let held = state.principals.entry(principal).or_default();
+        state.principals.entry(owner.0.clone()).or_default().insert(task.id().to_owned());
+        let held = state.shares.entry(owner).or_default();
+        held.tasks += 1;
         held.bytes += weight;
-        held.ids.insert(task.id().to_owned());
         state.bytes += weight;
+        state.expiring.insert((task.expires_at(), task.id().to_owned()));
         state.tasks.insert(task.id().to_owned(), task.clone());
         Ok(())
     }
@@ -117,7 +126,13 @@ impl MemoryTasks {
         if known.is_ended() || known.version().checked_add(1) != Some(task.version()) {
             return Ok(false);
         }
-        let Some(held) = state.principals.get_mut(&known.principal()) else { return Ok(false) };
+        // Whose it is and when it expires stay as they were: what is counted is found again by them.
+        if (known.owner(), known.expires_at()) != (task.owner(), task.expires_at()) {
+            return Err(TaskStoreError::failed(
+                "a task is another's, or expires at another time, than it was created",
+            ));
+        }
+        let Some(held) = state.shares.get_mut(&known.owner()) else { return Ok(false) };
         let (before, after) = (known.weight(), task.weight());
         let (all, own) = (state.bytes - before + after, held.bytes - before + after);
         if before < after && (self.most.bytes < all || self.most_of_one.bytes < own) && !task.is_bare_end() {
@@ -130,9 +145,9 @@ impl MemoryTasks {
 
     fn page(&self, principal: &Principal, after: Option<&str>, most: usize) -> Vec<StoredTask> {
         let state = self.lock();
-        let Some(held) = state.principals.get(principal) else { return Vec::new() };
+        let Some(ids) = state.principals.get(principal) else { return Vec::new() };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let ids = held.ids.range::<str, _>((from, Bound::Unbounded)).take(most);
+        let ids = ids.range::<str, _>((from, Bound::Unbounded)).take(most);
         ids.filter_map(|id| state.tasks.get(id).cloned()).collect()
     }
 
@@ -143,35 +158,41 @@ impl MemoryTasks {
 
 impl State {
     fn expire(&mut self, now: u64) -> usize {
-        let over: Vec<String> = self
-            .tasks
-            .values()
-            .filter(|task| task.expires_at() <= now)
-            .map(|task| task.id().to_owned())
-            .collect();
-        for id in &over {
-            let Some(task) = self.tasks.remove(id) else { continue };
-            self.bytes -= task.weight();
-            let principal = task.principal();
-            if let Some(held) = self.principals.get_mut(&principal) {
-                held.bytes -= task.weight();
-                held.ids.remove(id);
-                if held.ids.is_empty() {
-                    self.principals.remove(&principal);
+        let before = self.tasks.len();
+        while self.expiring.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, id)) = self.expiring.pop_first() else { break };
+            let Some(task) = self.tasks.remove(&id) else { continue };
+            let (owner, weight) = (task.owner(), task.weight());
+            self.bytes -= weight;
+            if let Some(held) = self.shares.get_mut(&owner) {
+                held.tasks -= 1;
+                held.bytes -= weight;
+                if held.tasks == 0 {
+                    self.shares.remove(&owner);
+                }
+            }
+            if let Some(ids) = self.principals.get_mut(&owner.0) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.principals.remove(&owner.0);
                 }
             }
         }
-        over.len()
+        before - self.tasks.len()
     }
 
     /// When the next task expires there may be room.
     fn full(&self, now: u64) -> TaskStoreError {
-        let next = self.tasks.values().map(StoredTask::expires_at).min().unwrap_or(now);
+        let next = self.expiring.first().map_or(now, |(at, _)| *at);
         TaskStoreError::Full { retry_after: Duration::from_millis(next.saturating_sub(now)) }
     }
 }
 
 impl StoredTask {
+    fn owner(&self) -> Owner {
+        (self.principal(), self.0.origin)
+    }
+
     /// Whether it ended without a result, for which there is room in what it was counted for from the first.
     fn is_bare_end(&self) -> bool {
         self.is_ended()
@@ -351,7 +372,30 @@ mod tests {
             asked(store.expire(u64::MAX)).unwrap();
             let state = store.lock();
             prop_assert_eq!((state.bytes, state.principals.len(), state.tasks.len()), (0, 0, 0));
+            prop_assert_eq!((state.shares.len(), state.expiring.len()), (0, 0));
         }
+    }
+
+    #[test]
+    fn callers_without_a_name_have_a_share_for_each_address() {
+        let store = MemoryTasks::new().tasks(10, 2);
+        let create = |id: &str, origin: u64| {
+            let mut task = StoredTask::new(id, &Principal::anonymous(), 0, Duration::from_secs(1));
+            task.0.origin = NonZeroU64::new(origin);
+            asked(store.create(&task)).is_ok()
+        };
+        assert!(create("a", 1) && create("b", 1) && !create("c", 1));
+        assert!(create("d", 2) && create("e", 0), "whoever takes all of a share takes no other's");
+        let listed = asked(store.list(&Principal::anonymous(), None, 9)).unwrap();
+        assert_eq!(listed.len(), 4, "they are one principal all the same");
+        let known = asked(store.load("a")).unwrap().unwrap();
+        let moved = known.next(|task| {
+            task.expires_at += 1;
+            true
+        });
+        assert!(asked(store.update(&moved.unwrap())).is_err());
+        assert_eq!(asked(store.expire(1_000)).unwrap(), 4);
+        assert!(store.lock().shares.is_empty() && store.lock().principals.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A task as it is stored, and what may become of it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub(crate) struct Stored {
     pub(crate) id: String,
     /// `None` for anonymous.
     principal: Option<String>,
+    /// What stands for the address of a caller without a name, where its server knows one: whose share it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<NonZeroU64>,
     pub(crate) version: u64,
     pub(crate) status: TaskStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,7 @@ impl StoredTask {
         Self(Stored {
             id: id.into(),
             principal: (!principal.is_anonymous()).then(|| principal.as_str().to_owned()),
+            origin: None,
             version: 1,
             status: TaskStatus::Working,
             message: None,

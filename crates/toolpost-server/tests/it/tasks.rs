@@ -760,8 +760,9 @@ async fn a_stream_of_changes_tells_of_the_tasks_that_it_names() {
 #[derive(Default)]
 struct Moody {
     store: MemoryTasks,
-    /// 0: as it should; 1: fails; 2: panics; 3: hangs.
+    /// 0: as it should; 1: fails; 2: panics; 3: hangs; 4: as it should, slowly.
     mood: AtomicUsize,
+    updates: AtomicUsize,
 }
 
 impl Moody {
@@ -770,6 +771,10 @@ impl Moody {
             0 => Ok(()),
             1 => Err(TaskStoreError::failed("secret")),
             2 => panic!("boom"),
+            4 => {
+                sleep(Duration::from_millis(5)).await;
+                Ok(())
+            }
             _ => std::future::pending().await,
         }
     }
@@ -793,6 +798,7 @@ impl TaskStore for Moody {
     fn update<'a>(&'a self, task: &'a StoredTask) -> BoxFuture<'a, Result<bool, TaskStoreError>> {
         Box::pin(async {
             self.mood().await?;
+            self.updates.fetch_add(1, Ordering::SeqCst);
             self.store.update(task).await
         })
     }
@@ -838,6 +844,28 @@ async fn a_store_that_fails_costs_an_error_and_no_call() {
     let status = get(&server, "ada", &id).await["status"].clone();
     assert!(status == "working" || status == "failed", "{status}");
     tools.watch.release.notify_waiters();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_says_much_is_stored_once_in_a_look() {
+    let chatty = tool_fn("chatty", |_: NoArgs, call: Call| async move {
+        for step in 0..10_000_u32 {
+            call.progress(f64::from(step), None, None);
+            sleep(Duration::from_millis(1)).await;
+        }
+        Ok("said all")
+    });
+    let registry = Registry::builder().tool(chatty.with_spec(required)).build().unwrap();
+    let store = Arc::new(Moody { mood: AtomicUsize::new(4), ..Moody::default() });
+    let server = Server::builder(Dispatcher::builder(registry).build()).tasks(Arc::clone(&store)).build();
+    let id = start(&server, "ada", "chatty").await;
+    sleep(Duration::from_secs(9)).await;
+    let (task, updates) = (get(&server, "ada", &id).await, store.updates.load(Ordering::SeqCst));
+    assert!((5..=15).contains(&updates), "{updates}");
+    let said: u32 = task["statusMessage"].as_str().unwrap().parse().unwrap();
+    assert!((6_000..=9_500).contains(&said), "{task}");
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(get(&server, "ada", &id).await["status"], "completed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,7 @@ impl Tasks {
         };
         let mut task = StoredTask::new(id, &run.context.peer().principal, now, ttl);
         task.0.lease_until = now.saturating_add(millis(self.limits.lease));
+        task.0.origin = run.context.peer().address;
         if let Err(error) = self.create(task.clone()).await {
             return Err((Box::new(run), error));
         }
@@ -232,9 +233,12 @@ impl Tasks {
         until: impl Fn(&StoredTask) -> bool,
     ) -> Option<StoredTask> {
         let (mut watcher, lease) = (self.watch(id), millis(self.limits.lease));
+        let mut may_say = clock::now();
         loop {
             watcher.changed().await;
-            let (message, mut is_said) = (sink.take(), false);
+            // What is said changes the task and so wakes this too: once in a look, however much the tool says.
+            let is_due = may_say <= clock::now();
+            let (message, mut is_said) = (if is_due { sink.take() } else { None }, false);
             let known = self.change(id, |task, now| {
                 is_said = message.as_deref().is_some_and(|message| task.say(message, now));
                 let lapses = task.lease_until.saturating_sub(now) < lease / 3 * 2;
@@ -246,6 +250,7 @@ impl Tasks {
             match known.await {
                 Ok(Some(task)) if !task.is_ended() && clock::unix_ms() < task.expires_at() => {
                     if is_said {
+                        may_say = clock::now() + self.limits.look;
                         self.tell(Some(&task));
                     }
                     if until(&task) {
