@@ -32,7 +32,7 @@ use crate::{BoxFuture, Principal, ToolError};
 /// `assert_idempotency_store` holds any store to this page.
 ///
 /// An error should be of the kind [`Unavailable`](crate::ErrorKind::Unavailable). A call whose key cannot be claimed does
-/// not run.
+/// not run. A function that takes more than 5 s has failed, and one that panics too.
 pub trait IdempotencyStore: Send + Sync + 'static {
     /// Claims `key` for a call whose arguments have this digest, or says what became of the call that has it. Of several
     /// callers that claim a free key at once, exactly one gets [`New`](IdempotencyClaim::New).

@@ -5,19 +5,23 @@ mod recorded;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytestring::ByteString;
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use tokio::task_local;
 use tokio::time::sleep_until;
 use toolpost_protocol::meta;
 use toolpost_tool::{
-    Call, ErrorKind, IdempotencyClaim, IdempotencyKey, IdempotencyStore, Output, Tool, ToolError, ToolSpec,
+    BoxFuture, Call, ErrorKind, IdempotencyClaim, IdempotencyKey, IdempotencyStore, Output, Tool, ToolError,
+    ToolSpec,
 };
 
 pub use memory::MemoryIdempotencyStore;
@@ -35,6 +39,9 @@ pub(crate) struct Idempotency {
     /// What its parts refuse, it may have done half.
     is_composite: bool,
 }
+
+/// How long a store may take over anything.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest key that a caller may bring, in bytes.
 const LONGEST_KEY: usize = 256;
@@ -116,7 +123,7 @@ impl Idempotency {
             *blake3::hash(&bytes).as_bytes()
         };
         let fence = loop {
-            match store.begin(&key, &arguments, self.ttl).await? {
+            match asked(|| store.begin(&key, &arguments, self.ttl)).await? {
                 IdempotencyClaim::New(fence) => break fence,
                 IdempotencyClaim::Running(ended) => ended.await,
                 IdempotencyClaim::Ended(end) => {
@@ -129,9 +136,9 @@ impl Idempotency {
         let mut claim = Claimed { store: &**store, key: &key, fence, began: Arc::default(), is_open: true };
         let result = claim.renewed_during(BEGAN.scope(Arc::clone(&claim.began), next(call))).await;
         let stored = match self.end(&result, claim.began.load(Ordering::Relaxed)) {
-            End::Known(end) => store.finish(&key, fence, Some(end)).await,
-            End::Unknown => store.finish(&key, fence, None).await,
-            End::Nothing => store.release(&key, fence).await,
+            End::Known(end) => asked(|| store.finish(&key, fence, Some(end))).await,
+            End::Unknown => asked(|| store.finish(&key, fence, None)).await,
+            End::Nothing => asked(|| store.release(&key, fence)).await,
         };
         // What could not be stored is abandoned: the call is over, and its caller is owed its result.
         claim.is_open = stored.is_err();
@@ -185,7 +192,7 @@ impl Claimed<'_> {
         loop {
             sleep_until(clock::after(every).into()).await;
             // A store that cannot be reached is asked again in time; a claim that is lost is found out at its end.
-            let _ = self.store.renew(self.key, self.fence).await;
+            let _ = asked(|| self.store.renew(self.key, self.fence)).await;
         }
     }
 }
@@ -229,6 +236,26 @@ impl KeyStore {
 impl fmt::Debug for KeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyStore")
+    }
+}
+
+/// What the store answers. One that panics or takes too long has failed, and neither ends a call that runs nor keeps back the
+/// result of one that has ended. Nobody has to have a timer where the answer is there at once.
+async fn asked<'a, T>(ask: impl FnOnce() -> BoxFuture<'a, Result<T, ToolError>>) -> Result<T, ToolError> {
+    let mut answer = pin!(AssertUnwindSafe(async { ask().await }).catch_unwind());
+    let at_once = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+    let answered = match at_once {
+        Poll::Ready(answered) => Some(answered),
+        Poll::Pending => match select(answer, pin!(sleep_until(clock::after(PATIENCE).into()))).await {
+            Either::Left((answered, _)) => Some(answered),
+            Either::Right(_) => None,
+        },
+    };
+    let failed = |why| ToolError::unavailable(format!("the store of idempotency keys {why}"));
+    match answered {
+        Some(Ok(answer)) => answer,
+        Some(Err(_panic)) => Err(failed("panicked")),
+        None => Err(failed("did not answer in time")),
     }
 }
 

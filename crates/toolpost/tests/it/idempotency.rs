@@ -466,18 +466,30 @@ struct Leased {
     lease: Duration,
     renewed: Arc<AtomicUsize>,
     is_down: Arc<std::sync::atomic::AtomicBool>,
+    how: How,
+}
+
+/// What a store does that is down.
+#[derive(Clone, Copy, Debug, Default)]
+enum How {
+    #[default]
+    Refuses,
+    Panics,
+    Hangs,
 }
 
 impl Leased {
     fn new(store: MemoryIdempotencyStore, lease: Duration) -> Self {
-        Self { store, lease, renewed: Arc::default(), is_down: Arc::default() }
+        Self { store, lease, renewed: Arc::default(), is_down: Arc::default(), how: How::default() }
     }
 
     async fn reached(&self) -> Result<(), ToolError> {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        match self.is_down.load(Ordering::SeqCst) {
-            true => Err(ToolError::unavailable("the store of keys cannot be reached")),
-            false => Ok(()),
+        match (self.is_down.load(Ordering::SeqCst), self.how) {
+            (false, _) => Ok(()),
+            (true, How::Refuses) => Err(ToolError::unavailable("the store of keys cannot be reached")),
+            (true, How::Panics) => panic!("boom"),
+            (true, How::Hangs) => std::future::pending().await,
         }
     }
 }
@@ -568,6 +580,30 @@ fn without_its_store_a_call_with_a_key_does_not_run_and_its_end_is_told_all_the_
         assert_kind(&under(&runtime, "k").await, ErrorKind::OutcomeUnknown);
         assert_eq!(handle.calls(), 1);
     });
+}
+
+#[test]
+fn a_store_that_panics_or_hangs_ends_no_call_and_keeps_no_result_back() {
+    for how in [How::Panics, How::Hangs] {
+        run(async move {
+            let store = Leased { how, ..Leased::new(MemoryIdempotencyStore::new(), 30 * SECOND) };
+            let slow = tool_fn("s", |_: NoArgs, _: Call| async {
+                tokio::time::sleep(20 * SECOND).await;
+                Ok("slow")
+            });
+            let runtime =
+                Runtime::builder().tool(slow.with_spec(keyed)).idempotency(store.clone()).build().unwrap();
+            let first = tokio::spawn(under(&runtime, "k"));
+            tokio::time::sleep(SECOND).await;
+            store.is_down.store(true, Ordering::SeqCst);
+            let first = tokio::time::timeout(40 * SECOND, first).await.expect("it is told how it ended");
+            assert_text(&first.unwrap(), "slow");
+            let another = tokio::time::timeout(10 * SECOND, under(&runtime, "other")).await;
+            assert_kind(&another.expect("it is told that it does not run"), ErrorKind::Unavailable);
+            store.is_down.store(false, Ordering::SeqCst);
+            assert_kind(&under(&runtime, "k").await, ErrorKind::OutcomeUnknown);
+        });
+    }
 }
 
 #[test]
