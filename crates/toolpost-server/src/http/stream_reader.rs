@@ -21,6 +21,9 @@ use crate::{Disposition, Reply, clock};
 /// A stream is read this often where the store cannot say that there is more.
 const POLL: Duration = Duration::from_millis(500);
 
+/// Nor is it more often, where the store says so without there being any.
+const IN_VAIN: Duration = Duration::from_millis(50);
+
 /// A stream that nobody wrote to or touched for so long has lost its writer.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -55,12 +58,12 @@ impl StreamReader {
         to: RelaySender,
         written: Option<CancellationToken>,
     ) {
-        let (mut read, mut failures, mut over) = (Some(Some(first)), 0, false);
+        let (mut read, mut failures, mut over, mut in_vain) = (Some(Some(first)), 0, false, false);
         loop {
             match read {
                 // Perhaps a part of what there is: it is read on at once.
                 Some(Some(read)) if !read.events.is_empty() => {
-                    failures = 0;
+                    (failures, in_vain) = (0, false);
                     self.send(read.events, &to).await;
                 }
                 Some(Some(read)) if read.ended || over => return,
@@ -71,7 +74,8 @@ impl StreamReader {
                 }
                 Some(Some(_)) => {
                     failures = 0;
-                    self.wait(written.as_ref()).await;
+                    self.wait(written.as_ref(), in_vain).await;
+                    in_vain = true;
                 }
                 Some(None) if written.is_none() => return self.lose(NOT_KEPT, &to),
                 Some(None) => return,
@@ -80,7 +84,7 @@ impl StreamReader {
                     if FAILURES <= failures {
                         return;
                     }
-                    self.wait(None).await;
+                    self.wait(None, true).await;
                 }
             }
             if self.session.0.closed.is_cancelled() {
@@ -112,7 +116,13 @@ impl StreamReader {
         }
     }
 
-    async fn wait(&self, written: Option<&CancellationToken>) {
+    async fn wait(&self, written: Option<&CancellationToken>, in_vain: bool) {
+        let changed = async {
+            if in_vain {
+                clock::sleep(IN_VAIN).await;
+            }
+            self.kept.changed(self.after).await;
+        };
         let written = async {
             match written {
                 Some(written) => written.cancelled().await,
@@ -120,7 +130,7 @@ impl StreamReader {
             }
         };
         tokio::select! {
-            () = self.kept.changed(self.after) => {}
+            () = changed => {}
             () = clock::sleep(POLL) => {}
             () = self.session.0.closed.cancelled() => {}
             () = written => {}

@@ -322,6 +322,9 @@ impl EventStore for Faulty {
     }
 
     async fn changed(&self, _: &str, _: u64) {
+        if self.fails == "nothing, in haste" {
+            return;
+        }
         let _fails_or_not = self.ask("changed").await;
         std::future::pending::<()>().await;
     }
@@ -434,6 +437,24 @@ impl EventStore for Severed {
     async fn remove(&self, _: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
         Err("no".into())
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_says_all_the_time_that_there_is_more_is_not_read_all_the_time() {
+    let store = Arc::new(Faulty { fails: "nothing, in haste", ..Faulty::default() });
+    let watch = Arc::new(Watch::default());
+    let server = builder(&watch).event_store(store.clone()).build();
+    let session = initialize(&server, &[], "2025-11-25").await;
+    let mut client = Client::new(&session);
+    client.take(&server, &waits(5), 10_000, Duration::from_secs(2)).await;
+    let before = store.asked.load(Ordering::SeqCst);
+    tokio::join!(client.take(&server, b"", 10_000, LONG), async {
+        sleep(Duration::from_secs(10)).await;
+        watch.release.notify_waiters();
+    });
+    assert_eq!(client.answer()["result"]["content"][0]["text"], "released");
+    let asked = store.asked.load(Ordering::SeqCst) - before;
+    assert!(asked < 300, "{asked} questions in 10 s");
 }
 
 #[tokio::test(start_paused = true)]
