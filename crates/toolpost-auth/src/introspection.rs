@@ -32,6 +32,8 @@ const BYTES: usize = 16 << 10;
 /// So many answers of either kind are remembered, and so many questions are under way at once.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
 const ASKED_AT_ONCE: usize = 256;
+/// The longest time that a host may have it remembered that a token is valid.
+const LONGEST_MEMORY: Duration = Duration::from_secs(86_400);
 /// How long it is remembered that a token is not valid.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// When to come again, if nobody could say.
@@ -162,10 +164,10 @@ impl Introspection {
         self.with(|settings| settings.expected.clock = Clock::of(clock))
     }
 
-    /// Remembers this long that a token is valid: a minute by default.
+    /// Remembers this long that a token is valid: a minute by default, and at most a day.
     #[must_use]
     pub fn remember_for(self, time: Duration) -> Self {
-        self.with(|settings| settings.remember_for = time)
+        self.with(|settings| settings.remember_for = time.min(LONGEST_MEMORY))
     }
 
     /// Waits this long for an answer: five seconds by default.

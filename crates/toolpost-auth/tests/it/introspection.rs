@@ -124,6 +124,17 @@ async fn an_answer_is_remembered_until_the_token_expires_and_a_minute_at_most() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_answer_is_remembered_longer_than_a_day() {
+    let server = answering(&json!({ "active": true, "sub": "ada", "aud": RESOURCE }));
+    let asks = asks(&server).remember_for(Duration::MAX);
+    for (after, asked) in [(0, 1), (86_000, 1), (400, 2)] {
+        pass(after).await;
+        assert!(asks.verify("t").await.is_ok());
+        assert_eq!(server.asked(), asked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_a_token_is_not_valid_is_remembered_briefly() {
     let server = answering(&json!({"active": false}));
     let asks = asks(&server);

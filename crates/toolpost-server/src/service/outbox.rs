@@ -286,7 +286,7 @@ impl fmt::Debug for CallSink {
 
 /// A value that is a little more than `value`: so little that it is no progress to anybody.
 fn above(value: f64) -> f64 {
-    (value + (value.abs() * 1e-9).max(1e-9)).max(value.next_up())
+    (value + (value.abs() * 1e-9).max(1e-9)).max(value.next_up()).min(f64::MAX)
 }
 
 fn number(out: &mut Vec<u8>, value: f64) {
@@ -311,5 +311,17 @@ mod tests {
         let mut lines = Vec::new();
         outbox.take(&mut lines);
         assert_eq!(lines, b"{}\n");
+    }
+
+    #[test]
+    fn a_heartbeat_after_the_greatest_number_is_a_number() {
+        let outbox = Arc::new(Outbox::default());
+        let sink = CallSink::new(Arc::clone(&outbox), Some("1".into()), None).unwrap();
+        sink.progress(f64::MAX, None, None);
+        sink.beat(Duration::ZERO);
+        let mut lines = Vec::new();
+        outbox.take(&mut lines);
+        let lines = String::from_utf8(lines).unwrap();
+        assert!(lines.lines().count() == 2 && !lines.contains("null"), "{lines}");
     }
 }
