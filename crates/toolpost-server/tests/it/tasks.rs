@@ -760,7 +760,7 @@ async fn a_stream_of_changes_tells_of_the_tasks_that_it_names() {
 #[derive(Default)]
 struct Moody {
     store: MemoryTasks,
-    /// 0: as it should; 1: fails; 2: panics; 3: hangs; 4: as it should, slowly.
+    /// 0: as it should; 1: fails; 2: panics; 3: hangs; 4: as it should, slowly; 5: very slowly.
     mood: AtomicUsize,
     updates: AtomicUsize,
 }
@@ -773,6 +773,10 @@ impl Moody {
             2 => panic!("boom"),
             4 => {
                 sleep(Duration::from_millis(5)).await;
+                Ok(())
+            }
+            5 => {
+                sleep(Duration::from_secs(5)).await;
                 Ok(())
             }
             _ => std::future::pending().await,
@@ -844,6 +848,28 @@ async fn a_store_that_fails_costs_an_error_and_no_call() {
     let status = get(&server, "ada", &id).await["status"].clone();
     assert!(status == "working" || status == "failed", "{status}");
     tools.watch.release.notify_waiters();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_while_its_task_is_stored() {
+    let (ended, begun) = (Arc::new(AtomicUsize::new(0)), tokio::time::Instant::now());
+    let note = Arc::clone(&ended);
+    let timed = tool_fn("timed", move |_: NoArgs, _| {
+        let note = Arc::clone(&note);
+        async move {
+            sleep(Duration::from_secs(1)).await;
+            note.store(begun.elapsed().as_millis() as usize, Ordering::SeqCst);
+            Ok("in time")
+        }
+    });
+    let registry = Registry::builder().tool(timed.with_spec(optional)).build().unwrap();
+    let store = Arc::new(Moody { mood: AtomicUsize::new(5), ..Moody::default() });
+    let server = Server::builder(Dispatcher::builder(registry).build()).tasks(Arc::clone(&store)).build();
+    let id = start(&server, "ada", "timed").await;
+    assert!((1_000..1_100).contains(&ended.load(Ordering::SeqCst)), "{ended:?}");
+    store.mood.store(0, Ordering::SeqCst);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(get(&server, "ada", &id).await["result"]["content"][0]["text"], "in time");
 }
 
 #[tokio::test(start_paused = true)]

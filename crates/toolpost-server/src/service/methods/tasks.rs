@@ -290,7 +290,31 @@ impl<'a> Asking<'a> {
 /// The params of a question, with the task that it belongs to.
 fn related(params: Option<&str>, id: &str) -> String {
     let params = params.and_then(|params| serde_json::from_str(params).ok());
-    let mut params: Value = params.unwrap_or_else(|| json!({}));
+    let mut params = params.filter(Value::is_object).unwrap_or_else(|| json!({}));
+    // A tool may have put anything there.
+    if !params["_meta"].is_object() {
+        params["_meta"] = json!({});
+    }
     params["_meta"][RELATED_TASK] = json!({ "taskId": id });
     params.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_says_which_task_it_belongs_to_whatever_its_tool_put_there() {
+        for (params, kept) in [
+            (None, json!({ "_meta": {} })),
+            (Some(r#"{"a":1}"#), json!({ "a": 1, "_meta": {} })),
+            (Some(r#"{"_meta":{"b":2}}"#), json!({ "_meta": { "b": 2 } })),
+            (Some(r#"{"_meta":"c"}"#), json!({ "_meta": {} })),
+            (Some("[]"), json!({ "_meta": {} })),
+        ] {
+            let mut expected = kept;
+            expected["_meta"][RELATED_TASK] = json!({ "taskId": "t" });
+            assert_eq!(serde_json::from_str::<Value>(&related(params, "t")).unwrap(), expected, "{params:?}");
+        }
+    }
 }

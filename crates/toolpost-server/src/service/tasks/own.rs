@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::future::ready;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -62,7 +64,21 @@ impl Tasks {
         let mut task = StoredTask::new(id, &run.context.peer().principal, now, ttl);
         task.0.lease_until = now.saturating_add(millis(self.limits.lease));
         task.0.origin = run.context.peer().address;
-        if let Err(error) = self.create(task.clone()).await {
+        // The call goes on while it is stored, however long that takes.
+        let mut create = pin!(self.create(task.clone()));
+        let (created, ended) = tokio::select! {
+            biased;
+            created = &mut create => (Some(created), None),
+            result = &mut run.call => (None, Some(result)),
+        };
+        if let Some(result) = ended {
+            run.call = Box::pin(ready(result));
+        }
+        let created = match created {
+            Some(created) => created,
+            None => create.await,
+        };
+        if let Err(error) = created {
             return Err((Box::new(run), error));
         }
         let session = run.context.leave_request();
