@@ -1,10 +1,12 @@
 """Makes Python functions tools of a warm worker: put @tool on each, and call serve()."""
-import inspect, json, os, sys
+import inspect, json, os
 
 TOOLS = {}
 TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", list: "array", dict: "object"}
 out = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)  # what functions print is no answer: it goes to stderr
+lines = os.fdopen(os.dup(0), encoding="utf-8")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nor are requests theirs to read, or their programs'
 
 
 def tool(function):
@@ -13,7 +15,7 @@ def tool(function):
 
 
 def say(**line):
-    out.write(json.dumps(line) + "\n")
+    out.write(json.dumps(line, allow_nan=False) + "\n")
     out.flush()
 
 
@@ -26,7 +28,7 @@ def described(name, function):
 
 
 def serve():
-    for line in sys.stdin:
+    for line in lines:
         request = json.loads(line)
         if "toolpost" in request:
             say(toolpost=1, tools=[described(name, function) for name, function in TOOLS.items()])

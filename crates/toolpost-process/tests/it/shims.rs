@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use toolpost_process::{Program, Supervisor, Workers, WorkersOptions};
-use toolpost_tool::{Call, Tool as _};
+use toolpost_tool::{AnyTool, Call, Tool as _};
 
 use crate::common::soon;
 
@@ -38,15 +38,43 @@ async fn python_functions_are_warm_tools() {
     run("python3", "tool.py", PYTHON, "worker.py").await;
 }
 
+/// What a function does is no end of its worker: it reads stdin, or has no answer that JSON can have.
+#[tokio::test]
+async fn a_python_function_takes_no_request_of_another() {
+    let text = "
+import subprocess
+from worker import serve, tool
+
+@tool
+def reads():
+    return subprocess.run(['cat'], capture_output=True, text=True).stdout
+
+@tool
+def no_number():
+    return float('nan')
+
+serve()
+";
+    let Some((tools, _supervisor)) = started("python3", "tool.py", text, "worker.py").await else { return };
+    let [reads, no_number] = &*tools else { panic!("{tools:?}") };
+    let call = || Call::new(&serde_json::json!({})).unwrap();
+    for _ in 0..2 {
+        assert_eq!(soon(reads.call(call())).await.unwrap().as_text(), Some(""));
+        let error = soon(no_number.call(call())).await.unwrap_err().to_string();
+        assert!(error.contains("ValueError"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn node_functions_are_warm_tools() {
     run("node", "tool.mjs", NODE, "worker.mjs").await;
 }
 
-async fn run(program: &str, file: &str, text: &str, shim: &str) {
+/// The tools of a program of these functions; nothing where that language is not.
+async fn started(program: &str, file: &str, text: &str, shim: &str) -> Option<(Vec<AnyTool>, Supervisor)> {
     if std::process::Command::new(program).arg("--version").output().is_err() {
         println!("skipped: there is no {program} here");
-        return;
+        return None;
     }
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let lines = std::fs::read_to_string(docs.join(shim)).unwrap().lines().count();
@@ -57,7 +85,11 @@ async fn run(program: &str, file: &str, text: &str, shim: &str) {
     let program = Program::new(program).arg(file).dir(dir.path()).pass_env("PATH").pass_env("HOME");
     let supervisor = Supervisor::new();
     let workers = Workers::start(&supervisor, program, WorkersOptions::new().processes(1));
-    let tools = soon(workers.tools()).await.unwrap();
+    Some((soon(workers.tools()).await.unwrap(), supervisor))
+}
+
+async fn run(program: &str, file: &str, text: &str, shim: &str) {
+    let Some((tools, _supervisor)) = started(program, file, text, shim).await else { return };
     let [add, divide] = &*tools else { panic!("{tools:?}") };
     assert_eq!(add.spec().description(), "Adds two numbers.");
     assert_eq!(add.spec().input_schema()["required"], serde_json::json!(["a"]));
