@@ -20,6 +20,7 @@ use crate::{Process, ProcessError, Program, Redactor, Supervisor};
 
 pub use builder::CommandToolBuilder;
 use ending::Failure;
+pub(crate) use ending::line;
 use output::Answer;
 pub use output::CommandOutput;
 
@@ -113,7 +114,7 @@ impl CommandTool {
         let mut said = ending::last_lines(&process.stderr(), redactor);
         if let Some(failed) = ending::failure(template.program(), status, exits) {
             if said.is_empty() {
-                said = ending::last_lines(&answer.last_lines(), redactor);
+                said = ending::last_lines(&answer.last_lines(redactor), redactor);
             }
             return Err(failed.error(&said));
         }

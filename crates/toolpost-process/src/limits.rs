@@ -47,7 +47,8 @@ impl Limits {
         self
     }
 
-    /// Limits open descriptors, the three standard ones counted (`RLIMIT_NOFILE`).
+    /// Limits open descriptors, the three standard ones counted (`RLIMIT_NOFILE`): 12 at least, for
+    /// the `sh` that stands in the program's place takes so many.
     #[must_use]
     pub const fn open_files(mut self, files: u64) -> Self {
         self.open_files = Some(files);

@@ -22,7 +22,8 @@ pub struct Process {
     pub(crate) said: Arc<Stderr>,
     /// Dropped, or told, to end it.
     pub(crate) stop: Option<oneshot::Sender<()>>,
-    pub(crate) exited: oneshot::Receiver<io::Result<ExitStatus>>,
+    /// Until it has answered.
+    pub(crate) exited: Option<oneshot::Receiver<io::Result<ExitStatus>>>,
     pub(crate) status: Option<ExitStatus>,
 }
 
@@ -75,9 +76,10 @@ impl Process {
         if let Some(status) = self.status {
             return Ok(status);
         }
-        let status = (&mut self.exited)
-            .await
-            .map_err(|_gone| io::Error::other("the process was not waited for"))??;
+        let gone = || io::Error::other("the process was not waited for");
+        let answer = self.exited.as_mut().ok_or_else(gone)?.await;
+        self.exited = None;
+        let status = answer.map_err(|_dropped| gone())??;
         self.status = Some(status);
         Ok(status)
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
-use crate::{Limits, ProcessError, guardian};
+use crate::{Limits, ProcessError, Redactor, guardian};
 
 /// The longest secret: what a pipe takes at once on every system.
 const SECRET_MAX: usize = 4_096;
@@ -23,6 +23,8 @@ const SECRET_MAX: usize = 4_096;
 const FIRST: RawFd = 3;
 /// Becomes the program that it is given as soon as that pipe ends: its limits are set by then.
 const GATE: &str = r#"read -r limited <&3; exec 3<&-; exec "$0" "$@""#;
+/// What a shell adds to the environment of what it starts.
+const ADDED: [&str; 3] = ["OLDPWD", "PWD", "SHLVL"];
 
 /// Describes how to start a program: its arguments, and what it gets of the server.
 ///
@@ -96,7 +98,8 @@ impl Program {
 
     /// Hands in a secret by an inherited descriptor: the program reads it, once and to the end, from the descriptor whose
     /// number stands in the variable `NAME_FD`. So it is in no environment and on no command line, where other processes
-    /// could see it. At most 4,096 bytes.
+    /// could see it. At most 4,096 bytes. A tool of this program takes the value out of all that it says, if it is text of
+    /// [6 bytes](Redactor::SHORTEST) at least.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.secrets.push((name.into(), value.into().into()));
@@ -130,6 +133,14 @@ impl Program {
         &self.executable
     }
 
+    /// The secrets that are text and long enough to be found in other text, and what a fault calls each.
+    pub(crate) fn secret_texts(&self) -> Vec<(String, &str)> {
+        let texts =
+            self.secrets.iter().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
+        let found = texts.filter(|(_, value)| Redactor::SHORTEST <= value.len());
+        found.map(|(name, value)| (format!("secrets: `{name}`"), value)).collect()
+    }
+
     /// A command that starts it, with pipes for its three descriptors; and what it waits for before it begins, until that
     /// is dropped.
     pub(crate) fn command(&self) -> Result<(Command, Option<PipeWriter>), ProcessError> {
@@ -143,7 +154,10 @@ impl Program {
                 handed.push(FdMapping { parent_fd: reader.into(), child_fd: FIRST });
                 gate = Some(writer);
                 let mut command = Command::new("/bin/sh");
-                command.args(["-c", GATE]).arg(executable);
+                let is_named = |added: &&str| self.env.iter().any(|(name, _)| name.as_os_str() == *added);
+                let added: Vec<&str> = ADDED.into_iter().filter(|added| !is_named(added)).collect();
+                let gate = format!("unset -v limited {}; {GATE}", added.join(" "));
+                command.arg("-c").arg(gate).arg(executable);
                 command
             }
         };

@@ -122,6 +122,16 @@ impl Redactor {
     }
 }
 
+impl Redactor {
+    /// As [`redact_values`](Self::redact_values), of a text whose beginning was cut off: the end of a value at its
+    /// beginning, of 4 bytes or more, is taken for the value.
+    pub(crate) fn redact_values_cut_before<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut values = self.0.spans(text);
+        values.extend(self.0.ended(text));
+        replaced(text, &values)
+    }
+}
+
 /// Values are left out.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -73,10 +73,11 @@ impl Supervisor {
         program: &Program,
         on_stderr: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Process, ProcessError> {
+        let place = Place::take(&self.0)?;
+        // Looked at with a place taken, so that whoever stops this has waited for it, or it is seen here.
         if *self.0.stopped.borrow() {
             return Err(ProcessError::Stopped);
         }
-        let place = Place::take(&self.0)?;
         if !cfg!(target_os = "linux") && !program.limits.are_none() {
             return Err(ProcessError::Unsupported("limit what a process may take"));
         }
@@ -111,7 +112,7 @@ impl Supervisor {
             stdout: Some(stdout),
             said,
             stop: Some(stop),
-            exited,
+            exited: Some(exited),
             status: None,
         })
     }

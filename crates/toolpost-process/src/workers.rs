@@ -7,7 +7,7 @@ mod pool;
 mod slot;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use toolpost_tool::{AnyTool, Call, Output, Tool, ToolError, ToolSpec};
 
@@ -38,7 +38,6 @@ use crate::{Program, Redactor, Supervisor};
 pub struct Workers {
     pool: Arc<Pool>,
     owner: Arc<Owner>,
-    redactor: Redactor,
 }
 
 impl Workers {
@@ -49,6 +48,7 @@ impl Workers {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(supervisor: &Supervisor, program: Program, options: WorkersOptions) -> Self {
+        let redactor = Redactor::named(&program.secret_texts(), &mut Vec::new());
         let pool = Arc::new(Pool::new(supervisor.clone(), program, options));
         for _ in 0..pool.options.processes {
             let slot = slot::run(Arc::clone(&pool));
@@ -56,14 +56,15 @@ impl Workers {
             drop(tokio::spawn(slot));
         }
         let owner = Arc::new(Owner(Arc::clone(&pool)));
-        Self { pool, owner, redactor: Redactor::new() }
+        Self { pool, owner }.redacted_by(&redactor)
     }
 
-    /// Takes values that the redactor knows out of all that the tools say from now on; what looks like a secret goes from
-    /// errors, progress and log lines without that.
+    /// Takes values that the redactor knows out of all that the tools say from now on, in place of the program's
+    /// [secrets](Program::secret), which go without that; so does what looks like a secret from errors, progress and log
+    /// lines.
     #[must_use]
-    pub fn redacted_by(mut self, redactor: &Redactor) -> Self {
-        self.redactor = redactor.clone();
+    pub fn redacted_by(self, redactor: &Redactor) -> Self {
+        *self.pool.redactor.lock().unwrap_or_else(PoisonError::into_inner) = redactor.clone();
         self
     }
 
@@ -77,7 +78,7 @@ impl Workers {
     ///
     /// Dropping the future stops the waiting, and nothing else.
     pub async fn tools(&self) -> Result<Vec<AnyTool>, ToolError> {
-        let told = self.pool.told().await.map_err(|error| self.redactor.redact_error(&error))?;
+        let told = self.pool.told().await.map_err(|error| self.pool.redactor().redact_error(&error))?;
         told.specs()?.into_iter().map(|spec| Ok(self.tool(spec))).collect()
     }
 
@@ -89,7 +90,7 @@ impl Workers {
             None => spec.with_concurrency(self.pool.options.places()),
         };
         let tool = WorkerTool { spec, pool: Arc::clone(&self.pool), _owner: Arc::clone(&self.owner) };
-        self.redactor.layer()(AnyTool::new(tool))
+        self.pool.redactor().layer()(AnyTool::new(tool))
     }
 
     /// How many workers are ready now.

@@ -150,8 +150,9 @@ impl CommandToolBuilder {
         let mut faults = Vec::new();
         let executable = program.executable().to_string_lossy().into_owned();
         let template = Template::read(&executable, &arguments, stdin.as_deref(), &mut faults);
-        let named: Vec<(String, &str)> =
+        let mut named: Vec<(String, &str)> =
             secrets.iter().map(|secret| (format!("secrets: `{}`", secret.name), &*secret.value)).collect();
+        named.extend(program.secret_texts());
         let redactor = Redactor::named(&named, &mut faults);
         if limit == 0 {
             faults.push("output-limit: is 0, and an answer has one byte at least".into());

@@ -84,7 +84,7 @@ const fn named(signal: i32) -> &'static str {
 }
 
 /// One line for people: without what moves a terminal's cursor, without secrets.
-pub(super) fn line(line: &str, redactor: &Redactor) -> String {
+pub(crate) fn line(line: &str, redactor: &Redactor) -> String {
     let plain = plain(line);
     match line.len() < LINE_CUT {
         true => redactor.redact(&plain).into_owned(),

@@ -169,10 +169,13 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The last lines of what was said.
-    pub(super) fn last_lines(&self) -> Vec<String> {
-        let tail = &self.said[self.said.len().saturating_sub(4 << 10)..];
-        String::from_utf8_lossy(tail).lines().map(str::to_owned).collect()
+    /// The last lines of what was said, without a value that is cut through where they begin.
+    pub(super) fn last_lines(&self, redactor: &Redactor) -> Vec<String> {
+        let from = self.said.len().saturating_sub(4 << 10);
+        let tail = String::from_utf8_lossy(&self.said[from..]);
+        let tail =
+            if from == 0 { tail } else { redactor.redact_values_cut_before(&tail).into_owned().into() };
+        tail.lines().map(str::to_owned).collect()
     }
 
     fn too_much(&self) -> ToolError {

@@ -20,6 +20,9 @@ const STRIDE: usize = 8;
 /// The shortest beginning of a value that is taken for it at the end of a text that was cut.
 const BEGUN_MIN: usize = 4;
 
+/// What stands for a character that was cut through.
+const CUT: char = char::REPLACEMENT_CHARACTER;
+
 /// What is looked for.
 #[derive(Default)]
 pub(super) struct Values {
@@ -146,11 +149,23 @@ impl Values {
         Span::plain(start, end)
     }
 
-    /// The beginning of a value at the end of the text.
+    /// The beginning of a value at the end of the text, and of the character that was cut through there.
     pub(super) fn begun(&self, text: &str) -> Option<Span> {
-        let bytes = text.as_bytes();
+        let bytes = text.trim_end_matches(CUT).as_bytes();
         let longest = self.spellings.iter().map(|(spelling, _)| suffix_that_begins(bytes, spelling)).max()?;
-        (BEGUN_MIN <= longest).then(|| Span::plain(bytes.len() - longest, bytes.len()))
+        (BEGUN_MIN <= longest).then(|| Span::plain(bytes.len() - longest, text.len()))
+    }
+
+    /// The end of a value at the beginning of the text, and of the character that was cut through there.
+    pub(super) fn ended(&self, text: &str) -> Option<Span> {
+        let whole = text.trim_start_matches(CUT);
+        let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+        let longest = self.spellings.iter().map(|(spelling, _)| {
+            let begins = reversed(&whole.as_bytes()[..spelling.len().min(whole.len())]);
+            suffix_that_begins(&begins, &reversed(spelling))
+        });
+        let longest = longest.max().filter(|longest| BEGUN_MIN <= *longest)?;
+        Some(Span::plain(0, text.len() - whole.len() + longest))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -114,21 +115,22 @@ impl Calls {
                 return Ok(true);
             }
             Said::Progress { done, total, message } => {
-                if let Some(call) = call {
-                    call.progress(done, total, message.as_deref());
-                }
+                told(call, |call| call.progress(done, total, message.as_deref()));
             }
-            Said::Log { level, data } => {
-                if let Some(call) = call {
-                    call.log(level, &data);
-                }
-            }
+            Said::Log { level, data } => told(call, |call| call.log(level, &data)),
         }
         Ok(false)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells whoever listens to the call. The host's, so it may panic: that costs it what it was told, and no worker.
+fn told(call: Option<Call>, tell: impl FnOnce(&Call)) {
+    if let Some(call) = call {
+        let _panicked = catch_unwind(AssertUnwindSafe(|| tell(&call)));
     }
 }
 
@@ -159,7 +161,11 @@ impl Link {
         let id = state.last;
         let line = message::request(id, tool, call, left);
         state.open.insert(id, Open::Asked { call: call.clone(), answer });
-        self.say(&mut state, &line);
+        if !self.say(&mut state, &line) {
+            // Nothing of it went to the worker, so another may have it.
+            state.open.remove(&id);
+            return None;
+        }
         Some(Asked { link: self, id: Some(id), answered })
     }
 
@@ -185,7 +191,8 @@ impl Link {
         self.calls.state().broken
     }
 
-    fn say(&self, state: &mut State, line: &[u8]) {
+    /// Writes a line, or has it written later; whether the worker can have heard any of it.
+    fn say(&self, state: &mut State, line: &[u8]) -> bool {
         let written = match state.unwritten.is_empty() {
             true => self.stdin.try_write(line),
             false => Ok(0),
@@ -194,8 +201,12 @@ impl Link {
             Ok(written) if written == line.len() => {}
             Ok(written) => self.later(state, &line[written..]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.later(state, line),
-            Err(_) => self.broke(state),
+            Err(_) => {
+                self.broke(state);
+                return false;
+            }
         }
+        true
     }
 
     fn later(&self, state: &mut State, rest: &[u8]) {

@@ -1,6 +1,5 @@
 //! The workers that are ready, and who waits for one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,13 +9,15 @@ use toolpost_tool::{Refusal, ToolError};
 use super::link::Link;
 use super::message::Told;
 use super::options::WorkersOptions;
-use crate::{Program, Supervisor};
+use crate::{Program, Redactor, Supervisor};
 
 /// What slots and callers share.
 pub(super) struct Pool {
     pub(super) supervisor: Supervisor,
     pub(super) program: Program,
     pub(super) options: WorkersOptions,
+    /// Of what is cut before it leaves: a secret that was cut through is found by nobody after that.
+    pub(super) redactor: Arc<Mutex<Redactor>>,
     /// Whether nobody can call any more.
     pub(super) stopped: watch::Sender<bool>,
     told: watch::Sender<Option<Arc<Told>>>,
@@ -25,7 +26,8 @@ pub(super) struct Pool {
     ready: Mutex<Vec<Ready>>,
     /// As many as there are free places in `ready`, but for callers between taking one and looking.
     free: Semaphore,
-    waiting: AtomicUsize,
+    /// How many callers wait. One that leaves may be the last reason to keep a worker.
+    waiting: watch::Sender<usize>,
     /// A caller waits who may be the only one: with nothing kept warm, a worker is started for it.
     wanted: Notify,
 }
@@ -46,7 +48,8 @@ impl Pool {
             verdict: watch::Sender::new(None),
             ready: Mutex::default(),
             free: Semaphore::new(0),
-            waiting: AtomicUsize::new(0),
+            waiting: watch::Sender::new(0),
+            redactor: Arc::default(),
             wanted: Notify::new(),
         }
     }
@@ -175,7 +178,16 @@ impl Pool {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) != 0
+        *self.waiting.borrow() != 0
+    }
+
+    /// Changes whenever a caller begins to wait, or leaves.
+    pub(super) fn waiting(&self) -> watch::Receiver<usize> {
+        self.waiting.subscribe()
+    }
+
+    pub(super) fn redactor(&self) -> Redactor {
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Resolves when a worker should be there: at once while workers are kept warm, else when somebody waits for one.
@@ -214,7 +226,11 @@ struct Waiting<'a>(&'a Pool);
 
 impl<'a> Waiting<'a> {
     fn enter(pool: &'a Pool) -> Result<Self, ToolError> {
-        let before = pool.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut before = 0;
+        pool.waiting.send_modify(|waiting| {
+            before = *waiting;
+            *waiting += 1;
+        });
         let waiting = Self(pool);
         if pool.options.queue <= before {
             let message = format!("{before} calls wait for a worker, and no more may");
@@ -227,6 +243,6 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.0.waiting.send_modify(|waiting| *waiting -= 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
@@ -18,7 +18,7 @@ use super::link::{Calls, Link};
 use super::message::{self, Told};
 use super::pool::{self, Pool};
 use crate::keeper::memory_of;
-use crate::{Lines, Process, ProcessError};
+use crate::{Lines, Process, ProcessError, command};
 
 /// The waits between starts that come to nothing.
 const BACKOFF: Backoff =
@@ -29,6 +29,8 @@ const FAILURES_MAX: u32 = 3;
 const LAST: Duration = Duration::from_millis(50);
 /// How much of a line that is no answer the error shows, in bytes.
 const SHOWN: usize = 200;
+/// How long what a process has said is read after its end, if others hold its stdout and go on.
+const REST: Duration = Duration::from_millis(500);
 
 /// Runs until nobody can call any more.
 pub(super) async fn run(pool: Arc<Pool>) {
@@ -89,7 +91,11 @@ async fn start(pool: &Pool) -> Result<Worker, String> {
     let limit = pool.options.start_limit;
     let calls = Arc::<Calls>::default();
     let listener = Arc::clone(&calls);
-    let spawned = pool.supervisor.spawn(&pool.program, move |line| listener.hear(line));
+    let redactor = Arc::clone(&pool.redactor);
+    let spawned = pool.supervisor.spawn(&pool.program, move |line| {
+        let redactor = redactor.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        listener.hear(&command::line(line, &redactor));
+    });
     let mut process = spawned.map_err(|error| error.to_string())?;
     let (Some(mut stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
         return Err("it has no pipes".to_owned());
@@ -102,9 +108,9 @@ async fn start(pool: &Pool) -> Result<Worker, String> {
     };
     let told = match timeout(limit, told).await {
         Ok(Ok(Some(line))) => parsed(&line, pool).and_then(Told::read),
-        Ok(Ok(None)) => Err(ended(&mut process).await),
+        Ok(Ok(None)) => Err(ended(&mut process, pool).await),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("it did not tell its tools within {limit:?}{}", last(&process))),
+        Err(_) => Err(format!("it did not tell its tools within {limit:?}{}", last(&process, pool))),
     };
     let told = told?;
     if !pool.agrees(told) {
@@ -129,6 +135,9 @@ struct Serving<'a> {
     answered: u64,
     recycle_at: u64,
     old_at: Instant,
+    /// Starts of a successor that came to nothing in a row, and until when none is started.
+    failed: u32,
+    not_before: Instant,
     /// The one that takes its place, while it starts.
     successor: Option<BoxFuture<'a, Result<Worker, String>>>,
 }
@@ -138,28 +147,41 @@ impl<'a> Serving<'a> {
         let options = &pool.options;
         let recycle_at = about(options.recycle_after).max(1);
         let old_at = pool::now() + Duration::from_millis(about(options.max_age.as_millis() as u64));
-        Self { pool, worker, answered: 0, recycle_at, old_at, successor: None }
+        Self {
+            pool,
+            worker,
+            answered: 0,
+            recycle_at,
+            old_at,
+            failed: 0,
+            not_before: pool::now(),
+            successor: None,
+        }
     }
 
     async fn run(mut self, mut closed: watch::Receiver<bool>) -> Served {
+        let mut waiting = self.pool.waiting();
         let why = loop {
             if self.worker.link.is_broken() {
-                break Some(ended(&mut self.worker.process).await);
+                break Some(ended(&mut self.worker.process, self.pool).await);
             }
             let is_closed = *closed.borrow_and_update();
-            if is_closed && !self.pool.is_wanted() && self.pool.remove_idle(&self.worker.link) {
+            let is_wanted = *waiting.borrow_and_update() != 0;
+            if is_closed && !is_wanted && self.pool.remove_idle(&self.worker.link) {
                 break None;
             }
-            let grace = self.pool.options.cancel_grace;
-            let overdue = self.worker.link.calls.cancelled_at().map(|at| at + grace);
+            let overdue = self.overdue();
             if overdue.is_some_and(|at| at <= pool::now()) {
+                let grace = self.pool.options.cancel_grace;
                 break Some(format!("it went on with a call for {grace:?} after that was cancelled"));
             }
             if self.successor.is_none() && !is_closed && self.is_due() {
                 let pool = self.pool;
                 self.successor = Some(Box::pin(async move { start(pool).await }));
             }
-            let next = if self.successor.is_some() { overdue } else { overdue.or(Some(self.old_at)) };
+            let is_due_at =
+                (self.successor.is_none() && !is_closed).then(|| self.old_at.max(self.not_before));
+            let next = overdue.into_iter().chain(is_due_at).min();
             let Self { worker: Worker { link, lines, process }, successor, .. } = &mut self;
             tokio::select! {
                 biased;
@@ -175,12 +197,13 @@ impl<'a> Serving<'a> {
                     Err(_) => {
                         // The one that serves goes on, and is due again later.
                         self.successor = None;
-                        self.recycle_at += self.answered;
-                        self.old_at = pool::now() + self.pool.options.max_age;
+                        self.not_before = pool::now() + BACKOFF.delay(self.failed, random());
+                        self.failed = self.failed.saturating_add(1);
                     }
                 },
                 () = until(next) => {}
                 _ = closed.changed() => {}
+                _ = waiting.changed(), if is_closed => {}
             }
         };
         let Self { pool, worker, answered, .. } = self;
@@ -198,17 +221,24 @@ impl<'a> Serving<'a> {
         let Self { pool, worker: Worker { process, link, .. }, .. } = self;
         let line = match line {
             Ok(Some(line)) => line,
-            Ok(None) => return Err(ended(process).await),
-            Err(error) => return Err(format!("{error}{}", last(process))),
+            Ok(None) => return Err(ended(process, pool).await),
+            Err(error) => return Err(format!("{error}{}", last(process, pool))),
         };
-        let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).into_owned();
         let said = parsed(&line, pool).and_then(|frame| {
             let (id, said) = message::read(&frame)?;
             link.calls.hear_of(id, said, || pool.release(link))
         });
         match said {
             Ok(ended) => self.answered += u64::from(ended),
-            Err(why) => return Err(format!("it said what is no answer, {why}: {shown}")),
+            Err(why) => {
+                let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
+                let redactor = pool.redactor();
+                let shown = match line.len() {
+                    ..=SHOWN => redactor.redact(&shown),
+                    _ => redactor.redact_cut(&shown),
+                };
+                return Err(format!("it said what is no answer, {why}: {shown}"));
+            }
         }
         Ok(())
     }
@@ -216,17 +246,29 @@ impl<'a> Serving<'a> {
     /// Hears what a process said before it ended, and says how it did.
     async fn last_words(&mut self) -> String {
         // Whoever else holds its stdout is not waited for.
-        while let Ok(line) = timeout(LAST, self.worker.lines.next()).await {
+        let end = pool::now() + REST;
+        while pool::now() < end
+            && let Ok(line) = timeout(LAST, self.worker.lines.next()).await
+        {
             if let Err(why) = self.heard(line).await {
                 return why;
             }
         }
-        ended(&mut self.worker.process).await
+        ended(&mut self.worker.process, self.pool).await
+    }
+
+    /// When the worker has gone on for too long with a call that was cancelled.
+    fn overdue(&self) -> Option<Instant> {
+        self.worker.link.calls.cancelled_at()?.checked_add(self.pool.options.cancel_grace)
     }
 
     fn is_due(&self) -> bool {
+        if pool::now() < self.not_before {
+            return false;
+        }
         let has_grown = || {
-            let most = self.pool.options.max_memory?;
+            // One that is too large from its start on is no better for being replaced before it has served.
+            let most = self.pool.options.max_memory.filter(|_| 0 < self.answered)?;
             Some(most < memory_of(self.worker.process.id())?)
         };
         self.recycle_at <= self.answered || self.old_at <= pool::now() || has_grown().unwrap_or(false)
@@ -257,10 +299,9 @@ impl<'a> Serving<'a> {
     }
 
     async fn last_calls(mut self) {
-        let grace = self.pool.options.cancel_grace;
         let mut why = None;
         while why.is_none() && !self.worker.link.calls.is_idle() {
-            let overdue = self.worker.link.calls.cancelled_at().map(|at| at + grace);
+            let overdue = self.overdue();
             if overdue.is_some_and(|at| at <= pool::now()) {
                 break;
             }
@@ -288,20 +329,21 @@ fn parsed(line: &bytes::Bytes, pool: &Pool) -> Result<Frame, String> {
 }
 
 /// How a worker ended that has closed its stdout, and the last it said.
-async fn ended(process: &mut Process) -> String {
+async fn ended(process: &mut Process, pool: &Pool) -> String {
     match timeout(LAST, process.wait()).await {
-        Ok(Ok(status)) => format!("it ended ({status}){}", last(process)),
-        Ok(Err(error)) => format!("{error}{}", last(process)),
-        Err(_) => format!("it closed its stdout and stayed{}", last(process)),
+        Ok(Ok(status)) => format!("it ended ({status}){}", last(process, pool)),
+        Ok(Err(error)) => format!("{error}{}", last(process, pool)),
+        Err(_) => format!("it closed its stdout and stayed{}", last(process, pool)),
     }
 }
 
 /// The last lines of its stderr, for an error.
-fn last(process: &Process) -> String {
-    let lines = process.stderr();
+fn last(process: &Process, pool: &Pool) -> String {
+    let (lines, redactor) = (process.stderr(), pool.redactor());
+    let last = lines[lines.len().saturating_sub(3)..].iter().map(|line| command::line(line, &redactor));
     match lines.len() {
         0 => String::new(),
-        len => format!("; its stderr ends in: {}", lines[len.saturating_sub(3)..].join(" | ")),
+        _ => format!("; its stderr ends in: {}", last.collect::<Vec<_>>().join(" | ")),
     }
 }
 

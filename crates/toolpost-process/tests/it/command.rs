@@ -375,6 +375,34 @@ async fn secrets_come_out_nowhere() {
     assert!(all.matches("[redacted]").count() >= 7, "{all}");
 }
 
+#[tokio::test]
+async fn a_secret_by_descriptor_comes_out_no_more_than_one_by_name() {
+    let program =
+        sh("cat <&$TOKEN_FD | tee /dev/stderr; exit $1").pass_env("PATH").secret("TOKEN", "hunter22");
+    for exit in [0, 1] {
+        let tool = CommandTool::builder("leaky", program.clone()).args(["sh", "{exit:integer}"]);
+        let said = match ran(tool, json!({ "exit": exit })).await {
+            Ok(output) => output.encode(),
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains("hunter22") && said.contains("[redacted]"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_cut_through_comes_out_in_no_part() {
+    // What is shown begins within the secret: 4,096 bytes before the end, of which little is left without control sequences.
+    let tool = script("printf %s \"$S\"; head -c 4080 /dev/zero; exit 1")
+        .secret("S", "k3y-of-thirty-characters-in-all");
+    let error = ran(tool, json!({})).await.unwrap_err().to_string();
+    assert_eq!(error, "`/bin/sh` failed with exit status 1: [redacted]");
+    // What is kept of a line of stderr ends within a character of the secret.
+    let tool = script("head -c 1019 /dev/zero | tr '\\0' . >&2; echo \"$S\" >&2; exit 1")
+        .secret("S", "hunté-hunter");
+    let error = ran(tool, json!({})).await.unwrap_err().to_string();
+    assert!(error.ends_with(".[redacted]"), "{error}");
+}
+
 /// How a program of the test spells what is in its environment.
 const SPELLINGS: [&str; 6] = [
     "printf %s \"$S\"",

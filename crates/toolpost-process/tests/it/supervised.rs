@@ -73,6 +73,13 @@ async fn a_program_sees_only_the_environment_that_is_named() {
     let mut names: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.sort_unstable();
     assert_eq!(names, ["PATH", "SET", "TOOLPOST_SERVER"]);
+    // Nor does what sets its limits add to it.
+    let mut process = spawn(&Supervisor::new(), &program.limits(Limits::new().open_files(64)));
+    let again = said(&mut process).await;
+    let mut names: Vec<&str> = again.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.retain(|name| *name != "_");
+    names.sort_unstable();
+    assert_eq!(names, ["PATH", "SET", "TOOLPOST_SERVER"]);
 }
 
 #[tokio::test]
@@ -264,13 +271,16 @@ async fn so_many_run_and_no_more() {
 fn a_tokio_runtime_that_ends_takes_its_processes_along() {
     let supervisor = Supervisor::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let process = runtime.block_on(async { spawn(&supervisor, &sh("trap '' TERM; sleep 1000")) });
+    let mut process = runtime.block_on(async { spawn(&supervisor, &sh("trap '' TERM; sleep 1000")) });
     let child = process.id();
     drop(runtime);
     let waits = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     waits.block_on(async { soon(supervisor.idle()).await });
     assert!(!exists(child));
-    drop(process);
+    for _ in 0..2 {
+        let error = waits.block_on(soon(process.wait())).unwrap_err();
+        assert!(error.to_string().contains("was not waited for"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -388,3 +388,130 @@ async fn no_call_is_lost_between_a_worker_and_its_successor() {
     soon(calls.join_all()).await;
     soon(supervisor.idle()).await;
 }
+
+#[tokio::test]
+async fn a_caller_that_leaves_during_a_drain_keeps_no_worker() {
+    let fixture = start(one());
+    let (first, second) = (fixture.tool("heeds"), fixture.tool("pid"));
+    let (listened, said) = heard();
+    let (mut first, mut second) = (Box::pin(first.call(listened)), Box::pin(second.call(call())));
+    soon(async {
+        while said.lines().is_empty() {
+            assert!(polled_once(&mut first).await.is_none());
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(polled_once(&mut second).await.is_none(), "it waits for the only worker");
+    fixture.supervisor.close();
+    // The first leaves, its worker is free for the second, and then that leaves.
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(second);
+    soon(fixture.supervisor.idle()).await;
+}
+
+/// Polls once.
+async fn polled_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    std::future::poll_fn(|cx| match std::pin::Pin::new(&mut *future).poll(cx) {
+        std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_call_that_no_worker_has_heard_of_goes_to_the_next() {
+    let script = "read -r hello; echo '{\"toolpost\":1}'; read -r line; echo \"{\\\"id\\\":1,\\\"result\\\":\\\"$$\\\"}\"";
+    let fixture = start_program(sh(script), one());
+    for _ in 0..5 {
+        let pid = fixture.call("any").await.unwrap().as_text().unwrap().to_owned();
+        // Holds the thread up, so that nobody here hears of the end before the next call.
+        let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while exists(pid.parse().unwrap()) && !stat().contains(") Z ") {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_after_a_worker_holds_up_nobody() {
+    let script = r#"
+        read -r hello; echo '{"toolpost":1}'; read -r line; id=${line#*:}; id=${id%%,*}
+        if mkdir first 2>/dev/null; then
+            setsid sh -c 'while :; do echo "{\"id\":1,\"progress\":{\"done\":1}}" || exit; sleep 0.005; done' 2>/dev/null &
+            sleep 0.05; exit 0
+        fi
+        echo "{\"id\":$id,\"result\":\"next\"}"; read -r line"#;
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = start_program(sh(script).dir(dir.path()), one());
+    let error = fixture.call("any").await.unwrap_err().to_string();
+    assert!(error.contains("it ended (exit status: 0)"), "{error}");
+    assert_eq!(fixture.call("any").await.unwrap().as_text(), Some("next"));
+}
+
+#[tokio::test]
+async fn successors_that_come_to_nothing_are_started_ever_more_slowly() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("echo x >> starts; mkdir first 2>/dev/null || exit 3\n{WORKER}");
+    let fixture = start_program(sh(&script).dir(dir.path()), one().max_memory(1));
+    let pid = fixture.pid().await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(fixture.pid().await, pid, "the one that serves goes on");
+    let starts = std::fs::read_to_string(dir.path().join("starts")).unwrap().lines().count();
+    assert!((2..=15).contains(&starts), "{starts}");
+}
+
+#[tokio::test]
+async fn a_grace_without_end_is_one() {
+    let fixture = start(one().cancel_grace(Duration::MAX));
+    let pid = fixture.pid().await;
+    let tool = fixture.tool("heeds");
+    assert!(tokio::time::timeout(Duration::from_millis(20), tool.call(call())).await.is_err());
+    assert_eq!(fixture.pid().await, pid);
+}
+
+/// Of a host, and it panics.
+struct Panics;
+
+impl toolpost_tool::Sink for Panics {
+    fn progress(&self, _: f64, _: Option<f64>, _: Option<&str>) {
+        panic!("progress");
+    }
+
+    fn log(&self, _: toolpost_tool::LogLevel, _: Option<&str>, _: &str) {
+        panic!("log");
+    }
+
+    fn log_level(&self) -> Option<toolpost_tool::LogLevel> {
+        Some(toolpost_tool::LogLevel::Debug)
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_costs_no_worker() {
+    let fixture = start(one());
+    let pid = fixture.pid().await;
+    let mut parts = toolpost_tool::CallParts::default();
+    parts.set_sink(Some(std::sync::Arc::new(Panics)));
+    let output = soon(fixture.tool("talks").call(Call::from_parts(parts))).await.unwrap();
+    assert_eq!(output.structured(), Some(r#"{"done":true}"#));
+    assert_eq!(fixture.pid().await, pid);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_cut_through_comes_out_in_no_part() {
+    let secret = "k3y-of-thirty-characters-in-all";
+    // At the end of what is kept of a line of stderr, and of what is shown of a line that is no answer.
+    let script = r#"read -r hello; echo '{"toolpost":1}'; read -r line
+        S=$(cat <&$S_FD); x() { head -c $1 /dev/zero | tr '\0' '.'; }
+        printf '%s%s\n' "$(x 1000)" "$S" >&2; printf 'is %s\n' "$S" >&2; sleep 0.05
+        printf '%s%s and more\n' "$(x 175)" "$S"; read -r line"#;
+    let fixture = start_program(sh(script).secret("S", secret), one());
+    let (listened, said) = heard();
+    let error = soon(fixture.tool("any").call(listened)).await.unwrap_err().to_string();
+    let all = format!("{error}\n{}", said.lines().join("\n"));
+    assert!(!all.contains("k3y-"), "{all}");
+    assert_eq!((error.matches("[redacted]").count(), said.lines().len()), (1, 2), "{all}");
+    assert_eq!(said.lines().join("\n").matches("[redacted]").count(), 2, "{all}");
+}
