@@ -18,7 +18,13 @@ async fn all_twenty_answer_as_before_and_each_question_is_asked_once() {
     let old = connect(before(&stores[0])).await.unwrap();
     let new = connect(after(&stores[1]).unwrap()).await.unwrap();
     let tools = new.list_all_tools().await.unwrap();
-    assert_eq!(tools, old.list_all_tools().await.unwrap());
+    let mut before = old.list_all_tools().await.unwrap();
+    for tool in &mut before {
+        // toolpost leaves out what says how wide an integer is in Rust: some clients refuse the schema for it.
+        let size = Arc::make_mut(&mut tool.input_schema)["properties"]["size"].as_object_mut();
+        assert_eq!(size.unwrap().remove("format"), Some(json!("uint32")));
+    }
+    assert_eq!(tools, before);
     assert_eq!(tools.len(), 20);
     for _ in 0..3 {
         for tool in &tools {

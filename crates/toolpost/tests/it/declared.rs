@@ -17,8 +17,8 @@ use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{
     BreakerPolicy, CachePolicy, Call, CallParts, ErrorKind, Icon, IdempotencyPolicy, NoArgs, Output, Policy,
-    Principal, Priority, RatePolicy, Refusal, ResultFlag, RetryJitter, RetryPolicy, Tool, ToolAnnotations,
-    ToolError, ToolSpec, blocking_fn, tool_fn,
+    Principal, Priority, RatePolicy, Refusal, ResultFlag, RetryJitter, RetryPolicy, TaskSupport, Tool,
+    ToolAnnotations, ToolError, ToolSpec, blocking_fn, tool_fn,
 };
 use toolpost_server::Server;
 use toolpost_test::{Script, assert_kind, assert_text, poll_once, run};
@@ -39,6 +39,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("ToolSpec.input_schema", input_schema),
     ("ToolSpec.output_schema", output_schema),
     ("ToolSpec.meta", meta),
+    ("ToolSpec.task_support", task_support),
     // Its own fields are below.
     ("ToolSpec.policy", time_limit),
     ("ToolSpec.warnings", warnings),
@@ -159,17 +160,22 @@ fn with_meta(meta: &Value) -> CallRequest {
 
 /// What a client is shown of a tool that says this of itself.
 fn listed(change: impl FnOnce(ToolSpec) -> ToolSpec) -> Value {
+    served(change, "tools/list", json!({}))["result"]["tools"][0].clone()
+}
+
+/// The reply of a server of this tool.
+fn served(change: impl FnOnce(ToolSpec) -> ToolSpec, method: &str, mut params: Value) -> Value {
     run(async {
         let runtime = runtime(script(change).answers(""));
         let server = Server::builder(runtime.dispatcher().clone()).build();
-        let asked = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
+        params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {}
-        }}});
+        });
+        let asked = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let frame = Frame::from_text(asked.to_string(), &Limits::new()).unwrap();
         let reply = server.handle(frame, Principal::anonymous()).await;
-        let reply: Value = serde_json::from_slice(&reply.unwrap()).unwrap();
-        reply["result"]["tools"][0].clone()
+        serde_json::from_slice(&reply.unwrap()).unwrap()
     })
 }
 
@@ -283,6 +289,14 @@ fn output_schema() {
 
 fn meta() {
     assert_eq!(listed(|spec| spec.with_meta(json!({"x/y": 1})))["_meta"]["x/y"], 1);
+}
+
+fn task_support() {
+    let asked = |support| {
+        served(|spec| spec.with_task_support(support), "tools/call", json!({"name": "s"}))["error"].clone()
+    };
+    assert_eq!(asked(TaskSupport::Forbidden), Value::Null);
+    assert_ne!(asked(TaskSupport::Required), Value::Null, "this client takes no tasks");
 }
 
 fn warnings() {
