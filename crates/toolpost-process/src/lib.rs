@@ -1,7 +1,7 @@
 //! Programs as MCP tools: child processes that are bounded, supervised, kept warm, and gone when they should be.
 //!
 //! A [`Program`] says how to start a program: arguments without a shell, an environment of what is named and nothing else, a
-//! process group of its own, [`Limits`]. A [`Supervisor`] starts programs and owns what it started; a [`Process`] is one that
+//! process group of its own, [`ProcessLimits`]. A [`Supervisor`] starts programs and owns what it started; a [`Process`] is one that
 //! runs, and dropping it ends it. A [`CommandTool`] is a tool that runs one program for each call, with a command line made from
 //! a template. [`Workers`] keeps processes warm that answer many calls, and offers what they can do as tools. A [`Redactor`]
 //! takes secrets out of what all of these say. With the feature `toml`, `Programs` reads both kinds of tools from a file.
@@ -67,7 +67,7 @@ mod workers;
 pub use command::{CommandOutput, CommandTool, CommandToolBuilder};
 pub use error::ProcessError;
 pub use invalid::InvalidProgram;
-pub use limits::Limits;
+pub use limits::ProcessLimits;
 pub use lines::Lines;
 pub use process::Process;
 pub use program::Program;

@@ -12,13 +12,13 @@ use rustix::process::Pid;
 /// not started.
 ///
 /// ```
-/// use toolpost_process::{Limits, Program};
+/// use toolpost_process::{ProcessLimits, Program};
 ///
-/// let limits = Limits::new().cpu_seconds(10).memory(512 << 20).open_files(64);
+/// let limits = ProcessLimits::new().cpu_seconds(10).memory(512 << 20).open_files(64);
 /// let program = Program::new("convert").limits(limits);
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Limits {
+pub struct ProcessLimits {
     cpu_seconds: Option<u64>,
     memory: Option<u64>,
     open_files: Option<u64>,
@@ -26,7 +26,7 @@ pub struct Limits {
     file_size: Option<u64>,
 }
 
-impl Limits {
+impl ProcessLimits {
     /// No limits.
     #[must_use]
     pub const fn new() -> Self {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
-use crate::{Limits, ProcessError, Redactor, guardian};
+use crate::{ProcessError, ProcessLimits, Redactor, guardian};
 
 /// The longest secret: what a pipe takes at once on every system.
 const SECRET_MAX: usize = 4_096;
@@ -44,7 +44,7 @@ pub struct Program {
     env: Vec<(OsString, Option<OsString>)>,
     secrets: Vec<(String, Arc<[u8]>)>,
     dir: Option<PathBuf>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ProcessLimits,
     pub(crate) grace: Duration,
     #[cfg(feature = "landlock")]
     pub(crate) paths: crate::confine::Paths,
@@ -61,7 +61,7 @@ impl Program {
             env: Vec::new(),
             secrets: Vec::new(),
             dir: None,
-            limits: Limits::new(),
+            limits: ProcessLimits::new(),
             grace: Duration::from_secs(2),
             #[cfg(feature = "landlock")]
             paths: crate::confine::Paths::default(),
@@ -115,7 +115,7 @@ impl Program {
 
     /// Sets what it may take of the machine.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub const fn limits(mut self, limits: ProcessLimits) -> Self {
         self.limits = limits;
         self
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use toolpost_process::{Limits, Lines, ProcessError, Program, Supervisor};
+use toolpost_process::{Lines, ProcessError, ProcessLimits, Program, Supervisor};
 use toolpost_tool::ErrorKind;
 
 use crate::common::{exists, gone, said, sh, soon, spawn};
@@ -74,7 +74,7 @@ async fn a_program_sees_only_the_environment_that_is_named() {
     names.sort_unstable();
     assert_eq!(names, ["PATH", "SET", "TOOLPOST_SERVER"]);
     // Nor does what sets its limits add to it.
-    let mut process = spawn(&Supervisor::new(), &program.limits(Limits::new().open_files(64)));
+    let mut process = spawn(&Supervisor::new(), &program.limits(ProcessLimits::new().open_files(64)));
     let again = said(&mut process).await;
     let mut names: Vec<&str> = again.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.retain(|name| *name != "_");
@@ -220,7 +220,7 @@ async fn one_that_closes_stdout_and_stays_is_ended_like_any() {
 async fn limits_hold() {
     let supervisor = Supervisor::new();
     let limits =
-        Limits::new().cpu_seconds(7).memory(1 << 30).open_files(33).processes(9_999).file_size(1_024);
+        ProcessLimits::new().cpu_seconds(7).memory(1 << 30).open_files(33).processes(9_999).file_size(1_024);
     // The limits are there before a program that is linked to libraries has reached its `main`.
     let program = sh("cat /proc/self/limits").env("PATH", "/usr/bin:/bin").limits(limits);
     let mut process = spawn(&supervisor, &program);
@@ -332,7 +332,7 @@ async fn one_that_is_confined_reads_and_writes_its_paths_alone() {
     );
     let system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/dev/null"];
     let read = sh(&script).read_paths(system).read_paths([inside.path()]).dir(inside.path());
-    for limits in [Limits::new(), Limits::new().open_files(64)] {
+    for limits in [ProcessLimits::new(), ProcessLimits::new().open_files(64)] {
         let mut process = match supervisor.spawn(&read.clone().limits(limits), |_| {}) {
             // Nothing is started that would not be confined.
             Err(ProcessError::Unsupported(_)) => return,

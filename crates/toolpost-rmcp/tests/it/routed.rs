@@ -117,7 +117,7 @@ async fn connect(server: impl ServerHandler) -> RunningService<RoleClient, ()> {
     ().serve(theirs).await.expect("the client connects")
 }
 
-fn asking(tool: &'static str, arguments: &serde_json::Value) -> CallToolRequestParams {
+fn asking(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
     let mut params = CallToolRequestParams::new(tool);
     params.arguments = arguments.as_object().cloned();
     params
