@@ -8,8 +8,6 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-#[cfg(feature = "http")]
-use tokio_util::task::TaskTracker;
 use toolpost_dispatch::Dispatcher;
 use toolpost_json::Limits;
 use toolpost_tool::{Principal, Priority, TaskSupport};
@@ -20,8 +18,8 @@ use crate::Authenticate;
 use crate::authenticate::Identify;
 #[cfg(feature = "http")]
 use crate::http::{
-    Document, EventStore, HostOriginPolicy, Http, HttpLimits, MemoryEventStore, ProtectedResource, Resuming,
-    Sessions,
+    DetachedCalls, Document, EventStore, HostOriginPolicy, Http, HttpLimits, MemoryEventStore,
+    ProtectedResource, Resuming, Sessions,
 };
 use crate::server::Inner;
 use crate::service::Service;
@@ -395,7 +393,7 @@ impl ServerBuilder {
             document: self.protected_resource.as_ref().map(Document::new),
             path: self.path,
             resuming: self.event_store.map(Resuming::new),
-            detached: TaskTracker::new(),
+            detached: DetachedCalls::new(&self.http),
             spare: Arc::default(),
             uses: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),

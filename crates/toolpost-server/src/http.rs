@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 mod accept;
 mod answers;
@@ -42,6 +41,7 @@ mod timeout_io;
 pub use body::Body;
 pub(crate) use connection::serve as serve_connection;
 pub(crate) use connection_state::ConnectionState;
+pub(crate) use detached::DetachedCalls;
 pub use event_store::{EventStore, StreamEvents};
 pub(crate) use host_origin::HostOriginPolicy;
 pub use limits::HttpLimits;
@@ -70,7 +70,7 @@ pub(crate) struct Http {
     /// Streams that can be resumed; none if nobody may.
     pub(crate) resuming: Option<Resuming>,
     /// Calls that outlive the connection they came on.
-    pub(crate) detached: TaskTracker,
+    pub(crate) detached: DetachedCalls,
     pub(crate) spare: Arc<pooled::FuturePool>,
     /// Counts the uses of all connections, so that they can be told which was longest ago.
     pub(crate) uses: AtomicU64,

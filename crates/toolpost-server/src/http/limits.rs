@@ -71,6 +71,8 @@ pub struct HttpLimits {
     /// Legacy calls at once that outlive the connection they came on, also while their streams are resumed. One more is
     /// dropped. Default: 256.
     pub detached_calls: usize,
+    /// The same of one principal; of one address where nobody says who calls, except from this machine. Default: 64.
+    pub detached_calls_per_principal: usize,
 }
 
 impl Default for HttpLimits {
@@ -95,6 +97,7 @@ impl Default for HttpLimits {
             session_lifetime: Duration::from_secs(30 * 86_400),
             sessionless: false,
             detached_calls: 256,
+            detached_calls_per_principal: 64,
         }
     }
 }

@@ -22,7 +22,7 @@ use super::answers::{
 };
 use super::collect::{Collected, SMALL, Uncollected, collect};
 use super::connection_state::{ConnectionState, HeldBytes, OpenRequest};
-use super::detached::Detached;
+use super::detached::{Detached, Owner};
 use super::event_id::StreamKind;
 use super::events::{EventStream, First, Silent, first};
 use super::pooled::PooledCall;
@@ -160,9 +160,9 @@ impl Http {
                 if let Some(session) = peer.session.as_ref().filter(|_| frames.iter().any(is_remembered)) {
                     self.keep(session, open.address)?;
                 }
-                let session = peer.session.clone().map(InUse);
+                let (session, owner) = (peer.session.clone().map(InUse), Owner::of(&peer));
                 let batch = PooledCall::alone(Arc::clone(&self.service).batch(frames, peer));
-                Ok(whole(self.detached(batch.keeping(held).within(session)).await))
+                Ok(whole(self.detached(batch.keeping(held).within(session), owner).await))
             }
             Incoming::Done(reply) => Ok(whole(reply)),
         }
@@ -236,7 +236,8 @@ impl Http {
         }
         let silence = self.silence(&request, accept);
         let silence = silence.map(|silence| Resumable::patience(resumable.as_ref(), silence));
-        let call = self.detached(self.answering(request, peer, None).keeping(held));
+        let owner = Owner::of(&peer);
+        let call = self.detached(self.answering(request, peer, None).keeping(held), owner);
         Ok(match Silent::new(call, silence).await {
             First::Events(stream) => events(self.keep_stream(stream, resumable, true)),
             answered => response_of(answered),
@@ -289,9 +290,12 @@ impl Http {
         resumable: Option<Resumable>,
     ) -> Response<Body> {
         let outbox = Arc::new(Outbox::default());
-        let legacy = request.era == Era::Legacy;
+        let owner = (request.era == Era::Legacy).then(|| Owner::of(&peer));
         let call = self.answering(request, peer, Some(Arc::clone(&outbox))).keeping(held);
-        let call = if legacy { PooledCall::alone(self.detached(call)) } else { call };
+        let call = match owner {
+            Some(owner) => PooledCall::alone(self.detached(call, owner)),
+            None => call,
+        };
         let silence = Resumable::patience(resumable.as_ref(), self.limits.keep_alive);
         match first(call, outbox, silence).await {
             First::Events(stream) => events(self.keep_stream(stream, resumable, false)),
@@ -344,8 +348,8 @@ impl Http {
         self.spare.place(self.service.run(request, peer, outbox)).within(session)
     }
 
-    fn detached(&self, call: PooledCall) -> Detached {
-        Detached::new(call, self.detached.clone(), self.limits.detached_calls)
+    fn detached(&self, call: PooledCall, owner: Owner) -> Detached {
+        Detached::new(call, self.detached.clone(), owner)
     }
 
     fn delete(&self, headers: &HeaderMap, principal: &Principal) -> Result<Response<Body>, Instead> {

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use toolpost_protocol::{Id, Version};
 
 use super::answers::{BYTES_WAIT, Instead, empty, events, later, refused};
+use super::detached::Owner;
 use super::event_id::{StreamKind, StreamName};
 use super::event_store::{EventStore, StreamEvents};
 use super::events::{EventStream, event};
@@ -110,7 +111,8 @@ impl Http {
         let Some(running) = stream.into_running() else { return EventStream::ended() };
         let kept = resuming.kept(name, &session, owner(address, &session));
         let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-        let writer = StreamWriter::new(kept, running, Some(sender), self.outliving(), &resuming.cut_off);
+        let outliving = self.outliving(&session, address);
+        let writer = StreamWriter::new(kept, running, Some(sender), outliving, &resuming.cut_off);
         let beginning = match (primes(&session), waited) {
             (true, _) => Beginning::Priming,
             (false, true) => Beginning::Comment,
@@ -188,7 +190,13 @@ impl Http {
                 let written = CancellationToken::new();
                 let again = resuming.kept(kept.name.clone(), session, String::new()).opened();
                 let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-                let writer = StreamWriter::new(again, running, None, self.outliving(), &resuming.cut_off);
+                let writer = StreamWriter::new(
+                    again,
+                    running,
+                    None,
+                    self.outliving(session, address),
+                    &resuming.cut_off,
+                );
                 let reader = StreamReader::new(kept, after, Arc::clone(session));
                 let relay = relay.written_by(async move {
                     let writing = async {
@@ -206,13 +214,14 @@ impl Http {
         };
         let Some(running) = stream.into_running() else { return EventStream::ended() };
         let (sender, relay) = relay(resuming.readers.enter(kept.key()));
-        let writer = StreamWriter::new(kept, running, Some(sender), self.outliving(), &resuming.cut_off);
+        let outliving = self.outliving(session, address);
+        let writer = StreamWriter::new(kept, running, Some(sender), outliving, &resuming.cut_off);
         let beginning = if primes(session) { Beginning::Priming } else { Beginning::Nothing };
         EventStream::relayed(relay.written_by(writer.run(beginning)), self.limits.keep_alive)
     }
 
-    fn outliving(&self) -> Outliving {
-        Outliving::new(self.detached.clone(), self.limits.detached_calls)
+    fn outliving(&self, session: &Session, address: Option<u64>) -> Outliving {
+        Outliving::new(self.detached.clone(), Owner::new(&session.principal, address))
     }
 }
 

@@ -10,9 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::detached::{DetachedCalls, DetachedPlace, Owner};
 use super::event_id::StreamKind;
 use super::events::{WORKING, event};
 use super::kept_stream::KeptStream;
@@ -57,10 +56,10 @@ pub(super) struct StreamWriter {
 
 /// The calls that outlive their connection.
 pub(super) struct Outliving {
-    calls: TaskTracker,
-    most: usize,
+    calls: DetachedCalls,
+    owner: Owner,
     /// Held by this one once it does.
-    counted: Option<TaskTrackerToken>,
+    place: Option<DetachedPlace>,
 }
 
 /// A call, and what it came to.
@@ -182,11 +181,11 @@ impl StreamWriter {
     /// Goes on without a client, unless too many do so already.
     fn lose_client(&mut self) {
         self.client = None;
-        if self.outliving.counted.is_some() || self.kept.name.kind != StreamKind::Call {
+        if self.outliving.place.is_some() || self.kept.name.kind != StreamKind::Call {
             return;
         }
-        if self.outliving.calls.len() < self.outliving.most {
-            self.outliving.counted = Some(self.outliving.calls.token());
+        self.outliving.place = self.outliving.calls.enter(&self.outliving.owner);
+        if self.outliving.place.is_some() {
             return;
         }
         self.give_up("the call was given up: its connection broke, and too many calls go on without theirs");
@@ -198,8 +197,8 @@ impl StreamWriter {
 }
 
 impl Outliving {
-    pub(super) const fn new(calls: TaskTracker, most: usize) -> Self {
-        Self { calls, most, counted: None }
+    pub(super) const fn new(calls: DetachedCalls, owner: Owner) -> Self {
+        Self { calls, owner, place: None }
     }
 }
 

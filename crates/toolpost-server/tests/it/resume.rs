@@ -79,23 +79,31 @@ fn body(raw: &[u8]) -> String {
 /// A client that loses its connections and comes back with the last id that it has.
 struct Client<'a> {
     session: &'a str,
+    token: &'static str,
     last: Option<String>,
     seen: Vec<Event>,
 }
 
 impl<'a> Client<'a> {
     fn new(session: &'a str) -> Self {
-        Self { session, last: None, seen: Vec::new() }
+        Self { session, token: "Bearer none", last: None, seen: Vec::new() }
     }
 
     /// Asks, and takes no more than `most` bytes of the answer, nor for longer than `time`.
     async fn take(&mut self, server: &Server, call: &[u8], most: usize, time: Duration) {
         let (mut wire, served) = Wire::within(server);
         match &self.last {
-            None => wire.request("POST", &[("Mcp-Session-Id", self.session)], call).await,
+            None => {
+                let headers = [("Mcp-Session-Id", self.session), ("Authorization", self.token)];
+                wire.request("POST", &headers, call).await;
+            }
             Some(last) => {
-                let headers =
-                    [("Mcp-Session-Id", self.session), ("Last-Event-ID", last), ("Connection", "close")];
+                let headers = [
+                    ("Mcp-Session-Id", self.session),
+                    ("Authorization", self.token),
+                    ("Last-Event-ID", last),
+                    ("Connection", "close"),
+                ];
                 wire.request("GET", &headers, b"").await;
             }
         }
@@ -579,6 +587,33 @@ async fn calls_whose_clients_have_gone_are_bounded_and_those_beyond_say_so() {
     for client in &mut clients[..2] {
         client.take(&server, b"", 10_000, LONG).await;
         assert_eq!(client.answer()["result"]["content"][0]["text"], "released");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_many_calls_behind_leaves_room_for_those_of_others() {
+    let watch = Arc::new(Watch::default());
+    let tokens = StaticTokens::new([("a", Principal::new("ann")), ("b", Principal::new("bob"))]);
+    let server = builder(&watch).state_key(KEY).authenticate(tokens).http_limits(|limits| {
+        (limits.detached_calls, limits.detached_calls_per_principal) = (4, 2);
+    });
+    let server = server.build();
+    let ann = initialize(&server, &[("Authorization", "Bearer a")], "2025-11-25").await;
+    let bob = initialize(&server, &[("Authorization", "Bearer b")], "2025-11-25").await;
+    let mut clients = Vec::new();
+    for (id, session, token) in
+        (0..5).map(|id| (id, &ann, "Bearer a")).chain([(5, &bob, "Bearer b"), (6, &bob, "Bearer b")])
+    {
+        let mut client = Client { token, ..Client::new(session) };
+        client.take(&server, &waits(id), 10_000, Duration::from_secs(2)).await;
+        clients.push(client);
+    }
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(server.dispatcher().running(), 4, "two of each");
+    watch.release.notify_waiters();
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.take(&server, b"", 10_000, LONG).await;
+        assert_eq!(client.answer()["error"].is_null(), !(2..5).contains(&at), "{at}");
     }
 }
 
