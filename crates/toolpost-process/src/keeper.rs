@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process::{Child, ExitStatus};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -163,18 +163,21 @@ impl Kept {
 /// The tokio runtime ends, or the start came to nothing.
 impl Drop for Kept {
     fn drop(&mut self) {
-        let Some((mut child, place)) = self.child.take() else { return };
+        let Some((child, place)) = self.child.take() else { return };
         self.signal(Signal::KILL);
         guardian::forget(self.number());
-        let reap = move || {
-            drop(child.wait());
-            drop(place);
+        // Where no thread is to be had, this one waits for what was killed.
+        let left = Arc::new(Mutex::new(Some((child, place))));
+        let reap = |left: &Mutex<Option<(Child, Place)>>| {
+            if let Some((mut child, _place)) = left.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                drop(child.wait());
+            }
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "ends with a child that was killed; its place counts it"
-        )]
-        drop(std::thread::spawn(reap));
+        let taken = Arc::clone(&left);
+        // It ends with a child that was killed, whose place counts it.
+        if std::thread::Builder::new().spawn(move || reap(&taken)).is_err() {
+            reap(&left);
+        }
     }
 }
 

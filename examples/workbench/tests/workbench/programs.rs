@@ -41,8 +41,9 @@ fn a_file_with_faults_is_told_of_all_of_them() {
 fn programs_and_workers_are_tools() {
     let dir = tempfile::TempDir::new().unwrap();
     let file = dir.path().join("programs.toml");
-    // A worker that says what it is told: the handshake, then one answer.
+    // A worker that says what it is told, the handshake and then answers, when it is started for the fifth time.
     let worker = r#"
+        echo >> starts; [ "$(wc -l < starts)" -lt 5 ] && exit 3
         read hello; echo '{"toolpost": 1, "tools": [{"name": "warm"}]}'
         while read -r call; do
             id=${call#*:}; echo "{\"id\": ${id%%,*}, \"result\": {\"pid\": $$}}"
