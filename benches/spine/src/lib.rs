@@ -2,5 +2,6 @@
 
 pub use calls::{limit, messages};
 
+pub mod connections;
 pub mod ours;
 pub mod rmcp_types;

@@ -1,6 +1,6 @@
 //! One call from bytes to bytes, beside the limit and rmcp's model types; goals in instructions.
 
-use bench_spine::{limit, messages, ours, rmcp_types};
+use bench_spine::{connections, limit, messages, ours, rmcp_types};
 use harness::{Cases, Goals};
 
 #[global_allocator]
@@ -23,6 +23,11 @@ fn main() -> std::process::ExitCode {
     }
     println!("small: {} bytes, structured: {} bytes", small.len(), structured.len());
     let server = ours::server();
+    let connected = connections::connected();
+    let mut staying = connections::connected();
+    let reply = parsed(&connected.without(&small));
+    assert_eq!(reply["result"]["content"], parsed(&limit::answer(&small))["result"]["content"]);
+    assert_eq!((parsed(&connected.own(&small)), parsed(&staying.staying(&small))), (reply.clone(), reply));
     let figures = Cases::new()
         .case("small: limit", || limit::answer(&small))
         .case("small: toolpost", || server.answer(&small))
@@ -30,6 +35,9 @@ fn main() -> std::process::ExitCode {
         .case("structured: limit", || limit::answer(&structured))
         .case("structured: toolpost", || server.answer(&structured))
         .case("structured: rmcp types", || rmcp_types::answer(&structured))
+        .case("small: a message alone", || connected.without(&small))
+        .case("small: over a connection that stays", || staying.staying(&small))
+        .case("small: over a connection of its own", || connected.own(&small))
         .main();
     let cost = |case: &str| figures[case].instructions.unwrap_or(figures[case].ns);
     let mut goals = Goals::new();

@@ -18,10 +18,15 @@ pub struct Server {
 }
 
 pub fn server() -> Server {
+    Server { dispatcher: dispatcher(), limits: Limits::new() }
+}
+
+/// The two tools.
+pub fn dispatcher() -> Dispatcher {
     let echo = tool_fn("echo", |echo: Echo, _| async move { Ok(Json(Echoed { message: echo.message })) });
     let price = tool_fn("price", |order: Order, _| async move { Ok(Json(price(&order))) });
     let registry = Registry::builder().tool(echo).tool(price).build().expect("two tools");
-    Server { dispatcher: Dispatcher::builder(registry).build(), limits: Limits::new() }
+    Dispatcher::builder(registry).build()
 }
 
 impl Server {
