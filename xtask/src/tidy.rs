@@ -1,6 +1,7 @@
 //! What rustc cannot check. Runs under `cargo test`.
 
 mod pages;
+mod unrun;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,7 @@ fn faults(root: &Path) -> Vec<String> {
         texts.push((name, text));
     }
     pages::uncompiled(&texts, &mut faults);
+    unrun::unrun(&texts, &mut faults);
     top(root, &mut faults);
     msrv(root, &mut faults);
     first_screen(root, &mut faults);

@@ -36,6 +36,28 @@ async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
+#[test]
+fn keys_come_over_https_or_from_this_machine() {
+    let signer = Signer::new("k", "EdDSA");
+    let taken = |url| Jwks::new(url, serving(&[&signer])).is_ok();
+    for good in ["https://a.example/keys", "http://localhost:1/", "http://127.0.0.1/", "http://[::1]:9/x"] {
+        assert!(taken(good), "{good}");
+    }
+    for bad in [
+        "http://a.example/keys",
+        "http://localhost.a.example/",
+        "http://127.0.0.1.a.example/",
+        "file:///keys",
+        "/keys",
+        "https:keys",
+        "https://ada:s3cret@a.example/",
+        "http://localhost@a.example/",
+        "",
+    ] {
+        assert!(!taken(bad), "{bad}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn keys_are_fetched_once_however_many_need_them() {
     let signer = Arc::new(Signer::new("k", "EdDSA"));
