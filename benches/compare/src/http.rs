@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use crate::process::{Answer, Outcome, Seen, Server, call, connect, head, receive, send};
 
-const HOST: &str = "127.0.0.1";
+/// The host as clients say it, with its port: rust-mcp-sdk takes no other.
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
 
 /// Calls `tool` once.
 fn ask(server: &Server, tool: &str, arguments: &Value) -> Outcome<Answer> {
@@ -17,7 +20,7 @@ fn ask(server: &Server, tool: &str, arguments: &Value) -> Outcome<Answer> {
 }
 
 fn raw(server: &Server, tool: &str, body: &str) -> Outcome<Answer> {
-    send(server.port, (head(HOST, tool, "", body.len()) + body).as_bytes())
+    send(server.port, (head(&local(server.port), tool, "", body.len()) + body).as_bytes())
 }
 
 /// Whether it goes on, after whatever was done to it.
@@ -57,7 +60,7 @@ pub(crate) fn gone(peer: Peer) -> Seen {
     let server = Server::start(peer, "http")?;
     let body = call(1, "wait", &json!({ "ms": 3_000 })).to_string();
     let mut stream = connect(server.port)?;
-    stream.write_all((head(HOST, "wait", "", body.len()) + &body).as_bytes())?;
+    stream.write_all((head(&local(server.port), "wait", "", body.len()) + &body).as_bytes())?;
     if !server.says("waiting", Duration::from_secs(5)) {
         return Err("the call did not begin".into());
     }
@@ -97,7 +100,7 @@ pub(crate) fn large(peer: Peer) -> Seen {
     let body = call(1, "echo", &json!({ "message": "a".repeat(32_000_000) })).to_string();
     let mut stream = connect(server.port)?;
     // Who refuses it may close before all of it is sent.
-    let _sent = stream.write_all((head(HOST, "echo", "", body.len()) + &body).as_bytes());
+    let _sent = stream.write_all((head(&local(server.port), "echo", "", body.len()) + &body).as_bytes());
     let seen = receive(&mut stream);
     let peak = harness::Process(server.id()).peak_memory().unwrap_or(0) >> 20;
     Ok(format!("{}; peak {peak} MiB", then(&mut server, seen)?))
@@ -106,7 +109,7 @@ pub(crate) fn large(peer: Peer) -> Seen {
 pub(crate) fn slow(peer: Peer) -> Seen {
     let server = Server::start(peer, "http")?;
     let mut stream = connect(server.port)?;
-    stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n")?;
+    write!(stream, "POST /mcp HTTP/1.1\r\nHost: {}\r\n", local(server.port))?;
     let start = Instant::now();
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     while start.elapsed() < Duration::from_secs(45) {
@@ -130,7 +133,7 @@ pub(crate) fn host(peer: Peer) -> Seen {
 pub(crate) fn origin(peer: Peer) -> Seen {
     let server = Server::start(peer, "http")?;
     let body = call(1, "echo", &json!({ "message": "reached" })).to_string();
-    let head = head(HOST, "echo", "Origin: https://evil.example\r\n", body.len());
+    let head = head(&local(server.port), "echo", "Origin: https://evil.example\r\n", body.len());
     Ok(send(server.port, (head + &body).as_bytes())?.told())
 }
 
