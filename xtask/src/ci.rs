@@ -61,7 +61,7 @@ const STEPS: &[Step] = &[
     ("conformance", |_| conformance::run()),
     ("interop", |_| interop::run(true)),
     ("schema-check", schema_check),
-    ("feature pairs", |_| hygiene::features()),
+    ("features alone", |_| hygiene::features(false)),
     ("minimal versions", |_| hygiene::minimal_versions()),
     ("oldest compiler", |_| hygiene::oldest_compiler()),
     // What follows is optimized, or made for its purpose alone, and takes long to build.

@@ -51,18 +51,24 @@ pub(crate) fn deny() -> Done {
     run_in(&root, "cargo", &args)
 }
 
-/// Each crate compiles by itself, and with every pair of its features, with and without the default ones.
+/// Each crate compiles by itself, and with every pair of its features, with and without the default ones; the facade, which has
+/// so many that its pairs take minutes, with each of them unless `all` pairs are asked for.
 ///
 /// By itself: what another crate of the workspace asks of a shared dependency must not be what makes it compile.
-pub(crate) fn features() -> Done {
+pub(crate) fn features(all: bool) -> Done {
     let root = root();
     if !installed("hack") && !install("cargo-hack") {
         return Ok(());
     }
-    let mut args = vec!["hack", "check", "--quiet", "--feature-powerset", "--depth", "2", "--no-dev-deps"];
     let packages = packages(&root)?;
-    args.extend(packages.iter().map(String::as_str));
-    run_in(&root, "cargo", &args)
+    let (facade, others): (Vec<_>, Vec<_>) = packages.iter().partition(|name| *name == "toolpost");
+    for (depth, packages) in [(if all { "2" } else { "1" }, facade), ("2", others)] {
+        let mut args =
+            vec!["hack", "check", "--quiet", "--feature-powerset", "--depth", depth, "--no-dev-deps"];
+        args.extend(packages.into_iter().flat_map(|name| ["-p", name]));
+        run_in(&root, "cargo", &args)?;
+    }
+    Ok(())
 }
 
 /// Every crate packs: what it needs is inside its folder, and its metadata is whole. Nothing is published.
@@ -72,7 +78,7 @@ pub(crate) fn package() -> Done {
     let root = root();
     let mut args = vec!["package", "--quiet", "--no-verify", "--allow-dirty"];
     let packages = packages(&root)?;
-    args.extend(packages.iter().map(String::as_str));
+    args.extend(packages.iter().flat_map(|name| ["-p", name]));
     run_in(&root, "cargo", &args)
 }
 
@@ -93,7 +99,7 @@ pub(crate) fn semver() -> Done {
     }
     let mut args = vec!["semver-checks", "--baseline-rev", last, "--all-features"];
     let packages = packages(&root)?;
-    args.extend(packages.iter().map(String::as_str));
+    args.extend(packages.iter().flat_map(|name| ["-p", name]));
     run_in(&root, "cargo", &args)
 }
 
@@ -114,7 +120,7 @@ pub(crate) fn oldest_compiler() -> Done {
         "toolpost/server,toolpost/toml,toolpost/anyhow,toolpost/metrics,toolpost/tracing,toolpost/tower";
     args.extend(["--features", features]);
     let packages = packages(&root)?;
-    args.extend(packages.iter().map(String::as_str));
+    args.extend(packages.iter().flat_map(|name| ["-p", name]));
     run_in(&root, "cargo", &args)
 }
 
@@ -142,15 +148,14 @@ pub(crate) fn minimal_versions() -> Done {
     }
     let mut args = vec!["check", "--quiet", "--lib", "--all-features"];
     let packages = packages(&root)?;
-    args.extend(packages.iter().map(String::as_str));
+    args.extend(packages.iter().flat_map(|name| ["-p", name]));
     run_in(&copy, "cargo", &args)
 }
 
 /// Every crate of the family, as arguments.
 fn packages(root: &Path) -> Result<Vec<String>, String> {
     let crates = fs::read_dir(root.join("crates")).map_err(|error| format!("crates: {error}"))?;
-    let names = crates.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.flat_map(|name| ["-p".to_owned(), name]).collect())
+    Ok(crates.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
 /// Prints how long clean builds take: what a user waits for who adds a crate.

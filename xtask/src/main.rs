@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         ["docs-rs"] => ci::docs_rs(),
         ["packages"] => hygiene::count_packages(),
         ["package"] => hygiene::package(),
-        ["features"] => hygiene::features(),
+        ["features"] => hygiene::features(true),
         ["minimal-versions"] => hygiene::minimal_versions(),
         ["oldest-compiler"] => hygiene::oldest_compiler(),
         ["build-times"] => hygiene::build_times(),
