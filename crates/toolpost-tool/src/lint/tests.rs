@@ -256,6 +256,9 @@ proptest! {
         let schema = with(&schema, "$defs", json!({ "D": { "type": definition, "maxLength": 2 } }));
         let once = mended(schema.clone());
         prop_assert_eq!(&mended(once.clone()), &once, "mended twice is mended once");
+        let mut unseen = schema.clone();
+        mend::mend(&mut unseen);
+        prop_assert_eq!(&unseen, &once, "a look before passes over nothing");
         let (Some(before), Some(after)) = (compiled(&schema), compiled(&once)) else {
             prop_assert!(compiled(&schema).is_none() && compiled(&once).is_none(), "{} is {}", schema, once);
             return Ok(());
