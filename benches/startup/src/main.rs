@@ -104,10 +104,10 @@ fn measure(repeats: usize, judged: Judged) -> io::Result<bool> {
                 let most = if peer == "plain" { 1.0 } else { 1.06 };
                 goals.at_most(&of("instructions"), ours / theirs, most);
             }
-            // Of the default build memory is held where it is: a validator is 3 MB of code, touched or not. What runs tasks lies among
-            // the rest of a server's code, and made 1.216 of 1.2, and without a
-            // validator 1.022 of 1.01.
-            let (resident, own) = if peer == "plain" { (room(1.03), room(1.02)) } else { (1.23, 1.12) };
+            // Of the default build memory is held where it is: a validator is 3 MB of code, touched or not. Which pages of a file
+            // are resident differs by a fiftieth from run to run: measured are 1.19 to 1.232, and 1.01 to 1.031 without a
+            // validator.
+            let (resident, own) = if peer == "plain" { (room(1.05), room(1.02)) } else { (1.26, 1.12) };
             goals.at_most(&of("resident memory"), ratio(|start| start.memory), resident);
             goals.at_most(&of("memory of its own"), ratio(|start| start.anonymous), own);
         }
