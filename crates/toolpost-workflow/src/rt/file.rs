@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use fs4::TryLockError;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -16,6 +15,7 @@ use super::directory::{beside, sync_directory};
 use super::file_error::JournalError;
 use super::frames::{Frames, Judged, MAGIC, scan};
 use super::index::{Index, RecordedRun};
+use super::lock::Lock;
 use super::view::decode;
 use crate::journal::{Journal, JournalEntry};
 
@@ -131,7 +131,7 @@ struct Writer {
     file: File,
     end: u64,
     /// Until the journal is closed.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -167,13 +167,8 @@ impl FileJournal {
         // It must be there for its path to be made out: one file has one lock, whatever links lead to it.
         drop(edit().map_err(failed)?);
         let real = fs::canonicalize(path).map_err(failed)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(beside(&real, "lock"));
-        let lock = lock.map_err(failed)?;
-        match fs4::FileExt::try_lock(&lock) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::in_use(path)),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let lock = Lock::take(&beside(&real, "lock")).map_err(failed)?;
+        let lock = lock.ok_or_else(|| JournalError::in_use(path))?;
         // Anew: the owner before us may have put another file in its place.
         let mut file = edit().map_err(failed)?;
         let mut bytes = Vec::new();
@@ -455,11 +450,7 @@ impl Shared {
     fn close(&self) {
         let mut writer = self.writer();
         self.flush(&mut writer);
-        if let Some(lock) = writer.lock.take() {
-            // Said, rather than left to the file's end: a child process may have a copy of it until it is
-            // on its way. What fails here ends with the file.
-            let _ = fs4::FileExt::unlock(&lock);
-        }
+        writer.lock = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

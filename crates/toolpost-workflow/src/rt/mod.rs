@@ -15,6 +15,8 @@ mod frames;
 #[cfg(feature = "file-journal")]
 mod index;
 mod journaling;
+#[cfg(feature = "file-journal")]
+mod lock;
 mod permits;
 mod report;
 mod start;
