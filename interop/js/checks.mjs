@@ -92,6 +92,21 @@ export async function everyTool(client, wanted, asked) {
   }
 }
 
+// Calls that outlive their requests: one that ends well, one that fails, one that asks, one that is cancelled.
+export async function tasks(client) {
+  const done = await client.task("slow_compute", { seconds: 1, label: "the sum" });
+  must(done.states.includes("working") && done.states.at(-1) === "completed", done);
+  must(text(done.result) === "the sum computed in 1 s", done);
+  const failed = await client.task("failing_job", {});
+  must(failed.error ? failed.states.at(-1) === "failed" : text(failed.result).includes("intentionally fails"), failed);
+  if (client.answersInTasks !== false) {
+    const asked = await client.task("confirm_delete", { filename: "a.txt" });
+    must(text(asked.result) === "deleted a.txt", asked);
+  }
+  const cancelled = await client.task("slow_compute", { seconds: 60 }, { cancel: true });
+  must(cancelled.states.at(-1) === "cancelled" && !cancelled.result, cancelled);
+}
+
 // Every check, in the order in which a user would come upon them. `connect` makes an adapter over a configured server.
 export async function run(connect) {
   let client;
@@ -200,6 +215,7 @@ export async function run(connect) {
     const { values } = await client.complete("test_prompt_with_arguments", "arg1", "part");
     must(`${values}` === "party", values);
   });
+  if (client.task) await check("tasks", () => tasks(client));
   if (config.cut) await check("resumed stream", async () => {
     let begun, over = false;
     const heard = new Promise(done => { begun = done; });

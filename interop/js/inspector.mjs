@@ -57,6 +57,13 @@ await check("prompts", async () => {
   const { messages } = await inspect("fixture", "prompts/get", "--prompt-name", "test_prompt_with_arguments", "--prompt-args", "arg1=a", "arg2=b");
   must(messages[0].content.text === "Prompt with arguments: arg1='a', arg2='b'", messages);
 });
+await check("tasks", async () => {
+  const done = await fixture.call("slow_compute", { seconds: 1, label: "the sum" });
+  must(text(done) === "the sum computed in 1 s", done);
+  const failed = await fixture.call("failing_job", {}).catch(error => error.message);
+  // Of a task that failed in a session it says no more than that.
+  must(config.era === "modern" ? text(failed).includes("intentionally fails") : failed.includes("failed"), failed);
+});
 await check("workbench", () => everyTool(workbench, tools.workbench, false), 120_000);
 if (config.restart) await check("restart", async () => {
   await ask("restart");

@@ -46,6 +46,17 @@ run(async (server, { mute }) => {
     tools: () => every(page => client.listTools(page), "tools"),
     call: (name, args, { progress, signal } = {}) =>
       client.callTool({ name, arguments: args }, undefined, { onprogress: progress, signal }),
+    async task(name, args, { cancel } = {}) {
+      const { tasks } = client.experimental;
+      const states = [], ended = {};
+      const options = { task: { ttl: 60_000 } };
+      for await (const said of tasks.callToolStream({ name, arguments: args }, undefined, options)) {
+        if (said.task) states.push(said.task.status);
+        if (said.type === "taskCreated" && cancel) await tasks.cancelTask(said.task.taskId);
+        if (said.type === "result" || said.type === "error") Object.assign(ended, { result: said.result, error: said.error });
+      }
+      return { states, ...ended };
+    },
     async declining(call) { declines = true; try { return await call(); } finally { declines = false; } },
     async at(level, call) { await client.setLoggingLevel(level); return call(); },
     resources: () => every(page => client.listResources(page), "resources"),

@@ -1,6 +1,7 @@
 // The TypeScript SDK v2 (`@modelcontextprotocol/client`), in the era that it is told.
 import { Client, LOG_LEVEL_META_KEY, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { createTaskSessionFromClient, toolDeclarationFromMcpTool } from "@modelcontextprotocol/ext-tasks/client";
 import { ROOTS, SAMPLED, config, fill, run } from "./checks.mjs";
 
 const modern = config.era === "modern";
@@ -25,6 +26,30 @@ run(async (server, { mute }) => {
     ? new StreamableHTTPClientTransport(new URL(server.url))
     : new StdioClientTransport({ ...server, stderr: "ignore" });
   await client.connect(transport);
+
+  // The package of tasks beside the SDK, whose own reader refuses what 2026-07-28 says of tasks: that goes past it.
+  const waiting = new Map(), heard = transport.onmessage;
+  let sent = 0;
+  transport.onmessage = (message, extra) => {
+    const answered = waiting.get(message.id);
+    waiting.delete(message.id);
+    return answered ? answered(message) : heard(message, extra);
+  };
+  const rawDispatch = request => new Promise((done, fail) => {
+    const id = `task-${sent++}`;
+    waiting.set(id, done);
+    transport.send({ jsonrpc: "2.0", id, ...request }).catch(fail);
+  });
+  const clientInfo = { name: "interop-ts-v2", version: "1.0.0" };
+  const v2RequestFraming = { protocolVersion: "2026-07-28", clientInfo, clientCapabilities: capabilities };
+  const declared = new Map();
+  const tasks = !mute && createTaskSessionFromClient(client, {
+    endpointId: "interop",
+    // In a session it is the client that makes a call a task, where the tool says that it may.
+    tools: { currentTool: name => declared.get(name) },
+    onInputRequest: ({ params }) => ({ action: "accept", content: fill(params.requestedSchema) }),
+    ...(modern ? { rawDispatch, v2RequestFraming } : {}),
+  });
 
   // The list as a whole (which the client pages through), and page by page.
   async function every(list, field) {
@@ -57,6 +82,19 @@ run(async (server, { mute }) => {
       const params = { name, arguments: args };
       if (level) params._meta = { [LOG_LEVEL_META_KEY]: level };
       return client.callTool(params, { onprogress: progress, signal });
+    },
+    // In a session it waits for the end of a task that asks, and never for the question.
+    answersInTasks: modern,
+    async task(name, args, { cancel } = {}) {
+      if (!declared.size) {
+        const { tools } = await client.listTools();
+        for (const tool of tools) declared.set(tool.name, toolDeclarationFromMcpTool(tool));
+      }
+      const execution = await tasks.callTool(name, args, { task: { preference: "prefer" } });
+      const states = [];
+      if (cancel) await execution.cancel();
+      const { outcome } = await execution.settle({ onEvent: event => { if (event.task) states.push(event.task.status); } });
+      return { states: [...states, outcome.status], result: outcome.result, error: outcome.error };
     },
     async declining(call) { declines = true; try { return await call(); } finally { declines = false; } },
     async at(wanted, call) {

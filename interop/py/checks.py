@@ -260,6 +260,17 @@ async def run(connect, lacks=()):
         values = await client.complete("test_prompt_with_arguments", "arg1", "part")
         must(values == ["party"], values)
 
+    async def tasks():
+        states, result = await client.task("slow_compute", {"seconds": 1, "label": "the sum"})
+        must("working" in states and states[-1] == "completed", states)
+        must(text(result) == "the sum computed in 1 s", result)
+        states, result = await client.task("failing_job", {})
+        must(result["isError"] and "intentionally fails" in text(result), result)
+        states, result = await client.task("confirm_delete", {"filename": "a.txt"})
+        must("input_required" in states and text(result) == "deleted a.txt", (states, result))
+        states, result = await client.task("slow_compute", {"seconds": 60}, cancel=True)
+        must(states[-1] == "cancelled" and result is None, (states, result))
+
     async def resumed():
         heard = asyncio.Event()
 
@@ -287,6 +298,8 @@ async def run(connect, lacks=()):
     await tried("list changed", changes)
     await tried("prompts", prompts)
     await tried("completion", completion)
+    if hasattr(client, "task"):
+        await tried("tasks", tasks)
     if CONFIG.get("cut"):
         await tried("resumed stream", resumed)
     await tried("close", client.close)

@@ -88,6 +88,22 @@ class Adapter:
         await self.session.send_notification(types.ClientNotification(types.CancelledNotification(params=params)))
         call.cancel()
 
+    async def task(self, name, args, cancel=False):
+        tasks = self.session.experimental
+        task = (await tasks.call_tool_as_task(name, args)).task
+        states = [task.status]
+        if cancel:
+            await tasks.cancel_task(task.taskId)
+        async for task in tasks.poll_task(task.taskId):
+            states.append(task.status)
+            if task.status == "input_required":
+                break
+        if states[-1] == "cancelled":
+            return states, None
+        # It is asked on the stream of this request.
+        result = plain(await tasks.get_task_result(task.taskId, types.CallToolResult))
+        return [*states, (await tasks.get_task(task.taskId)).status], result
+
     async def declining(self, call):
         self.declines = True
         try:

@@ -114,7 +114,7 @@ const CLIENTS: &[Client] = &[
         script: "v2.py",
         runner: Runner::Python("requirements.txt"),
         eras: BOTH,
-        lacks: &[],
+        lacks: &[("tasks", None, "has no tasks")],
     },
     Client {
         name: "fastmcp 4.2.3",
@@ -124,9 +124,16 @@ const CLIENTS: &[Client] = &[
         lacks: &[
             ("subscribe", Some(Era::Modern), "its client does not listen"),
             ("list changed", Some(Era::Modern), "its client does not listen"),
+            ("tasks", None, "its tasks are another package, which asks for an older one of this"),
         ],
     },
-    Client { name: "rmcp 3.11.0", script: "", runner: Runner::Cargo, eras: BOTH, lacks: &[] },
+    Client {
+        name: "rmcp 3.11.0",
+        script: "",
+        runner: Runner::Cargo,
+        eras: BOTH,
+        lacks: &[("tasks", Some(Era::Legacy), "has those of 2026-07-28 alone")],
+    },
     Client {
         name: "@modelcontextprotocol/inspector 2.12.0 --cli",
         script: "inspector.mjs",

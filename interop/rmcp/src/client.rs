@@ -21,7 +21,17 @@ pub struct Handler {
     pub heard: Arc<Mutex<Vec<(&'static str, Value)>>>,
     pub declines: Arc<Mutex<bool>>,
     news: watch::Sender<usize>,
-    mute: bool,
+    offers: Offers,
+}
+
+/// What the client says that it can do.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Offers {
+    Nothing,
+    /// To answer questions.
+    Answers,
+    /// That, and to wait for tasks.
+    Tasks,
 }
 
 impl Handler {
@@ -52,10 +62,13 @@ impl Handler {
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        let capabilities = match self.mute {
-            true => json!({}),
-            false => json!({ "elicitation": { "form": {} }, "sampling": {}, "roots": {} }),
+        let mut capabilities = match self.offers {
+            Offers::Nothing => json!({}),
+            _ => json!({ "elicitation": { "form": {} }, "sampling": {}, "roots": {} }),
         };
+        if self.offers == Offers::Tasks {
+            capabilities["extensions"] = json!({ TASKS_EXTENSION_ID: {} });
+        }
         let capabilities = serde_json::from_value(capabilities).unwrap_or_default();
         ClientConfig::new(capabilities, Implementation::new("interop-rmcp", "1.0.0"))
     }
@@ -115,9 +128,9 @@ impl ClientHandler for Handler {
 }
 
 /// Connects to the server that the configuration describes.
-pub async fn connect(server: &Value, modern: bool, mute: bool) -> Result<Client, Failure> {
+pub async fn connect(server: &Value, modern: bool, offers: Offers) -> Result<Client, Failure> {
     let handler =
-        Handler { heard: Arc::default(), declines: Arc::default(), news: watch::Sender::new(0), mute };
+        Handler { heard: Arc::default(), declines: Arc::default(), news: watch::Sender::new(0), offers };
     let lifecycle = match modern {
         true => ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
@@ -136,7 +149,7 @@ pub async fn connect(server: &Value, modern: bool, mute: bool) -> Result<Client,
 }
 
 /// A form as a user would fill it in.
-fn filled(schema: &Value) -> Value {
+pub fn filled(schema: &Value) -> Value {
     fn value(of: &Value) -> Value {
         let choices = of["oneOf"].as_array().or(of["anyOf"].as_array());
         match (of.get("default"), of["enum"].get(0), choices.and_then(|of| of.first())) {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{sleep, timeout};
 
-use client::{Client, Failure, connect, json_of};
+use client::{Client, Failure, Offers, connect, filled, json_of};
 
 type Done = Result<(), Failure>;
 
@@ -29,7 +29,7 @@ async fn main() {
     let modern = config["era"] == "modern";
     let mut held = None;
     check("connect", async {
-        let client = connect(&config["fixture"], modern, false).await?;
+        let client = connect(&config["fixture"], modern, Offers::Answers).await?;
         let info = json_of(&client.peer_info());
         must(info["serverInfo"]["name"] == "toolpost-conformance", &info)?;
         must(info["instructions"].as_str().is_some_and(|text| text.contains("fixture")), &info)?;
@@ -66,6 +66,9 @@ async fn main() {
         must(values == ["party"], &values)
     })
     .await;
+    if modern {
+        check("tasks", tasks(&config["fixture"])).await;
+    }
     if config["cut"] == true {
         check("resumed stream", resumed(c)).await;
     }
@@ -73,7 +76,7 @@ async fn main() {
 
     let mut bench = None;
     check("workbench", async {
-        let client = bench.insert(connect(&config["workbench"], modern, false).await?);
+        let client = bench.insert(connect(&config["workbench"], modern, Offers::Answers).await?);
         every_tool(client, &wanted["workbench"], false).await?;
         refused(call(client, "read_file", json!({ "path": "../outside" })).await, "..")
     })
@@ -87,6 +90,51 @@ async fn main() {
     exit(0);
 }
 
+/// Calls that outlive their requests: one that ends well, one that fails, one that asks, one that is cancelled.
+async fn tasks(server: &Value) -> Done {
+    let client = connect(server, true, Offers::Tasks).await?;
+    let sum = json!({ "seconds": 1, "label": "the sum" });
+    let done = task(&client, "slow_compute", sum, false).await?;
+    must(text(&done["result"]) == "the sum computed in 1 s", &done)?;
+    let failed = task(&client, "failing_job", json!({}), false).await?;
+    must(text(&failed["result"]).contains("intentionally fails"), &failed)?;
+    let asked = task(&client, "confirm_delete", json!({ "filename": "a.txt" }), false).await?;
+    must(text(&asked["result"]) == "deleted a.txt", &asked)?;
+    let cancelled = task(&client, "slow_compute", json!({ "seconds": 60 }), true).await?;
+    must(cancelled["status"] == "cancelled", &cancelled)?;
+    client.cancel().await?;
+    Ok(())
+}
+
+/// How a call ended that became a task.
+async fn task(client: &Client, name: &'static str, arguments: Value, cancels: bool) -> Result<Value, Failure> {
+    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    let params = CallToolRequestParams::new(name).with_arguments(arguments);
+    let CallToolResponse::Task(made) = client.call_tool_once(params).await? else {
+        return Err(format!("{name} became no task").into());
+    };
+    let id = json_of(&made)["taskId"].as_str().unwrap_or_default().to_owned();
+    if cancels {
+        client.cancel_task(CancelTaskParams::new(id.clone())).await?;
+    }
+    loop {
+        let state = json_of(&client.get_task(GetTaskParams::new(id.clone())).await?);
+        match state["status"].as_str() {
+            Some("working") => sleep(Duration::from_millis(50)).await,
+            Some("input_required") => {
+                let asked = state["inputRequests"].as_object().into_iter().flatten();
+                let answer = |question: &Value| {
+                    json!({ "action": "accept", "content": filled(&question["params"]["requestedSchema"]) })
+                };
+                let answers: Value = asked.map(|(name, question)| (name.clone(), answer(question))).collect();
+                let update = json!({ "taskId": id, "inputResponses": answers });
+                client.update_task(serde_json::from_value(update)?).await?;
+            }
+            _ => return Ok(state),
+        }
+    }
+}
+
 async fn declined(client: &Client) -> Done {
     *client.service().declines.lock().expect("no check panics") = true;
     let said = call(client, "test_elicitation", json!({ "message": "?" })).await;
@@ -96,7 +144,7 @@ async fn declined(client: &Client) -> Done {
 }
 
 async fn undeclared(server: &Value, modern: bool) -> Done {
-    let mute = connect(server, modern, true).await?;
+    let mute = connect(server, modern, Offers::Nothing).await?;
     let refusal = refused(call(&mute, "test_missing_capability", json!({})).await, "sampling");
     let after = call(&mute, "about", json!({})).await;
     mute.cancel().await?;

@@ -42,6 +42,7 @@ const CHECKS: &[Check] = &[
     ("list changed", |_| true),
     ("prompts", |_| true),
     ("completion", |_| true),
+    ("tasks", |_| true),
     ("resumed stream", is_cut),
     ("close", |_| true),
     ("workbench", |_| true),
