@@ -22,6 +22,7 @@ const LEAVES: &[&str] = &[
     "toolpost-breaker",
     "toolpost-cache",
     "toolpost-json",
+    "toolpost-pool",
     "toolpost-retry",
     "toolpost-scheduler",
     "toolpost-workflow",
@@ -57,12 +58,13 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
-const TYPES: usize = 343;
+const TYPES: usize = 352;
 const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-auth", 7),
     ("toolpost-breaker", 15),
     ("toolpost-cache", 25),
     ("toolpost-json", 12),
+    ("toolpost-pool", 9),
     ("toolpost-process", 16),
     ("toolpost-protocol", 77),
     ("toolpost-retry", 4),

@@ -43,6 +43,8 @@ const STEPS: &[Step] = &[
                 "-p",
                 "toolpost-cache",
                 "-p",
+                "toolpost-pool",
+                "-p",
                 "toolpost-scheduler",
                 "-p",
                 "toolpost-workflow",

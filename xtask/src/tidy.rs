@@ -12,6 +12,7 @@ use crate::{Done, root};
 const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-breaker", &[]),
     ("toolpost-cache", &[]),
+    ("toolpost-pool", &[]),
     ("toolpost-retry", &[]),
     ("toolpost-scheduler", &[]),
     ("toolpost-workflow", &[]),

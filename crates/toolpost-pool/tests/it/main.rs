@@ -1,0 +1,5 @@
+//! What toolpost-pool promises, seen from outside of it.
+
+mod cases;
+mod model;
+mod rt;
