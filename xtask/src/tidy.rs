@@ -24,6 +24,21 @@ const LAYERS: &[(&str, &[&str])] = &[
         "toolpost-process",
         &["toolpost-dispatch", "toolpost-json", "toolpost-protocol", "toolpost-retry", "toolpost-tool"],
     ),
+    // The dispatcher for its traits and for compiling schemas.
+    (
+        "toolpost-upstream",
+        &[
+            "toolpost-breaker",
+            "toolpost-client",
+            "toolpost-dispatch",
+            "toolpost-json",
+            "toolpost-pool",
+            "toolpost-process",
+            "toolpost-protocol",
+            "toolpost-retry",
+            "toolpost-tool",
+        ],
+    ),
     // The dispatcher and the server for its client in memory alone, behind the feature `client`.
     (
         "toolpost-test",
@@ -46,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-scheduler",
             "toolpost-server",
             "toolpost-tool",
+            "toolpost-upstream",
             "toolpost-workflow",
         ],
     ),

@@ -237,7 +237,7 @@ impl Call {
     /// [`InputRequired`](crate::ErrorKind::InputRequired) while the answer is missing; a protocol error if the
     /// client never said that it can be asked such a thing.
     pub fn input(&self, key: &str, request: InputRequest) -> Result<Node<'_>, ToolError> {
-        if let Some(answer) = self.answer(key).and_then(|answer| request.read(answer)) {
+        if let Some(answer) = self.answer(key).and_then(|answer| request.answer_in(answer)) {
             return Ok(answer);
         }
         self.check_capability(&request)?;
@@ -264,7 +264,7 @@ impl Call {
         let mut answers = Vec::new();
         let mut missing = InputRequired::new();
         for (key, request) in questions {
-            match self.answer(key).and_then(|answer| request.read(answer)) {
+            match self.answer(key).and_then(|answer| request.answer_in(answer)) {
                 Some(answer) => answers.push(answer),
                 None => {
                     self.check_capability(&request)?;
@@ -333,6 +333,12 @@ impl Call {
     #[must_use]
     pub fn is_observed(&self) -> bool {
         self.sink().is_some()
+    }
+
+    /// The least severe level of log lines that the client asked for: what it is worth to ask another server for.
+    #[must_use]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.sink()?.log_level()
     }
 
     /// Sends the client a log line, if it asked for lines of that level.

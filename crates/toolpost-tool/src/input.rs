@@ -81,6 +81,41 @@ impl InputRequest {
         Self { method: "roots/list", params: None, needs: Capability::Roots, is_optional: false }
     }
 
+    /// The question that another server asks by this method, with these params as they came; `None` if it is none that a client
+    /// can be asked.
+    ///
+    /// ```
+    /// use toolpost_json::{Frame, Limits};
+    /// use toolpost_tool::InputRequest;
+    ///
+    /// let params = Frame::from_text(r#"{"mode":"url","message":"Sign in","url":"https://a.example"}"#, &Limits::new())?;
+    /// let question = InputRequest::read("elicitation/create", Some(params.root())).unwrap();
+    /// assert_eq!(question.capability(), "elicitation.url");
+    /// assert!(InputRequest::read("ping", None).is_none());
+    /// # Ok::<(), toolpost_json::Violation>(())
+    /// ```
+    #[must_use]
+    pub fn read(method: &str, params: Option<Node<'_>>) -> Option<Self> {
+        let member = |name| params.and_then(|params| params.member(name));
+        let (method, needs) = match method {
+            "elicitation/create" => match member("mode").and_then(Node::as_str).as_deref() {
+                Some("url") => ("elicitation/create", Capability::ElicitationUrl),
+                None | Some("form") => ("elicitation/create", Capability::Elicitation),
+                Some(_) => return None,
+            },
+            "sampling/createMessage" => ("sampling/createMessage", Capability::Sampling),
+            "roots/list" => ("roots/list", Capability::Roots),
+            _ => return None,
+        };
+        let required = member("requestedSchema").and_then(|schema| schema.member("required"));
+        let is_optional = needs == Capability::Elicitation && required.is_none_or(Node::is_empty);
+        let params = params.filter(|params| params.kind() == Kind::Object);
+        if params.is_none() && needs != Capability::Roots {
+            return None;
+        }
+        Some(Self { method, params: params.map(without_meta), needs, is_optional })
+    }
+
     /// The method of the embedded request.
     #[must_use]
     pub const fn method(&self) -> &'static str {
@@ -144,8 +179,8 @@ impl InputRequest {
         })
     }
 
-    /// `answer` as the tool reads it, if it is one: where the form requires nothing, no content is `{}`.
-    pub(crate) fn read<'a>(&self, answer: Node<'a>) -> Option<Node<'a>> {
+    /// `answer` as whoever asked reads it, if it is one: where the form requires nothing, no content is `{}`.
+    pub(crate) fn answer_in<'a>(&self, answer: Node<'a>) -> Option<Node<'a>> {
         static NOTHING: LazyLock<Option<Frame>> = LazyLock::new(|| {
             Frame::from_text(r#"{"action":"accept","content":{}}"#.to_owned(), &Limits::new()).ok()
         });
@@ -205,6 +240,15 @@ impl InputRequest {
             Capability::Roots => serde_json::json!({ "roots": {} }),
         }
     }
+}
+
+/// The params without what is said of the message that they came in.
+fn without_meta(params: Node<'_>) -> String {
+    if params.member("_meta").is_none() {
+        return params.raw().to_owned();
+    }
+    let members = params.members().filter(|(key, _)| !key.is("_meta"));
+    merge_answers(None, members.map(|(key, value)| (key.name(), value.raw())))
 }
 
 /// What the client of a call can be asked for.

@@ -1,5 +1,7 @@
 //! What a call ends in.
 
+mod received;
+
 use std::fmt;
 use std::sync::Arc;
 
