@@ -67,8 +67,8 @@ impl Programs {
         let text = std::fs::read_to_string(path)
             .map_err(|error| InvalidProgram::new(vec![named(format!("cannot be read: {error}"))]))?;
         let base = path.parent().unwrap_or(Path::new(""));
-        read::file(&text, base, &|name| std::env::var_os(name))
-            .map_err(|faults| InvalidProgram::new(faults.into_iter().map(named).collect()))
+        Self::from_toml_at(&text, base)
+            .map_err(|error| InvalidProgram::new(error.faults().iter().cloned().map(named).collect()))
     }
 
     /// Reads a file's text. A relative `cwd`, and a program with a `/` in its name, start at the server's directory.
@@ -77,7 +77,17 @@ impl Programs {
     ///
     /// As [`from_file`](Self::from_file).
     pub fn from_toml(text: &str) -> Result<Self, InvalidProgram> {
-        read::file(text, Path::new(""), &|name| std::env::var_os(name)).map_err(InvalidProgram::new)
+        Self::from_toml_at(text, "")
+    }
+
+    /// Reads a file's text, such as the part of a larger file that is about programs. A relative `cwd`, and a program with a
+    /// `/` in its name, start at `dir`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file), without the name of a file.
+    pub fn from_toml_at(text: &str, dir: impl AsRef<Path>) -> Result<Self, InvalidProgram> {
+        read::file(text, dir.as_ref(), &|name| std::env::var_os(name)).map_err(InvalidProgram::new)
     }
 
     /// The JSON Schema of the file, for editors and for checks before deployment.

@@ -1,0 +1,279 @@
+//! What the configuration describes, running; and its change into what another configuration describes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use toolpost::process::{Programs, Supervisor, Workers};
+use toolpost::scheduler::rt::Gate;
+use toolpost::scheduler::{Fair, Limit, QueueLimits};
+use toolpost::tool::{AnyTool, Tool as _};
+use toolpost::{Runtime, Settings};
+
+use crate::access::{self, Door};
+use crate::config::{Config, Hidden, Limits, Serve};
+use crate::say::say;
+
+/// How long workers that cannot be kept running are left alone, at least.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Calls that run at once, and that wait, unless told otherwise.
+const PERMITS: u32 = 256;
+const QUEUE: u32 = 512;
+
+/// A runtime whose tools come from a configuration. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    runtime: Runtime,
+    supervisor: Supervisor,
+    door: Door,
+    applied: Arc<Mutex<Applied>>,
+    states: watch::Sender<States>,
+}
+
+/// How each origin of tools does, by its path in the configuration, such as `workers.stats`.
+pub(crate) type States = BTreeMap<String, State>;
+
+/// How an origin of tools does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// It has not said yet which tools it has.
+    Starting,
+    /// It has these tools.
+    Ready(Vec<String>),
+    /// It has none, for this reason; it is tried again.
+    Failed(String),
+}
+
+/// What runs now.
+#[derive(Default)]
+struct Applied {
+    serve: Serve,
+    limits: Limits,
+    texts: Vec<Hidden>,
+    settings: Settings,
+    programs: String,
+    commands: Vec<AnyTool>,
+    workers: BTreeMap<String, Running>,
+}
+
+/// What was started for one table.
+struct Running {
+    /// The table, so that another one is told from it.
+    table: String,
+    _telling: Telling,
+}
+
+/// A task that ends with this value.
+struct Telling(JoinHandle<()>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Gateway {
+    /// Sets up what `config` describes, and starts it; nothing is waited for that other programs or servers have to say.
+    ///
+    /// # Errors
+    ///
+    /// Everything that makes no sense together.
+    pub(crate) async fn start(config: Config) -> Result<Self, Vec<String>> {
+        let limits = config.limits;
+        let gate = Gate::with_discipline(
+            permits(limits),
+            Fair::default(),
+            QueueLimits::new(limits.queue.unwrap_or(QUEUE) as usize),
+        );
+        let supervisor = Supervisor::new();
+        let mut builder = Runtime::builder().gate(&gate).background("processes", supervisor.clone());
+        if let Some(rules) = access::rules(&config.serve.scopes) {
+            builder = builder.authorize(rules);
+        }
+        if let Some(calls) = limits.calls_per_principal {
+            builder = builder.calls_per_principal(calls as usize);
+        }
+        if let Some(limit) = limits.time_limit_ms {
+            builder = builder.time_limit(Duration::from_millis(limit));
+        }
+        let runtime =
+            builder.build().map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
+        let applied = Applied {
+            serve: config.serve.clone(),
+            limits,
+            texts: config.texts.clone(),
+            ..Applied::default()
+        };
+        let gateway = Self {
+            runtime,
+            supervisor,
+            door: Door::default(),
+            applied: Arc::new(Mutex::new(applied)),
+            states: watch::Sender::default(),
+        };
+        gateway.apply(config).await?;
+        Ok(gateway)
+    }
+
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub(crate) fn states(&self) -> States {
+        self.states.borrow().clone()
+    }
+
+    /// Waits until each origin has said which tools it has, or that it has none; `most` at the longest.
+    pub(crate) async fn settled(&self, most: Duration) {
+        let mut states = self.states.subscribe();
+        let settled = |states: &States| !states.values().any(|state| *state == State::Starting);
+        let _late = timeout(most, states.wait_for(settled)).await;
+    }
+
+    /// Ends what was started, for a command that is over.
+    pub(crate) async fn stop(&self) {
+        self.applied.lock().await.workers.clear();
+        self.supervisor.stop().await;
+    }
+
+    /// Turns what runs into what `config` describes. Calls that run end with the tool that they found, and what did not
+    /// change goes on as it was. Returns what changed, a line each.
+    ///
+    /// # Errors
+    ///
+    /// Everything that makes no sense together; nothing has changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves some of what changed as it was; applied again, it is changed.
+    pub(crate) async fn apply(&self, config: Config) -> Result<Vec<String>, Vec<String>> {
+        let upstreams = config.upstreams.keys().map(|name| format!("upstreams.{name}: is not served yet"));
+        let upstreams: Vec<String> = upstreams.collect();
+        if !upstreams.is_empty() {
+            return Err(upstreams);
+        }
+        let mut applied = self.applied.lock().await;
+        let mut changes = Vec::new();
+        // Before the settings: they may name tools of sources that are not there yet.
+        for name in config.workers.keys() {
+            let _declared = self.runtime.source(format!("workers.{name}"));
+        }
+        let commands = match config.programs == applied.programs {
+            true => applied.commands.clone(),
+            false => {
+                changes.push("programs".to_owned());
+                let programs = Programs::from_toml_at(&config.programs, &config.base);
+                programs.map_err(|error| error.faults().to_vec())?.take_commands(&self.supervisor)
+            }
+        };
+        if config.settings != applied.settings {
+            changes.push("policies".to_owned());
+        }
+        self.runtime
+            .reload(&config.settings, commands.iter().cloned())
+            .map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
+        (applied.programs, applied.commands, applied.settings) = (config.programs, commands, config.settings);
+        if config.limits.permits != applied.limits.permits {
+            changes.push("permits".to_owned());
+            self.runtime.gate().set_limit(permits(config.limits));
+            applied.limits.permits = config.limits.permits;
+        }
+        if config.texts != applied.texts {
+            changes.push("tokens".to_owned());
+            applied.texts = config.texts;
+        }
+        self.door.change(config.tokens.unwrap_or_default());
+        if config.limits != applied.limits || config.serve != applied.serve {
+            changes.push("[serve] or [limits], from the next start on".to_owned());
+        }
+        self.change_workers(&mut applied.workers, config.workers, &config.base, &mut changes).await;
+        Ok(changes)
+    }
+
+    async fn change_workers(
+        &self,
+        running: &mut BTreeMap<String, Running>,
+        wanted: BTreeMap<String, String>,
+        base: &std::path::Path,
+        changes: &mut Vec<String>,
+    ) {
+        let gone: Vec<String> = running.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        for name in gone {
+            drop(running.remove(&name));
+            let origin = format!("workers.{name}");
+            changes.push(format!("{origin} is gone"));
+            if let Err(error) = self.runtime.source(&*origin).clear().await {
+                say(format!("{origin}: {error}"));
+            }
+            self.states.send_modify(|states| drop(states.remove(&origin)));
+        }
+        for (name, table) in wanted {
+            if running.get(&name).is_some_and(|running| running.table == table) {
+                continue;
+            }
+            let origin = format!("workers.{name}");
+            // Its faults were found when the file was read.
+            let Ok(mut programs) = Programs::from_toml_at(&table, base) else { continue };
+            let started = programs.start_workers(&self.supervisor).into_iter().next();
+            let Some((_, workers)) = started else { continue };
+            changes.push(origin.clone());
+            self.states.send_modify(|states| {
+                let _former = states.entry(origin.clone()).or_insert(State::Starting);
+            });
+            let gateway = self.clone();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "ends with its owner, and by itself when the tools are told"
+            )]
+            let telling = tokio::spawn(async move { gateway.tell(origin, workers).await });
+            drop(running.insert(name, Running { table, _telling: Telling(telling) }));
+        }
+    }
+
+    /// Registers the tools of workers when they have told them, however often that takes a start more. Those that they
+    /// follow answer until then.
+    async fn tell(&self, origin: String, workers: Workers) {
+        let tools = loop {
+            match workers.tools().await {
+                Ok(tools) => break tools,
+                Err(error) => {
+                    self.failed(&origin, &format!("{error}; it is tried again"));
+                    #[expect(clippy::disallowed_methods, reason = "a host waits")]
+                    tokio::time::sleep(error.retry_after().unwrap_or_default().max(AGAIN)).await;
+                }
+            }
+        };
+        let names = tools.iter().map(|tool| tool.spec().name().to_owned()).collect();
+        match self.runtime.source(&*origin).set(tools).await {
+            Ok(()) => self.states.send_modify(|states| drop(states.insert(origin, State::Ready(names)))),
+            Err(error) => self.failed(&origin, &error.to_string()),
+        }
+    }
+
+    /// Says once why an origin has no tools.
+    fn failed(&self, origin: &str, reason: &str) {
+        let mut is_new = false;
+        self.states.send_modify(|states| {
+            let state = states.entry(origin.to_owned()).or_insert(State::Starting);
+            is_new = *state == State::Starting;
+            if is_new {
+                *state = State::Failed(reason.to_owned());
+            }
+        });
+        if is_new {
+            say(format!("{origin}: {reason}"));
+        }
+    }
+}
+
+fn permits(limits: Limits) -> Limit {
+    Limit::fixed(limits.permits.unwrap_or(PERMITS) as usize)
+}

@@ -1,0 +1,8 @@
+//! The gateway, from the outside.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod check;
+mod commands;
+mod fixture;
+mod http;
+mod reload;
