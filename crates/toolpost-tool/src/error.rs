@@ -92,6 +92,12 @@ impl ErrorKind {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// The tool needs the approval of a person, who said no, or whose yes was used already.
+    ApprovalDeclined,
+    /// The tool needs the approval of a person, who was asked and has not answered.
+    ApprovalPending,
+    /// The tool needs the approval of a person, and nobody can be asked.
+    ApprovalUnavailable,
     /// The circuit breaker is open.
     BreakerOpen,
     /// The deadline would pass before the call could end.
@@ -113,6 +119,9 @@ impl Refusal {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ApprovalDeclined => "approval_declined",
+            Self::ApprovalPending => "approval_pending",
+            Self::ApprovalUnavailable => "approval_unavailable",
             Self::BreakerOpen => "breaker_open",
             Self::DeadlineUnmet => "deadline_unmet",
             Self::Denied => "denied",

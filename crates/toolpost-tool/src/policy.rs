@@ -420,6 +420,9 @@ pub struct Policy {
     /// How calls that are repeated are told from new ones; `None` means not at all. Enforced only for a tool that does not
     /// say that it only reads.
     pub idempotency: Option<IdempotencyPolicy>,
+    /// Whether a call runs only once a person has approved it: this tool, with these arguments, this once. How a person
+    /// is asked is the runtime's to say.
+    pub needs_approval: bool,
     /// Whether a second execution does no harm. Nothing is retried or hedged without it.
     pub repeatable: bool,
     /// How often a failed call is made again.

@@ -12,6 +12,7 @@
 #![doc = include_str!("../docs/seams.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod approvals;
 mod background;
 mod behind;
 mod build_error;
@@ -36,6 +37,7 @@ pub mod tower;
 mod warnings;
 mod workflow_tool;
 
+pub use approvals::{ApprovalRequest, ApprovalState, ApprovalStore, Approvals};
 pub use background::Background;
 pub use build_error::BuildError;
 pub use categories::{Categories, Category};

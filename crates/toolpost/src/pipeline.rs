@@ -11,6 +11,7 @@ use toolpost_scheduler::Limit;
 use toolpost_scheduler::rt::Gate;
 use toolpost_tool::{AnyTool, Call, Output, Policy, Priority, Tool, ToolError, ToolSpec};
 
+use crate::Approvals;
 use crate::layers::{
     BlockingThreads, Caching, CircuitBreaker, ConcurrencyLimit, Idempotency, Invalidation, KeyStore,
     Layer as _, Layered, MarksBegin, RateLimit, ResultCache, Retry, TimeLimit,
@@ -26,6 +27,8 @@ struct Stages {
     /// As the tool says, but with the policy that is enforced.
     spec: ToolSpec,
     idempotency: Option<Idempotency>,
+    /// Of a tool that runs only with the approval of a person.
+    approvals: Option<Approvals>,
     invalidation: Option<Invalidation>,
     caching: Option<Caching>,
     /// Those of all tools and its own.
@@ -53,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) permits: ConcurrencyLimit,
     pub(crate) threads: BlockingThreads,
     pub(crate) keys: KeyStore,
+    pub(crate) approvals: Approvals,
 }
 
 impl Shared {
@@ -115,6 +119,7 @@ impl Pipeline {
         };
         Self(Arc::new(Stages {
             idempotency,
+            approvals: policy.needs_approval.then(|| shared.approvals.clone()),
             invalidation: (!policy.invalidates.is_empty())
                 .then(|| Invalidation::declared(shared.cache(), &spec)),
             caching: Caching::is_declared(&spec).then(|| Caching::declared(shared.cache(), &spec)).flatten(),

@@ -65,6 +65,8 @@ struct ToolSettings {
     /// The most attempts that may run at once.
     #[schemars(range(min = 1))]
     concurrency: Option<u32>,
+    /// Whether a call runs only once a person has approved it.
+    needs_approval: Option<bool>,
     /// What one call costs in ordinary ones.
     #[schemars(range(min = 1))]
     cost: Option<u32>,
@@ -293,6 +295,7 @@ impl ToolSettings {
         policy.priority = policy.priority.or(all.priority);
         policy.concurrency = policy.concurrency.or(all.concurrency);
         policy.cost = policy.cost.or(all.cost);
+        policy.needs_approval |= all.needs_approval;
         self.switch_off(policy);
     }
 
@@ -318,6 +321,7 @@ impl ToolSettings {
         }
         policy.concurrency = self.concurrency.or(policy.concurrency);
         policy.cost = self.cost.or(policy.cost);
+        policy.needs_approval = self.needs_approval.unwrap_or(policy.needs_approval);
         self.switch_off(policy);
     }
 

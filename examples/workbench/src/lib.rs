@@ -5,6 +5,8 @@
 //! touches a network. `serve` offers them on stdio and HTTP, `demo` and `selftest` drive them with a client that
 //! is not ours, and `load` with as many calls as there is room for, `soak` for a long time: the feature `commands`.
 
+#[cfg(feature = "commands")]
+pub mod approve;
 #[cfg(feature = "git")]
 pub mod checkout;
 #[cfg(feature = "commands")]

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use workbench::approve::Asking;
 use workbench::programs::Declared;
 use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
 #[cfg(feature = "git")]
 use workbench::tools;
-use workbench::{demo, load, selftest, serve, soak};
+use workbench::{approve, demo, load, selftest, serve, soak};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -38,6 +39,22 @@ enum Command {
         capacity: Capacity,
         #[command(flatten)]
         access: Access,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Shows which calls wait for the approval of a person, and decides about them.
+    Approve {
+        /// The directory that the server keeps them in (`serve --approvals DIR`).
+        #[arg(long, value_name = "DIR")]
+        approvals: PathBuf,
+        /// The call to decide about: its id, or how it begins. Without one, those that wait are listed.
+        id: Option<String>,
+        /// Declines it.
+        #[arg(long, requires = "id")]
+        decline: bool,
+        /// Writes one JSON document.
+        #[arg(long)]
+        json: bool,
     },
     /// Shows the whole over real HTTP, with a real client: every tool, the cache, a breaker that opens and recovers, an
     /// urgent call that overtakes a batch, a workflow against its single calls.
@@ -74,12 +91,15 @@ fn main() -> ExitCode {
     let done = match command {
         #[cfg(feature = "git")]
         Command::GitLogChild { arguments } => tools::answer_git_log(&root, &arguments).map(|()| true),
-        Command::Serve { http, capacity, access, programs } => Declared::of(programs.as_deref())
+        Command::Serve { http, capacity, access, asking, programs } => Declared::of(programs.as_deref())
             .and_then(|declared| match http {
-                None => serve::stdio(&root, capacity, declared),
-                Some(address) => serve::http(&root, &address, capacity, access, declared),
+                None => serve::stdio(&root, capacity, &asking, declared),
+                Some(address) => serve::http(&root, &address, capacity, access, &asking, declared),
             })
             .map(|()| true),
+        Command::Approve { approvals, id, decline, json } => {
+            approve::run(&approvals, id.as_deref(), !decline, Form::of_stdout(json))
+        }
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
         Command::Soak(options) => soak::run(&root, &options, Form::of_stdout(options.json)),

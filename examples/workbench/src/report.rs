@@ -200,7 +200,7 @@ impl Report {
 }
 
 /// One line of at most `max` characters, with nothing in it that a terminal would obey.
-fn shown(text: &str, max: usize) -> String {
+pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut line: String = text.chars().take(max).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(max).is_some() {
         line.push('…');

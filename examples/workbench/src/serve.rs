@@ -17,6 +17,7 @@ use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::server::{MemoryEventStore, Server, ServerBuilder, terminated};
 use toolpost::{Peers, Runtime, RuntimeBuilder};
 
+use crate::approve::Asking;
 use crate::programs::Declared;
 use crate::{secrets, tools, workflow};
 
@@ -178,8 +179,14 @@ fn server_builder(runtime: &Runtime) -> ServerBuilder {
 /// # Errors
 ///
 /// If `root` is no readable directory, stdin or stdout fails, or calls were cut off.
-pub fn stdio(root: &Path, capacity: Capacity, mut programs: Declared) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| programs.set_up(capacity.set_up(builder, false)))?;
+pub fn stdio(
+    root: &Path,
+    capacity: Capacity,
+    asking: &Asking,
+    mut programs: Declared,
+) -> Result<(), Failure> {
+    let asking = asking.read()?;
+    let runtime = runtime(root, |builder| programs.set_up(asking(capacity.set_up(builder, false))))?;
     let server = server(&runtime);
     to_its_end(async {
         programs.start(&runtime);
@@ -203,9 +210,11 @@ pub fn http(
     address: &Address,
     capacity: Capacity,
     access: Access,
+    asking: &Asking,
     mut programs: Declared,
 ) -> Result<(), Failure> {
-    let runtime = runtime(root, |builder| programs.set_up(capacity.set_up(builder, true)))?;
+    let asking = asking.read()?;
+    let runtime = runtime(root, |builder| programs.set_up(asking(capacity.set_up(builder, true))))?;
     let Access {
         allow_host,
         allow_origin,

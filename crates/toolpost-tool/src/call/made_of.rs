@@ -1,8 +1,10 @@
 //! Calls that are made of calls: of another tool, or by another name.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use serde::Serialize;
-use toolpost_json::{Kind, NodeId};
+use toolpost_json::{Frame, Kind, NodeId};
 
 use super::Call;
 use crate::{CallParts, ToolError};
@@ -62,5 +64,18 @@ impl Call {
         let parts = CallParts { tool: tool.into(), ..self.to_parts() };
         let Self { attempt, quiet, .. } = *self;
         Self { attempt, quiet, ..Self::correlated(parts, self.correlation().into()) }
+    }
+
+    /// This call with these answers (an object by the keys of their questions): for whoever asks on behalf of a tool that it
+    /// calls.
+    #[must_use]
+    pub fn with_answers(self, answers: Option<Arc<Frame>>) -> Self {
+        self.with_rare(|rare| rare.answers = answers)
+    }
+
+    /// This call with this state, encoded: for whoever keeps a state of its own around that of a tool that it calls.
+    #[must_use]
+    pub fn with_state(self, state: Option<ByteString>) -> Self {
+        self.with_rare(|rare| rare.state = state)
     }
 }

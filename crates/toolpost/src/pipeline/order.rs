@@ -23,7 +23,7 @@ pub(super) fn enter(stages: &Arc<Stages>, call: Call) -> Run<'_> {
     let call = stages.prioritized(call);
     match &stages.idempotency {
         Some(idempotency) => told_apart(stages, idempotency, call),
-        None => invalidate(stages, call),
+        None => approve(stages, call),
     }
 }
 
@@ -31,7 +31,19 @@ pub(super) fn enter(stages: &Arc<Stages>, call: Call) -> Run<'_> {
 #[inline(never)]
 fn told_apart<'a>(stages: &'a Arc<Stages>, idempotency: &'a Idempotency, call: Call) -> Run<'a> {
     match idempotency.key(&call) {
-        Some(key) => Run::boxed(stages, idempotency.once(key, call, |call| invalidate(stages, call))),
+        Some(key) => Run::boxed(stages, idempotency.once(key, call, |call| approve(stages, call))),
+        None => approve(stages, call),
+    }
+}
+
+/// Approval.
+#[inline(always)]
+fn approve(stages: &Arc<Stages>, call: Call) -> Run<'_> {
+    match &stages.approvals {
+        Some(approvals) => {
+            let tool = stages.spec.name();
+            Run::boxed(stages, approvals.around(tool, call, |call| invalidate(stages, call)))
+        }
         None => invalidate(stages, call),
     }
 }

@@ -25,7 +25,7 @@ use crate::observers::Observers;
 use crate::pipeline::Shared;
 use crate::registered::{Around, Change, Given, Next, Origin, Registered};
 use crate::schema_rules::SchemaRules;
-use crate::{Background, BuildError, Position, Settings, Surface, surface};
+use crate::{Approvals, Background, BuildError, Position, Settings, Surface, surface};
 
 /// Collects the tools of a [`Runtime`], and what holds for all of them.
 #[derive(Default)]
@@ -34,6 +34,7 @@ pub struct RuntimeBuilder {
     settings: Settings,
     cache: Option<ResultCache>,
     keys: KeyStore,
+    approvals: Approvals,
     rates: Option<RateLimit>,
     gate: Option<Gate>,
     lazy: Vec<(String, Loader)>,
@@ -89,6 +90,14 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn idempotency(mut self, store: impl IdempotencyStore) -> Self {
         self.keys = KeyStore::of(Arc::new(store));
+        self
+    }
+
+    /// Asks a person as `approvals` says before a tool runs that [needs it](toolpost_tool::ToolSpec::needs_approval); without it,
+    /// by a form that the client shows.
+    #[must_use]
+    pub fn approvals(mut self, approvals: Approvals) -> Self {
+        self.approvals = approvals;
         self
     }
 
@@ -300,8 +309,20 @@ impl RuntimeBuilder {
     /// the settings name a tool that does not exist. Every fault is reported, not just the first. A tool that some lazy category may have is waited for: if
     /// none has it, loading the last one fails.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        let Self { tools, settings, cache, keys, rates, gate, lazy, surface, authorize, observers, .. } =
-            self;
+        let Self {
+            tools,
+            settings,
+            cache,
+            keys,
+            approvals,
+            rates,
+            gate,
+            lazy,
+            surface,
+            authorize,
+            observers,
+            ..
+        } = self;
         let Self { time_limit, per_principal, offers, background, layers, sources, rules, .. } = self;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
@@ -314,6 +335,7 @@ impl RuntimeBuilder {
             permits: ConcurrencyLimit::new(&gate),
             threads: BlockingThreads::default(),
             keys,
+            approvals,
         };
         let unknown_rules = rules.unknown();
         let around = Around { shared: shared.clone(), layers: HostLayers::new(layers), rules };

@@ -58,6 +58,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("Policy.cache", cache_ttl),
     ("Policy.invalidates", invalidates),
     ("Policy.idempotency", idempotency_over),
+    ("Policy.needs_approval", needs_approval),
     ("Policy.repeatable", repeatable),
     ("Policy.retry", retry_attempts),
     ("Policy.rate", rate),
@@ -558,6 +559,13 @@ fn breaker_patience() {
         "five minutes at most"
     );
     assert!(!recovers(None, SECOND * 100, 99) && recovers(None, Duration::MAX, 300));
+}
+
+fn needs_approval() {
+    run(async {
+        let runtime = runtime(Script::new("s").answers("").with_spec(ToolSpec::needs_approval));
+        assert_kind(&call(&runtime).await, ErrorKind::Refused(Refusal::ApprovalUnavailable));
+    });
 }
 
 fn blocking() {

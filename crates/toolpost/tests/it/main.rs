@@ -1,5 +1,6 @@
 //! What toolpost promises, seen from outside of it.
 
+mod approvals;
 mod cached;
 mod categories;
 mod declared;

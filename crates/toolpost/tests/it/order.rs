@@ -16,7 +16,7 @@ use toolpost::tool::{
     BreakerPolicy, CachePolicy, Call, ErrorKind, IdempotencyPolicy, NoArgs, Output, RatePolicy, Refusal,
     ResultFlag, RetryPolicy, ToolError, ToolSpec, tool_fn,
 };
-use toolpost::{Runtime, ToolExt};
+use toolpost::{Approvals, Runtime, ToolExt};
 use toolpost_test::{Script, assert_kind, assert_text, mock, poll_once, run};
 
 use crate::declared::{call, counting, runtime};
@@ -27,7 +27,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const CHECKS: &[(&str, &str, fn())] = &[
     ("authorize", "check arguments", a_denied_call_is_not_told_what_is_wrong_with_it),
     ("check arguments", "idempotency", wrong_arguments_are_told_before_the_key_is_looked_at),
-    ("idempotency", "invalidation", a_repeated_call_invalidates_nothing),
+    ("idempotency", "approval", a_repeated_call_needs_no_approval),
+    ("approval", "invalidation", a_call_that_waits_for_a_person_invalidates_nothing),
     ("invalidation", "cache and single-flight", a_hit_invalidates),
     ("cache and single-flight", "rate limit", a_hit_costs_no_rate),
     ("rate limit", "retry", the_rate_is_asked_once_a_call),
@@ -89,19 +90,33 @@ fn wrong_arguments_are_told_before_the_key_is_looked_at() {
     });
 }
 
-fn a_repeated_call_invalidates_nothing() {
+fn a_repeated_call_needs_no_approval() {
+    run(async {
+        let approvals = Approvals::new().out_of_band(Duration::ZERO);
+        let tool = Script::new("s")
+            .answers("it")
+            .with_spec(|spec| spec.needs_approval().with_idempotency(IdempotencyPolicy::new().over(["/n"])));
+        let runtime = Runtime::builder().tool(tool).approvals(approvals.clone()).build().unwrap();
+        let pending = runtime.call("s", &json!({"n": 1})).await;
+        assert_kind(&pending, ErrorKind::Refused(Refusal::ApprovalPending));
+        let id = approvals.waiting().await.unwrap()[0].id.clone();
+        assert!(approvals.decide(&id, true).await.unwrap());
+        assert_text(&runtime.call("s", &json!({"n": 1})).await, "it");
+        assert!(runtime.call("s", &json!({"n": 1})).await.unwrap().has_flag(ResultFlag::Repeated));
+    });
+}
+
+fn a_call_that_waits_for_a_person_invalidates_nothing() {
     run(async {
         let policy = CachePolicy::new(60 * SECOND).tagged("t");
-        let writes = Script::new("w")
-            .answers("written")
-            .with_spec(|spec| spec.with_idempotency(IdempotencyPolicy::new().over(["/n"])).invalidating("t"));
         let reads = counting(|spec| spec.read_only().with_cache(policy));
+        let writes = Script::new("w").answers("written");
+        let writes = writes.with_spec(|spec| spec.needs_approval().invalidating("t"));
         let runtime = Runtime::builder().tool(reads).tool(writes).build().unwrap();
         assert_text(&call(&runtime).await, "1");
-        assert_text(&runtime.call("w", &json!({"n": 1})).await, "written");
-        assert_text(&call(&runtime).await, "2");
-        assert!(runtime.call("w", &json!({"n": 1})).await.unwrap().has_flag(ResultFlag::Repeated));
-        assert_text(&call(&runtime).await, "2");
+        let refused = runtime.call("w", &json!({})).await;
+        assert_kind(&refused, ErrorKind::Refused(Refusal::ApprovalUnavailable));
+        assert_text(&call(&runtime).await, "1");
     });
 }
 
