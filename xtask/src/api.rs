@@ -58,13 +58,14 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
-const TYPES: usize = 366;
+const TYPES: usize = 376;
 const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-auth", 7),
     ("toolpost-breaker", 15),
     ("toolpost-cache", 25),
     ("toolpost-json", 12),
     ("toolpost-pool", 9),
+    ("toolpost-plan", 10),
     ("toolpost-process", 16),
     ("toolpost-protocol", 77),
     ("toolpost-retry", 4),

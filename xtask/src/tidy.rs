@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
     ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),
+    ("toolpost-plan", &["toolpost-json", "toolpost-tool", "toolpost-workflow"]),
     // The dispatcher for its near names alone.
     (
         "toolpost-process",

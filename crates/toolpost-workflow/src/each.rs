@@ -52,6 +52,30 @@ impl MapOptions {
         self
     }
 
+    /// Runs an async function for every item of a list, as [`Step::map`](crate::Step::map) does, within a step that is
+    /// declared otherwise: the results in the order of the items, tolerated failures among them.
+    ///
+    /// # Errors
+    ///
+    /// When more items fail than are tolerated.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops what runs.
+    pub fn run<T, U, F, Fut>(
+        self,
+        items: Arc<Vec<T>>,
+        function: F,
+    ) -> impl Future<Output = Result<Vec<Result<U, StepError>>, StepError>>
+    where
+        T: Clone,
+        U: Send,
+        F: Fn(usize, T) -> Fut,
+        Fut: Future<Output = Result<U, StepError>> + Send + 'static,
+    {
+        each(self, items, function)
+    }
+
     fn tolerated(self, items: usize) -> usize {
         match self.tolerance {
             Tolerance::Count(count) => count,

@@ -264,6 +264,13 @@ impl<I, V> StepInputs<I, V> {
         self.values[at].as_ref()
     }
 
+    /// The value of the dependency at this place, in order of declaration, one that is declared twice counted once; `None`
+    /// when it has none, or there is no such place.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&Arc<V>> {
+        self.values.get(place)?.as_ref()
+    }
+
     /// The value of a dependency.
     ///
     /// # Errors

@@ -21,8 +21,28 @@ impl Call {
         tool: impl Into<ByteString>,
         arguments: &T,
     ) -> Result<Self, ToolError> {
-        let parts = CallParts {
-            tool: tool.into(),
+        let parts = self.child_parts(tool.into()).with_arguments(arguments)?;
+        Ok(Self::correlated(parts, self.correlation().into()))
+    }
+
+    /// A [child](Self::child) whose arguments are there already, encoded and indexed.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments) if they are no object.
+    pub fn child_of(&self, tool: impl Into<ByteString>, arguments: Frame) -> Result<Self, ToolError> {
+        if arguments.root().kind() != Kind::Object {
+            return Err(ToolError::invalid_arguments("arguments must be a JSON object"));
+        }
+        let mut parts = self.child_parts(tool.into());
+        parts.arguments = Some(NodeId::ROOT);
+        parts.frame = Some(arguments);
+        Ok(Self::correlated(parts, self.correlation().into()))
+    }
+
+    fn child_parts(&self, tool: ByteString) -> CallParts {
+        CallParts {
+            tool,
             principal: self.shared.principal.clone(),
             priority: self.priority,
             deadline: self.deadline,
@@ -30,8 +50,7 @@ impl Call {
             client: self.shared.client,
             rare: self.rare().map(|rare| Box::new(rare.for_child())),
             ..CallParts::default()
-        };
-        Ok(Self::correlated(parts.with_arguments(arguments)?, self.correlation().into()))
+        }
     }
 
     /// This call, of another tool, with a part of its own arguments as the arguments: everything else is the same,

@@ -1,0 +1,302 @@
+//! What references and names in expressions stand for, seen from one step.
+
+use std::collections::HashMap;
+
+use toolpost_json::Node;
+
+use super::Dependencies;
+use crate::cel::{Names, Program};
+use crate::expression::{Reference, Resolve, Source, Special, special};
+use crate::fault::Faults;
+use crate::fault::PlanFaultKind::{self, Expression, MissingStep, NotAncestor, Shape as WrongShape};
+use crate::limits::POINTER_TOKENS;
+use crate::path::{Path, shown};
+use crate::shape::Shape;
+
+/// What the steps of one plan see.
+pub(super) struct Scope<'a> {
+    pub(super) steps: HashMap<String, Step<'a>>,
+    /// The step that holds the plan's input; none if the run does.
+    pub(super) input: Option<usize>,
+    /// Names of the steps of plans around this one.
+    pub(super) outer: Vec<String>,
+}
+
+/// A step as others see it.
+pub(super) struct Step<'a> {
+    pub(super) draft: usize,
+    pub(super) shape: Shape<'a>,
+}
+
+/// The view of one step.
+pub(super) struct Resolver<'s, 'a> {
+    pub(super) scope: &'s Scope<'a>,
+    pub(super) faults: &'s mut Faults,
+    pub(super) dependencies: &'s mut Dependencies,
+    /// The step that sees.
+    pub(super) own: usize,
+    /// What the items of its list are, where they can be seen.
+    pub(super) item: Option<&'s Shape<'a>>,
+}
+
+/// Why a name stands for nothing.
+struct Unresolved {
+    kind: PlanFaultKind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// What a pointer leads to.
+struct Resolved<'a> {
+    origin: Origin,
+    shape: Shape<'a>,
+    /// The tokens behind it.
+    rest: usize,
+}
+
+enum Origin {
+    Step(usize),
+    Input,
+    Item,
+    Index,
+}
+
+impl<'a> Scope<'a> {
+    /// What a reference refers to; none where it is wrong.
+    pub(super) fn shape_of(&self, pointer: &str, own: usize, item: Option<&Shape<'a>>) -> Option<Shape<'a>> {
+        let tokens = tokens(pointer).ok()?;
+        self.resolve(&tokens, own, item).ok().map(|resolved| resolved.shape)
+    }
+
+    /// What a value of the document is known to be, if it is a reference.
+    pub(super) fn shape_of_value(&self, node: Node<'_>, own: usize) -> Shape<'a> {
+        match special(node) {
+            Special::Reference { pointer, default: None } => {
+                self.shape_of(&pointer, own, None).unwrap_or(Shape::Any)
+            }
+            _ => Shape::Any,
+        }
+    }
+
+    fn resolve(
+        &self,
+        tokens: &[String],
+        own: usize,
+        item: Option<&Shape<'a>>,
+    ) -> Result<Resolved<'a>, Unresolved> {
+        let rest = |n: usize| tokens.get(n..).unwrap_or_default();
+        let within = |origin, shape: Shape<'a>, n: usize| {
+            let part = shape.part(rest(n)).map_err(|absent| {
+                let token = rest(n).get(absent.after).map_or("", String::as_str);
+                Unresolved {
+                    kind: PlanFaultKind::Reference,
+                    message: format!("the output schema has no `{}` there", shown(token)),
+                    hint: listed("it has", &absent.known),
+                }
+            })?;
+            Ok(Resolved { origin, shape: part, rest: n })
+        };
+        match (tokens.first().map(String::as_str), tokens.get(1), tokens.get(2).map(String::as_str)) {
+            (Some("steps"), Some(name), Some("output")) => {
+                let step = self.step(name, own)?;
+                within(Origin::Step(step.draft), step.shape.clone(), 3)
+            }
+            (Some("steps"), Some(name), _) => {
+                self.step(name, own)?;
+                Err(Unresolved {
+                    kind: PlanFaultKind::Reference,
+                    message: "a reference to a step leads to its output".to_owned(),
+                    hint: Some(format!("write `/steps/{}/output`", shown(name))),
+                })
+            }
+            (Some("input"), ..) => within(Origin::Input, Shape::Any, 1),
+            (Some("item"), ..) => match item {
+                Some(item) => within(Origin::Item, item.clone(), 1),
+                None => Err(no_item("item")),
+            },
+            (Some("index"), None, _) => match item {
+                Some(_) => Ok(Resolved { origin: Origin::Index, shape: Shape::Index, rest: 1 }),
+                None => Err(no_item("index")),
+            },
+            _ => Err(Unresolved {
+                kind: PlanFaultKind::Reference,
+                message: "the reference leads nowhere".to_owned(),
+                hint: Some("it begins with `/steps/NAME/output`, `/input`, `/item` or `/index`".to_owned()),
+            }),
+        }
+    }
+
+    fn step(&self, name: &str, own: usize) -> Result<&Step<'a>, Unresolved> {
+        match self.steps.get(name) {
+            Some(step) if step.draft == own => Err(Unresolved {
+                kind: NotAncestor,
+                message: format!("step `{name}` refers to itself"),
+                hint: Some("refer to a step that comes before it".to_owned()),
+            }),
+            Some(step) => Ok(step),
+            None if self.outer.iter().any(|outer| outer == name) => Err(Unresolved {
+                kind: NotAncestor,
+                message: format!(
+                    "step `{name}` is one of the plan around this one, which cannot be seen here"
+                ),
+                hint: Some("hand its output over by `input`, and refer to `/input`".to_owned()),
+            }),
+            None => {
+                let mut known: Vec<String> = self.steps.keys().cloned().collect();
+                known.sort_unstable();
+                Err(Unresolved {
+                    kind: MissingStep,
+                    message: format!("there is no step `{}`", shown(name)),
+                    hint: listed("there are", &known),
+                })
+            }
+        }
+    }
+}
+
+impl Resolver<'_, '_> {
+    /// Waits for a step that `after` names.
+    pub(super) fn after(&mut self, name: &str, path: &Path<'_>) {
+        match self.scope.step(name, self.own) {
+            Ok(step) => {
+                self.dependencies.on(step.draft, true);
+            }
+            Err(unresolved) => self.refuse(path, unresolved),
+        }
+    }
+
+    fn source(&mut self, origin: &Origin, required: bool) -> Source {
+        match origin {
+            Origin::Step(draft) => Source::Dependency(self.dependencies.on(*draft, required)),
+            Origin::Input => match self.scope.input {
+                Some(draft) => Source::Dependency(self.dependencies.on(draft, true)),
+                None => Source::Input,
+            },
+            Origin::Item => Source::Item,
+            Origin::Index => Source::Index,
+        }
+    }
+
+    fn refuse(&mut self, path: &Path<'_>, unresolved: Unresolved) {
+        let Unresolved { kind, message, hint } = unresolved;
+        match hint {
+            Some(hint) => self.faults.hinted(kind, path, message, hint),
+            None => self.faults.add(kind, path, message),
+        }
+    }
+}
+
+impl Resolve for Resolver<'_, '_> {
+    fn reference(&mut self, pointer: &str, default: Option<Node<'_>>, path: &Path<'_>) -> Option<Reference> {
+        let resolved = tokens(pointer).and_then(|tokens| {
+            let resolved = self.scope.resolve(&tokens, self.own, self.item)?;
+            Ok((tokens, resolved))
+        });
+        match resolved {
+            Ok((tokens, resolved)) => Some(Reference {
+                source: self.source(&resolved.origin, default.is_none()),
+                tokens: tokens[resolved.rest..].iter().map(|token| token.as_str().into()).collect(),
+                default: default.map(|default| default.frame().text().slice_ref(default.raw())),
+                pointer: pointer.into(),
+            }),
+            Err(unresolved) => {
+                self.refuse(path, unresolved);
+                None
+            }
+        }
+    }
+
+    fn program(&mut self, text: &str, path: &Path<'_>) -> Option<Program> {
+        // A name that stands for nothing is a fault of its own kind, which `Program::read` knows only as text.
+        match Program::read(text, self) {
+            Ok(program) => Some(program),
+            Err(why) => {
+                self.faults.add(Expression, path, format!("the expression cannot be read: {why}"));
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, path: &Path<'_>, message: String) {
+        self.faults.hinted(WrongShape, path, message, "within `$literal` everything stands as it is");
+    }
+}
+
+impl Names for Resolver<'_, '_> {
+    fn step(&mut self, name: &str) -> Result<Source, String> {
+        match self.scope.step(name, self.own) {
+            Ok(step) => Ok(self.source(&Origin::Step(step.draft), true)),
+            Err(unresolved) => Err(told(unresolved)),
+        }
+    }
+
+    fn variable(&mut self, name: &str) -> Result<Source, String> {
+        let origin = match (name, self.item) {
+            ("input", _) => Origin::Input,
+            ("item", Some(_)) => Origin::Item,
+            ("index", Some(_)) => Origin::Index,
+            ("item" | "index", None) => return Err(told(no_item(name))),
+            _ => {
+                let name = shown(name);
+                return Err(format!(
+                    "there is no `{name}` here; there are `steps.NAME.output`, `input`, and within a `map` `item` and `index`"
+                ));
+            }
+        };
+        Ok(self.source(&origin, true))
+    }
+
+    fn part(&mut self, source: Source, members: &[&str]) -> Result<(), String> {
+        let shape = match source {
+            Source::Dependency(place) => {
+                let (draft, _) = self.dependencies.0[place];
+                self.scope.steps.values().find(|step| step.draft == draft).map(|step| &step.shape)
+            }
+            Source::Item => self.item,
+            Source::Input | Source::Index => None,
+        };
+        match shape.map(|shape| shape.part(members)) {
+            Some(Err(absent)) => {
+                let token = members.get(absent.after).copied().unwrap_or_default();
+                let hint =
+                    listed("it has", &absent.known).map(|hint| format!("; {hint}")).unwrap_or_default();
+                Err(format!("the output schema has no `{}` there{hint}", shown(token)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The tokens of a pointer.
+fn tokens(pointer: &str) -> Result<Vec<String>, Unresolved> {
+    let wrong = |kind, message: String| Unresolved { kind, message, hint: None };
+    let Some(rest) = pointer.strip_prefix('/') else {
+        let message = "a reference is a JSON Pointer, which begins with `/`".to_owned();
+        return Err(wrong(PlanFaultKind::Reference, message));
+    };
+    if POINTER_TOKENS < rest.split('/').count() {
+        let message = format!("the pointer is too deep; the limit `pointer tokens` is {POINTER_TOKENS}");
+        return Err(wrong(PlanFaultKind::Limit, message));
+    }
+    Ok(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+fn no_item(name: &str) -> Unresolved {
+    Unresolved {
+        kind: NotAncestor,
+        message: format!("`{name}` can be seen only in the arguments of a step with `map`"),
+        hint: None,
+    }
+}
+
+fn told(unresolved: Unresolved) -> String {
+    match unresolved.hint {
+        Some(hint) => format!("{} ({hint})", unresolved.message),
+        None => unresolved.message,
+    }
+}
+
+fn listed(verb: &str, names: &[String]) -> Option<String> {
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{}`", shown(name))).collect();
+    (!shown.is_empty()).then(|| format!("{verb} {}", shown.join(", ")))
+}
