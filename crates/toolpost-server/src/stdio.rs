@@ -1,6 +1,5 @@
 //! Streams of lines: stdin and stdout, a pipe, a socket. One message per line.
 
-mod lines;
 #[cfg_attr(not(unix), path = "stdio/no_print_guard.rs")]
 mod print_guard;
 mod standard;

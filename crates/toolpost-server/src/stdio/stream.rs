@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use toolpost_protocol::{Line, LineBuffer};
 
-use super::lines::{Line, Lines};
 use crate::{Connection, clock};
 
 /// After the end of the input, this often it is asked whether the client still reads.
@@ -40,7 +40,7 @@ pub(crate) struct LineStream<R, W> {
     grace: Duration,
     reader: R,
     writer: W,
-    lines: Lines,
+    lines: LineBuffer,
     /// There is no more input than `lines` has.
     ended: bool,
     /// Something was written and not flushed.
@@ -85,7 +85,7 @@ where
             grace,
             reader,
             writer,
-            lines: Lines::new(message_limit),
+            lines: LineBuffer::new(message_limit),
             ended: false,
             unflushed: false,
             patience: None,

@@ -1,13 +1,30 @@
 //! Cuts a stream of bytes into lines, none longer than allowed.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
-use toolpost_protocol::{Gist, Meant};
+
+use crate::gist::{Gist, Meant};
 
 /// How much is asked of the stream at once.
 const CHUNK: usize = 64 << 10;
 
-/// The bytes received and not yet taken as lines.
-pub(super) struct Lines {
+/// Cuts the bytes of a stream into the lines that are its messages, as stdio frames them; each is bounded, and of one too
+/// long nothing is kept but whose it is.
+///
+/// It holds the bytes received and not yet taken as lines: at most one line and what was read with it.
+///
+/// ```
+/// use toolpost_protocol::{Line, LineBuffer};
+///
+/// let mut lines = LineBuffer::new(10);
+/// lines.room().extend_from_slice(b"{}\n[1,2,3,4,5,6]\n[");
+/// assert_eq!(lines.next(), Some(Line::Whole("{}".into())));
+/// assert!(matches!(lines.next(), Some(Line::TooLong(_))));
+/// assert_eq!(lines.next(), None, "the rest has not come");
+/// assert_eq!(lines.last(), Some(Line::Whole("[".into())));
+/// ```
+pub struct LineBuffer {
     buffer: BytesMut,
     /// How much of `buffer` has no line end in it.
     searched: usize,
@@ -17,21 +34,24 @@ pub(super) struct Lines {
     skipping: Option<Gist>,
 }
 
-/// One line, or that there was one too long to be kept.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Line {
-    /// Without its end; never blank.
+/// One line of a stream, or that there was one too long to be kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Line {
+    /// A line without its end, and never blank.
     Whole(Bytes),
+    /// A line that was too long: what it was meant as.
     TooLong(Meant),
 }
 
-impl Lines {
-    pub(super) fn new(limit: usize) -> Self {
+impl LineBuffer {
+    /// Of a stream whose lines have at most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
         Self { buffer: BytesMut::new(), searched: 0, limit, skipping: None }
     }
 
-    /// Where to read into.
-    pub(super) fn room(&mut self) -> &mut BytesMut {
+    /// The buffer to read into: what is received is appended to it.
+    pub fn room(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() - self.buffer.len() < CHUNK / 4 {
             self.buffer.reserve(CHUNK);
         }
@@ -39,7 +59,8 @@ impl Lines {
     }
 
     /// Takes the next line, if a whole one has arrived.
-    pub(super) fn next(&mut self) -> Option<Line> {
+    #[expect(clippy::should_implement_trait, reason = "more lines may come after `None`")]
+    pub fn next(&mut self) -> Option<Line> {
         loop {
             let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
                 self.unfinished();
@@ -61,7 +82,7 @@ impl Lines {
     }
 
     /// Takes what is left when the stream has ended: a line without its end.
-    pub(super) fn last(&mut self) -> Option<Line> {
+    pub fn last(&mut self) -> Option<Line> {
         let rest = self.buffer.split().freeze();
         self.searched = 0;
         match self.skipping.take() {
@@ -97,12 +118,21 @@ impl Lines {
     }
 }
 
+impl fmt::Debug for LineBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineBuffer")
+            .field("buffered", &self.buffer.len())
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lines(limit: usize, chunks: &[&str]) -> Vec<String> {
-        let mut lines = Lines::new(limit);
+        let mut lines = LineBuffer::new(limit);
         let mut seen = Vec::new();
         let mut see = |line| match line {
             Line::Whole(line) => seen.push(String::from_utf8(line.to_vec()).unwrap()),
@@ -134,7 +164,7 @@ mod tests {
         assert_eq!(lines(4, &[id, "\nab\n"]), ["too long: 5", "ab"]);
         assert_eq!(lines(4, &[&id[..9], &id[9..], "\n"]), ["too long: 5"]);
         assert_eq!(lines(4, &[&id[..9], &id[9..]]), ["too long: 5"]);
-        let mut long = Lines::new(4);
+        let mut long = LineBuffer::new(4);
         for _ in 0..1_000 {
             long.room().extend_from_slice(&[b'x'; 10_000]);
             while long.next().is_some() {}

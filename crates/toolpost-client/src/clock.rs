@@ -1,0 +1,9 @@
+//! The clock of this crate: tokio's, so that a paused one works.
+
+use std::time::Duration;
+
+/// Waits for `wait`.
+#[expect(clippy::disallowed_methods, reason = "a client waits for its server, and not for ever")]
+pub(crate) fn sleep(wait: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(wait)
+}

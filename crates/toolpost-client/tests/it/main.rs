@@ -1,0 +1,10 @@
+//! Tests of the client: against the family's own server in every revision, and against scripted servers of every kind.
+
+mod cancelled;
+mod common;
+mod handshake;
+mod hostile;
+mod in_memory;
+mod lists;
+mod questions;
+mod tasks;
