@@ -21,6 +21,7 @@ const FORMAT: u64 = 57;
 const LEAVES: &[&str] = &[
     "toolpost-breaker",
     "toolpost-cache",
+    "toolpost-journal",
     "toolpost-json",
     "toolpost-pool",
     "toolpost-retry",
@@ -58,12 +59,13 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
-const TYPES: usize = 387;
+const TYPES: usize = 400;
 const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-auth", 7),
     ("toolpost-breaker", 15),
     ("toolpost-cache", 25),
     ("toolpost-client", 9),
+    ("toolpost-journal", 13),
     ("toolpost-json", 12),
     ("toolpost-pool", 9),
     ("toolpost-plan", 10),

@@ -12,6 +12,7 @@ use crate::{Done, root, run_in};
 const CLEAN: &[(&str, Duration)] = &[
     ("toolpost-breaker", Duration::from_secs(10)),
     ("toolpost-cache", Duration::from_secs(10)),
+    ("toolpost-journal", Duration::from_secs(10)),
     ("toolpost-pool", Duration::from_secs(10)),
     ("toolpost-retry", Duration::from_secs(10)),
     ("toolpost-scheduler", Duration::from_secs(10)),

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-retry", &[]),
     ("toolpost-scheduler", &[]),
     ("toolpost-workflow", &[]),
+    ("toolpost-journal", &[]),
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
     ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),

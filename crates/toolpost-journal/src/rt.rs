@@ -1,0 +1,8 @@
+//! The front for many writers: their records share groups, and the groups their syncs.
+
+mod ack;
+mod log;
+mod subscription;
+
+pub use log::Log;
+pub use subscription::{Delivery, LogSubscription};

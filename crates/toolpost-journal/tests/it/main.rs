@@ -1,0 +1,5 @@
+//! What toolpost-journal promises, seen from outside of it.
+
+mod bounds;
+mod front;
+mod processes;
