@@ -43,6 +43,8 @@ pub enum PlanFaultKind {
     Arguments,
     /// A CEL expression cannot be read.
     Expression,
+    /// A template is not there, is there already, or includes what does not fit.
+    Template,
 }
 
 impl PlanFaultKind {
@@ -61,6 +63,7 @@ impl PlanFaultKind {
             Self::Reference => "reference",
             Self::Arguments => "arguments",
             Self::Expression => "expression",
+            Self::Template => "template",
         }
     }
 }

@@ -9,6 +9,9 @@
 //! A plan runs on `toolpost-workflow`, and calls its tools through a [`StepCaller`], so that each step meets the host's
 //! whole pipeline under the caller's own rights. Values go from step to step as the bytes they came as.
 //!
+//! A [`Template`] is a plan with parameters; a [`TemplateRegistry`] keeps them by name and version, puts them together, and
+//! makes documents of them.
+//!
 //! What it does not know: who may call what, where documents come from, and how a run's end is shown.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -22,6 +25,7 @@ mod path;
 mod plan;
 mod run;
 mod shape;
+mod template;
 mod tools;
 mod value;
 
@@ -30,6 +34,7 @@ pub use fault::{PlanFault, PlanFaultKind, RefusedPlan};
 pub use limits::PlanLimits;
 pub use plan::CompiledPlan;
 pub use run::{PlanInput, StepCall, StepCaller};
+pub use template::{Template, TemplateRegistry};
 pub use tools::{PlanTool, PlanTools};
 pub use value::PlanValue;
 

@@ -3,3 +3,4 @@
 mod compiling;
 mod running;
 mod support;
+mod templates;
