@@ -1,17 +1,22 @@
 //! The client against the family's own server, in every revision.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test of tasks on a paused clock")]
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{duplex, split};
-use toolpost_client::{ClientError, McpClient, RequestOptions, Version};
-use toolpost_dispatch::{Dispatcher, Registry};
+use toolpost_client::{
+    ClientCapabilities, ClientError, ClientEvent, ClientOptions, McpClient, Question, RawJson,
+    RequestOptions, Respond, RpcError, Version,
+};
+use toolpost_dispatch::{Catalog, Dispatcher, Registry};
 use toolpost_server::Server;
-use toolpost_tool::{Call, NoArgs, ToolError, tool_fn};
+use toolpost_tool::{AnyTool, Call, NoArgs, TaskSupport, ToolError, tool_fn};
 
 use crate::common::{frame, options, value};
 
@@ -27,7 +32,7 @@ fn server() -> Server {
     let steps = tool_fn("steps", |_: NoArgs, call: Call| async move {
         for step in 1..=3 {
             call.progress(f64::from(step), None, None);
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Ok("done")
     });
@@ -35,12 +40,16 @@ fn server() -> Server {
     Server::builder(Dispatcher::builder(registry).build()).name("served").version("1").page_size(2).build()
 }
 
-pub(crate) fn connect(server: Server, version: Version) -> McpClient {
+fn connect(server: Server, version: Version) -> McpClient {
+    connect_with(server, options().versions([version]))
+}
+
+fn connect_with(server: Server, options: ClientOptions) -> McpClient {
     let (ours, theirs) = duplex(1 << 16);
     let (reader, writer) = split(theirs);
     tokio::spawn(async move { server.serve_io(reader, writer).await });
     let (reader, writer) = split(ours);
-    McpClient::over_stdio(reader, writer, options().versions([version]))
+    McpClient::over_stdio(reader, writer, options)
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,5 +116,127 @@ async fn a_thousand_calls_at_once_get_their_own_answers() {
         for call in calls.collect::<Vec<_>>() {
             call.await.unwrap();
         }
+    }
+}
+
+/// Fills in every form.
+struct Ada;
+
+impl Respond for Ada {
+    fn capabilities(&self) -> ClientCapabilities {
+        serde_json::from_str(r#"{"elicitation":{}}"#).unwrap()
+    }
+
+    fn respond<'a>(
+        &'a self,
+        question: Question,
+    ) -> Pin<Box<dyn Future<Output = Result<RawJson, RpcError>> + Send + 'a>> {
+        assert_eq!(question.method(), "elicitation/create");
+        Box::pin(async { Ok(json!({ "action": "accept", "content": { "name": "ada" } }).into()) })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Named {
+    name: String,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_asks_is_answered_in_every_revision_that_can_ask() {
+    for version in [Version::V2025_06_18, Version::V2025_11_25, Version::V2026_07_28] {
+        let greet = tool_fn("greet", |_: NoArgs, call: Call| async move {
+            let who = call.elicit::<Named>("who", "Who is there?")?.accepted();
+            Ok(who.map_or_else(|| "nobody".to_owned(), |who| who.name))
+        });
+        let registry = Registry::builder().tool(greet).build().unwrap();
+        let server = Server::builder(Dispatcher::builder(registry).build()).build();
+        let client = connect_with(server, options().versions([version]).respond(Ada));
+        let greeted =
+            client.call_tool("greet", frame(&json!({})).root(), RequestOptions::new()).await.unwrap();
+        assert_eq!(value(&greeted)["content"][0]["text"], "ada", "{version}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_ends_its_tool_in_every_revision() {
+    for version in Version::ALL {
+        let running = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&running);
+        let wait = tool_fn("wait", move |_: NoArgs, _| {
+            let counted = Arc::clone(&counted);
+            async move {
+                let _running = Running::new(counted);
+                std::future::pending::<()>().await;
+                Ok("")
+            }
+        });
+        let registry = Registry::builder().tool(wait).build().unwrap();
+        let server = Server::builder(Dispatcher::builder(registry).build()).build();
+        let client = connect(server, version);
+        for left_by in [Duration::from_secs(5), Duration::from_secs(3_600)] {
+            let options = RequestOptions::new().time_limit(left_by);
+            let calling = {
+                let client = client.clone();
+                tokio::spawn(async move { client.call_tool("wait", frame(&json!({})).root(), options).await })
+            };
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(running.load(Ordering::SeqCst), 1, "{version}");
+            if left_by == Duration::from_secs(5) {
+                let error = calling.await.unwrap().unwrap_err();
+                assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
+            } else {
+                calling.abort();
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!((running.load(Ordering::SeqCst), client.in_flight()), (0, 0), "{version}");
+        }
+    }
+}
+
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn new(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_becomes_a_task_is_a_call() {
+    let spec = tool_fn("slow", |_: NoArgs, _| async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        Ok("done")
+    });
+    let slow = spec.with_spec(|spec| spec.with_task_support(TaskSupport::Required));
+    let registry = Registry::builder().tool(slow).build().unwrap();
+    let server = Server::builder(Dispatcher::builder(registry).build()).build();
+    let client = connect(server, Version::V2026_07_28);
+    let done = client.call_tool("slow", frame(&json!({})).root(), RequestOptions::new()).await.unwrap();
+    assert_eq!(value(&done)["content"][0]["text"], "done");
+    let by_hand = RequestOptions::new().by_hand();
+    let task = client.call_tool("slow", frame(&json!({})).root(), by_hand).await.unwrap();
+    assert_eq!(value(&task)["resultType"], "task");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_tools_is_told_in_every_revision() {
+    for version in Version::ALL {
+        let of = |name| tool_fn(name, |_: NoArgs, _| async { Ok("") });
+        let registry = Registry::builder().tool(of("old")).build().unwrap();
+        let client = connect(Server::builder(Dispatcher::builder(registry.clone()).build()).build(), version);
+        let mut events = client.events();
+        assert_eq!(client.list_tools(RequestOptions::new()).await.unwrap().len(), 1);
+        // Until the stream of changes is there.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        registry.replace(Catalog::new([AnyTool::new(of("new")), AnyTool::new(of("newer"))]).unwrap());
+        assert_eq!(events.next().await, Some(ClientEvent::ToolsChanged), "{version}");
+        assert_eq!(client.list_tools(RequestOptions::new()).await.unwrap().len(), 2, "{version}");
     }
 }

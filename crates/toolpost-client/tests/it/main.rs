@@ -2,6 +2,7 @@
 
 mod cancelled;
 mod common;
+mod fuzz_corpus;
 mod handshake;
 mod hostile;
 mod in_memory;

@@ -1,0 +1,12 @@
+//! The fuzz target of this crate over its committed corpus, with every prefix and some damage: what runs everywhere, without
+//! a fuzzer.
+
+#[path = "../../../../fuzz/targets/client.rs"]
+mod client;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
+
+#[test]
+fn client_corpus() {
+    replay::replay("client", client::run);
+}
