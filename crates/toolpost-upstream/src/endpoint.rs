@@ -1,0 +1,151 @@
+//! Where a server is, and how it is reached.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use toolpost_client::{ClientOptions, McpClient};
+#[cfg(unix)]
+use toolpost_process::{Process, Program, Redactor, Supervisor};
+use toolpost_tool::BoxFuture;
+
+use crate::clean::line;
+
+/// How much of what a program said last is told, in bytes.
+const SAID_MAX: usize = 400;
+
+/// A server, and how it is reached: a program that is started, a URL, or streams of the host's own.
+#[derive(Clone)]
+pub struct Endpoint(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    #[cfg(unix)]
+    Program { supervisor: Supervisor, program: Box<Program>, redactor: Redactor },
+    Streams(Arc<Connect>),
+}
+
+type Streams = (Pin<Box<dyn AsyncRead + Send>>, Pin<Box<dyn AsyncWrite + Send>>);
+type Connect = dyn Fn() -> BoxFuture<'static, io::Result<Streams>> + Send + Sync;
+
+impl Endpoint {
+    /// A program that speaks MCP on its stdin and stdout. The supervisor owns its process, which ends with the connection; what it
+    /// says on stderr is told where it is down.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn program(supervisor: &Supervisor, program: Program) -> Self {
+        let redactor = Redactor::new();
+        Self(Kind::Program { supervisor: supervisor.clone(), program: Box::new(program), redactor })
+    }
+
+    /// A server that speaks MCP in lines over streams that `connect` opens anew for each connection: of a socket, say.
+    ///
+    /// ```
+    /// use tokio::net::TcpStream;
+    /// use toolpost_upstream::Endpoint;
+    ///
+    /// let endpoint = Endpoint::streams(|| async {
+    ///     Ok(TcpStream::connect("[::1]:7000").await?.into_split())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn streams<R, W, F>(connect: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        R: AsyncRead + Send + 'static,
+        W: AsyncWrite + Send + 'static,
+        F: Future<Output = io::Result<(R, W)>> + Send + 'static,
+    {
+        let connect = move || -> BoxFuture<'static, io::Result<Streams>> {
+            let opening = connect();
+            Box::pin(async move {
+                let (reader, writer) = opening.await?;
+                Ok((Box::pin(reader) as _, Box::pin(writer) as _))
+            })
+        };
+        Self(Kind::Streams(Arc::new(connect)))
+    }
+
+    /// Opens a connection; what the server is comes later. An error is why there is none.
+    pub(crate) async fn open(&self, options: ClientOptions) -> Result<Opened, String> {
+        match &self.0 {
+            #[cfg(unix)]
+            Kind::Program { supervisor, program, redactor } => {
+                let mut process = supervisor.spawn(program, |_| {}).map_err(|error| error.to_string())?;
+                let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
+                    return Err("the program has no pipes".into());
+                };
+                let client = McpClient::over_stdio(stdout, stdin, options);
+                Ok(Opened { client, process: Some(process), redactor: redactor.clone() })
+            }
+            Kind::Streams(connect) => {
+                let (reader, writer) = connect().await.map_err(|error| error.to_string())?;
+                Ok(Opened::of(McpClient::over_stdio(reader, writer, options)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            #[cfg(unix)]
+            Kind::Program { program, .. } => f.debug_tuple("Endpoint").field(program).finish(),
+            Kind::Streams(_) => f.write_str("Endpoint(streams)"),
+        }
+    }
+}
+
+/// A connection, and the process at its other end, which ends with this.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) client: McpClient,
+    #[cfg(unix)]
+    process: Option<Process>,
+    #[cfg(unix)]
+    redactor: Redactor,
+}
+
+impl Opened {
+    fn of(client: McpClient) -> Self {
+        Self {
+            client,
+            #[cfg(unix)]
+            process: None,
+            #[cfg(unix)]
+            redactor: Redactor::new(),
+        }
+    }
+
+    /// Waits until the connection is over, or its process has ended; why, if that is known. Cancel safe.
+    pub(crate) async fn over(&mut self) -> String {
+        #[cfg(unix)]
+        if let Some(process) = &mut self.process {
+            return tokio::select! {
+                biased;
+                ended = process.wait() => match ended {
+                    Ok(status) => format!("its program ended ({status})"),
+                    Err(error) => error.to_string(),
+                },
+                why = self.client.closed() => why.to_string(),
+            };
+        }
+        self.client.closed().await.to_string()
+    }
+
+    /// Ends the connection and what is at its other end, and waits for that; `why`, with what the program said last.
+    pub(crate) async fn end(self, why: String) -> String {
+        self.client.close().await;
+        #[cfg(unix)]
+        if let Some(mut process) = self.process {
+            drop(process.stop().await);
+            let said = process.stderr();
+            let last = said[said.len().saturating_sub(3)..].join(" | ");
+            if !last.is_empty() {
+                return format!("{why}; its stderr ends in: {}", line(&self.redactor.redact(&last), SAID_MAX));
+            }
+        }
+        why
+    }
+}
