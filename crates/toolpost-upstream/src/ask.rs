@@ -98,7 +98,10 @@ pub(crate) async fn ask(
             Some("input_required") => {}
             Some(other) => {
                 let other = line(other, 80);
-                return Err(ToolError::new(format!("`{}` answered by a result of the unknown type `{other}`", shared.name)));
+                return Err(ToolError::new(format!(
+                    "`{}` answered by a result of the unknown type `{other}`",
+                    shared.name
+                )));
             }
         }
         match suspended(&shared.name, result.node())? {
@@ -109,7 +112,10 @@ pub(crate) async fn ask(
                 round = Some(members(None, Some(&state)));
             }
             Suspended::ComesAgain(_) => {
-                return Err(ToolError::unavailable(format!("`{}` put the request off {AGAIN_MAX} times", shared.name)));
+                return Err(ToolError::unavailable(format!(
+                    "`{}` put the request off {AGAIN_MAX} times",
+                    shared.name
+                )));
             }
         }
     }
@@ -170,7 +176,11 @@ fn options(call: &Call) -> RequestOptions {
     // The runtime limits a call in time, by dropping it; this one is further away than any of those.
     options = options.time_limit(Duration::from_secs(24 * 60 * 60));
     let trace = call.trace();
-    let traced = [(meta::TRACEPARENT, &trace.parent), (meta::TRACESTATE, &trace.state), (meta::BAGGAGE, &trace.baggage)];
+    let traced = [
+        (meta::TRACEPARENT, &trace.parent),
+        (meta::TRACESTATE, &trace.state),
+        (meta::BAGGAGE, &trace.baggage),
+    ];
     for (key, value) in traced {
         if let Some(value) = value {
             options = options.meta(key, RawJson::from(&**value));
@@ -195,7 +205,14 @@ fn options(call: &Call) -> RequestOptions {
 
 /// Whether a member of the caller's `_meta` is for the tool, rather than for this server.
 fn is_foreign(key: &str) -> bool {
-    let ours = [meta::PROGRESS_TOKEN, meta::TRACEPARENT, meta::TRACESTATE, meta::BAGGAGE, meta::PRIORITY, meta::DEADLINE_MS];
+    let ours = [
+        meta::PROGRESS_TOKEN,
+        meta::TRACEPARENT,
+        meta::TRACESTATE,
+        meta::BAGGAGE,
+        meta::PRIORITY,
+        meta::DEADLINE_MS,
+    ];
     !key.starts_with("io.modelcontextprotocol/") && !ours.contains(&key)
 }
 
@@ -260,13 +277,13 @@ fn park(shared: &Arc<Shared>, mut running: Running, open: Open, call: &Call) -> 
     let asked = vec![open.key.clone()];
     running.open = Some(open);
     match shared.parking.park(running, call.principal(), clock::now()) {
-        Ok(id) => {
+        Some(id) => {
             shared.look.notify_one();
             let carried = Carried { state: None, asked, parked: Some((shared.start, id)) };
             required.with_state(&carried).map_or_else(|error| error, ToolError::input_required)
         }
         // The request is dropped, and so cancelled.
-        Err(_) => ToolError::refused(
+        None => ToolError::refused(
             Refusal::QueueFull,
             format!("as many calls of `{}` wait for their users as may", shared.name),
             None,
@@ -291,8 +308,9 @@ fn suspended(name: &str, result: Node<'_>) -> Result<Suspended, ToolError> {
     let mut asked = Vec::new();
     for (key, question) in questions {
         let method = question.member("method").and_then(Node::as_str).unwrap_or_default();
-        let request = InputRequest::read(&method, question.member("params"))
-            .ok_or_else(|| fault(&format!("`{}` is nothing that a client can be asked", line(&method, 80))))?;
+        let request = InputRequest::read(&method, question.member("params")).ok_or_else(|| {
+            fault(&format!("`{}` is nothing that a client can be asked", line(&method, 80)))
+        })?;
         let key = key.name().into_owned();
         asked.push(key.clone());
         if QUESTIONS_MAX < asked.len() || 256 < key.len() {
@@ -341,7 +359,9 @@ fn members(answers: Option<(&Carried, &Call)>, state: Option<&str>) -> String {
 fn gone(name: &str) -> ToolError {
     ToolError::with_kind(
         ErrorKind::Failed,
-        format!("`{name}` no longer waits for this answer: it came too late, or to another server; call again"),
+        format!(
+            "`{name}` no longer waits for this answer: it came too late, or to another server; call again"
+        ),
     )
 }
 
@@ -357,7 +377,9 @@ pub(crate) fn tool_error(name: &str, error: ClientError, is_repeatable: bool) ->
                 true => ToolError::unavailable(format!("`{name}` was lost before it answered: {why}")),
                 false => ToolError::with_kind(
                     ErrorKind::OutcomeUnknown,
-                    format!("`{name}` was lost before it answered, and the call may have done its work: {why}"),
+                    format!(
+                        "`{name}` was lost before it answered, and the call may have done its work: {why}"
+                    ),
                 ),
             }
         }
@@ -365,7 +387,9 @@ pub(crate) fn tool_error(name: &str, error: ClientError, is_repeatable: bool) ->
             let message = clean(error.message(), ERROR_MAX).into_owned();
             match error.code() {
                 // Of the older revisions: there is no such resource.
-                Code::INVALID_PARAMS | Code(-32_002) => ToolError::protocol(Error::new(Code::INVALID_PARAMS, message)),
+                Code::INVALID_PARAMS | Code(-32_002) => {
+                    ToolError::protocol(Error::new(Code::INVALID_PARAMS, message))
+                }
                 code => ToolError::new(format!("`{name}` refused the call: {message} ({})", code.0)),
             }
         }

@@ -111,7 +111,9 @@ impl Respond for Asker {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Box::pin(async move { answered.await.unwrap_or_else(|_gone| Err(declined("nobody answers any more"))) })
+        Box::pin(
+            async move { answered.await.unwrap_or_else(|_gone| Err(declined("nobody answers any more"))) },
+        )
     }
 }
 
@@ -157,7 +159,8 @@ fn capabilities(offers: &InputCapabilities) -> ClientCapabilities {
     let mut said = serde_json::Map::new();
     let modes = [("form", offers.elicitation), ("url", offers.elicitation_url)];
     let modes = modes.into_iter().filter(|(_, is)| *is);
-    let modes: serde_json::Map<_, _> = modes.map(|(mode, _)| (mode.to_owned(), serde_json::json!({}))).collect();
+    let modes: serde_json::Map<_, _> =
+        modes.map(|(mode, _)| (mode.to_owned(), serde_json::json!({}))).collect();
     if !modes.is_empty() {
         said.insert("elicitation".into(), modes.into());
     }

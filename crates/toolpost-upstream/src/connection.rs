@@ -46,7 +46,11 @@ impl Connection {
         let Ok(line) = Frame::from_text(params.clone(), &Limits::new()) else { return };
         let level = line.root().member("level").and_then(Node::as_str);
         let level = level.and_then(|level| LogLevel::parse(&level)).unwrap_or(LogLevel::Info);
-        let Some(data) = line.root().member("data").and_then(|data| serde_json::from_str::<&serde_json::value::RawValue>(data.raw()).ok()) else {
+        let Some(data) = line
+            .root()
+            .member("data")
+            .and_then(|data| serde_json::from_str::<&serde_json::value::RawValue>(data.raw()).ok())
+        else {
             return;
         };
         call.log(level, data);

@@ -23,7 +23,11 @@ pub struct Endpoint(Kind);
 #[derive(Clone)]
 enum Kind {
     #[cfg(unix)]
-    Program { supervisor: Supervisor, program: Box<Program>, redactor: Redactor },
+    Program {
+        supervisor: Supervisor,
+        program: Box<Program>,
+        redactor: Redactor,
+    },
     Streams(Arc<Connect>),
 }
 
@@ -143,7 +147,10 @@ impl Opened {
             let said = process.stderr();
             let last = said[said.len().saturating_sub(3)..].join(" | ");
             if !last.is_empty() {
-                return format!("{why}; its stderr ends in: {}", line(&self.redactor.redact(&last), SAID_MAX));
+                return format!(
+                    "{why}; its stderr ends in: {}",
+                    line(&self.redactor.redact(&last), SAID_MAX)
+                );
             }
         }
         why

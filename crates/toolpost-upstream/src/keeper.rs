@@ -10,6 +10,7 @@ use toolpost_client::{ClientError, ClientEvent, ClientOptions, Events, McpClient
 use toolpost_protocol::{Era, Version};
 use toolpost_tool::BoxFuture;
 
+use crate::UpstreamState;
 use crate::attempts::{Attempts, Ended};
 use crate::clean::line;
 use crate::clock::{now, until};
@@ -18,7 +19,6 @@ use crate::endpoint::Opened;
 use crate::lists::Lists;
 use crate::offers::Offering;
 use crate::upstream::Shared;
-use crate::UpstreamState;
 
 /// How long after a list has changed it is read again: changes come in bursts.
 const DEBOUNCE: Duration = Duration::from_millis(50);

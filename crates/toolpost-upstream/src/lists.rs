@@ -73,10 +73,11 @@ impl Lists {
                 is_name(&resource.uri, URI_MAX) && resource.name.len() <= NAME_MAX
             });
             let templates = client.list_resource_templates(options()).await;
-            lists.templates = lists.items("resource templates", templates, |template: &mut ResourceTemplate| {
-                shorten(&mut template.title, &mut template.description);
-                is_name(&template.uri_template, URI_MAX) && template.name.len() <= NAME_MAX
-            });
+            lists.templates =
+                lists.items("resource templates", templates, |template: &mut ResourceTemplate| {
+                    shorten(&mut template.title, &mut template.description);
+                    is_name(&template.uri_template, URI_MAX) && template.name.len() <= NAME_MAX
+                });
         }
         Ok(lists)
     }
@@ -95,7 +96,10 @@ impl Lists {
                 return Vec::new();
             }
             Err(error) => {
-                self.faults.push(format!("the list of {what} could not be read: {}", line(&error.to_string(), REASON_MAX)));
+                self.faults.push(format!(
+                    "the list of {what} could not be read: {}",
+                    line(&error.to_string(), REASON_MAX)
+                ));
                 return Vec::new();
             }
         };
@@ -106,7 +110,10 @@ impl Lists {
         });
         let read: Vec<T> = read.collect();
         if read.len() < all {
-            self.faults.push(format!("{} of {all} {what} are malformed, or too many, and left out", all - read.len()));
+            self.faults.push(format!(
+                "{} of {all} {what} are malformed, or too many, and left out",
+                all - read.len()
+            ));
         }
         read
     }
@@ -115,7 +122,8 @@ impl Lists {
 /// A listed tool, if it can be offered: among the first 1,024, read, and with schemas that compile.
 fn offered(tool: &bytestring::ByteString, n: usize) -> Result<Declared, RefusedTool> {
     let frame = Frame::from_text(tool.clone(), &Limits::new());
-    let frame = frame.map_err(|violation| RefusedTool { name: String::new(), reason: violation.to_string() })?;
+    let frame =
+        frame.map_err(|violation| RefusedTool { name: String::new(), reason: violation.to_string() })?;
     let declared = Declared::read(frame.root())?;
     let refused = |reason: String| RefusedTool { name: declared.spec.name().to_owned(), reason };
     if ITEMS_MAX <= n {
@@ -141,7 +149,9 @@ impl Tool for Specified {
 }
 
 fn is_name(name: &str, longest: usize) -> bool {
-    !name.is_empty() && name.len() <= longest && !name.contains(|c: char| is_hidden(c) || c.is_whitespace() && c != ' ')
+    !name.is_empty()
+        && name.len() <= longest
+        && !name.contains(|c: char| is_hidden(c) || c.is_whitespace() && c != ' ')
 }
 
 fn shorten(title: &mut Option<String>, description: &mut Option<String>) {

@@ -1,6 +1,5 @@
 //! Which tools of a server are offered, and who is told.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -71,7 +70,9 @@ impl Offering {
         let kept: Vec<&Declared> = lists.tools.iter().filter(is_pinned).collect();
         // A server that is connected again for the first time since is as down as it was.
         let (down, shown_at) = match &state {
-            UpstreamState::Down { reason, since, .. } => (Some(reason), Some(*since + shared.options.shown_after)),
+            UpstreamState::Down { reason, since, .. } => {
+                (Some(reason), Some(*since + shared.options.shown_after))
+            }
             _ => (None, None),
         };
         let is_shown = shown_at.is_some_and(|at| at <= now());
@@ -141,14 +142,15 @@ impl Offering {
     /// The tool, the same as before if it says the same.
     fn made(&mut self, declared: &Declared) -> &mut Made {
         let Self { shared, made, .. } = self;
-        match made.entry(declared.spec.name().to_owned()) {
-            Entry::Occupied(made) if made.get().spec == declared.spec => made.into_mut(),
-            entry => {
-                let spec = declared.spec.clone();
-                let tool = AnyTool::new(UpstreamTool::new(spec.clone(), shared));
-                entry.insert_entry(Made { spec, tool, unavailable: None }).into_mut()
-            }
+        let (name, spec) = (declared.spec.name(), &declared.spec);
+        let new = || {
+            let tool = AnyTool::new(UpstreamTool::new(spec.clone(), shared));
+            Made { spec: spec.clone(), tool, unavailable: None }
+        };
+        if made.get(name).is_some_and(|made| made.spec != *spec) {
+            made.remove(name);
         }
+        made.entry(name.to_owned()).or_insert_with(new)
     }
 
     /// The tool as it is listed while its server is down.
@@ -160,7 +162,8 @@ impl Offering {
             None => {
                 let reason_shown = clean(reason, REASON_MAX);
                 let description = format!("[Unavailable now: {reason_shown}] {}", made.spec.description());
-                let mut meta = made.spec.meta().and_then(|meta| meta.as_object().cloned()).unwrap_or_default();
+                let mut meta =
+                    made.spec.meta().and_then(|meta| meta.as_object().cloned()).unwrap_or_default();
                 meta.insert("dev.toolpost/unavailable".into(), (&*reason_shown).into());
                 let spec = made.spec.clone().with_description(description).with_meta(meta);
                 let tool = AnyTool::new(UpstreamTool::new(spec, &shared));

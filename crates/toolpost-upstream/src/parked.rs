@@ -33,17 +33,20 @@ struct Parked {
 }
 
 impl Parking {
-    /// Keeps a call; gives it back if there are too many.
-    pub(crate) fn park(&self, running: Running, principal: &Principal, now: Instant) -> Result<u64, Running> {
+    /// Keeps a call; gives it up if there are too many.
+    pub(crate) fn park(&self, running: Running, principal: &Principal, now: Instant) -> Option<u64> {
         let mut inner = self.inner();
         if PARKED_MAX <= inner.parked.len() {
-            return Err(running);
+            drop(inner);
+            // Without the lock: a call that is dropped is cancelled at its server.
+            drop(running);
+            return None;
         }
         inner.last += 1;
         let id = inner.last;
         let until = now + PARKED_FOR;
         inner.parked.insert(id, Parked { running, principal: principal.clone(), until });
-        Ok(id)
+        Some(id)
     }
 
     /// Takes a call back that is this principal's.
@@ -79,5 +82,47 @@ impl Parking {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use toolpost_client::{ClientOptions, McpClient};
+    use toolpost_protocol::Version;
+    use toolpost_tool::{Call, InputCapabilities, NoArgs};
+
+    use super::*;
+    use crate::asker::Asker;
+    use crate::clock::now;
+    use crate::connection::{Connection, Lease};
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_are_kept_as_may_for_as_long_as_they_may() {
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let (reader, writer) = tokio::io::split(ours);
+        let client = McpClient::over_stdio(reader, writer, ClientOptions::new("test", "1"));
+        let connection = Arc::new(Connection::new(client, Version::V2025_11_25));
+        let running = || Running {
+            lease: Lease::new(Arc::clone(&connection), &Call::new(&NoArgs {}).unwrap()),
+            request: Box::pin(std::future::pending()),
+            asker: Asker::new(InputCapabilities::default()),
+            open: None,
+            asked: 0,
+        };
+        let parking = Parking::default();
+        let principal = Principal::new("ada");
+        let parked: Vec<_> = (0..=PARKED_MAX).map(|_| parking.park(running(), &principal, now())).collect();
+        assert_eq!(parked.iter().filter(|id| id.is_some()).count(), PARKED_MAX);
+        assert!(parked[PARKED_MAX].is_none());
+        let id = parked[0].unwrap();
+        assert!(parking.take(id, &Principal::new("eve")).is_none());
+        assert!(parking.take(id, &principal).is_some() && parking.take(id, &principal).is_none());
+        assert_eq!(parking.len(), PARKED_MAX - 1);
+        let next = parking.expire(now()).unwrap();
+        assert_eq!(next, now() + PARKED_FOR);
+        assert_eq!((parking.expire(next), parking.len()), (None, 0));
+        parking.clear();
     }
 }

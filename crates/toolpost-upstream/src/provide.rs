@@ -9,8 +9,8 @@ use toolpost_dispatch::{Completing, Completions, Prompts, Resources};
 use toolpost_json::Frame;
 use toolpost_protocol::Code;
 use toolpost_protocol::model::{
-    CompleteResult, CompletionReference, GetPromptResult, Prompt, ReadResourceResult, Resource, ResourceContents,
-    ResourceTemplate,
+    CompleteResult, CompletionReference, GetPromptResult, Prompt, ReadResourceResult, Resource,
+    ResourceContents, ResourceTemplate,
 };
 use toolpost_tool::{Call, CallParts, Principal, ToolError};
 
@@ -148,7 +148,8 @@ fn may_make(template: &str, uri: &str) -> bool {
     let (mut rest, mut template) = (uri, template);
     let mut is_first = true;
     loop {
-        let (literal, after) = template.split_once('{').map_or((template, None), |(literal, after)| (literal, Some(after)));
+        let (literal, after) =
+            template.split_once('{').map_or((template, None), |(literal, after)| (literal, Some(after)));
         let Some(after) = after.and_then(|after| after.split_once('}')).map(|(_, after)| after) else {
             return if is_first { rest == literal } else { rest.ends_with(literal) };
         };

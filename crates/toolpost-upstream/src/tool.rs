@@ -30,10 +30,9 @@ impl Tool for UpstreamTool {
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
         let (result, version) =
             ask(&self.shared, &self.request, self.spec.policy().repeatable, &call).await?;
-        Output::from_result(result.node(), version)
-            .map_err(|error| {
-                let message = format!("`{}`: {error}", self.shared.name);
-                error.with_message(message)
-            })
+        Output::from_result(result.node(), version).map_err(|error| {
+            let message = format!("`{}`: {error}", self.shared.name);
+            error.with_message(message)
+        })
     }
 }

@@ -194,6 +194,10 @@ impl Upstream {
     /// one before; an error of it is among the [faults](UpstreamStatus::faults).
     ///
     /// A runtime does this for the upstreams that are added to it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future that `publish` gives is dropped when the upstream is stopped.
     pub fn publish(
         &self,
         publish: impl Fn(Vec<AnyTool>) -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use toolpost_process::{Program, Supervisor};
-use toolpost_tool::{Call, ErrorKind, NoArgs, Output, Tool as _, ToolError};
+use toolpost_tool::{Call, ErrorKind, NoArgs, Output, ToolError};
 use toolpost_upstream::{Endpoint, Upstream, UpstreamOptions, UpstreamState};
 
 use crate::common::{called, is_down, start, tool, until};
@@ -77,7 +77,8 @@ async fn a_child_that_is_killed_costs_its_calls_and_serves_again() {
 async fn thousands_of_ends_leave_no_process_and_no_descriptor() {
     let supervisor = Supervisor::new();
     let upstream = start("sh", server(&supervisor), UpstreamOptions::new()).await;
-    let cycles: u64 = std::env::var("TOOLPOST_CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(20);
+    let cycles: u64 =
+        std::env::var("TOOLPOST_CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(20);
     kill(number(&upstream).await);
     until(&upstream, |status| status.handshakes == 2 && status.state == UpstreamState::Ready).await;
     let before = descriptors();

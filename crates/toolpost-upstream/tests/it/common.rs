@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStrea
 use tokio::task::AbortHandle;
 use toolpost_dispatch::{Dispatcher, Registry};
 use toolpost_server::Server;
-use toolpost_tool::{AnyTool, Call, Output, Principal, ToolError};
+use toolpost_tool::{AnyTool, Call, Output, ToolError};
 use toolpost_upstream::{Endpoint, Upstream, UpstreamOptions, UpstreamState};
 
 /// A server, as whoever connects to it finds it.
@@ -70,7 +70,7 @@ pub(crate) fn serving(wire: &Wire, dispatcher: &Dispatcher) -> Endpoint {
         let server = server.clone();
         async move {
             let (reader, writer) = split(stream);
-            drop(server.stream(reader, writer, Principal::anonymous()).await);
+            drop(server.serve_io(reader, writer).await);
         }
     })
 }
@@ -111,7 +111,10 @@ pub(crate) async fn start(name: &'static str, endpoint: Endpoint, options: Upstr
     upstream.ready().await.unwrap();
     // Its tools are handed out in another step of the same task.
     let mut changes = upstream.changes();
-    while upstream.tools().is_empty() && upstream.status().refused.is_empty() && upstream.status().pin_changes.is_empty() {
+    while upstream.tools().is_empty()
+        && upstream.status().refused.is_empty()
+        && upstream.status().pin_changes.is_empty()
+    {
         changes.changed().await.unwrap();
     }
     upstream

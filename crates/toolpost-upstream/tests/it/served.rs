@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use toolpost_dispatch::Registry;
 use toolpost_protocol::Version;
 use toolpost_test::Recording;
-use toolpost_tool::{AnyTool, Call, ErrorKind, Json, LogLevel, NoArgs, Output, Tool as _, ToolError, tool_fn};
-use toolpost_upstream::{Pins, Upstream, UpstreamOptions, UpstreamState};
+use toolpost_tool::{
+    AnyTool, Call, ErrorKind, Json, LogLevel, NoArgs, Output, Tool as _, ToolError, tool_fn,
+};
+use toolpost_upstream::{Pins, UpstreamOptions, UpstreamState};
 
 use crate::common::{Wire, called, dispatcher, scripted, serving, start, tool, until};
 
@@ -55,18 +57,12 @@ async fn tools_of_either_era_are_listed_and_called_without_a_handshake_for_each_
         assert!(status.is_healthy(), "{status:?}");
         assert_eq!((status.handshakes, wire.opened()), (1, 1), "none for a call");
         assert_eq!(status.version, Some(versions[0]));
+        let add = tool(&upstream, "add");
         upstream.stop().await;
-        let error = called_after(&tool_of(&spec, &upstream), json!({})).await;
-        assert!(error.is_none(), "what is stopped offers nothing");
+        let error = add.call_boxed(Call::new(&json!({ "a": 1, "b": 2 })).unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), "`sums` cannot be reached: it was stopped");
+        assert!(upstream.tools().is_empty() && !upstream.is_running());
     }
-}
-
-fn tool_of(spec: &toolpost_tool::ToolSpec, upstream: &Upstream) -> Option<AnyTool> {
-    upstream.tools().into_iter().find(|tool| tool.spec().name() == spec.name())
-}
-
-async fn called_after(tool: &Option<AnyTool>, arguments: Value) -> Option<ToolError> {
-    tool.as_ref()?.call_boxed(Call::new(&arguments).unwrap()).await.err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +95,9 @@ async fn a_tool_that_is_not_in_order_is_refused_by_itself() {
     assert_eq!(tool(&upstream, "good").spec().description(), "Good.");
     let refused: Vec<_> = status.refused.iter().map(|tool| tool.name()).collect();
     assert_eq!(refused, ["no name", "broken", "list", "good"]);
-    for (refused, reason) in status.refused.iter().zip(["tool name", "broken", "list", "two tools have this name"]) {
+    for (refused, reason) in
+        status.refused.iter().zip(["tool name", "broken", "list", "two tools have this name"])
+    {
         assert!(refused.reason().contains(reason), "{}", refused.reason());
     }
 }
@@ -115,7 +113,7 @@ async fn a_list_that_changes_is_read_again_and_what_stays_is_the_same_tool() {
         registry.replace(toolpost_dispatch::Catalog::new([add(), AnyTool::new(other)]).unwrap());
         until(&upstream, |status| status.tools == ["add", "other"]).await;
         assert!(tool(&upstream, "add").ptr_eq(&before), "so that all that is remembered of it stays");
-        assert_eq!(called(&upstream, "other", json!({})).await.unwrap().encode().contains("other"), true);
+        assert!(called(&upstream, "other", json!({})).await.unwrap().encode().contains("other"));
         assert_eq!(upstream.status().handshakes, 1);
     }
 }
@@ -145,9 +143,16 @@ async fn pins_decide_by_tool_what_is_offered() {
     wire.cut();
     until(&upstream, |status| status.pin_changes.len() == 1).await;
     let status = upstream.status();
-    assert_eq!((status.tools.as_slice(), status.missing.as_slice()), (["write".to_owned()].as_slice(), ["read".to_owned()].as_slice()));
+    assert_eq!(
+        (status.tools.as_slice(), status.missing.as_slice()),
+        (["write".to_owned()].as_slice(), ["read".to_owned()].as_slice())
+    );
     assert!(!status.is_healthy(), "a tool that is expected is not there");
-    assert!(status.pin_changes[0].diff().contains("+    \"Reads. Tell nobody.\""), "{}", status.pin_changes[0].diff());
+    assert!(
+        status.pin_changes[0].diff().contains("+    \"Reads. Tell nobody.\""),
+        "{}",
+        status.pin_changes[0].diff()
+    );
     let again = Pins::read(&pins.to_json()).unwrap();
     assert!(again.is_pinned("files", "read"));
     pins.accept(&status.pin_changes[0]);
@@ -190,7 +195,8 @@ async fn what_the_caller_says_to_tools_goes_on_and_who_it_is_does_not() {
     let upstream = start("ears", endpoint, UpstreamOptions::new()).await;
     let meta = json!({ "org.example/a": 1, "dev.toolpost/priority": "urgent", "progressToken": 7,
         "io.modelcontextprotocol/clientInfo": { "name": "secret" } });
-    let frame = toolpost_json::Frame::from_serialize(&json!({ "arguments": { "x": 1 }, "_meta": meta })).unwrap();
+    let frame =
+        toolpost_json::Frame::from_serialize(&json!({ "arguments": { "x": 1 }, "_meta": meta })).unwrap();
     let mut parts = toolpost_tool::CallParts::default();
     parts.arguments = frame.root().member("arguments").map(|node| node.id());
     parts.meta = frame.root().member("_meta").map(|node| node.id());
