@@ -83,3 +83,6 @@ pub(crate) struct Budget {
     pub(crate) steps: u32,
     pub(crate) bytes: usize,
 }
+
+#[cfg(test)]
+mod tests;

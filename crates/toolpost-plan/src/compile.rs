@@ -19,6 +19,7 @@ use crate::limits::PlanLimits;
 use crate::path::Path;
 use crate::plan::CompiledPlan;
 use crate::run::{MapWork, ToolWork};
+use crate::shape::Effort;
 use crate::tools::PlanTools;
 use composite::Composite;
 
@@ -68,6 +69,7 @@ struct Compiler<'a> {
     /// How often what is compiled runs in one run: the items of lists around it.
     times: u64,
     composite: Composite,
+    effort: Effort,
 }
 
 /// The steps that run in one go, as they are collected.
@@ -103,7 +105,15 @@ enum Work {
 impl<'a> Compiler<'a> {
     fn new(tools: &'a dyn PlanTools, limits: &'a PlanLimits) -> Self {
         let faults = Faults::default();
-        Self { tools, limits, faults, calls: 0, times: 1, composite: Composite::default() }
+        Self {
+            tools,
+            limits,
+            faults,
+            calls: 0,
+            times: 1,
+            composite: Composite::default(),
+            effort: Effort::new(),
+        }
     }
 
     /// Compiles steps that run in one go: those of the document, or of a plan that runs for each item of a list.

@@ -5,6 +5,8 @@
 mod fit;
 mod hold;
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::expression::place;
@@ -30,6 +32,24 @@ pub(crate) enum Shape<'a> {
 pub(crate) struct Schema<'a> {
     pub(crate) root: &'a Value,
     pub(crate) at: &'a Value,
+}
+
+/// How much may be looked at: the schemas may be a stranger's too. What is not looked at is taken to fit.
+#[derive(Debug)]
+pub(crate) struct Effort(Cell<u32>);
+
+impl Effort {
+    pub(crate) const fn new() -> Self {
+        const MOST: u32 = 50_000;
+        Self(Cell::new(MOST))
+    }
+
+    /// Takes so many looks; whether they were left.
+    pub(crate) fn spend(&self, looks: usize) -> bool {
+        let left = self.0.get().checked_sub(u32::try_from(looks).unwrap_or(u32::MAX));
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 /// How deep schemas are looked into, and how many `$ref`s are followed in one place.
@@ -167,9 +187,10 @@ impl<'a> Shape<'a> {
                         Step::Absent => known.extend(option.names()),
                     }
                 }
-                match found.is_empty() {
-                    true => Err(known),
-                    false => Ok(Self::Of(found)),
+                match found.len() {
+                    0 => Err(known),
+                    1..=WIDTH => Ok(Self::Of(found)),
+                    _ => Ok(Self::Any),
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::fault::Faults;
 use crate::fault::PlanFaultKind::{self, Expression, MissingStep, NotAncestor, Shape as WrongShape};
 use crate::limits::POINTER_TOKENS;
 use crate::path::{Path, shown};
-use crate::shape::Shape;
+use crate::shape::{Absent, Shape};
 
 /// What the steps of one plan see.
 pub(super) struct Scope<'a> {
@@ -40,6 +40,17 @@ pub(super) struct Resolver<'s, 'a> {
 }
 
 /// Why a name stands for nothing.
+enum Why {
+    Own,
+    Outer,
+    Unknown,
+    NoOutput,
+    NoItem,
+    Nowhere,
+    Absent(Absent),
+}
+
+/// The same in words.
 struct Unresolved {
     kind: PlanFaultKind,
     message: String,
@@ -78,79 +89,82 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn resolve(
-        &self,
-        tokens: &[String],
-        own: usize,
-        item: Option<&Shape<'a>>,
-    ) -> Result<Resolved<'a>, Unresolved> {
-        let rest = |n: usize| tokens.get(n..).unwrap_or_default();
-        let within = |origin, shape: Shape<'a>, n: usize| {
-            let part = shape.part(rest(n)).map_err(|absent| {
-                let token = rest(n).get(absent.after).map_or("", String::as_str);
-                Unresolved {
-                    kind: PlanFaultKind::Reference,
-                    message: format!("the output schema has no `{}` there", shown(token)),
-                    hint: listed("it has", &absent.known),
-                }
-            })?;
-            Ok(Resolved { origin, shape: part, rest: n })
+    fn resolve(&self, tokens: &[String], own: usize, item: Option<&Shape<'a>>) -> Result<Resolved<'a>, Why> {
+        let within = |origin, shape: &Shape<'a>, rest: usize| {
+            let part = shape.part(tokens.get(rest..).unwrap_or_default());
+            let shape =
+                part.map_err(|absent| Why::Absent(Absent { after: absent.after + rest, ..absent }))?;
+            Ok(Resolved { origin, shape, rest })
         };
         match (tokens.first().map(String::as_str), tokens.get(1), tokens.get(2).map(String::as_str)) {
             (Some("steps"), Some(name), Some("output")) => {
                 let step = self.step(name, own)?;
-                within(Origin::Step(step.draft), step.shape.clone(), 3)
+                within(Origin::Step(step.draft), &step.shape, 3)
             }
             (Some("steps"), Some(name), _) => {
                 self.step(name, own)?;
-                Err(Unresolved {
-                    kind: PlanFaultKind::Reference,
-                    message: "a reference to a step leads to its output".to_owned(),
-                    hint: Some(format!("write `/steps/{}/output`", shown(name))),
-                })
+                Err(Why::NoOutput)
             }
-            (Some("input"), ..) => within(Origin::Input, Shape::Any, 1),
-            (Some("item"), ..) => match item {
-                Some(item) => within(Origin::Item, item.clone(), 1),
-                None => Err(no_item("item")),
-            },
-            (Some("index"), None, _) => match item {
-                Some(_) => Ok(Resolved { origin: Origin::Index, shape: Shape::Index, rest: 1 }),
-                None => Err(no_item("index")),
-            },
-            _ => Err(Unresolved {
-                kind: PlanFaultKind::Reference,
-                message: "the reference leads nowhere".to_owned(),
-                hint: Some("it begins with `/steps/NAME/output`, `/input`, `/item` or `/index`".to_owned()),
-            }),
+            (Some("input"), ..) => within(Origin::Input, &Shape::Any, 1),
+            (Some("item"), ..) => within(Origin::Item, item.ok_or(Why::NoItem)?, 1),
+            (Some("index"), None, _) => {
+                item.ok_or(Why::NoItem)?;
+                Ok(Resolved { origin: Origin::Index, shape: Shape::Index, rest: 1 })
+            }
+            _ => Err(Why::Nowhere),
         }
     }
 
-    fn step(&self, name: &str, own: usize) -> Result<&Step<'a>, Unresolved> {
+    fn step(&self, name: &str, own: usize) -> Result<&Step<'a>, Why> {
         match self.steps.get(name) {
-            Some(step) if step.draft == own => Err(Unresolved {
-                kind: NotAncestor,
-                message: format!("step `{name}` refers to itself"),
-                hint: Some("refer to a step that comes before it".to_owned()),
-            }),
+            Some(step) if step.draft == own => Err(Why::Own),
             Some(step) => Ok(step),
-            None if self.outer.iter().any(|outer| outer == name) => Err(Unresolved {
-                kind: NotAncestor,
-                message: format!(
-                    "step `{name}` is one of the plan around this one, which cannot be seen here"
-                ),
-                hint: Some("hand its output over by `input`, and refer to `/input`".to_owned()),
-            }),
-            None => {
-                let mut known: Vec<String> = self.steps.keys().cloned().collect();
-                known.sort_unstable();
-                Err(Unresolved {
-                    kind: MissingStep,
-                    message: format!("there is no step `{}`", shown(name)),
-                    hint: listed("there are", &known),
-                })
-            }
+            None if self.outer.iter().any(|outer| outer == name) => Err(Why::Outer),
+            None => Err(Why::Unknown),
         }
+    }
+
+    /// What is said of it. `name` is the step that was asked for, or the part that is not there.
+    fn told(&self, why: Why, name: &str) -> Unresolved {
+        let name = shown(name);
+        let (kind, message, hint) = match why {
+            Why::Own => (
+                NotAncestor,
+                format!("step `{name}` refers to itself"),
+                Some("refer to a step that comes before it".to_owned()),
+            ),
+            Why::Outer => (
+                NotAncestor,
+                format!("step `{name}` is one of the plan around this one, which cannot be seen here"),
+                Some("hand its output over by `input`, and refer to `/input`".to_owned()),
+            ),
+            Why::Unknown => {
+                let mut known: Vec<&str> = self.steps.keys().map(String::as_str).collect();
+                known.sort_unstable();
+                (MissingStep, format!("there is no step `{name}`"), listed("there are", &known))
+            }
+            Why::NoOutput => (
+                PlanFaultKind::Reference,
+                "a reference to a step leads to its output".to_owned(),
+                Some(format!("write `/steps/{name}/output`")),
+            ),
+            Why::NoItem => (
+                NotAncestor,
+                "an item can be seen only in the arguments, or the input, of a step with `map`".to_owned(),
+                None,
+            ),
+            Why::Nowhere => (
+                PlanFaultKind::Reference,
+                "the reference leads nowhere".to_owned(),
+                Some("it begins with `/steps/NAME/output`, `/input`, `/item` or `/index`".to_owned()),
+            ),
+            Why::Absent(absent) => {
+                let known: Vec<&str> = absent.known.iter().map(String::as_str).collect();
+                let message = format!("the output schema has no `{name}` there");
+                (PlanFaultKind::Reference, message, listed("it has", &known))
+            }
+        };
+        Unresolved { kind, message, hint }
     }
 }
 
@@ -161,7 +175,10 @@ impl Resolver<'_, '_> {
             Ok(step) => {
                 self.dependencies.on(step.draft, true);
             }
-            Err(unresolved) => self.refuse(path, unresolved),
+            Err(why) => {
+                let unresolved = self.scope.told(why, name);
+                self.refuse(path, unresolved);
+            }
         }
     }
 
@@ -188,10 +205,17 @@ impl Resolver<'_, '_> {
 
 impl Resolve for Resolver<'_, '_> {
     fn reference(&mut self, pointer: &str, default: Option<Node<'_>>, path: &Path<'_>) -> Option<Reference> {
-        let resolved = tokens(pointer).and_then(|tokens| {
-            let resolved = self.scope.resolve(&tokens, self.own, self.item)?;
-            Ok((tokens, resolved))
-        });
+        if self.faults.is_full() {
+            return None;
+        }
+        let resolved =
+            tokens(pointer).and_then(|tokens| match self.scope.resolve(&tokens, self.own, self.item) {
+                Ok(resolved) => Ok((tokens, resolved)),
+                Err(why) => {
+                    let at = if let Why::Absent(absent) = &why { absent.after } else { 1 };
+                    Err(self.scope.told(why, tokens.get(at).map_or("", String::as_str)))
+                }
+            });
         match resolved {
             Ok((tokens, resolved)) => Some(Reference {
                 source: self.source(&resolved.origin, default.is_none()),
@@ -226,7 +250,7 @@ impl Names for Resolver<'_, '_> {
     fn step(&mut self, name: &str) -> Result<Source, String> {
         match self.scope.step(name, self.own) {
             Ok(step) => Ok(self.source(&Origin::Step(step.draft), true)),
-            Err(unresolved) => Err(told(unresolved)),
+            Err(why) => Err(told(self.scope.told(why, name))),
         }
     }
 
@@ -235,7 +259,7 @@ impl Names for Resolver<'_, '_> {
             ("input", _) => Origin::Input,
             ("item", Some(_)) => Origin::Item,
             ("index", Some(_)) => Origin::Index,
-            ("item" | "index", None) => return Err(told(no_item(name))),
+            ("item" | "index", None) => return Err(told(self.scope.told(Why::NoItem, name))),
             _ => {
                 let name = shown(name);
                 return Err(format!(
@@ -258,9 +282,7 @@ impl Names for Resolver<'_, '_> {
         match shape.map(|shape| shape.part(members)) {
             Some(Err(absent)) => {
                 let token = members.get(absent.after).copied().unwrap_or_default();
-                let hint =
-                    listed("it has", &absent.known).map(|hint| format!("; {hint}")).unwrap_or_default();
-                Err(format!("the output schema has no `{}` there{hint}", shown(token)))
+                Err(told(self.scope.told(Why::Absent(absent), token)))
             }
             _ => Ok(()),
         }
@@ -281,14 +303,6 @@ fn tokens(pointer: &str) -> Result<Vec<String>, Unresolved> {
     Ok(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
 }
 
-fn no_item(name: &str) -> Unresolved {
-    Unresolved {
-        kind: NotAncestor,
-        message: format!("`{name}` can be seen only in the arguments of a step with `map`"),
-        hint: None,
-    }
-}
-
 fn told(unresolved: Unresolved) -> String {
     match unresolved.hint {
         Some(hint) => format!("{} ({hint})", unresolved.message),
@@ -296,7 +310,7 @@ fn told(unresolved: Unresolved) -> String {
     }
 }
 
-fn listed(verb: &str, names: &[String]) -> Option<String> {
+fn listed(verb: &str, names: &[&str]) -> Option<String> {
     let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{}`", shown(name))).collect();
     (!shown.is_empty()).then(|| format!("{verb} {}", shown.join(", ")))
 }

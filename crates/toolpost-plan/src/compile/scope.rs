@@ -359,9 +359,12 @@ impl<'a> Compiler<'a> {
         {
             return self.faults.add(Arguments, path, format!("do not fit `{}`: {why}", tool.name()));
         }
+        if self.faults.is_full() {
+            return;
+        }
         let schema = Schema { root: tool.input_schema(), at: tool.input_schema() };
         let shapes = |pointer: &str| scope.shape_of(pointer, draft, item);
-        for held in hold(node, schema, path, &shapes, tool.derives_input_schema()) {
+        for held in hold(node, schema, path, &shapes, tool.derives_input_schema(), &self.effort) {
             let message = format!("cannot satisfy `{}`: {}", tool.name(), held.message);
             let path = Path::Written(&held.path);
             match held.hint {

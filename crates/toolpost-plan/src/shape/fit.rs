@@ -2,34 +2,37 @@
 
 use serde_json::Value;
 
-use super::{DEPTH, Schema, Shape, types};
+use super::{DEPTH, Effort, Schema, Shape, types};
 
 /// Whether a value of a shape can satisfy a schema.
 ///
 /// # Errors
 ///
 /// Why none can.
-pub(crate) fn fit(shape: &Shape<'_>, taken: Schema<'_>) -> Result<(), String> {
-    fits(shape, taken, DEPTH)
+pub(crate) fn fit(shape: &Shape<'_>, taken: Schema<'_>, effort: &Effort) -> Result<(), String> {
+    fits(shape, taken, DEPTH, effort)
 }
 
-fn fits(shape: &Shape<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String> {
+fn fits(shape: &Shape<'_>, taken: Schema<'_>, depth: usize, effort: &Effort) -> Result<(), String> {
     let (has, wants) = (shape.types(), taken.types());
     if has & wants == 0 {
         return Err(format!("is {}, and {} is expected", types::told(has), types::told(wants)));
     }
     let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
     // Only where either has one form is there one thing to compare.
-    let ([taken], shape) = (&*taken.options(), shape) else { return Ok(()) };
+    let ([taken], true) = (&*taken.options(), effort.spend(1)) else { return Ok(()) };
     match shape {
         Shape::Any | Shape::Index => Ok(()),
-        Shape::List(of) => items(of, *taken, depth),
+        Shape::List(of) => items(of, *taken, depth, effort),
         Shape::Of(schemas) => {
             let options: Vec<Schema<'_>> = schemas.iter().flat_map(|schema| schema.options()).collect();
+            if !effort.spend(options.len()) {
+                return Ok(());
+            }
             // It is enough that one of its forms fits.
             let mut first = None;
             for option in &options {
-                match one(*option, *taken, depth) {
+                match one(*option, *taken, depth, effort) {
                     Ok(()) => return Ok(()),
                     Err(why) => first = first.or(Some(why)),
                 }
@@ -40,7 +43,7 @@ fn fits(shape: &Shape<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String
 }
 
 /// Of one form each.
-fn one(given: Schema<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String> {
+fn one(given: Schema<'_>, taken: Schema<'_>, depth: usize, effort: &Effort) -> Result<(), String> {
     let both = given.types() & taken.types();
     if both == 0 {
         return Err(format!(
@@ -55,7 +58,7 @@ fn one(given: Schema<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String>
         return Err(format!("is one of {}, and one of {} is expected", list(&values), list(&wanted)));
     }
     if both == types::ARRAY {
-        return items(&Shape::Of(vec![given]).items(), taken, depth);
+        return items(&Shape::Of(vec![given]).items(), taken, depth, effort);
     }
     if both != types::OBJECT {
         return Ok(());
@@ -75,15 +78,15 @@ fn one(given: Schema<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String>
         if let (Some(wanted), Ok(part)) = (taken.member(&name), shape.part(&[&name]))
             && given.required().any(|required| required == name)
         {
-            fits(&part, wanted, depth).map_err(|why| format!("its `{name}` {why}"))?;
+            fits(&part, wanted, depth, effort).map_err(|why| format!("its `{name}` {why}"))?;
         }
     }
     Ok(())
 }
 
-fn items(of: &Shape<'_>, taken: Schema<'_>, depth: usize) -> Result<(), String> {
+fn items(of: &Shape<'_>, taken: Schema<'_>, depth: usize, effort: &Effort) -> Result<(), String> {
     match taken.keyword("items") {
-        Some(at) => fits(of, Schema { at, ..taken }, depth).map_err(|why| format!("each item {why}")),
+        Some(at) => fits(of, Schema { at, ..taken }, depth, effort).map_err(|why| format!("each item {why}")),
         None => Ok(()),
     }
 }

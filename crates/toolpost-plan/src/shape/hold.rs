@@ -3,7 +3,7 @@
 use serde_json::Value;
 use toolpost_json::{Kind, Node};
 
-use super::{DEPTH, Schema, Shape, fit, types};
+use super::{DEPTH, Effort, Schema, Shape, fit, types};
 use crate::expression::{Special, special};
 use crate::path::{Path, shown};
 
@@ -26,15 +26,17 @@ pub(crate) fn hold(
     path: &Path<'_>,
     shapes: &Shapes<'_, '_>,
     optional: bool,
+    effort: &Effort,
 ) -> Vec<Held> {
     let mut held = Vec::new();
-    Holding { shapes, optional }.value(node, schema, path, DEPTH, &mut held);
+    Holding { shapes, optional, effort }.value(node, schema, path, DEPTH, &mut held);
     held
 }
 
 struct Holding<'s, 'a> {
     shapes: &'s Shapes<'s, 'a>,
     optional: bool,
+    effort: &'s Effort,
 }
 
 impl Holding<'_, '_> {
@@ -42,7 +44,7 @@ impl Holding<'_, '_> {
         match special(node) {
             Special::Reference { pointer, .. } => {
                 if let Some(shape) = (self.shapes)(&pointer)
-                    && let Err(why) = fit(&shape, schema)
+                    && let Err(why) = fit(&shape, schema, self.effort)
                 {
                     let message = format!("`{}` {why}", shown(&pointer));
                     held.push(Held { path: path.to_string(), message, hint: None });
@@ -62,6 +64,9 @@ impl Holding<'_, '_> {
     fn plain(&self, node: Node<'_>, schema: Schema<'_>, path: &Path<'_>, depth: usize, held: &mut Vec<Held>) {
         let Some(depth) = depth.checked_sub(1) else { return };
         let options = schema.options();
+        if !self.effort.spend(options.len()) {
+            return;
+        }
         let alike: Vec<Schema<'_>> =
             options.iter().copied().filter(|option| option.own_types() & of(node) != 0).collect();
         match &*alike {

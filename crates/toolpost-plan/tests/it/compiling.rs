@@ -1,7 +1,8 @@
 //! What is found wrong before anything runs.
 
 use serde_json::{Value, json};
-use toolpost_plan::{PlanDocument, PlanFaultKind as Kind, PlanLimits};
+use toolpost_plan::{PlanDocument, PlanFaultKind as Kind, PlanLimits, PlanTool, PlanTools};
+use toolpost_tool::ToolSpec;
 
 use crate::support::{compile, compile_text, faults, tools};
 
@@ -234,4 +235,36 @@ fn a_step_of_the_plan_around_cannot_be_seen_from_within() {
     let inner = json!({ "steps": { "i": step("echo", &json!({ "x": { "$ref": "/steps/o/output" } })) }, "output": 1 });
     let document = plan(&json!({ "o": step("echo", &json!({})), "p": { "plan": inner } }));
     assert_eq!(faults(&document), [(Kind::NotAncestor, "/steps/p/plan/steps/i/arguments/x".to_owned())]);
+}
+
+#[test]
+fn neither_a_hostile_schema_nor_thousands_of_faults_take_long() {
+    // Each level has sixty forms that nothing tells apart.
+    let forms: Vec<Value> = (0..60)
+        .map(|_| json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/N" } }, "required": ["a", "z"] }))
+        .collect();
+    let schema = json!({ "type": "object", "properties": { "x": { "$ref": "#/$defs/N" } }, "$defs": { "N": { "anyOf": forms } } });
+    let hostile =
+        Hostile(ToolSpec::new("h").unwrap().with_input_schema(schema.clone()).with_output_schema(schema));
+    let deep = (0..40).fold(json!({ "$cel": "1" }), |inner, _| json!({ "a": inner }));
+    let document = plan(&json!({
+        "a": step("h", &json!({ "x": deep })),
+        "b": step("h", &json!({ "x": { "$ref": "/steps/a/output/x/a/a/a/a/a/a" } }))
+    }));
+    let limits = PlanLimits::default();
+    let document = PlanDocument::parse(document.to_string(), &limits).unwrap();
+    let _ = document.compile(&hostile, &limits);
+
+    let dangling: Vec<Value> = (0..8_000).map(|i| json!({ "$ref": format!("/steps/{i}") })).collect();
+    let refused = compile(&plan(&json!({ "a": step("echo", &json!({ "x": dangling })) }))).unwrap_err();
+    assert_eq!(refused.faults().len(), 100);
+    assert!(refused.to_string().ends_with("; and 80 more"), "{refused}");
+}
+
+struct Hostile(ToolSpec);
+
+impl PlanTools for Hostile {
+    fn find(&self, _: &str) -> Option<PlanTool<'_>> {
+        Some(PlanTool::new(&self.0))
+    }
 }

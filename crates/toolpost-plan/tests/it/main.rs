@@ -1,6 +1,10 @@
 //! What a stranger's document may do, and what it may not.
 
 mod compiling;
+mod examples;
+mod fuzz_corpus;
+mod mutations;
 mod running;
+mod schema;
 mod support;
 mod templates;
