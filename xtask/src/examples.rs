@@ -28,6 +28,7 @@ const EXAMPLES: &[&str] = &[
     "workflow",
     "workflow_without_mcp",
     "server",
+    "ask_a_server",
 ];
 
 /// An example is read in one sitting.

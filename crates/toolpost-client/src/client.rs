@@ -290,7 +290,7 @@ impl McpClient {
     }
 
     /// Ends the connection: requests in flight end with [`ClientError::ConnectionLost`]. Returns once nothing of it is left,
-    /// reader and writer dropped.
+    /// reader and writer dropped: over stdio when the server has closed its output too, and after 1 s at the latest.
     ///
     /// # Cancel safety
     ///

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 use tokio_util::io::poll_read_buf;
 use toolpost_protocol::{Line, LineBuffer};
 
@@ -26,7 +26,7 @@ use crate::{ClientError, clock};
 const BATCH: usize = 64 << 10;
 /// After so many lines others of the task get their turn.
 const TURN: usize = 128;
-/// How long a server that no longer reads may still answer.
+/// How long a server that no longer reads may still answer, and one that is left may take to end its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Starts the task that moves the messages of a connection, for as long as it is open.
@@ -43,7 +43,8 @@ where
             why = poll_fn(|cx| front.poll(cx)) => shared.close(&why),
             () = session::run(Arc::clone(&shared), asks) => {}
         }
-        drop(front);
+        // Whoever waits for an answer has it; whoever waits for the end waits for this too.
+        let _late = timeout(LAST_WORDS, front.leave()).await;
         drop(end);
     };
     #[expect(clippy::disallowed_methods, reason = "ends with the client, whose `closed` waits for it")]
@@ -67,6 +68,8 @@ struct Front<R, W> {
     out: BytesMut,
     /// Something was written and not flushed.
     unflushed: bool,
+    /// The server has closed its output.
+    ended: bool,
     /// The server no longer reads, for this reason, and may answer until then.
     deaf: Option<(ClientError, Pin<Box<Sleep>>)>,
 }
@@ -78,7 +81,25 @@ where
 {
     fn new(shared: Arc<Shared>, reader: R, writer: W) -> Self {
         let lines = LineBuffer::new(shared.options.message_limit);
-        Self { shared, reader, writer, lines, out: BytesMut::new(), unflushed: false, deaf: None }
+        Self {
+            shared,
+            reader,
+            writer,
+            lines,
+            out: BytesMut::new(),
+            unflushed: false,
+            ended: false,
+            deaf: None,
+        }
+    }
+
+    /// Ends the server's input, and lets it end its output by itself: one that is cut off may call that an error.
+    async fn leave(mut self) {
+        let _ended = self.writer.shutdown().await;
+        drop(self.writer);
+        while !self.ended && self.reader.read_buf(self.lines.room()).await.is_ok_and(|read| read != 0) {
+            while self.lines.next().is_some() {}
+        }
     }
 
     /// Moves what can be moved; ready, with the reason, when the connection is over.
@@ -100,6 +121,7 @@ where
             }
             match poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room()) {
                 Poll::Ready(Ok(0)) => {
+                    self.ended = true;
                     if let Some(line) = self.lines.last() {
                         self.take(line);
                     }
@@ -107,7 +129,10 @@ where
                     return Poll::Ready(why.unwrap_or_else(|| lost("the server closed its output")));
                 }
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(lost(&format!("reading failed: {error}"))),
+                Poll::Ready(Err(error)) => {
+                    self.ended = true;
+                    return Poll::Ready(lost(&format!("reading failed: {error}")));
+                }
                 Poll::Pending => break,
             }
         }

@@ -235,3 +235,12 @@ async fn results_of_an_unknown_type_are_malformed() {
         assert!(matches!(error, ClientError::Malformed(_)), "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_when_it_is_left_is_waited_for_a_second() {
+    let (mut server, client) = discovered().await;
+    let began = Instant::now();
+    client.close().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert!(server.hear().await.is_none(), "its input has ended");
+}
