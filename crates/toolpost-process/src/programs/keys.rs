@@ -132,7 +132,7 @@ pub(super) const KEYS: [Key; 16] = [
     Key {
         name: "processes",
         takes: Takes::Number(1, 1_024),
-        says: "How many processes are kept warm; 1, unless told otherwise.",
+        says: "How many processes are kept warm; 2, unless told otherwise.",
         of: Of::Workers,
     },
     Key {
