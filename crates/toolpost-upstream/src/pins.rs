@@ -147,6 +147,13 @@ impl Pins {
         self.0.changes.send_modify(|changes| *changes += 1);
     }
 
+    /// Pins what `other` does now, and nothing else: a lock file that was read again.
+    pub fn replace(&self, other: &Self) {
+        let other = other.pinned().clone();
+        *self.pinned() = other;
+        self.0.changes.send_modify(|changes| *changes += 1);
+    }
+
     /// Forgets all that is pinned of an upstream.
     pub fn forget(&self, upstream: &str) {
         let was_there = self.pinned().remove(upstream).is_some();

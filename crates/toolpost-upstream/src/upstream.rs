@@ -217,6 +217,12 @@ impl Upstream {
         *self.shared.running.borrow()
     }
 
+    /// How many requests its server is working on now. Whoever replaces an upstream stops it once there are none.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.current.load().as_ref().map_or(0, |connection| connection.client.in_flight())
+    }
+
     /// Ends the connection, and what is at its other end, for good; calls in flight end with it.
     ///
     /// # Cancel safety

@@ -7,7 +7,7 @@ use toolpost::dispatch::{CallRequest, nearest};
 use toolpost::tool::{ErrorKind, Output, ToolError};
 
 use crate::config::Config;
-use crate::gateway::{Gateway, State};
+use crate::gateway::{Condition, Gateway};
 use crate::say::say;
 use crate::{FAILED, Failure, WRONG};
 
@@ -88,20 +88,25 @@ fn absent(gateway: &Gateway, name: &str) -> String {
         text += &format!("; did you mean `{near}`?");
     }
     for (origin, state) in gateway.states() {
-        match state {
-            State::Starting => text += &format!("\n{origin} has not said yet which tools it has"),
-            State::Failed(reason) => text += &format!("\n{origin}: {reason}"),
-            State::Ready(_) => {}
+        match state.condition {
+            Condition::Starting => text += &format!("\n{origin} has not said yet which tools it has"),
+            Condition::Down(reason) => text += &format!("\n{origin}: {reason}"),
+            Condition::Ready => {}
         }
+        let refused = state.refused.into_iter().filter(|(refused, _)| refused == name);
+        refused.for_each(|(_, reason)| text += &format!("\n{origin}: {reason}"));
     }
     text
 }
 
+/// The text of a result that is text alone; else, or if the `whole` is asked for, its JSON.
 fn shown(output: &Output, whole: bool) -> String {
-    match output.as_text() {
-        Some(text) if !whole => text.to_owned(),
-        _ => format!("{{{}}}", output.encode()),
-    }
+    let json = format!("{{{}}}", output.encode());
+    let result: Value = serde_json::from_str(&json).unwrap_or_default();
+    let blocks = result["content"].as_array().filter(|blocks| !blocks.is_empty() && !whole);
+    let texts: Option<Vec<&str>> =
+        blocks.and_then(|blocks| blocks.iter().map(|block| block["text"].as_str()).collect());
+    texts.map_or(json, |texts| texts.join("\n"))
 }
 
 fn reason(error: &ToolError) -> String {

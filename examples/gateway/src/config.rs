@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toolpost::Settings;
+use toolpost_upstream::Pins;
 
 pub(crate) use schema::schema;
 pub(crate) use tables::{JwtTable, Limits, Scopes, Serve, WhenDown};
@@ -27,6 +28,9 @@ pub(crate) struct Files {
     /// A file of a desktop client: `mcpServers`, as it is. Beside `--config` its servers are upstreams more.
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) mcp_config: Option<PathBuf>,
+    /// The lock file of tools, in place of the one that the file names.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) pins: Option<PathBuf>,
 }
 
 /// A whole configuration, without a fault that can be found without starting anything.
@@ -47,13 +51,22 @@ pub(crate) struct Config {
     /// A table `[workers.NAME]` each, as TOML.
     pub(crate) workers: BTreeMap<String, String>,
     pub(crate) upstreams: BTreeMap<String, Upstream>,
-    pub(crate) pins: Option<PathBuf>,
+    pub(crate) pins: Option<PinsFile>,
+    /// Where the file says that the lock file is.
+    pins_path: Option<PathBuf>,
     /// The directory that relative paths of programs and workers start at.
     pub(crate) base: PathBuf,
     /// Files whose change may change the configuration.
     pub(crate) watched: Vec<PathBuf>,
     /// What was passed over, and is no fault.
     pub(crate) notes: Vec<String>,
+}
+
+/// The lock file of tools.
+pub(crate) struct PinsFile {
+    pub(crate) path: PathBuf,
+    /// What it says; nothing if it is not there yet.
+    pub(crate) pins: Pins,
 }
 
 /// Another server, whose tools become ours.
@@ -63,10 +76,8 @@ pub(crate) struct Upstream {
     /// Stands before the name of each tool.
     pub(crate) prefix: String,
     pub(crate) when_down: WhenDown,
-    pub(crate) per_user: bool,
     pub(crate) at_once: Option<u32>,
     pub(crate) connect_limit_ms: Option<u64>,
-    pub(crate) call_limit_ms: Option<u64>,
 }
 
 /// How an upstream is reached.
@@ -113,6 +124,8 @@ impl Config {
         if let Some(file) = &files.mcp_config {
             mcp_json::read(file, &mut config, &expand::own, &mut faults);
         }
+        let path = files.pins.clone().or_else(|| config.pins_path.take());
+        config.pins = path.and_then(|path| pins(path, &mut config, &mut faults));
         if faults.is_empty() && config.is_empty() {
             let file = files.config.as_deref().or(files.mcp_config.as_deref()).unwrap_or(here);
             faults.add(
@@ -149,6 +162,29 @@ impl Config {
             }
         }
         missing
+    }
+}
+
+/// Reads the lock file of tools. One that is not there is empty: `gateway pin` writes it.
+fn pins(path: PathBuf, config: &mut Config, faults: &mut Faults) -> Option<PinsFile> {
+    config.watched.push(path.clone());
+    let pins = match std::fs::read_to_string(&path) {
+        Ok(text) => Pins::read(&text).map_err(|error| error.to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            config.notes.push(format!(
+                "{}: is not there yet, so that every tool of an upstream is refused; `gateway pin` writes it",
+                path.display()
+            ));
+            Ok(Pins::new())
+        }
+        Err(error) => Err(unreadable(&error)),
+    };
+    match pins {
+        Ok(pins) => Some(PinsFile { path, pins }),
+        Err(fault) => {
+            faults.add(&path, "", fault);
+            None
+        }
     }
 }
 

@@ -7,15 +7,18 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use toolpost::dispatch::Changes;
 use toolpost::process::{Programs, Supervisor, Workers};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{AnyTool, Tool as _};
 use toolpost::{Runtime, Settings};
+use toolpost_upstream::{PinChange, Pins};
 
 use crate::access::{self, Door};
 use crate::config::{Config, Hidden, Limits, Serve};
 use crate::say::say;
+use crate::upstreams::{Home, Offers, Upstreams};
 
 /// How long workers that cannot be kept running are left alone, at least.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -38,18 +41,33 @@ pub(crate) struct Gateway {
 pub(crate) type States = BTreeMap<String, State>;
 
 /// How an origin of tools does.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) condition: Condition,
+    /// Its tools, by their names here.
+    pub(crate) tools: Vec<String>,
+    /// What it lists and is not offered, and why.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
+/// Whether an origin of tools has them.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum State {
+pub(crate) enum Condition {
     /// It has not said yet which tools it has.
     Starting,
-    /// It has these tools.
-    Ready(Vec<String>),
-    /// It has none, for this reason; it is tried again.
-    Failed(String),
+    /// It has said it.
+    Ready,
+    /// It cannot be asked, for this reason; it is tried again.
+    Down(String),
+}
+
+impl State {
+    pub(crate) const fn starting() -> Self {
+        Self { condition: Condition::Starting, tools: Vec::new(), refused: Vec::new() }
+    }
 }
 
 /// What runs now.
-#[derive(Default)]
 struct Applied {
     serve: Serve,
     limits: Limits,
@@ -58,6 +76,8 @@ struct Applied {
     programs: String,
     commands: Vec<AnyTool>,
     workers: BTreeMap<String, Running>,
+    upstreams: Upstreams,
+    pins: Option<Pins>,
 }
 
 /// What was started for one table.
@@ -100,13 +120,22 @@ impl Gateway {
         if let Some(limit) = limits.time_limit_ms {
             builder = builder.time_limit(Duration::from_millis(limit));
         }
-        let runtime =
-            builder.build().map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
+        let (offers, signals) = (Offers::default(), Changes::new());
+        builder = builder.resources(offers.clone()).prompts(offers.clone()).completions(offers.clone());
+        let runtime = builder
+            .changes(signals.clone())
+            .build()
+            .map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
         let applied = Applied {
             serve: config.serve.clone(),
             limits,
             texts: config.texts.clone(),
-            ..Applied::default()
+            settings: Settings::default(),
+            programs: String::new(),
+            commands: Vec::new(),
+            workers: BTreeMap::new(),
+            upstreams: Upstreams::new(offers, signals),
+            pins: config.pins.as_ref().map(|pins| pins.pins.clone()),
         };
         let gateway = Self {
             runtime,
@@ -127,6 +156,12 @@ impl Gateway {
         &self.door
     }
 
+    /// How what upstreams list differs from what is pinned.
+    pub(crate) async fn pin_changes(&self) -> Vec<PinChange> {
+        let applied = self.applied.lock().await;
+        applied.upstreams.all().flat_map(|upstream| upstream.status().pin_changes).collect()
+    }
+
     pub(crate) fn states(&self) -> States {
         self.states.borrow().clone()
     }
@@ -134,13 +169,15 @@ impl Gateway {
     /// Waits until each origin has said which tools it has, or that it has none; `most` at the longest.
     pub(crate) async fn settled(&self, most: Duration) {
         let mut states = self.states.subscribe();
-        let settled = |states: &States| !states.values().any(|state| *state == State::Starting);
+        let settled = |states: &States| !states.values().any(|state| state.condition == Condition::Starting);
         let _late = timeout(most, states.wait_for(settled)).await;
     }
 
     /// Ends what was started, for a command that is over.
     pub(crate) async fn stop(&self) {
-        self.applied.lock().await.workers.clear();
+        let mut applied = self.applied.lock().await;
+        applied.workers.clear();
+        applied.upstreams.stop().await;
         self.supervisor.stop().await;
     }
 
@@ -155,16 +192,12 @@ impl Gateway {
     ///
     /// Dropped, it leaves some of what changed as it was; applied again, it is changed.
     pub(crate) async fn apply(&self, config: Config) -> Result<Vec<String>, Vec<String>> {
-        let upstreams = config.upstreams.keys().map(|name| format!("upstreams.{name}: is not served yet"));
-        let upstreams: Vec<String> = upstreams.collect();
-        if !upstreams.is_empty() {
-            return Err(upstreams);
-        }
         let mut applied = self.applied.lock().await;
         let mut changes = Vec::new();
         // Before the settings: they may name tools of sources that are not there yet.
-        for name in config.workers.keys() {
-            let _declared = self.runtime.source(format!("workers.{name}"));
+        let workers = config.workers.keys().map(|name| format!("workers.{name}"));
+        for origin in workers.chain(config.upstreams.keys().map(|name| format!("upstreams.{name}"))) {
+            let _declared = self.runtime.source(origin);
         }
         let commands = match config.programs == applied.programs {
             true => applied.commands.clone(),
@@ -195,6 +228,28 @@ impl Gateway {
             changes.push("[serve] or [limits], from the next start on".to_owned());
         }
         self.change_workers(&mut applied.workers, config.workers, &config.base, &mut changes).await;
+        let home = Home {
+            runtime: self.runtime.clone(),
+            supervisor: self.supervisor.clone(),
+            states: self.states.clone(),
+        };
+        let Applied { upstreams, pins, .. } = &mut *applied;
+        let file = config.pins.map(|file| file.pins);
+        let are_same = match (&*pins, &file) {
+            (Some(pins), Some(file)) => {
+                if pins.to_json() != file.to_json() {
+                    pins.replace(file);
+                    changes.push("pins".to_owned());
+                }
+                true
+            }
+            (before, after) => before.is_some() == after.is_some(),
+        };
+        if !are_same {
+            *pins = file;
+            changes.push("pins".to_owned());
+        }
+        upstreams.change(config.upstreams, pins.as_ref(), are_same, &home, &mut changes).await;
         Ok(changes)
     }
 
@@ -226,7 +281,7 @@ impl Gateway {
             let Some((_, workers)) = started else { continue };
             changes.push(origin.clone());
             self.states.send_modify(|states| {
-                let _former = states.entry(origin.clone()).or_insert(State::Starting);
+                let _former = states.entry(origin.clone()).or_insert_with(State::starting);
             });
             let gateway = self.clone();
             #[expect(
@@ -253,7 +308,10 @@ impl Gateway {
         };
         let names = tools.iter().map(|tool| tool.spec().name().to_owned()).collect();
         match self.runtime.source(&*origin).set(tools).await {
-            Ok(()) => self.states.send_modify(|states| drop(states.insert(origin, State::Ready(names)))),
+            Ok(()) => self.states.send_modify(|states| {
+                let state = State { condition: Condition::Ready, tools: names, refused: Vec::new() };
+                drop(states.insert(origin, state));
+            }),
             Err(error) => self.failed(&origin, &error.to_string()),
         }
     }
@@ -262,10 +320,10 @@ impl Gateway {
     fn failed(&self, origin: &str, reason: &str) {
         let mut is_new = false;
         self.states.send_modify(|states| {
-            let state = states.entry(origin.to_owned()).or_insert(State::Starting);
-            is_new = *state == State::Starting;
+            let state = states.entry(origin.to_owned()).or_insert_with(State::starting);
+            is_new = state.condition == Condition::Starting;
             if is_new {
-                *state = State::Failed(reason.to_owned());
+                state.condition = Condition::Down(reason.to_owned());
             }
         });
         if is_new {

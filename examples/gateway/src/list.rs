@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolpost::tool::{Policy, Priority};
+use toolpost::tool::{Policy, Priority, ToolSpec};
 
 use crate::Failure;
 use crate::config::Config;
-use crate::gateway::{Gateway, State, States};
+use crate::gateway::{Condition, Gateway, State, States};
 use crate::say::say;
 
 /// How to list.
@@ -41,24 +41,38 @@ pub(crate) async fn list(config: Config, options: Options) -> Result<u8, Failure
     }
     gateway.runtime().warnings().for_each(say);
     gateway.stop().await;
-    Ok(u8::from(states.values().any(|state| !matches!(state, State::Ready(_)))))
+    Ok(u8::from(states.values().any(|state| state.condition != Condition::Ready)))
 }
 
 fn rows(gateway: &Gateway) -> Vec<Row> {
     let states = gateway.states();
-    let row = |spec: &toolpost::tool::ToolSpec| {
+    let row = |spec: &ToolSpec| {
         let name = spec.name().to_owned();
-        let has = |state: &State| matches!(state, State::Ready(tools) if tools.contains(&name));
-        let origin = states.iter().find(|(_, state)| has(state)).map(|(origin, _)| origin.clone());
-        let origin = origin.unwrap_or_else(|| format!("programs.{name}"));
+        let of = states.iter().find(|(_, state)| state.tools.contains(&name));
+        let (origin, state) = match of {
+            Some((origin, State { condition: Condition::Down(reason), .. })) => {
+                (origin.clone(), format!("down: {reason}"))
+            }
+            Some((origin, _)) => (origin.clone(), "ready".to_owned()),
+            None => (format!("programs.{name}"), "ready".to_owned()),
+        };
         let state = match gateway.runtime().breaker(&name) {
-            Some(breaker) => format!("ready, breaker {}", breaker.state()),
-            None => "ready".to_owned(),
+            Some(breaker) => format!("{state}, breaker {}", breaker.state()),
+            None => state,
         };
         Row { origin, policies: policies(spec.policy()), state, name }
     };
     let catalog = gateway.runtime().dispatcher().catalog();
-    catalog.iter().map(|entry| row(entry.spec())).collect()
+    let mut rows: Vec<Row> = catalog.iter().map(|entry| row(entry.spec())).collect();
+    for (origin, state) in &states {
+        rows.extend(state.refused.iter().map(|(name, reason)| Row {
+            name: name.clone(),
+            origin: origin.clone(),
+            policies: Vec::new(),
+            state: format!("refused: {reason}"),
+        }));
+    }
+    rows
 }
 
 /// A policy in words, one for each part.
@@ -89,10 +103,10 @@ fn document(rows: &[Row], states: &States) -> Value {
     let origins: serde_json::Map<String, Value> = states
         .iter()
         .map(|(origin, state)| {
-            let state = match state {
-                State::Starting => json!({ "state": "starting" }),
-                State::Ready(tools) => json!({ "state": "ready", "tools": tools.len() }),
-                State::Failed(reason) => json!({ "state": "down", "reason": reason }),
+            let state = match &state.condition {
+                Condition::Starting => json!({ "state": "starting" }),
+                Condition::Ready => json!({ "state": "ready", "tools": state.tools.len() }),
+                Condition::Down(reason) => json!({ "state": "down", "reason": reason }),
             };
             (origin.clone(), state)
         })
@@ -114,10 +128,10 @@ fn table(rows: &[Row], states: &States) {
         println!("{name:<0$}  {origin:<1$}  {policies:<2$}  {state}", widths[0], widths[1], widths[2]);
     }
     for (origin, state) in states {
-        match state {
-            State::Starting => println!("{origin}: has not said yet which tools it has"),
-            State::Failed(reason) => println!("{origin}: {reason}"),
-            State::Ready(_) => {}
+        match &state.condition {
+            Condition::Starting => println!("{origin}: has not said yet which tools it has"),
+            Condition::Down(reason) => println!("{origin}: {reason}"),
+            Condition::Ready => {}
         }
     }
 }

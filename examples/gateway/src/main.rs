@@ -11,8 +11,10 @@ mod follow;
 mod gateway;
 mod lenient;
 mod list;
+mod pin;
 mod say;
 mod serve;
+mod upstreams;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -61,6 +63,8 @@ enum Command {
     /// arguments are not its, 3 if it was refused or cannot be reached now, 4 if it took too long, 5 if nobody knows how
     /// the call ended.
     Call(call::Options),
+    /// Accepts what upstreams' tools say of themselves now: shows each difference from the lock file (`pins`), and writes it.
+    Pin(pin::Options),
     /// Prints the JSON Schema of the file that --config names.
     Schema,
 }
@@ -89,6 +93,7 @@ fn run(command: Command, files: Files) -> ExitCode {
         Command::Serve { http } => to_its_end(serve::serve(config, files, http)).map(|()| 0),
         Command::List(options) => to_its_end(list::list(config, options)),
         Command::Call(options) => to_its_end(call::call(config, options)),
+        Command::Pin(options) => to_its_end(pin::pin(config, options)),
         Command::Schema => Ok(0),
     };
     match done {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use toolpost::server::{Server, ServerBuilder};
 
 use crate::config::{Config, Files, Serve};
@@ -44,8 +45,14 @@ pub(crate) async fn serve(config: Config, files: Files, http: Option<String>) ->
         ended = serving => ended?,
         () = following => {}
     }
-    if let Err(remaining) = gateway.runtime().drain(GRACE).await {
-        say(format!("left behind: {remaining}"));
+    let drained = async {
+        gateway.stop().await;
+        gateway.runtime().drain(GRACE).await
+    };
+    match timeout(2 * GRACE, drained).await {
+        Ok(Ok(())) => {}
+        Ok(Err(remaining)) => say(format!("left behind: {remaining}")),
+        Err(_late) => say("left behind: processes that do not end"),
     }
     Ok(())
 }

@@ -76,10 +76,8 @@ pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut 
                 reached,
                 prefix: format!("{name}_"),
                 when_down: WhenDown::default(),
-                per_user: false,
                 at_once: None,
                 connect_limit_ms: None,
-                call_limit_ms: None,
             };
             config.upstreams.insert(name.clone(), upstream);
         }

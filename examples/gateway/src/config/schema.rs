@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn the_published_schema_is_that_of_the_reader() {
         let published: Value = serde_json::from_str(include_str!("../../gateway.schema.json")).unwrap();
-        assert_eq!(published, schema(), "write `gateway schema` to examples/gateway/gateway.schema.json");
+        assert!(published == schema(), "write `gateway schema` to examples/gateway/gateway.schema.json");
     }
 
     #[test]

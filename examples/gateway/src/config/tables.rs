@@ -143,17 +143,13 @@ pub(super) struct UpstreamTable {
     pub(super) prefix: Option<String>,
     /// What becomes of the tools while the server cannot be reached; `show`, unless told otherwise.
     pub(super) when_down: WhenDown,
-    /// Whether each user has a connection of their own; false, unless told otherwise.
-    pub(super) per_user: bool,
-    /// Calls that this server has at once; as many as the gateway lets, unless told otherwise.
+    /// Calls that this server has at once; more are refused. 1024, unless told otherwise. (`concurrency` of a tool has calls
+    /// wait.)
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) at_once: Option<u32>,
-    /// How long connecting and listing may take, in milliseconds.
+    /// How long it may take from the start until its lists are read, in milliseconds; 30000, unless told otherwise.
     #[schemars(range(min = 1))]
     pub(super) connect_limit_ms: Option<u64>,
-    /// How long one call may take, in milliseconds, whatever the tool; a shorter limit of the tool stays.
-    #[schemars(range(min = 1))]
-    pub(super) call_limit_ms: Option<u64>,
     /// Whether it is left out; false, unless told otherwise.
     pub(super) disabled: bool,
 }

@@ -53,7 +53,7 @@ pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut 
     let upstreams = own.upstreams.into_iter().filter(|(_, table)| !table.disabled);
     config.upstreams =
         upstreams.filter_map(|(name, table)| reader.upstream(&name, table).map(|one| (name, one))).collect();
-    config.pins = own.pins.map(|pins| base.join(pins));
+    config.pins_path = own.pins.map(|pins| base.join(pins));
     config.serve = own.serve;
     config.limits = own.limits;
 }
@@ -157,7 +157,6 @@ impl Reader<'_> {
             let at = |key: &str| format!("upstreams.{name}.{key}");
             least(&at("at-once"), table.at_once.map(u64::from), 1, 100_000);
             least(&at("connect-limit-ms"), table.connect_limit_ms, 1, u64::MAX);
-            least(&at("call-limit-ms"), table.call_limit_ms, 1, u64::MAX);
         }
     }
 
@@ -228,10 +227,8 @@ impl Reader<'_> {
             reached,
             prefix: table.prefix.unwrap_or_else(|| format!("{name}_")),
             when_down: table.when_down,
-            per_user: table.per_user,
             at_once: table.at_once,
             connect_limit_ms: table.connect_limit_ms,
-            call_limit_ms: table.call_limit_ms,
         })
     }
 

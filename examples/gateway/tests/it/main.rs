@@ -5,4 +5,6 @@ mod check;
 mod commands;
 mod fixture;
 mod http;
+mod page;
 mod reload;
+mod upstreams;

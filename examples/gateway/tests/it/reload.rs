@@ -14,9 +14,11 @@ const FILE: &str = r#"
     [workers.stays]
     argv = ["sh", "stays.sh"]
     cwd = "."
+    processes = 1
     [workers.goes]
     argv = ["sh", "goes.sh"]
     cwd = "."
+    processes = 1
 "#;
 
 fn place() -> Place {
