@@ -59,7 +59,7 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
-const TYPES: usize = 402;
+const TYPES: usize = 405;
 const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-auth", 7),
     ("toolpost-breaker", 15),
@@ -68,7 +68,7 @@ const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-journal", 13),
     ("toolpost-json", 12),
     ("toolpost-pool", 9),
-    ("toolpost-plan", 12),
+    ("toolpost-plan", 15),
     ("toolpost-process", 16),
     ("toolpost-protocol", 79),
     ("toolpost-retry", 4),

@@ -59,6 +59,12 @@ impl PlanDocument {
     }
 }
 
+/// Whether a run may be called so.
+pub(crate) fn is_run_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=128).contains(&name.len()) && name.chars().all(fits)
+}
+
 /// One pass over a document.
 struct Compiler<'a> {
     tools: &'a dyn PlanTools,
@@ -158,10 +164,8 @@ impl<'a> Compiler<'a> {
 
     /// The name that runs of the document have, if it asks to be durable.
     fn run_name(&mut self, root: Node<'_>) -> Option<Arc<str>> {
-        const LONGEST: usize = 128;
         let name = self.text_member(root, "durable", &Path::Root)?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        match !name.is_empty() && name.len() <= LONGEST && name.chars().all(fits) {
+        match is_run_name(&name) {
             true => Some(name.into()),
             false => {
                 let message = "the name of a run has 1 to 128 letters, digits, `-`, `_` and `.`";

@@ -24,6 +24,8 @@ mod limits;
 mod path;
 mod plan;
 mod run;
+#[cfg(feature = "journal")]
+mod runs;
 mod shape;
 mod template;
 mod tools;
@@ -34,6 +36,8 @@ pub use fault::{PlanFault, PlanFaultKind, RefusedPlan};
 pub use limits::PlanLimits;
 pub use plan::CompiledPlan;
 pub use run::{PlanInput, StepCall, StepCaller};
+#[cfg(feature = "journal")]
+pub use runs::{PlanRun, PlanRunState, PlanRuns};
 pub use template::{Template, TemplateRegistry};
 pub use tools::{PlanTool, PlanTools};
 pub use value::PlanValue;

@@ -82,6 +82,11 @@ impl PlanInput {
     pub const fn call(&self) -> &Call {
         &self.call
     }
+
+    #[cfg(feature = "journal")]
+    pub(crate) const fn value(&self) -> &PlanValue {
+        &self.input
+    }
 }
 
 impl fmt::Debug for PlanInput {

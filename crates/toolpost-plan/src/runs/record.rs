@@ -1,0 +1,215 @@
+//! What a journal keeps of a run of a plan, besides its steps; and how it is shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use toolpost_json::Node;
+use toolpost_tool::{ToolError, ToolSpec};
+use toolpost_workflow::{JournalEntry, RunOutcome, StepId};
+
+use crate::document::PlanDocument;
+use crate::limits::PlanLimits;
+use crate::run::PlanInput;
+use crate::tools::{PlanTool, PlanTools};
+
+/// What follows a run's name in that of the record of its document: in no name of a run.
+const DOCUMENT: &str = "~plan";
+
+/// The record of a run's document.
+pub(super) fn key_of(run: &str) -> String {
+    format!("{run}{DOCUMENT}")
+}
+
+/// The run that a record of a document is about.
+pub(super) fn run_of(record: &str) -> Option<&str> {
+    record.strip_suffix(DOCUMENT)
+}
+
+/// What it takes to go on with a run.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Kept {
+    pub(super) owner: String,
+    pub(super) document: String,
+    pub(super) input: String,
+    #[serde(skip)]
+    pub(super) cancelled: bool,
+}
+
+impl Kept {
+    pub(super) fn of(document: &PlanDocument, input: &PlanInput) -> Self {
+        Self {
+            owner: input.call().principal().as_str().to_owned(),
+            document: document.text().to_string(),
+            input: input.value().text().to_string(),
+            cancelled: false,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Result<String, ToolError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Of the entries of its record: the first counts.
+    pub(super) fn read(entries: &[JournalEntry]) -> Option<Self> {
+        let Some(JournalEntry::Opened { plan, .. }) = entries.first() else { return None };
+        let kept: Self = serde_json::from_str(plan).ok()?;
+        let cancelled = entries.iter().any(|entry| matches!(entry, JournalEntry::Ended { .. }));
+        Some(Self { cancelled, ..kept })
+    }
+}
+
+/// Shows a run that is kept: whose it is, what it does, and how far each step is.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanRun {
+    name: String,
+    owner: String,
+    state: PlanRunState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    steps: Vec<KeptStep>,
+    #[serde(skip)]
+    document: String,
+}
+
+/// Tells where a run that is kept stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PlanRunState {
+    /// It is under way in this process.
+    Running,
+    /// It is not, as far as is known here, and something is left to do.
+    Unfinished,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Each of its steps ended for good.
+    Finished,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct KeptStep {
+    step: String,
+    state: &'static str,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl PlanRun {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The principal that it belongs to; empty if nobody was named.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> PlanRunState {
+        self.state
+    }
+
+    /// The document, as it came.
+    #[must_use]
+    pub fn document(&self) -> &str {
+        &self.document
+    }
+
+    /// Each step's name and state in one word: `waiting`, `running` (begun, and not known to have ended), `delayed`,
+    /// `succeeded`, `failed` or `skipped`.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.steps.iter().map(|step| (step.step.as_str(), step.state))
+    }
+
+    /// Of the entries of both records; none if there is no such run.
+    pub(super) fn read(
+        name: &str,
+        kept: &[JournalEntry],
+        entries: &[JournalEntry],
+        running: bool,
+    ) -> Option<Self> {
+        let kept = Kept::read(kept)?;
+        let outcome = match entries.last() {
+            Some(JournalEntry::Ended { outcome }) => Some(*outcome),
+            _ => None,
+        };
+        let state = match (outcome, kept.cancelled, running) {
+            (Some(_), ..) => PlanRunState::Finished,
+            (None, true, _) => PlanRunState::Cancelled,
+            (None, false, true) => PlanRunState::Running,
+            (None, false, false) => PlanRunState::Unfinished,
+        };
+        let steps = steps(&kept.document, entries);
+        let outcome = outcome.map(|outcome| match outcome {
+            RunOutcome::Succeeded => "succeeded",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Cancelled => "cancelled",
+            _ => "unknown",
+        });
+        Some(Self {
+            name: name.to_owned(),
+            owner: kept.owner,
+            state,
+            outcome,
+            steps,
+            document: kept.document,
+        })
+    }
+}
+
+fn steps(document: &str, entries: &[JournalEntry]) -> Vec<KeptStep> {
+    let mut known: BTreeMap<StepId, (&'static str, u32, Option<String>)> = BTreeMap::new();
+    for entry in entries {
+        let (step, state, error) = match entry {
+            JournalEntry::Started { step } => (step, "running", None),
+            JournalEntry::Retrying { step } => (step, "delayed", None),
+            JournalEntry::Succeeded { step, .. } => (step, "succeeded", None),
+            JournalEntry::Failed { step, error } => (step, "failed", Some(error.clone())),
+            JournalEntry::Skipped { step } => (step, "skipped", None),
+            JournalEntry::Cleared { step } => (step, "waiting", None),
+            _ => continue,
+        };
+        let attempts = known.get(step).map_or(0, |(_, attempts, _)| *attempts);
+        known.insert(*step, (state, attempts + u32::from(state == "running"), error));
+    }
+    // Names follow from the document alone, whatever tools there are; and it was within its limits once.
+    let limits = PlanLimits {
+        bytes: usize::MAX,
+        steps: usize::MAX,
+        nesting: usize::MAX,
+        calls: u64::MAX,
+        items: usize::MAX,
+        concurrency: usize::MAX,
+        attempts: u32::MAX,
+        ..PlanLimits::default()
+    };
+    let any = Any(ToolSpec::new("any").ok().map(ToolSpec::repeatable));
+    let plan = PlanDocument::parse(document.to_owned(), &limits).and_then(|d| d.compile(&any, &limits));
+    let Ok(plan) = plan else { return Vec::new() };
+    let graph = plan.graph();
+    let named = graph.steps().filter(|step| !graph.step_name(*step).contains('('));
+    named
+        .map(|step| {
+            let (state, attempts, error) = known.remove(&step).unwrap_or(("waiting", 0, None));
+            KeptStep { step: graph.step_name(step).to_owned(), state, attempts, error }
+        })
+        .collect()
+}
+
+/// Whatever tool is asked for.
+struct Any(Option<ToolSpec>);
+
+impl PlanTools for Any {
+    fn find(&self, _: &str) -> Option<PlanTool<'_>> {
+        self.0.as_ref().map(PlanTool::new)
+    }
+
+    fn check(&self, _: &ToolSpec, _: Node<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
