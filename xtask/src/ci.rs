@@ -52,7 +52,7 @@ const STEPS: &[Step] = &[
             ],
         )?;
         // What only a build without a feature can show.
-        let unvalidated = ["--no-default-features", "--test", "it", "unvalidated"];
+        let unvalidated = ["--test", "it", "unvalidated"];
         run_in(root, "cargo", &[&["test", "-q", "-p", "toolpost-dispatch"], &unvalidated[..]].concat())
     }),
     ("docs", docs),

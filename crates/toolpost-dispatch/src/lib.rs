@@ -28,10 +28,11 @@
 //! # });
 //! ```
 //!
-//! Arguments are checked against the tool's schema by the feature `validate`, which is on by default and brings a validator of
-//! 3 MB. Without it the type of the arguments decides alone what it reads, as in other Rust servers: errors name the
-//! argument and not all that is wrong, unknown arguments are ignored unless the type denies them, and a schema that was
-//! written by hand is listed and not enforced ([`Catalog::warnings`] says of which tool).
+//! Arguments and results are checked against the tool's schemas by the feature `validate`, which brings a validator of 3 MB
+//! and is off by default. Without it the type of the arguments decides what it reads, as in other Rust servers: an argument
+//! that the schema does not name is refused, errors name the first argument that is wrong and not all, and bounds that only a
+//! schema has (a range, a pattern, anything in a schema that was written by hand) are listed and not enforced
+//! ([`Catalog::warnings`] says of which tool).
 //!
 //! What this crate does not know: transports, wire revisions, and every policy around a tool: a
 //! policy is a layer, and a wrapped tool is a tool.
