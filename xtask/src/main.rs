@@ -37,7 +37,7 @@ cargo xtask <routine>
   gate                     the benches whose goals are ratios of instructions; fails on one not met
   plots                    what the scheduler is worth, drawn from its simulator
   deny                     licenses, origins and banned crates, as .cargo/deny.toml says
-  packages                 how many packages whoever serves tools compiles, with and without the validator of schemas
+  packages                 how many packages whoever serves tools compiles, without and with the validator of schemas
   semver                   each crate against the last tag `v*`, by cargo-semver-checks
   docs-rs                  the pages as docs.rs makes them, on a nightly compiler
   package                  every crate packs; nothing is published
