@@ -16,6 +16,7 @@ const EXAMPLES: &[&str] = &[
     "hello_tool",
     "wrap_it",
     "programs",
+    "upstream",
     "custom_policy",
     "lazy_categories",
     "inside_rmcp",

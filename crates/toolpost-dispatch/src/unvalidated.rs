@@ -57,7 +57,8 @@ impl Schema {
         let open = self.source.get("additionalProperties") != Some(&Value::Bool(false));
         // What stands beside its properties may know more of them.
         let more = ["$ref", "allOf", "anyOf", "oneOf", "patternProperties", "if"];
-        if open || self.reading == Reading::Result || more.iter().any(|word| self.source.get(word).is_some()) {
+        if open || self.reading == Reading::Result || more.iter().any(|word| self.source.get(word).is_some())
+        {
             return None;
         }
         Some(self.source.get("properties").and_then(Value::as_object).unwrap_or(&NONE))
@@ -119,7 +120,8 @@ fn is_of_type(word: &str, schema: &Map<String, Value>) -> bool {
     let ranges = [(0, 255), (0, 65_535), (-128, 127), (-32_768, 32_767)];
     match word {
         "minimum" | "maximum" => {
-            range == (Some(0), None) || ranges.iter().any(|(least, most)| range == (Some(*least), Some(*most)))
+            range == (Some(0), None)
+                || ranges.iter().any(|(least, most)| range == (Some(*least), Some(*most)))
         }
         "maxItems" => bound("minItems") == bound("maxItems"),
         "minLength" | "maxLength" => bound("minLength") == Some(1) && bound("maxLength") == Some(1),
@@ -133,11 +135,7 @@ fn is_of_type(word: &str, schema: &Map<String, Value>) -> bool {
 pub(crate) struct Compiler {}
 
 impl Compiler {
-    pub(crate) fn compile(
-        &mut self,
-        source: &Arc<Value>,
-        reading: Reading,
-    ) -> Result<Schema, InvalidSchema> {
+    pub(crate) fn compile(&mut self, source: &Arc<Value>, reading: Reading) -> Result<Schema, InvalidSchema> {
         Ok(Schema { source: Arc::clone(source), reading })
     }
 }

@@ -58,6 +58,12 @@ impl UpstreamOptions {
         self
     }
 
+    /// The prefix of the names of tools and prompts.
+    #[must_use]
+    pub fn name_prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Refuses tools that are not pinned, or that are listed otherwise than they are pinned, each by itself.
     #[must_use]
     pub fn pins(mut self, pins: &Pins) -> Self {

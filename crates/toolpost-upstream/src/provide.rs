@@ -26,11 +26,35 @@ impl Upstream {
             || lists.templates.iter().any(|template| may_make(&template.uri_template, uri))
     }
 
+    /// Whether it lists any resource or template.
+    #[must_use]
+    pub fn has_resources(&self) -> bool {
+        let lists = self.shared.lists();
+        !lists.resources.is_empty() || !lists.templates.is_empty()
+    }
+
+    /// Whether it completes what is being typed: an argument of a prompt or a template that it lists.
+    #[must_use]
+    pub fn completes(&self, completing: &Completing) -> bool {
+        self.shared.lists().completes
+            && match &completing.reference {
+                CompletionReference::Prompt { name, .. } => self.has_prompt(name),
+                CompletionReference::ResourceTemplate { uri, .. } => self.has_template(uri),
+                _ => false,
+            }
+    }
+
     /// Whether it lists the prompt, by its name with the [prefix](crate::UpstreamOptions::prefix).
     #[must_use]
     pub fn has_prompt(&self, name: &str) -> bool {
         let own = name.strip_prefix(&self.shared.options.prefix);
         own.is_some_and(|own| self.shared.lists().prompts.iter().any(|prompt| prompt.name == own))
+    }
+
+    fn has_template(&self, uri: &str) -> bool {
+        let lists = self.shared.lists();
+        lists.templates.iter().any(|template| template.uri_template == uri)
+            || lists.resources.iter().any(|resource| resource.uri == uri)
     }
 
     fn own<'a>(&self, name: &'a str) -> &'a str {
@@ -106,18 +130,13 @@ impl Prompts for Upstream {
 /// Completions of its prompts and templates; none of anything else.
 impl Completions for Upstream {
     async fn complete(&self, completing: Completing) -> Result<Vec<String>, ToolError> {
-        let reference = match completing.reference {
-            CompletionReference::Prompt { name, .. } if self.has_prompt(&name) => {
-                CompletionReference::prompt(self.own(&name))
-            }
-            CompletionReference::ResourceTemplate { uri, .. } if self.has_template(&uri) => {
-                CompletionReference::resource_template(uri)
-            }
-            _ => return Ok(Vec::new()),
-        };
-        if !self.shared.lists().completes {
+        if !self.completes(&completing) {
             return Ok(Vec::new());
         }
+        let reference = match completing.reference {
+            CompletionReference::Prompt { name, .. } => CompletionReference::prompt(self.own(&name)),
+            other => other,
+        };
         let mut params = json!({ "ref": reference, "argument": completing.argument });
         if !completing.given.is_empty() {
             params["context"] = json!({ "arguments": completing.given });
@@ -131,14 +150,6 @@ impl Completions for Upstream {
         lease.answered();
         let completed: CompleteResult = result.decode().map_err(|error| self.malformed(error))?;
         Ok(completed.completion.values)
-    }
-}
-
-impl Upstream {
-    fn has_template(&self, uri: &str) -> bool {
-        let lists = self.shared.lists();
-        lists.templates.iter().any(|template| template.uri_template == uri)
-            || lists.resources.iter().any(|resource| resource.uri == uri)
     }
 }
 

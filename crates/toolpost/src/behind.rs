@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use toolpost_breaker::{Breaker, CountWindow};
 use toolpost_dispatch::{Dispatcher, Registry};
 use toolpost_tool::{AnyTool, ToolError};
@@ -23,6 +24,18 @@ use crate::{BuildError, clock};
 /// The tools, how they are called, and what replaces them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Behind(Arc<Inner>);
+
+/// What is [behind](Behind), if anyone still holds it.
+#[cfg(feature = "upstream")]
+#[derive(Clone)]
+pub(crate) struct WeakBehind(std::sync::Weak<Inner>);
+
+#[cfg(feature = "upstream")]
+impl WeakBehind {
+    pub(crate) fn upgrade(&self) -> Option<Behind> {
+        self.0.upgrade().map(Behind)
+    }
+}
 
 struct Inner {
     dispatcher: Dispatcher,
@@ -82,6 +95,22 @@ impl Behind {
         };
         dropped(former);
         Ok(gone)
+    }
+
+    /// Has `origin` give these tools, in place of those that it gave before; a slow store below the cache is told which are gone.
+    pub(crate) async fn give(&self, origin: Origin, given: Given) -> Result<(), BuildError> {
+        let gone = self.change(Change { tools: Some((origin, given)), settings: None })?;
+        if let Some(cache) = self.0.around.shared.cache.get() {
+            // In memory that is done, before anybody could take the names.
+            join_all(gone.iter().map(|name| cache.invalidate_tool(name))).await;
+        }
+        Ok(())
+    }
+
+    /// The same, for whoever must not keep it.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn downgrade(&self) -> WeakBehind {
+        WeakBehind(Arc::downgrade(&self.0))
     }
 
     /// The lazy categories that are not loaded.

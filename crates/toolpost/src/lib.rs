@@ -34,6 +34,8 @@ mod settings;
 mod surface;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "upstream")]
+mod upstreams;
 mod warnings;
 mod workflow_tool;
 
@@ -63,5 +65,11 @@ pub use toolpost_scheduler as scheduler;
 #[cfg(feature = "connection")]
 pub use toolpost_server as server;
 pub use toolpost_tool as tool;
+#[cfg(feature = "upstream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "upstream")))]
+pub use toolpost_upstream as upstream;
 pub use toolpost_workflow as workflow;
+#[cfg(feature = "upstream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "upstream")))]
+pub use upstreams::Upstreams;
 pub use workflow_tool::{CallStep, WorkflowTool};

@@ -48,6 +48,8 @@ pub struct RuntimeBuilder {
     layers: Vec<HostLayer>,
     sources: Vec<String>,
     rules: SchemaRules,
+    #[cfg(feature = "upstream")]
+    upstreams: Vec<crate::Upstreams>,
 }
 
 /// How long a category may load, unless the time limit of calls is told.
@@ -324,6 +326,8 @@ impl RuntimeBuilder {
             ..
         } = self;
         let Self { time_limit, per_principal, offers, background, layers, sources, rules, .. } = self;
+        #[cfg(feature = "upstream")]
+        let upstreams = self.upstreams;
         let background = Owners::new(background);
         let cache = Arc::new(cache.map_or_else(OnceLock::new, OnceLock::from));
         let gate = gate.unwrap_or_else(|| {
@@ -376,6 +380,8 @@ impl RuntimeBuilder {
             Behind::new((registry, all.clone()), around, registered, lazy, time_limit.unwrap_or(LOAD_LIMIT));
         let runtime = Runtime { dispatcher: all.clone(), behind, shared, background };
         let in_front = surface.map(|surface| surface::catalog(&*surface, &runtime)).transpose()?.flatten();
+        #[cfg(feature = "upstream")]
+        upstreams.iter().for_each(|upstreams| upstreams.attach(&runtime));
         Ok(match in_front {
             None => runtime,
             Some(catalog) => {
@@ -383,6 +389,13 @@ impl RuntimeBuilder {
                 Runtime { dispatcher: in_front, ..runtime }
             }
         })
+    }
+
+    /// Hands the runtime to these upstreams, once it is built.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn attaching(mut self, upstreams: &crate::Upstreams) -> Self {
+        self.upstreams.push(upstreams.clone());
+        self
     }
 
     fn with(mut self, set_up: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static) -> Self {

@@ -1,11 +1,10 @@
 //! Tools that come and go while a runtime serves.
 
-use futures_util::future::join_all;
 use toolpost_tool::AnyTool;
 
 use super::Runtime;
 use crate::BuildError;
-use crate::registered::{Change, Given, Origin};
+use crate::registered::{Given, Origin};
 
 /// Registers tools that come and go while a runtime serves: those of another server, of a catalog of programs, of
 /// plans. Made by [`Runtime::source`]; clones are the same source.
@@ -76,15 +75,7 @@ impl ToolSource {
         tools: impl IntoIterator<Item = AnyTool>,
     ) -> impl Future<Output = Result<(), BuildError>> + Send {
         let given = Given { tools: tools.into_iter().collect(), prefix: self.prefix.clone() };
-        async move {
-            let change = Change { tools: Some((Origin::Source(self.name.clone()), given)), settings: None };
-            let gone = self.runtime.behind.change(change)?;
-            if let Some(cache) = self.runtime.shared.cache.get() {
-                // In memory that is done, before anybody could take the names.
-                join_all(gone.iter().map(|name| cache.invalidate_tool(name))).await;
-            }
-            Ok(())
-        }
+        async move { self.runtime.behind.give(Origin::Source(self.name.clone()), given).await }
     }
 
     /// Has the source give no tools; otherwise as [`set`](Self::set).

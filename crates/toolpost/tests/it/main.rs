@@ -31,4 +31,6 @@ mod source;
 mod surface;
 mod timed;
 mod tower;
+#[cfg(feature = "upstream")]
+mod upstreams;
 mod workflow_tool;
