@@ -59,18 +59,18 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// Public types in the whole family, at most; and in the crates that have a bound of their own.
-const TYPES: usize = 405;
+const TYPES: usize = 406;
 const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-auth", 7),
     ("toolpost-breaker", 15),
     ("toolpost-cache", 25),
-    ("toolpost-client", 9),
+    ("toolpost-client", 10),
     ("toolpost-journal", 13),
     ("toolpost-json", 12),
     ("toolpost-pool", 9),
     ("toolpost-plan", 15),
     ("toolpost-process", 16),
-    ("toolpost-protocol", 79),
+    ("toolpost-protocol", 80),
     ("toolpost-retry", 4),
     ("toolpost-scheduler", 23),
     ("toolpost-upstream", 10),

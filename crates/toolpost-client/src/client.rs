@@ -41,6 +41,25 @@ impl McpClient {
         Self { handle: Arc::new(Handle(shared)) }
     }
 
+    /// Speaks to a server over Streamable HTTP, of any revision.
+    ///
+    /// Each message is a request of its own over connections that are kept. A session that the server has forgotten (404) is
+    /// made again, unnoticed but for events that say that every list may have changed; a stream that breaks off is resumed
+    /// where the server keeps it, and a request that only reads is repeated once. Dropping a request closes its stream, which
+    /// cancels it; a server of the older revisions is told so as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::InvalidTarget`] if there are no certificates to trust, or the proxy cannot be used.
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside of a tokio runtime with its timer and I/O.
+    #[cfg(feature = "http")]
+    pub fn over_http(target: crate::HttpTarget, options: ClientOptions) -> Result<Self, ClientError> {
+        crate::http::connect(target, options).map(Self::new)
+    }
+
     /// Speaks to a server over lines: what it writes is read from `reader` (a child's stdout, half of a socket), and what it
     /// reads is written to `writer` (its stdin).
     ///

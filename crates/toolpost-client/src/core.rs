@@ -242,6 +242,20 @@ impl<K: Clone> Core<K> {
         Some(next)
     }
 
+    /// The request that was queued last, for who sends it without waiting for its turn. It counts as sent from now on.
+    #[cfg(feature = "http")]
+    pub(crate) fn pop_last(&mut self) -> Option<Outgoing> {
+        let last = self.out.pop_back()?;
+        self.out.push_front(last);
+        self.pop()
+    }
+
+    /// Whether a request is in flight.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_open(&self, id: i64) -> bool {
+        self.pending.contains_key(&id)
+    }
+
     /// Takes a frame of the server, which came on the stream of the request `via` where requests have streams.
     pub(crate) fn receive(&mut self, frame: Frame, via: Option<i64>) {
         if self.closed.is_some() {

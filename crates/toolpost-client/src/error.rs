@@ -50,6 +50,32 @@ pub enum ClientError {
     /// The server needs an answer that the host does not give: an elicitation, a sample, its roots.
     #[error("the server asks `{0}`, which this client does not answer")]
     Unanswered(Arc<str>),
+    /// The server wants to know who asks, or does not let them (HTTP 401, 403): the request was not made.
+    #[error("the server refuses the credentials (HTTP {status})")]
+    Unauthorized {
+        /// 401 or 403.
+        status: u16,
+        /// What the server says in `WWW-Authenticate`: where to get a token, which scope is missing.
+        challenge: Option<Arc<str>>,
+    },
+    /// The server takes no request now (HTTP 429, 503): the request was not made.
+    #[error("the server takes no request now (HTTP {status}){}", wait(*.retry_after))]
+    Unavailable {
+        /// 429 or 503.
+        status: u16,
+        /// After how long to ask again, if the server says it in seconds (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// The answer has a status of HTTP that is neither success nor anything above, and no error of MCP in it. From 500 on the
+    /// outcome is unknown.
+    #[error("the server answered with HTTP {status}")]
+    BadStatus {
+        /// The status.
+        status: u16,
+    },
+    /// What the host says of the server's place cannot be: a URL, a header, a certificate, a proxy.
+    #[error("{0}")]
+    InvalidTarget(Arc<str>),
     /// The server gave up the task that the call had become.
     #[error("the server cancelled the task of this call")]
     TaskCancelled,
@@ -67,6 +93,7 @@ impl ClientError {
                 | Self::Malformed(_)
                 | Self::TooLarge { .. }
                 | Self::TaskCancelled
+                | Self::BadStatus { status: 500.. }
         )
     }
 
@@ -89,4 +116,8 @@ impl ClientError {
     pub(crate) fn malformed(why: impl Into<Arc<str>>) -> Self {
         Self::Malformed(why.into())
     }
+}
+
+fn wait(time: Option<Duration>) -> String {
+    time.map(|time| format!(": ask again after {time:?}")).unwrap_or_default()
 }

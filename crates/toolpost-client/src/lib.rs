@@ -48,6 +48,8 @@ mod clock;
 mod core;
 mod error;
 mod events;
+#[cfg(feature = "http")]
+mod http;
 mod list;
 mod mailbox;
 mod options;
@@ -65,6 +67,8 @@ mod stdio;
 pub use client::McpClient;
 pub use error::ClientError;
 pub use events::{ClientEvent, Events};
+#[cfg(feature = "http")]
+pub use http::{Credentials, HttpTarget};
 pub use options::{ClientOptions, RequestOptions};
 pub use profile::ServerProfile;
 pub use respond::{Question, Respond};

@@ -38,7 +38,18 @@ pub(crate) struct Shared {
     asked: Mutex<HashMap<Id, AbortHandle>>,
     /// The resources that a modern server is to tell of.
     pub(crate) watched: watch::Sender<BTreeSet<String>>,
+    /// What carries each request by itself, where there is no one stream of all messages.
+    #[cfg(feature = "http")]
+    carry: OnceLock<Box<Carry>>,
 }
+
+/// Carries one request.
+#[cfg(feature = "http")]
+pub(crate) type Carry = dyn Fn(Arc<Shared>, Outgoing) -> Carrying + Send + Sync;
+
+/// A request on its way: polled by whoever waits for its answer, which comes to its mailbox.
+#[cfg(feature = "http")]
+pub(crate) type Carrying = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What client and server have agreed on.
 pub(crate) struct Agreed {
@@ -92,8 +103,29 @@ impl Shared {
             asks,
             asked: Mutex::default(),
             watched: watch::channel(BTreeSet::new()).0,
+            #[cfg(feature = "http")]
+            carry: OnceLock::new(),
         };
         (Arc::new(shared), asked)
+    }
+
+    /// Has each request carried by itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn carry_by(&self, carry: impl Fn(Arc<Self>, Outgoing) -> Carrying + Send + Sync + 'static) {
+        // It is set once, before there are requests.
+        let _set = self.carry.set(Box::new(carry));
+    }
+
+    /// The revision that was agreed on.
+    #[cfg(feature = "http")]
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.agreed.get().map(|agreed| agreed.profile.version)
+    }
+
+    /// Whether a request is in flight.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_open(&self, id: i64) -> bool {
+        self.core().is_open(id)
     }
 
     // For whoever makes requests.
@@ -137,12 +169,27 @@ impl Shared {
         };
         let agreed = self.agreed.get().map_or("", |agreed| &agreed.fixed);
         let fixed = wire.fixed.or(own.as_deref()).unwrap_or(agreed);
+        #[cfg(feature = "http")]
+        let mut message = None;
         let id = self.with(|core| {
-            core.request(key, &request, |out, id| {
+            let id = core.request(key, &request, |out, id| {
                 params.write(out, wire.round, fixed, reports.then_some(id));
-            })
+            })?;
+            #[cfg(feature = "http")]
+            if self.carry.get().is_some() {
+                message = core.pop_last();
+            }
+            Ok(id)
         })?;
-        Ok(Ticket { shared: Arc::clone(self), id, mailbox, progress: wire.progress.cloned(), over: false })
+        Ok(Ticket {
+            shared: Arc::clone(self),
+            id,
+            mailbox,
+            progress: wire.progress.cloned(),
+            #[cfg(feature = "http")]
+            carrying: message.and_then(|message| Some(self.carry.get()?(Arc::clone(self), message))),
+            over: false,
+        })
     }
 
     /// Sends a request whose answer nobody waits for.
@@ -331,20 +378,38 @@ pub(crate) struct Ticket {
     id: i64,
     mailbox: Arc<Mailbox>,
     progress: Option<Arc<OnProgress>>,
+    #[cfg(feature = "http")]
+    carrying: Option<Carrying>,
     over: bool,
 }
 
 impl Ticket {
     /// Ready once the server has begun the stream that was asked for, or the request is over.
-    pub(crate) fn poll_acknowledged(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_acknowledged(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_carrying(cx);
         self.mailbox.poll_acknowledged(cx)
     }
+}
+
+impl Ticket {
+    #[cfg(feature = "http")]
+    fn poll_carrying(&mut self, cx: &mut Context<'_>) {
+        if let Some(carrying) = &mut self.carrying
+            && carrying.as_mut().poll(cx).is_ready()
+        {
+            self.carrying = None;
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    const fn poll_carrying(&mut self, _: &mut Context<'_>) {}
 }
 
 impl Future for Ticket {
     type Output = Result<RawResult, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_carrying(cx);
         loop {
             match std::task::ready!(self.mailbox.poll(cx)) {
                 Mail::Progress(progress) => {

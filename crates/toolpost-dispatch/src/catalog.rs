@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use toolpost_json::{Frame, Limits, Node};
+use toolpost_protocol::HeaderParam;
 use toolpost_tool::{AnyTool, ErrorKind, Output, Tool, ToolError, ToolSpec};
 
-use crate::header_params::{self, HeaderParam};
 use crate::schema::{InvalidSchema, Reading, Unfit};
 use crate::validate::{Compiler, Schema};
 
@@ -189,7 +189,7 @@ impl Entry {
             .transpose()
             .map_err(fault("output"))?;
         let input = input.map_err(fault("input"))?;
-        let mirrored = header_params::collect(spec.input_schema())
+        let mirrored = HeaderParam::collect(spec.input_schema())
             .map_err(|why| Fault::Header { tool: spec.name().to_owned(), why })?;
         let wraps = spec.wraps_output();
         Ok(Self { tool, input, output, wraps, mirrored })

@@ -33,6 +33,7 @@ pub mod model;
 
 mod error;
 mod gist;
+mod header_param;
 mod id;
 mod lines;
 mod message;
@@ -42,6 +43,7 @@ mod version;
 
 pub use error::{Code, Error};
 pub use gist::{Gist, Meant};
+pub use header_param::HeaderParam;
 pub use id::Id;
 pub use lines::{Line, LineBuffer};
 pub use message::{Malformed, Message, receive};

@@ -91,9 +91,14 @@ async fn discover(shared: &Arc<Shared>, newest: Version) -> Found {
             Err(ClientError::Refused(error)) if error.code() == Code::UNSUPPORTED_VERSION => {
                 supported(&error)
             }
-            Err(error @ (ClientError::NotConnected(_) | ClientError::ConnectionLost(_))) => {
-                return Err(error);
-            }
+            // These say nothing of what the server knows.
+            Err(
+                error @ (ClientError::NotConnected(_)
+                | ClientError::ConnectionLost(_)
+                | ClientError::Unauthorized { .. }
+                | ClientError::Unavailable { .. }
+                | ClientError::BadStatus { status: 500.. }),
+            ) => return Err(error),
             Err(_) => return Ok(None),
         };
         match best(&shared.options.versions, &offered) {

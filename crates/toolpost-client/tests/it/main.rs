@@ -2,9 +2,13 @@
 
 mod cancelled;
 mod common;
+#[cfg(feature = "http")]
+mod event_reader;
 mod fuzz_corpus;
 mod handshake;
 mod hostile;
+#[cfg(feature = "http")]
+mod http;
 mod in_memory;
 mod lists;
 mod questions;

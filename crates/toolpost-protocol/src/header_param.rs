@@ -10,6 +10,17 @@ pub struct HeaderParam {
 }
 
 impl HeaderParam {
+    /// Collects the annotations of `schema`, that of a tool's arguments.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with one of them: where it stands, its name, or the type of its value.
+    pub fn collect(schema: &Value) -> Result<Vec<Self>, String> {
+        let mut found = Vec::new();
+        walk(schema, Some(&mut Vec::new()), &mut found)?;
+        Ok(found)
+    }
+
     /// The header, in lower case: `mcp-param-` and the annotation.
     #[must_use]
     pub fn header(&self) -> &str {
@@ -21,17 +32,6 @@ impl HeaderParam {
     pub fn path(&self) -> &[String] {
         &self.path
     }
-}
-
-/// Collects the annotations of `schema`.
-///
-/// # Errors
-///
-/// What is wrong with one of them.
-pub(crate) fn collect(schema: &Value) -> Result<Vec<HeaderParam>, String> {
-    let mut found = Vec::new();
-    walk(schema, Some(&mut Vec::new()), &mut found)?;
-    Ok(found)
 }
 
 const ANNOTATION: &str = "x-mcp-header";
@@ -130,7 +130,7 @@ mod tests {
     use serde_json::json;
 
     fn headers(properties: &Value) -> Result<Vec<String>, String> {
-        let found = collect(&json!({ "type": "object", "properties": properties }))?;
+        let found = HeaderParam::collect(&json!({ "type": "object", "properties": properties }))?;
         Ok(found.iter().map(|one| format!("{}={}", one.header(), one.path().join("/"))).collect())
     }
 
@@ -157,8 +157,8 @@ mod tests {
         ] {
             assert!(headers(&wrong).is_err(), "{wrong}");
         }
-        assert!(collect(&json!({ "type": "object", "x-mcp-header": "A" })).is_err());
+        assert!(HeaderParam::collect(&json!({ "type": "object", "x-mcp-header": "A" })).is_err());
         let apart = json!({ "type": "object", "$defs": { "a": { "type": "string", "x-mcp-header": "A" } } });
-        assert!(collect(&apart).is_err());
+        assert!(HeaderParam::collect(&apart).is_err());
     }
 }
