@@ -5,6 +5,7 @@ mod cutter;
 mod install;
 mod judge;
 mod proxied;
+mod servers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::{Done, build_binaries, root};
+use crate::{Done, build_binaries, root, run_in};
 use judge::Verdict;
 
 /// How a client and a server get to know each other.
@@ -177,8 +178,8 @@ pub(crate) struct Lab {
 /// How many runs go on at once: most of their time they wait.
 const AT_ONCE: usize = 4;
 
-/// Runs every client over every transport in each of its eras; prints a line for each. `quick` leaves out most of the
-/// clients behind a proxy.
+/// Runs every client over every transport in each of its eras, and servers that are not ours behind the gateway; prints a
+/// line for each. `quick` leaves out most of the clients behind a proxy, and in front of the gateway.
 #[expect(clippy::disallowed_methods, reason = "prints how long it took")]
 pub(crate) fn run(quick: bool) -> Done {
     let start = Instant::now();
@@ -216,11 +217,27 @@ pub(crate) fn run(quick: bool) -> Done {
     }
     let failed = all(&lab, &runs);
     let refused = proxied::strangers_are_refused(&lab);
+    let behind = servers::run(&lab, &there, quick)?;
     println!("interop: {} runs, {:.0} s", runs.len(), start.elapsed().as_secs_f64());
     refused?;
-    match failed {
+    match (failed, behind) {
+        (0, 0) => Ok(()),
+        (failed, behind) => {
+            Err(format!("{failed} of {} runs failed, and {behind} of those over the gateway", runs.len()))
+        }
+    }
+}
+
+/// Runs servers that are not ours behind the gateway, and nothing else.
+pub(crate) fn servers() -> Done {
+    let root = root();
+    let lab = Lab { dir: root.join("target/interop"), root };
+    let there = install::all(&lab)?;
+    run_in(&lab.root, "cargo", &["build", "--quiet", "-p", "gateway"])?;
+    write_files(&lab.dir.join("files"))?;
+    match servers::run(&lab, &there, false)? {
         0 => Ok(()),
-        failed => Err(format!("{failed} of {} runs failed", runs.len())),
+        failed => Err(format!("{failed} runs failed")),
     }
 }
 

@@ -30,8 +30,10 @@ cargo xtask <routine>
   bench <name>             one bench beside its peers; each goal printed as met or not met
   clients-lint             what clients refuse or misread in the tools of the examples, a line for each tool and client
   conformance              the official suite against examples/conformance, one line per set
-  interop [--quick]        clients that are not ours (the SDKs of TypeScript, Python and Rust, FastMCP, the Inspector) against
-                           workbench and the fixture, over HTTP and stdio, in both eras; a line for each
+  interop [--quick | --servers]
+                           clients that are not ours (the SDKs of TypeScript, Python and Rust, FastMCP, the Inspector) against
+                           workbench and the fixture, over HTTP and stdio, in both eras; and over a gateway of the
+                           official servers (npm, PyPI) and rmcp's (`--servers`: these alone); a line for each
   examples                 every example that ends by itself
   first-page               what docs/getting-started.md says, done in an empty folder
   gate                     the benches whose goals are ratios of instructions; fails on one not met
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         ["conformance"] => conformance::run(),
         ["interop"] => interop::run(false),
         ["interop", "--quick"] => interop::run(true),
+        ["interop", "--servers"] => interop::servers(),
         ["examples"] => examples::run(),
         ["first-page"] => first_page::run(),
         ["gate"] => bench::gate(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// The lines by which our servers say where they serve.
-const SAYINGS: [&str; 2] = ["listening on ", "workbench: serving "];
+const SAYINGS: [&str; 3] = ["listening on ", "workbench: serving ", "gateway: serving "];
 
 /// A server on a loopback port; ends with this value.
 pub(crate) struct Served {
@@ -41,6 +41,15 @@ impl Served {
     pub(crate) fn address(&self) -> &str {
         let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(crate) fn end(&mut self) {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _gone = self.child.kill();
+        }
+        let _reaped = self.child.wait();
     }
 
     /// Ends the process by force (`kill -9`), as a crash would.

@@ -16,6 +16,9 @@ use crate::{Failure, access};
 /// The longest that a gateway which has answered its calls waits for what goes on behind them.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// For how long clients may keep a list: servers come and go, and not every client hears of it.
+const LIST_TTL: Duration = Duration::from_secs(5);
+
 /// Connections at once: fewer than the 1,024 descriptors that a process usually has, since programs take some.
 const CONNECTIONS: u32 = 896;
 
@@ -73,7 +76,8 @@ impl SetUp {
             .runtime()
             .server()
             .name(serve.name.unwrap_or_else(|| "gateway".into()))
-            .version(env!("CARGO_PKG_VERSION"));
+            .version(env!("CARGO_PKG_VERSION"))
+            .list_ttl(LIST_TTL);
         builder = serve.allow_hosts.into_iter().fold(builder, ServerBuilder::allow_host);
         builder = serve.allow_origins.into_iter().fold(builder, ServerBuilder::allow_origin);
         if let Some(instructions) = serve.instructions {

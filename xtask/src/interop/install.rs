@@ -15,11 +15,16 @@ pub(crate) struct There {
     python: Done,
     python_v1: Done,
     cargo: Done,
+    /// The servers of npm, and those of PyPI.
+    pub(crate) node_servers: Done,
+    pub(crate) python_servers: Done,
     pub(crate) nginx: Done,
 }
 
 const REQUIREMENTS: &str = "requirements.txt";
 const REQUIREMENTS_V1: &str = "requirements-v1.txt";
+/// Servers, in an environment of their own: they need another version of the SDK than the clients are.
+pub(crate) const SERVERS: &str = "requirements-servers.txt";
 
 impl There {
     /// Whether what a client runs on is there; else why not.
@@ -35,27 +40,34 @@ impl There {
 
 /// Installs everything, side by side.
 pub(crate) fn all(lab: &Lab) -> Result<There, String> {
-    for dir in ["js", "home"] {
+    for dir in ["js", "servers", "home"] {
         let dir = lab.dir.join(dir);
         fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     }
     copy(&lab.root.join("interop/js"), &lab.dir.join("js"))?;
+    copy(&lab.root.join("interop/servers"), &lab.dir.join("servers"))?;
     let tools = "tools.json";
     copied(&lab.root.join("interop").join(tools), &lab.dir.join(tools))?;
     Ok(thread::scope(|scope| {
-        let node = scope.spawn(|| packages(lab));
+        // One after the other: the servers run on the node that comes with the clients.
+        let node = scope.spawn(|| (packages(lab, "js"), packages(lab, "servers")));
         let python = scope.spawn(|| environment(lab, REQUIREMENTS));
         let python_v1 = scope.spawn(|| environment(lab, REQUIREMENTS_V1));
+        let python_servers = scope.spawn(|| environment(lab, SERVERS));
         let cargo = scope.spawn(|| rmcp(lab));
         let nginx = unpacked(lab);
         let joined = |done: thread::ScopedJoinHandle<'_, Done>| {
             done.join().unwrap_or_else(|_| Err("the installation panicked".into()))
         };
+        let panicked = || Err("the installation panicked".to_owned());
+        let (node, node_servers) = node.join().unwrap_or_else(|_| (panicked(), panicked()));
         There {
-            node: joined(node),
+            node,
             python: joined(python),
             python_v1: joined(python_v1),
             cargo: joined(cargo),
+            node_servers,
+            python_servers: joined(python_servers),
             nginx,
         }
     }))
@@ -77,8 +89,8 @@ pub(crate) fn nginx(lab: &Lab) -> PathBuf {
     if unpacked.is_file() { unpacked } else { "nginx".into() }
 }
 
-fn packages(lab: &Lab) -> Done {
-    let dir = lab.dir.join("js");
+fn packages(lab: &Lab, name: &str) -> Done {
+    let dir = lab.dir.join(name);
     let lock = read(&dir.join("package-lock.json"))?;
     once(&dir, &lock, || {
         // Not `ci`: it asks for the optional packages of other systems, which not every registry has.

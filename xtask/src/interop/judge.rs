@@ -123,7 +123,7 @@ fn weigh(run: &Run, lines: &[Value], verdict: &mut Verdict) {
     }
 }
 
-type Lines = Result<Vec<Value>, (Vec<Value>, String)>;
+pub(crate) type Lines = Result<Vec<Value>, (Vec<Value>, String)>;
 
 /// What the script printed; and, if it did not end well, how it ended.
 fn made(lab: &Lab, run: &Run) -> Lines {
@@ -226,9 +226,19 @@ impl Drop for Playing {
 }
 
 /// Runs the client's script over `config`, and does what it asks for.
-fn played(lab: &Lab, run: &Run, config: &Value, mut asked: impl FnMut(&str) -> Result<(), String>) -> Lines {
+fn played(lab: &Lab, run: &Run, config: &Value, asked: impl FnMut(&str) -> Result<(), String>) -> Lines {
+    play(command(lab, run.client.runner, run.client.script), lab, config, asked)
+}
+
+/// Runs a script over `config`, and does what it asks for.
+pub(crate) fn play(
+    mut script: Command,
+    lab: &Lab,
+    config: &Value,
+    mut asked: impl FnMut(&str) -> Result<(), String>,
+) -> Lines {
     let none = |error| (Vec::new(), error);
-    let mut child = command(lab, run)
+    let mut child = script
         .arg(config.to_string())
         // What a client keeps for itself belongs below `target` too.
         .env("HOME", lab.dir.join("home"))
@@ -279,16 +289,17 @@ fn tell(stdin: &mut ChildStdin) -> Result<(), String> {
     stdin.write_all(b"done\n").and_then(|()| stdin.flush()).map_err(|error| error.to_string())
 }
 
-fn command(lab: &Lab, run: &Run) -> Command {
-    match run.client.runner {
+/// What starts this script.
+pub(crate) fn command(lab: &Lab, runner: Runner, script: &str) -> Command {
+    match runner {
         Runner::Node => {
             let mut command = Command::new(install::node(lab));
-            command.arg(lab.dir.join("js").join(run.client.script));
+            command.arg(lab.dir.join("js").join(script));
             command
         }
         Runner::Python(requirements) => {
             let mut command = Command::new(install::python(lab, requirements));
-            command.arg("-B").arg(lab.root.join("interop/py").join(run.client.script));
+            command.arg("-B").arg(lab.root.join("interop/py").join(script));
             command
         }
         Runner::Cargo => Command::new(lab.dir.join("rmcp/debug/interop-rmcp")),
