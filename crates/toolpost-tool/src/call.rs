@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toolpost_json::{Frame, Node, NodeId};
+use toolpost_json::{DecodeError, Frame, Node, NodeId};
 use toolpost_protocol::{Code, Error, Id};
 
 use crate::parts::{self, Rare};
@@ -124,7 +124,7 @@ impl Call {
     /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments), naming the argument, what
     /// was expected and what came.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        self.arguments().decode().map_err(|error| ToolError::invalid_arguments(error.to_string()))
+        self.arguments().decode().map_err(undecoded)
     }
 
     /// The arguments, to be looked at in place; an empty object if the caller sent none.
@@ -440,6 +440,13 @@ impl Call {
         );
         Err(ToolError::protocol(error.with_data(&serde_json::json!({ "requiredCapabilities": needed }))))
     }
+}
+
+/// Apart, to be there once and not for each tool.
+#[cold]
+#[inline(never)]
+fn undecoded(error: DecodeError) -> ToolError {
+    ToolError::invalid_arguments(error.to_string())
 }
 
 impl fmt::Debug for Call {

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -50,8 +50,13 @@ impl fmt::Debug for Declared {
 ///
 /// An optional member is written without `null`, which whoever validates against it accepts all the same.
 pub(crate) fn of_arguments<A: JsonSchema>() -> (Value, String) {
-    let schema =
-        SchemaSettings::default().for_deserialize().into_generator().into_root_schema_for::<A>().to_value();
+    arguments(SchemaSettings::default().for_deserialize().into_generator().into_root_schema_for::<A>())
+}
+
+/// Apart, and never inlined: what does not depend on the type is there once, and not for each tool.
+#[inline(never)]
+fn arguments(schema: Schema) -> (Value, String) {
+    let schema = schema.to_value();
     let mut open = HashSet::new();
     find_merged(&schema, &schema, &mut open);
     let mut schema = Rewrite { open: Some(&open) }.schema(&schema, true);
@@ -70,9 +75,13 @@ pub(crate) fn of_arguments<A: JsonSchema>() -> (Value, String) {
 
 /// The schema of what a `T` is written as.
 pub(crate) fn of_result<T: JsonSchema + ?Sized>() -> Value {
-    let schema =
-        SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>().to_value();
-    Rewrite { open: None }.schema(&schema, true)
+    result(SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>())
+}
+
+/// As [`arguments`] is.
+#[inline(never)]
+fn result(schema: Schema) -> Value {
+    Rewrite { open: None }.schema(&schema.to_value(), true)
 }
 
 /// The schema of an object whose member `result` is what `schema` describes.

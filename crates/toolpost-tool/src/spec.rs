@@ -340,12 +340,17 @@ impl ToolSpec {
     /// ```
     #[must_use]
     pub fn taking<A: JsonSchema>(mut self) -> Self {
-        let (schema, description) = crate::schema::of_arguments::<A>();
+        self.take(crate::schema::of_arguments::<A>());
+        self
+    }
+
+    /// Never inlined, to be there once and not for each tool.
+    #[inline(never)]
+    fn take(&mut self, (schema, description): (Value, String)) {
         if self.description.is_empty() {
             self.description = description;
         }
         self.input_schema = Declared::derived(schema);
-        self
     }
 
     /// Lists the arguments in this order, and those that it does not name behind them.
@@ -374,6 +379,7 @@ impl ToolSpec {
     }
 
     /// Sets the output schema to what was derived from a type.
+    #[inline(never)]
     pub(crate) fn deriving_output(mut self, schema: Value) -> Self {
         self.output_schema = Some(Declared::derived(schema));
         self
