@@ -1,124 +1,103 @@
-//! Any bytes as a journal's file, and a journal with any damage: what is read back was written whole.
+//! Any bytes as the segment of a log, and a log with any damage: what is read back was written, in its place.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
-use tokio::runtime::{Builder, Runtime};
-use toolpost_workflow::rt::{Durability, FileJournal};
-use toolpost_workflow::{Journal, JournalEntry};
-
-const MAGIC: &[u8] = b"toolpwj1";
-
-/// The runs whose records are looked at; one name is the beginning of the other.
-const RUNS: [&str; 3] = ["a", "ab", ""];
+use toolpost_journal::{Durability, LogFilter, LogOptions, LogReader, LogWriter, NewRecord};
 
 struct Bench {
-    runtime: Runtime,
     path: PathBuf,
-    /// A journal of a few entries of two runs.
+    /// The one segment of a log of eight records in four groups.
     whole: Vec<u8>,
 }
 
+const RECORDS: u64 = 8;
+
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
     let path = std::env::temp_dir().join(format!("toolpost-fuzz-journal-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let journal = FileJournal::open_with(&path, Durability::Process).expect("a journal");
-    for (i, run) in [0, 1, 0, 0, 1].into_iter().enumerate() {
-        runtime.block_on(journal.append(RUNS[run], &[value(i as u8)])).expect("appends");
+    let _ = std::fs::remove_dir_all(&path);
+    let mut log = LogWriter::open(&path, options()).expect("a log");
+    for n in 0..RECORDS {
+        log.append(NewRecord::new("kind", &[n as u8; 5]).correlation("run"), time(n)).expect("appends");
+        if n % 2 == 1 {
+            log.commit().expect("commits");
+        }
     }
-    let whole = std::fs::read(&path).expect("the file");
-    Bench { runtime, path, whole }
+    drop(log);
+    let whole = std::fs::read(segment(&path)).expect("the segment");
+    Bench { path, whole }
 });
 
-/// The end of a step, with its number as its value.
-fn value(step: u8) -> JournalEntry {
-    JournalEntry::decode(&[4, step, 0, 0, 0, step]).expect("an entry")
-}
-
-/// The bytes as a file; then, the first byte saying where, the rest written over a sound file.
+/// The bytes as a segment; then, the first byte saying where, the rest written over a sound one, and behind it.
 pub(crate) fn run(bytes: &[u8]) {
     let whole = &BENCH.whole;
-    assert_eq!(expected(whole, "a").expect("sound").len(), 3);
-    read_back(whole);
-    read_back(bytes);
-    read_back(&[MAGIC, bytes].concat());
-    let at = bytes.first().map_or(0, |at| usize::from(*at) % whole.len());
+    assert_eq!(read_back(whole, true), RECORDS);
+    read_back(bytes, false);
+    let at = bytes.first().map_or(0, |at| usize::from(*at) * 3 % whole.len());
     let mut damaged = whole.clone();
     for (to, from) in damaged[at..].iter_mut().zip(bytes.iter().skip(1)) {
         *to = *from;
     }
-    read_back(&damaged);
-    read_back(&[whole, bytes].concat());
-    std::fs::remove_file(&BENCH.path).expect("the file is there");
+    read_back(&damaged, true);
+    read_back(&whole[..at], true);
+    read_back(&[whole, bytes].concat(), true);
 }
 
-fn read_back(bytes: &[u8]) {
-    let Bench { runtime, path, .. } = &*BENCH;
-    std::fs::write(path, bytes).expect("writes");
-    let journal = match FileJournal::open_with(path, Durability::Process) {
-        Ok(journal) => journal,
+/// Reads a segment with these bytes in every way; how many records it holds. `ours`: it is ours, with damage.
+fn read_back(bytes: &[u8], ours: bool) -> u64 {
+    let path = &BENCH.path;
+    std::fs::write(segment(path), bytes).expect("writes");
+    let mut reader = LogReader::open(path).expect("lists");
+    let mut count = 0;
+    while let Ok(Some(record)) = reader.next_record() {
+        count += 1;
+        if ours {
+            assert_eq!((record.seq(), record.payload()), (count, &[count as u8 - 1; 5][..]));
+            assert_eq!(
+                (record.kind(), record.correlation(), record.time()),
+                ("kind", "run", time(count - 1))
+            );
+        }
+        assert!(count <= bytes.len() as u64, "a record takes bytes");
+    }
+    // From the end, as far as it is whole: what is damaged before is no reason not to show the newest.
+    if let Ok(end) = reader.seek_end() {
+        let mut before = end;
+        while let Ok(Some(record)) = reader.previous_record() {
+            before -= 1;
+            assert!(record.seq() == before && (!ours || record.payload() == [before as u8 - 1; 5]));
+        }
+    }
+    let _ = reader.seek_time(time(3));
+    let _ = reader.seek(2);
+    reader.filter(LogFilter::new().kind("other"));
+    while let Ok(Some(_)) = reader.next_record() {}
+    let verified = reader.verify(None, &[]);
+    match LogWriter::open(path, options()) {
+        Ok(mut log) => {
+            assert_eq!(log.head().seq(), verified.map_or(log.head().seq(), |report| report.head().seq()));
+            assert!(!ours || log.head().seq() <= RECORDS);
+            let next = log.head().seq() + 1;
+            assert_eq!(log.append(NewRecord::new("new", b""), time(0)).expect("appends"), next);
+            assert_eq!(log.commit().expect("commits").seq(), next);
+        }
         Err(error) => {
-            let foreign = !bytes.starts_with(MAGIC) && !MAGIC.starts_with(bytes);
-            assert_eq!(error.damaged_at().is_none(), foreign, "{error}");
-            assert!(foreign || damaged(bytes), "{error}");
-            return assert_eq!(std::fs::read(path).expect("the file"), bytes, "it is left alone");
-        }
-    };
-    assert!(!damaged(bytes), "a whole frame was cut off");
-    for run in RUNS {
-        let loaded = runtime.block_on(journal.load(run)).ok();
-        assert_eq!(loaded, expected(bytes, run));
-        // What is appended after a torn write is read back behind what was whole.
-        runtime.block_on(journal.append(run, &[value(9)])).expect("appends");
-        let more = runtime.block_on(journal.load(run)).ok();
-        assert_eq!(more, loaded.map(|loaded| [loaded, vec![value(9)]].concat()));
-    }
-}
-
-/// The entries of a run in the whole frames at the start of a file, by a reader of its own; `None` if
-/// a whole frame holds no entry.
-fn expected(file: &[u8], run: &str) -> Option<Vec<JournalEntry>> {
-    let mut entries = Vec::new();
-    let mut rest = file.get(MAGIC.len()..).unwrap_or_default();
-    while let Some((payload, after)) = frame(rest) {
-        rest = after;
-        let named = [&(run.len() as u16).to_le_bytes(), run.as_bytes()].concat();
-        match payload.strip_prefix(&*named) {
-            Some([255]) => entries.clear(),
-            Some(entry) => entries.push(JournalEntry::decode(entry)),
-            None => {}
+            assert!(verified.is_err(), "whoever verifies sees what the writer sees: {error}");
+            assert_eq!(std::fs::read(segment(path)).expect("the segment"), bytes, "it is left alone");
         }
     }
-    entries.into_iter().collect()
+    count
 }
 
-/// Whether a whole frame with a run's name and a known tag stands behind one that is not whole.
-fn damaged(file: &[u8]) -> bool {
-    let mut rest = file.get(MAGIC.len()..).unwrap_or_default();
-    while let Some((_, after)) = frame(rest) {
-        rest = after;
-    }
-    (1..rest.len()).any(|at| {
-        let Some(([low, high, after @ ..], _)) = frame(&rest[at..]) else { return false };
-        let name = usize::from(u16::from_le_bytes([*low, *high]));
-        let tag = after.get(name).is_some_and(|tag| *tag <= 9 || *tag == 255);
-        tag && std::str::from_utf8(&after[..name]).is_ok()
-    })
+fn options() -> LogOptions {
+    LogOptions::new().durability(Durability::Process)
 }
 
-/// The payload of a whole frame, and what follows it.
-fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [a, b, c, d, w, x, y, z, after @ ..] = bytes else { return None };
-    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-    let payload = after.get(..length)?;
-    let sum = crc32c([*a, *b, *c, *d].iter().chain(payload));
-    (sum == u32::from_le_bytes([*w, *x, *y, *z])).then(|| (payload, &after[length..]))
+fn segment(path: &std::path::Path) -> PathBuf {
+    path.join("00000000000000000001.log")
 }
 
-/// Castagnoli's checksum, bit by bit.
-fn crc32c<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
-    !bytes.fold(!0, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 & (sum & 1).wrapping_neg()))
-    })
+fn time(n: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(n)
 }

@@ -16,6 +16,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-retry", &[]),
     ("toolpost-scheduler", &[]),
     ("toolpost-workflow", &[]),
+    // The journal of runs on the log: of use without MCP, so not in the facade.
+    ("toolpost-runs", &["toolpost-journal", "toolpost-workflow"]),
     ("toolpost-journal", &[]),
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
@@ -61,6 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-process",
             "toolpost-protocol",
             "toolpost-retry",
+            "toolpost-runs",
             "toolpost-scheduler",
             "toolpost-server",
             "toolpost-tool",

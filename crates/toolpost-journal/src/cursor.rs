@@ -231,12 +231,14 @@ impl Cursor {
         }
     }
 
-    /// Notes in the index what was written since, and stands behind it.
-    pub(crate) fn extend_index(&mut self) -> Result<(), LogError> {
+    /// Notes in the index what was written since, up to the group of a record, and stands behind it.
+    pub(crate) fn extend_index(&mut self, to: u64) -> Result<(), LogError> {
         let Some(segment) = &self.segment else { return Ok(()) };
         let (offset, next) = segment.indexed;
         self.go(offset, next);
-        while let Found::Group(head) = self.look()? {
+        while self.next <= to
+            && let Found::Group(head) = self.look()?
+        {
             if let Some(segment) = &mut self.segment {
                 segment.index.note(&head, segment.at);
                 segment.indexed = (segment.at + head.size(), head.end());

@@ -107,7 +107,7 @@ impl LogReader {
     pub fn seek_end(&mut self) -> Result<u64, LogError> {
         let firsts = self.cursor.firsts()?;
         self.cursor.enter(firsts[firsts.len() - 1])?;
-        self.cursor.extend_index()?;
+        self.cursor.extend_index(u64::MAX)?;
         Ok(self.position())
     }
 
@@ -128,7 +128,7 @@ impl LogReader {
             (from, to) = if is_earlier { (half, to) } else { (from, half - 1) };
         }
         self.cursor.enter(firsts[from])?;
-        self.cursor.extend_index()?;
+        self.cursor.extend_index(u64::MAX)?;
         self.cursor.go_near(|index| index.floor_time(time));
         loop {
             match self.cursor.look()? {
@@ -215,7 +215,7 @@ impl LogReader {
 
     /// Goes before a record of this segment; behind its end if it is not in it.
     fn seek_here(&mut self, seq: u64) -> Result<(), LogError> {
-        self.cursor.extend_index()?;
+        self.cursor.extend_index(seq)?;
         self.cursor.go_near(|index| index.floor(seq));
         while let Found::Group(head) = self.cursor.look()? {
             if head.end() <= seq {
@@ -242,7 +242,7 @@ impl LogReader {
                 return Ok(false);
             };
             self.cursor.enter(firsts[at])?;
-            self.cursor.extend_index()?;
+            self.cursor.extend_index(seq)?;
         }
         let segment = self.cursor.segment().map_or(0, |(first, _)| first);
         let is_in = self.block.first().is_some_and(|(first, _)| *first <= seq)

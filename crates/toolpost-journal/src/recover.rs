@@ -127,7 +127,9 @@ pub(crate) fn recover(
     let (next, time, link) = (scan.next, scan.time, scan.link);
     if whole < size {
         file.set_size(whole).map_err(failed)?;
-        file.sync().map_err(failed)?;
+        if !unsynced {
+            file.sync().map_err(failed)?;
+        }
     }
     Ok(Some(Recovered { older, head, file, end: whole, sealed, index, next, time, link, cut: size - whole }))
 }

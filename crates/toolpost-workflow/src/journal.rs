@@ -8,7 +8,7 @@ use crate::compiled::StepId;
 use crate::state::RunOutcome;
 
 /// Keeps the entries of runs, so that after a crash only what is missing runs again. One journal may serve many
-/// runs at once. `FileJournal` of the feature `tokio` is one; this is one in memory:
+/// runs at once. `FileJournal` of the crate toolpost-runs is one; this is one in memory:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -143,7 +143,7 @@ pub enum JournalEntry {
 }
 
 /// The first byte of an entry.
-pub(crate) mod tag {
+mod tag {
     use crate::state::RunOutcome;
 
     /// Without more than a version.
@@ -156,17 +156,7 @@ pub(crate) mod tag {
     pub(super) const SKIPPED: u8 = 6;
     pub(super) const OPENED: u8 = 7;
     pub(super) const CLEARED: u8 = 8;
-    pub(crate) const ENDED: u8 = 9;
-    /// No entry, but what a file holds in the place of one where a run was removed.
-    #[cfg(feature = "file-journal")]
-    pub(crate) const REMOVED: u8 = u8::MAX;
-
-    /// Whether an entry may begin with this.
-    #[cfg(feature = "file-journal")]
-    pub(crate) const fn is_known(tag: u8) -> bool {
-        tag <= ENDED || tag == REMOVED
-    }
-
+    pub(super) const ENDED: u8 = 9;
     pub(super) const fn of(outcome: RunOutcome) -> u8 {
         match outcome {
             RunOutcome::Succeeded => 0,
@@ -176,7 +166,7 @@ pub(crate) mod tag {
         }
     }
 
-    pub(crate) const fn outcome(byte: u8) -> Option<RunOutcome> {
+    pub(super) const fn outcome(byte: u8) -> Option<RunOutcome> {
         match byte {
             0 => Some(RunOutcome::Succeeded),
             1 => Some(RunOutcome::Failed),

@@ -61,6 +61,9 @@ pub use toolpost_json as json;
 pub use toolpost_process as process;
 pub use toolpost_protocol as protocol;
 pub use toolpost_retry as retry;
+#[cfg(feature = "file-journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file-journal")))]
+pub use toolpost_runs as runs;
 pub use toolpost_scheduler as scheduler;
 #[cfg(feature = "connection")]
 pub use toolpost_server as server;

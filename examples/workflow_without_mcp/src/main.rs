@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
-use toolpost_workflow::rt::FileJournal;
+use toolpost_runs::FileJournal;
 use toolpost_workflow::{
     InvalidPlan, MapOptions, OnFailure, OnUnknown, Plan, StepError, StepPolicy, Workflow,
 };

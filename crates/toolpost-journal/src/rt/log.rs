@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -24,8 +24,9 @@ const COMPANY: Duration = Duration::from_millis(1);
 
 /// A log that any number of tasks append to; clones are cheap, and share it.
 ///
-/// Appends that arrive while a group is written are the next group, and share its write and its sync (group commit). A thread
-/// of its own writes, so that no task is held up by the disk.
+/// Appends that arrive while a group is written are the next group, and share its write and its sync (group commit). A thread of
+/// the runtime's that may block writes, so that no task is held up by the disk; whoever appends outside of a runtime writes
+/// by itself.
 ///
 /// ```
 /// use toolpost_journal::rt::Log;
@@ -54,11 +55,10 @@ pub struct Log {
     opened: Arc<Opened>,
 }
 
-/// What all clones share, and the thread does not: the log is closed when this is dropped.
+/// What all clones share, and no writing thread does: the log is closed when this is dropped.
 #[derive(Debug)]
 struct Opened {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -67,12 +67,24 @@ struct Shared {
     options: LogOptions,
     /// Held for looking, adding or swapping, never over a write.
     state: Mutex<State>,
-    /// Something for the thread to do.
+    /// What a writing thread waits for.
     work: Condvar,
-    /// Held over a write.
-    writer: Mutex<LogWriter>,
+    /// Held over a write; before `state` where both are.
+    writing: Mutex<Writing>,
     /// Behind the last record that was acknowledged.
     end: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    writer: LogWriter,
+    /// The memory of the group before.
+    spare: Option<Group>,
+    /// How many records the last group had, and how long it took.
+    company: u32,
+    took: Duration,
+    /// The first write that is not synced, where there is an interval.
+    unsynced: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -82,7 +94,9 @@ struct State {
     ack: Arc<Ack>,
     /// The end of the group that is being written, or was last.
     under_way: Arc<Ack>,
-    /// So many records in the group wake the thread; none do if it is at work.
+    /// Whether a thread writes, or is about to.
+    is_writing: bool,
+    /// So many records in the group wake the thread that waits for them; none do if it is at work.
     wakes: u32,
     is_closing: bool,
     failed: Option<LogError>,
@@ -112,6 +126,7 @@ impl Log {
             group: writer.new_group(),
             ack: Arc::default(),
             under_way: ack,
+            is_writing: false,
             wakes: 0,
             is_closing: false,
             failed: None,
@@ -125,12 +140,15 @@ impl Log {
             state: Mutex::new(state),
             work: Condvar::new(),
             end: watch::Sender::new(writer.head().seq() + 1),
-            writer: Mutex::new(writer),
+            writing: Mutex::new(Writing {
+                writer,
+                spare: None,
+                company: 1,
+                took: Duration::ZERO,
+                unsynced: None,
+            }),
         });
-        let own = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("toolpost-journal".into()).spawn(move || own.run());
-        let thread = Some(thread.map_err(|error| LogError::io(path.as_ref(), error))?);
-        Ok(Self { opened: Arc::new(Opened { shared, thread }) })
+        Ok(Self { opened: Arc::new(Opened { shared }) })
     }
 
     /// Appends a record, and waits until it is as durable as [`LogOptions::durability`] says; its sequence number.
@@ -266,13 +284,13 @@ impl Log {
     /// How many bytes of a torn group were cut off when the log was opened.
     #[must_use]
     pub fn cut(&self) -> u64 {
-        self.opened.shared.writer().cut()
+        self.opened.shared.writing().writer.cut()
     }
 
     /// The bytes of all segments; waits for a write under way, so call it where blocking is allowed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.opened.shared.writer().bytes()
+        self.opened.shared.writing().writer.bytes()
     }
 
     async fn blocking<R: Send + 'static>(
@@ -280,7 +298,7 @@ impl Log {
         run: impl FnOnce(&mut LogWriter) -> Result<R, LogError> + Send + 'static,
     ) -> Result<R, LogError> {
         let shared = Arc::clone(&self.opened.shared);
-        let done = spawn_blocking(move || run(&mut shared.writer())).await;
+        let done = spawn_blocking(move || run(&mut shared.writing().writer)).await;
         done.map_err(|error| LogError::io(&*self.opened.shared.path, std::io::Error::other(error)))?
     }
 }
@@ -288,11 +306,32 @@ impl Log {
 impl Drop for Opened {
     fn drop(&mut self) {
         self.shared.lock().is_closing = true;
-        self.shared.work.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
+        self.shared.work.notify_all();
+        self.shared.write();
+        self.shared.writing().writer.close();
+    }
+}
+
+/// The writing, handed to a thread.
+struct Turn {
+    shared: Arc<Shared>,
+    is_taken: bool,
+}
+
+impl Turn {
+    fn take(mut self) {
+        self.is_taken = true;
+        self.shared.write();
+    }
+}
+
+/// A runtime that is shutting down drops what it has not begun: then the next append hands it to another thread, or the end of
+/// the log writes.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.shared.lock().is_writing = false;
         }
-        self.shared.writer().close();
     }
 }
 
@@ -302,7 +341,7 @@ impl Shared {
     }
 
     /// Adds records to the group that is written next.
-    fn queue(&self, records: &[NewRecord<'_>]) -> Result<Queued, LogError> {
+    fn queue(self: &Arc<Self>, records: &[NewRecord<'_>]) -> Result<Queued, LogError> {
         let size = |record: &NewRecord<'_>| {
             crate::format::RECORD_HEAD + record.kind.len() + record.correlation.len() + record.payload.len()
         };
@@ -328,78 +367,75 @@ impl Shared {
         if wakes {
             state.wakes = 0;
         }
+        let leads = !std::mem::replace(&mut state.is_writing, true);
         drop(state);
         if wakes {
             self.work.notify_one();
         }
+        if leads {
+            let turn = Turn { shared: Arc::clone(self), is_taken: false };
+            match Handle::try_current() {
+                // Detached: whoever waits may leave, the records are written all the same. It ends with none left, and the
+                // log's end does not need it.
+                Ok(runtime) => drop(runtime.spawn_blocking(move || turn.take())),
+                Err(_) => turn.take(),
+            }
+        }
         Ok(queued)
     }
 
-    /// Writes groups until the log is closed.
-    fn run(&self) {
+    /// Writes until nobody has anything more to write, and nothing is to be synced.
+    fn write(&self) {
         let interval = match self.options.durability {
             Durability::Interval(interval) => Some(interval),
             _ => None,
         };
-        let mut spare = self.lock().group.restarted();
-        // The first write that is not synced.
-        let mut unsynced: Option<Instant> = None;
-        let (mut company, mut took) = (1, Duration::ZERO);
         loop {
+            let mut writing = self.writing();
             let mut state = self.lock();
-            while state.group.is_empty() && !state.is_closing {
-                state.wakes = 1;
-                state = match unsynced.zip(interval) {
-                    None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
-                    Some((since, interval)) => {
-                        let left = interval.saturating_sub(now().saturating_duration_since(since));
-                        if left.is_zero() {
-                            drop(state);
-                            self.sync();
-                            unsynced = None;
-                            self.lock()
-                        } else {
-                            self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                        }
-                    }
-                };
-                state.wakes = 0;
-            }
             if state.group.is_empty() {
-                drop(state);
-                if unsynced.is_some() {
-                    self.sync();
+                let Some((since, interval)) = writing.unsynced.zip(interval) else {
+                    state.is_writing = false;
+                    return;
+                };
+                let left = interval.saturating_sub(now().saturating_duration_since(since));
+                if state.is_closing || left.is_zero() {
+                    drop(state);
+                    self.sync(&mut writing);
+                } else {
+                    drop(writing);
+                    state.wakes = 1;
+                    let waited = self.work.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0.wakes = 0;
                 }
-                return;
+                continue;
             }
-            if self.options.durability == Durability::Machine && state.group.count() < company {
+            if self.options.durability == Durability::Machine && state.group.count() < writing.company {
                 // Who waited for the last group is about to append again; a sync for each half of them costs twice as much.
-                let most = (took / 8).min(COMPANY);
+                let (company, most) = (writing.company, (writing.took / 8).min(COMPANY));
                 state.wakes = company;
                 let few = |state: &mut State| state.group.count() < company && !state.is_closing;
                 let waited = self.work.wait_timeout_while(state, most, few);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 state.wakes = 0;
             }
-            spare.restart(state.group.next(), state.group.time());
+            let (next, time) = (state.group.next(), state.group.time());
+            let mut spare = writing.spare.take().unwrap_or_else(|| state.group.restarted());
+            spare.restart(next, time);
             let mut group = std::mem::replace(&mut state.group, spare);
             let ack = std::mem::take(&mut state.ack);
             state.under_way = Arc::clone(&ack);
             drop(state);
 
             let start = now();
-            let mut writer = self.writer();
-            let written = writer.write(&mut group);
-            let head = writer.head();
-            drop(writer);
-            took = now().saturating_duration_since(start);
-            company = group.count();
-            unsynced = unsynced.or(interval.map(|_| start));
-            if let Some(interval) = interval
-                && unsynced.is_some_and(|since| interval <= now().saturating_duration_since(since))
-            {
-                self.sync();
-                unsynced = None;
+            let written = writing.writer.write(&mut group);
+            let head = writing.writer.head();
+            (writing.took, writing.company) = (now().saturating_duration_since(start), group.count());
+            if let Some(interval) = interval {
+                let since = *writing.unsynced.get_or_insert(start);
+                if interval <= now().saturating_duration_since(since) {
+                    self.sync(&mut writing);
+                }
             }
             match written {
                 Ok(()) => {
@@ -416,13 +452,13 @@ impl Shared {
                     ack.tell(Err(error));
                 }
             }
-            spare = group;
+            writing.spare = Some(group);
         }
     }
 
-    fn sync(&self) {
-        let synced = self.writer().sync();
-        if let Err(error) = synced {
+    fn sync(&self, writing: &mut Writing) {
+        writing.unsynced = None;
+        if let Err(error) = writing.writer.sync() {
             self.fail(&error);
         }
     }
@@ -442,8 +478,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> MutexGuard<'_, LogWriter> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -453,7 +489,7 @@ fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// For how long something took, and when a sync is due: of the thread that writes, whom no paused clock holds.
+/// For how long a write took, and when a sync is due: of a thread that blocks, for which tokio's clock is none.
 #[expect(clippy::disallowed_methods, reason = "the front's one reading of the monotonic clock")]
 fn now() -> Instant {
     Instant::now()

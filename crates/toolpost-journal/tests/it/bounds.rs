@@ -71,23 +71,19 @@ fn bound_pending() {
     let options = LogOptions::new().pending_bytes(10_000).durability(Durability::Process);
     let log = Log::open(directory.path().join("log"), options).unwrap();
     let big = [0; 6_000];
-    // The thread that writes takes what is there, so that more and more is offered until it is found busy.
-    let (mut refused, mut kept) = (0, 0);
-    while refused == 0 || kept == 0 {
-        match log.offer(NewRecord::new("big", &big)) {
-            Ok(_) => kept += 1,
-            Err(error) => {
-                assert!(error.is_full(), "{error}");
-                refused += 1;
-            }
-        }
-    }
-    block_on(async {
-        log.flush().await.unwrap();
+    // The only thread that may write is busy, until it is told.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        drop(tokio::task::spawn_blocking(move || wait.recv()));
+        assert_eq!(log.offer(NewRecord::new("big", &big)).unwrap(), 1);
+        assert!(log.offer(NewRecord::new("big", &big)).unwrap_err().is_full());
+        // Whoever waits is let in once there is room.
+        drop(go);
+        assert_eq!(log.append(NewRecord::new("big", &big)).await.unwrap(), 2);
         let all: Vec<_> = (0..10).map(|_| [0; 20_000]).collect();
         let records: Vec<_> = all.iter().map(|bytes| NewRecord::new("batch", bytes)).collect();
-        let range = log.append_all(&records).await.unwrap();
-        assert_eq!(range, kept + 1..kept + 11, "one batch alone may be longer");
+        assert_eq!(log.append_all(&records).await.unwrap(), 3..13, "one batch alone may be longer");
     });
 }
 

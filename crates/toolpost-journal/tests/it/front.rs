@@ -302,3 +302,58 @@ fn a_head_is_text_and_back() {
         assert!(wrong.parse::<LogHead>().is_err(), "{wrong}");
     }
 }
+
+/// While something is written, a paused clock stands: a wait does not end before a write that was begun before it.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_waits_for_a_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Log::open(directory.path().join("log"), LogOptions::new()).unwrap();
+    for _ in 0..20 {
+        let append = log.append(NewRecord::new("k", b""));
+        tokio::time::timeout(Duration::from_millis(1), append).await.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn whoever_appends_outside_of_a_runtime_writes_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Log::open(directory.path().join("log"), LogOptions::new()).unwrap();
+    assert_eq!(log.offer(NewRecord::new("k", b"")).unwrap(), 1);
+    assert_eq!((log.head().seq(), log.written()), (1, (1, 1)));
+}
+
+/// What a runtime that shuts down has dropped is written by the end of the log.
+#[test]
+fn a_runtime_that_ends_takes_nothing_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for n in 0..20_u64 {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let log = Log::open(&path, fast()).unwrap();
+        runtime.block_on(async {
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            drop(tokio::task::spawn_blocking(move || wait.recv()));
+            log.offer(NewRecord::new("k", &n.to_le_bytes())).unwrap();
+            drop(go);
+        });
+        drop(runtime);
+        drop(log);
+    }
+    assert_eq!(numbers(&mut LogReader::open(&path).unwrap()), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_synced_by_the_interval_is_done_once_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for interval in [Duration::ZERO, Duration::from_millis(5), Duration::from_secs(3_600)] {
+        let log = Log::open(&path, LogOptions::new().durability(Durability::Interval(interval))).unwrap();
+        let first = log.head().seq();
+        for n in 1..=50 {
+            assert_eq!(log.append(NewRecord::new("k", b"")).await.unwrap(), first + n);
+        }
+        log.rotate().await.unwrap();
+    }
+    // An hour was not waited for.
+    assert_eq!(LogReader::open(&path).unwrap().seek_end().unwrap(), 151);
+}

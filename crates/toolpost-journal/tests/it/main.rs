@@ -2,4 +2,5 @@
 
 mod bounds;
 mod front;
+mod fuzz_corpus;
 mod processes;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::claim::Claim;
+use super::claim::RunClaim;
 use super::task::message;
 use crate::compiled::StepId;
 use crate::error::StepError;
@@ -41,7 +41,7 @@ pub(super) struct Recording {
 
 pub(super) struct Journaling {
     with: Recording,
-    claim: Option<Claim>,
+    claim: Option<RunClaim>,
     opening: Opening,
     queue: Vec<JournalEntry>,
     /// Whether something in `queue` is written before the run gives way, though nothing waits for it.
@@ -111,7 +111,7 @@ impl Journaling {
                     return Poll::Ready(Err(Cause::Journal(StepError::message(text))));
                 }
             };
-            self.claim = Claim::take(identity, &name);
+            self.claim = RunClaim::take_in(identity, &name);
             if self.claim.is_none() {
                 return Poll::Ready(Err(refused(format!("run `{name}` is under way already"))));
             }

@@ -1,0 +1,3 @@
+//! What toolpost-runs promises, seen from outside of it.
+
+mod file_journal;
