@@ -60,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-cache",
             "toolpost-dispatch",
             "toolpost-json",
+            "toolpost-plan",
             "toolpost-process",
             "toolpost-protocol",
             "toolpost-retry",

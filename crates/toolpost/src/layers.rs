@@ -37,6 +37,8 @@ pub(crate) use concurrency::{RetainedPermits, class, urgency};
 pub use fallback::Fallback;
 pub use hedge::Hedge;
 pub use idempotency::MemoryIdempotencyStore;
+#[cfg(feature = "plan")]
+pub(crate) use idempotency::recorded;
 pub(crate) use idempotency::{Idempotency, KeyStore, MarksBegin};
 pub use invalidation::Invalidation;
 pub use layer::{Layer, Layered};

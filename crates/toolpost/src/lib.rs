@@ -26,6 +26,8 @@ pub mod observers;
 mod parallel;
 mod peers;
 mod pipeline;
+#[cfg(feature = "plan")]
+mod plans;
 mod prefixed;
 mod registered;
 mod runtime;
@@ -47,6 +49,9 @@ pub use ext::ToolExt;
 pub use host_layers::Position;
 pub use parallel::{Parallel, parallel};
 pub use peers::Peers;
+#[cfg(feature = "plan")]
+#[cfg_attr(docsrs, doc(cfg(feature = "plan")))]
+pub use plans::PlanRunner;
 pub use runtime::{Remaining, Runtime, RuntimeBuilder, ToolSource};
 pub use settings::Settings;
 pub use surface::{Flat, Surface};
@@ -56,6 +61,9 @@ pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
 pub use toolpost_json as json;
+#[cfg(feature = "plan")]
+#[cfg_attr(docsrs, doc(cfg(feature = "plan")))]
+pub use toolpost_plan as plan;
 #[cfg(all(unix, feature = "process"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use toolpost_process as process;

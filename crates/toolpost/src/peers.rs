@@ -42,6 +42,19 @@ impl Peers {
         self.dispatcher.set(runtime.behind().dispatcher().downgrade()).is_ok()
     }
 
+    /// The dispatcher of all tools, once there is one.
+    #[cfg(feature = "plan")]
+    pub(crate) fn dispatcher(&self) -> Option<toolpost_dispatch::Dispatcher> {
+        self.dispatcher.get().and_then(WeakDispatcher::upgrade)
+    }
+
+    /// Whether the tool called `name` needs the approval of a person by what it declares itself.
+    #[cfg(feature = "plan")]
+    pub(crate) fn asks(&self, name: &str) -> bool {
+        let catalog = self.dispatcher().map(|dispatcher| dispatcher.catalog());
+        catalog.and_then(|catalog| Some(catalog.find(name)?.spec().policy().needs_approval)).unwrap_or(false)
+    }
+
     /// The tool called `name`, which need not exist before it is called. Its spec is no more than the name, and its calls
     /// go to the tool that has this name in the runtime. Besides what
     /// [`Dispatcher::call_within`](toolpost_dispatch::Dispatcher::call_within) answers they end in an error of kind
@@ -52,6 +65,28 @@ impl Peers {
     /// If `name` is not a tool name (see [`ToolSpec::new`]).
     pub fn tool(&self, name: &str) -> Result<AnyTool, InvalidToolName> {
         Ok(AnyTool::new(Peer { spec: ToolSpec::new(name)?, peers: self.clone() }))
+    }
+}
+
+impl Peers {
+    /// Calls the tool called `name`.
+    pub(crate) async fn make(&self, name: &str, call: Call) -> Result<Output, ToolError> {
+        let depth = DEPTH.try_with(|depth| depth + 1).unwrap_or(1);
+        if DEEPEST < depth {
+            return Err(ToolError::new(format!(
+                "`{name}` is called within {DEEPEST} calls of other tools; does it call itself?"
+            )));
+        }
+        match self.dispatcher.get().and_then(WeakDispatcher::upgrade) {
+            Some(dispatcher) => {
+                let call = if call.tool() == name { call } else { call.renamed(name) };
+                DEPTH.scope(depth, dispatcher.call_within(call)).await
+            }
+            None => Err(ToolError::with_kind(
+                ErrorKind::Unavailable,
+                "no runtime is bound to these peers, or it is gone",
+            )),
+        }
     }
 }
 
@@ -67,23 +102,6 @@ impl Tool for Peer {
     }
 
     async fn call(&self, call: Call) -> Result<Output, ToolError> {
-        let depth = DEPTH.try_with(|depth| depth + 1).unwrap_or(1);
-        if DEEPEST < depth {
-            let name = self.spec.name();
-            return Err(ToolError::new(format!(
-                "`{name}` is called within {DEEPEST} calls of other tools; does it call itself?"
-            )));
-        }
-        match self.peers.dispatcher.get().and_then(WeakDispatcher::upgrade) {
-            Some(dispatcher) => {
-                let name = self.spec.name();
-                let call = if call.tool() == name { call } else { call.renamed(name) };
-                DEPTH.scope(depth, dispatcher.call_within(call)).await
-            }
-            None => Err(ToolError::with_kind(
-                ErrorKind::Unavailable,
-                "no runtime is bound to these peers, or it is gone",
-            )),
-        }
+        self.peers.make(self.spec.name(), call).await
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use toolpost::{ApprovalRequest, Approvals, RuntimeBuilder, Settings};
+use toolpost::{ApprovalRequest, Approvals, Settings};
 
 use crate::report::{Form, shown};
 use crate::serve::{Failure, executor};
@@ -29,23 +29,30 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// What adds it to a runtime.
+    /// How a person is asked.
     ///
     /// # Errors
     ///
     /// If the directory cannot be made.
-    pub fn read(&self) -> Result<impl FnOnce(RuntimeBuilder) -> RuntimeBuilder + use<>, Failure> {
-        let approvals = match &self.approvals {
+    pub fn approvals(&self) -> Result<Approvals, Failure> {
+        Ok(match &self.approvals {
             Some(path) => Approvals::in_directory(path)
                 .map_err(|error| format!("cannot keep approvals in {}: {error}", path.display()))?
                 .out_of_band(PATIENCE),
             None => Approvals::new(),
-        };
+        })
+    }
+
+    /// What makes the tools ask.
+    ///
+    /// # Errors
+    ///
+    /// If the settings cannot be read, which they can.
+    pub fn settings(&self) -> Result<Settings, Failure> {
         let asks = json!({ "needs-approval": true });
         let tools: serde_json::Map<_, _> =
             self.ask_before.iter().map(|tool| (tool.clone(), asks.clone())).collect();
-        let settings = Settings::from_json(&json!({ "tools": tools }).to_string())?;
-        Ok(|builder: RuntimeBuilder| builder.approvals(approvals).settings(settings))
+        Ok(Settings::from_json(&json!({ "tools": tools }).to_string())?)
     }
 }
 

@@ -12,6 +12,7 @@ mod machine;
 mod outage;
 mod queue;
 mod supplier;
+mod ten_steps;
 mod workflow;
 
 use machine::Machine;
@@ -80,6 +81,7 @@ async fn show(
     outage::show(&client, supplier, report).await?;
     queue::show(&client, machine, report).await?;
     workflow::show(&client, runtime.cache(), report).await?;
+    ten_steps::show(&client, runtime.cache(), report).await?;
     client.close().await?;
     let cache = runtime.cache().stats();
     report.count(
@@ -117,7 +119,7 @@ async fn every_tool(
         report.running(&format!("calling {}", planned.tool));
         let (call, _) = plan::make(client, &planned).await?;
         let is_kept = call.ok && !call.outcome.starts_with("refused");
-        if is_kept && planned.tool != "read_file" {
+        if is_kept && !["read_file", "run_workflow"].contains(&planned.tool) {
             made.push((planned, call.micros));
         }
         report.call(call)?;
@@ -127,7 +129,9 @@ async fn every_tool(
 
 /// The same calls again: what they declare is remembered, and says so.
 async fn again(client: &Client, made: &[(Planned, u128)], report: &mut Report) -> Result<(), Failure> {
-    report.section("The same calls again: all but read_file let their results be remembered")?;
+    report.section(
+        "The same calls again: all but read_file and run_workflow let their results be remembered",
+    )?;
     for (planned, cold) in made {
         let (call, result) = plan::make(client, planned).await?;
         let is_hit = meta(&result, "dev.toolpost/cache") == "hit";

@@ -1,7 +1,8 @@
 //! Real tools over a real directory: what toolpost looks like in a server.
 //!
 //! Four tools read what lies below one directory and nothing else: `list_files`, `read_file`, `search_text` and
-//! `count_lines`; the feature `git` adds a fifth, `git_log`. `survey` is a workflow of these. None writes, and none
+//! `count_lines`; the feature `git` adds a fifth, `git_log`. `survey` is a workflow of these, and
+//! `run_workflow` runs any other. None writes, and none
 //! touches a network. `serve` offers them on stdio and HTTP, `demo` and `selftest` drive them with a client that
 //! is not ours, and `load` with as many calls as there is room for, `soak` for a long time: the feature `commands`.
 
@@ -39,3 +40,5 @@ pub mod tools;
 pub mod walk;
 #[cfg(feature = "commands")]
 pub mod workflow;
+#[cfg(feature = "commands")]
+pub mod workflows;

@@ -10,7 +10,7 @@ use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
 #[cfg(feature = "git")]
 use workbench::tools;
-use workbench::{approve, demo, load, selftest, serve, soak};
+use workbench::{approve, demo, load, selftest, serve, soak, workflows};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -78,6 +78,11 @@ enum Command {
         /// The arguments of the call, as JSON.
         arguments: String,
     },
+    /// Checks or runs a workflow of a file over the tools.
+    Workflow {
+        #[command(subcommand)]
+        command: workflows::Command,
+    },
     /// Makes calls for a long time, and fails if memory grows, a call fails, or latencies drift.
     Soak(soak::Options),
 }
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
         Command::Approve { approvals, id, decline, json } => {
             approve::run(&approvals, id.as_deref(), !decline, Form::of_stdout(json))
         }
+        Command::Workflow { command } => workflows::run(&root, &command, Form::of_stdout(false)),
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
         Command::Soak(options) => soak::run(&root, &options, Form::of_stdout(options.json)),

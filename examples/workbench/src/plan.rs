@@ -17,6 +17,7 @@ pub const TOOLS: &[&str] = &[
     "git_log",
     "list_files",
     "read_file",
+    "run_workflow",
     "search_text",
     "survey",
 ];
@@ -101,6 +102,14 @@ pub fn each_tool(listed: &Value) -> Vec<Planned> {
         expected: Expected::ResultOr("not a git checkout"),
     });
     plan.push(result("survey", json!({})));
+    let steps = json!({
+        "files": { "tool": "list_files", "arguments": { "glob": "*.{rs,md,toml}", "limit": 500 } },
+        "count": { "tool": "count_lines", "arguments": {} }
+    });
+    let output = json!({
+        "files": { "$cel": "size(steps.files.output.files)" }, "lines": { "$ref": "/steps/count/output/total/lines" }
+    });
+    plan.push(result("run_workflow", json!({ "workflow": { "steps": steps, "output": output } })));
     plan
 }
 
@@ -201,6 +210,7 @@ fn summary(tool: &str, value: &Value) -> String {
             count("todos"),
         ),
         "git_log" => format!("{} commits{more}", count("commits")),
+        "run_workflow" => value.to_string(),
         _ => A_RESULT.into(),
     }
 }

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::server::{MemoryEventStore, Server, ServerBuilder, terminated};
-use toolpost::{Peers, Runtime, RuntimeBuilder};
+use toolpost::{Peers, PlanRunner, Runtime, RuntimeBuilder};
 
 use crate::approve::Asking;
 use crate::programs::Declared;
@@ -151,11 +151,23 @@ pub fn runtime(
     root: &Path,
     set_up: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder,
 ) -> Result<Runtime, Failure> {
+    runtime_asking(root, &Asking::default(), set_up)
+}
+
+/// The same, with calls that wait for a person.
+fn runtime_asking(
+    root: &Path,
+    asking: &Asking,
+    set_up: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder,
+) -> Result<Runtime, Failure> {
+    let approvals = asking.approvals()?;
     let tools =
         tools::all(root).map_err(|error| format!("cannot open the root {}: {error}", root.display()))?;
     let peers = Peers::new();
     let builder = tools.into_iter().fold(Runtime::builder(), RuntimeBuilder::any);
-    let runtime = set_up(builder.any(workflow::tool(&peers)?)).build()?;
+    let workflows = PlanRunner::new(&peers).approvals(approvals.clone()).read_only();
+    let builder = builder.approvals(approvals).settings(asking.settings()?);
+    let runtime = set_up(builder.any(workflow::tool(&peers)?).any(workflows.tool())).build()?;
     let _first = peers.bind(&runtime);
     Ok(runtime)
 }
@@ -185,8 +197,7 @@ pub fn stdio(
     asking: &Asking,
     mut programs: Declared,
 ) -> Result<(), Failure> {
-    let asking = asking.read()?;
-    let runtime = runtime(root, |builder| programs.set_up(asking(capacity.set_up(builder, false))))?;
+    let runtime = runtime_asking(root, asking, |builder| programs.set_up(capacity.set_up(builder, false)))?;
     let server = server(&runtime);
     to_its_end(async {
         programs.start(&runtime);
@@ -213,8 +224,7 @@ pub fn http(
     asking: &Asking,
     mut programs: Declared,
 ) -> Result<(), Failure> {
-    let asking = asking.read()?;
-    let runtime = runtime(root, |builder| programs.set_up(asking(capacity.set_up(builder, true))))?;
+    let runtime = runtime_asking(root, asking, |builder| programs.set_up(capacity.set_up(builder, true)))?;
     let Access {
         allow_host,
         allow_origin,

@@ -1,7 +1,7 @@
 //! Answers a call that is repeated under its idempotency key with the end of the first.
 
 mod memory;
-mod recorded;
+pub(crate) mod recorded;
 
 use std::convert::Infallible;
 use std::fmt;

@@ -20,6 +20,8 @@ mod observers;
 mod order;
 mod overload;
 mod parallel;
+#[cfg(feature = "plan")]
+mod plans;
 #[cfg(all(unix, feature = "process"))]
 mod processes;
 mod retried;

@@ -30,7 +30,7 @@ pub(super) async fn show(client: &Client, cache: &ResultCache, report: &mut Repo
     Ok(report.call(call.noting(agrees, &note))?)
 }
 
-async fn forget(cache: &ResultCache) {
+pub(super) async fn forget(cache: &ResultCache) {
     for tag in ["files", "history"] {
         cache.invalidate(tag).await;
     }

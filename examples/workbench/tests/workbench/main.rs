@@ -18,4 +18,5 @@ mod shutdown;
 mod tools;
 mod wire;
 mod workflow;
+mod workflows;
 mod wrong_arguments;

@@ -12,13 +12,17 @@ use crate::fixture::Place;
 const TOKEN: &str = "Bearer 0123456789abcdef0123";
 
 /// A process that serves HTTP until this is dropped.
-struct Replica {
+pub(crate) struct Replica {
     process: Child,
     address: String,
 }
 
 impl Replica {
     fn start(place: &Place, dir: &Path) -> Self {
+        Self::start_with(place, dir, &[])
+    }
+
+    pub(crate) fn start_with(place: &Place, dir: &Path, more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_workbench"))
             .args(["serve", "--http", "localhost:0", "--root"])
             .arg(place.root())
@@ -26,6 +30,7 @@ impl Replica {
             .arg(dir.join("key"))
             .arg("--token-file")
             .arg(dir.join("tokens"))
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -38,12 +43,23 @@ impl Replica {
 
     /// What answers a message: head and body.
     fn post(&self, token: &str, session: Option<&str>, message: &Value) -> (String, String) {
-        let body = message.to_string();
         let session = session.map(|id| format!("Mcp-Session-Id: {id}\r\n")).unwrap_or_default();
+        self.send(token, &session, message)
+    }
+
+    /// What answers a call of `tool` that stands alone.
+    pub(crate) fn post_modern(&self, token: &str, tool: &str, message: &Value) -> (String, String) {
+        let headers =
+            format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n");
+        self.send(token, &headers, message)
+    }
+
+    fn send(&self, token: &str, headers: &str, message: &Value) -> (String, String) {
+        let body = message.to_string();
         let mut stream = TcpStream::connect(&*self.address).unwrap();
         write!(
             stream,
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {token}\r\n{session}\
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {token}\r\n{headers}\
              Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -63,7 +79,7 @@ impl Drop for Replica {
     }
 }
 
-fn request(method: &str, params: Value) -> Value {
+pub(crate) fn request(method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 }
 

@@ -22,7 +22,7 @@ struct Failure {
 const ERROR: &str = "error";
 
 /// The end as text; `None` if it is too long to be kept.
-pub(super) fn encode(result: &Result<Output, ToolError>) -> Option<ByteString> {
+pub(crate) fn encode(result: &Result<Output, ToolError>) -> Option<ByteString> {
     let mut bytes = Vec::new();
     match result {
         Ok(output) => stored_result::encode(output, &mut bytes),
@@ -45,7 +45,7 @@ pub(super) fn encode(result: &Result<Output, ToolError>) -> Option<ByteString> {
 type Failures = std::collections::BTreeMap<&'static str, Failure>;
 
 /// The end that was written so, marked as repeated; `None` if it is no such text.
-pub(super) fn decode(end: &ByteString) -> Option<Result<Output, ToolError>> {
+pub(crate) fn decode(end: &ByteString) -> Option<Result<Output, ToolError>> {
     let frame = Frame::from_text(end.clone(), &Limits::new().bytes(stored_result::LARGEST)).ok()?;
     let Some(error) = frame.root().member(ERROR) else {
         return Some(Ok(stored_result::of(frame.root())?.flagged(ResultFlag::Repeated)));
