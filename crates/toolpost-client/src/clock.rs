@@ -1,8 +1,6 @@
 //! The clock of this crate: tokio's, so that a paused one works.
 
-use std::time::Duration;
-#[cfg(feature = "http")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Waits for `wait`.
 #[expect(clippy::disallowed_methods, reason = "a client waits for its server, and not for ever")]
@@ -11,8 +9,7 @@ pub(crate) fn sleep(wait: Duration) -> tokio::time::Sleep {
 }
 
 /// The time now.
-#[cfg(feature = "http")]
-#[expect(clippy::disallowed_methods, reason = "connections that are kept grow old")]
+#[expect(clippy::disallowed_methods, reason = "the one clock of this crate")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,9 +1,10 @@
 //! One connection to a server as a machine without I/O: frames in; messages to send, and what came of them, out.
 //!
-//! It knows which requests are in flight and which questions are open, and nothing of time: whoever waits for a request
+//! It knows which requests are in flight and which questions are open, and reads no clock: whoever waits for a request
 //! limits the wait, and [`cancel`](Core::cancel)s it. A request has a key, which names it in the [`Effect`]s.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -106,6 +107,15 @@ struct Pending<K> {
     kind: Kind,
     sent: bool,
     reports: bool,
+    whom: Option<ByteString>,
+}
+
+/// A request that the server has, and that nobody waits for any more: it may still ask something.
+#[derive(Debug)]
+struct Left {
+    id: i64,
+    whom: Option<ByteString>,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -120,6 +130,7 @@ pub(crate) struct Core<K> {
     unsent: usize,
     replies: usize,
     questions: HashMap<Id, Option<i64>>,
+    left: VecDeque<Left>,
     effects: Vec<Effect<K>>,
     ignored: u64,
     noise: usize,
@@ -133,6 +144,8 @@ pub(crate) struct NewRequest<'a> {
     pub(crate) name: Option<&'a ByteString>,
     /// Whether it asks for progress, under its id.
     pub(crate) reports: bool,
+    /// On whose behalf it is made.
+    pub(crate) whom: Option<&'a ByteString>,
 }
 
 impl<K: Clone> Core<K> {
@@ -147,6 +160,7 @@ impl<K: Clone> Core<K> {
             unsent: 0,
             replies: 0,
             questions: HashMap::new(),
+            left: VecDeque::new(),
             effects: Vec::new(),
             ignored: 0,
             noise: 0,
@@ -183,7 +197,8 @@ impl<K: Clone> Core<K> {
         let what = What::Request { id, method: request.method.into(), name: request.name.cloned() };
         self.push(Outgoing { body: body.into(), what });
         self.calls += usize::from(counted);
-        let pending = Pending { key, kind: request.kind, sent: false, reports: request.reports };
+        let whom = request.whom.cloned();
+        let pending = Pending { key, kind: request.kind, sent: false, reports: request.reports, whom };
         self.pending.insert(id, pending);
         Ok(id)
     }
@@ -213,11 +228,14 @@ impl<K: Clone> Core<K> {
     }
 
     /// Nobody waits for a request any more: it ends without an effect, and the server hears of it if it has the request.
-    pub(crate) fn cancel(&mut self, id: i64) {
+    pub(crate) fn cancel(&mut self, id: i64, now: Instant) {
         let Some(pending) = self.remove(id) else { return };
         if !pending.sent {
             self.unqueue(id);
         } else if pending.kind != Kind::Initialize && self.closed.is_none() {
+            if pending.kind == Kind::Call && !self.stateless {
+                self.leave_behind(Left { id, whom: pending.whom, since: now });
+            }
             let mut body = Vec::new();
             reply::notification(&mut body, "notifications/cancelled", |out| {
                 out.extend_from_slice(format!(r#"{{"requestId":{id}}}"#).as_bytes());
@@ -257,7 +275,7 @@ impl<K: Clone> Core<K> {
     }
 
     /// Takes a frame of the server, which came on the stream of the request `via` where requests have streams.
-    pub(crate) fn receive(&mut self, frame: Frame, via: Option<i64>) {
+    pub(crate) fn receive(&mut self, frame: Frame, via: Option<i64>, now: Instant) {
         if self.closed.is_some() {
             return;
         }
@@ -265,12 +283,12 @@ impl<K: Clone> Core<K> {
             Ok(Incoming::Batch(nodes)) => {
                 for node in nodes {
                     match Incoming::read(&frame, node) {
-                        Ok(incoming) => self.take(frame.clone(), incoming, via),
+                        Ok(incoming) => self.take(frame.clone(), incoming, via, now),
                         Err(malformed) => self.unreadable(&malformed),
                     }
                 }
             }
-            Ok(incoming) => self.take(frame, incoming, via),
+            Ok(incoming) => self.take(frame, incoming, via, now),
             Err(malformed) => self.unreadable(&malformed),
         }
     }
@@ -340,7 +358,7 @@ impl<K: Clone> Core<K> {
         self.ignored
     }
 
-    fn take(&mut self, frame: Frame, incoming: Incoming, via: Option<i64>) {
+    fn take(&mut self, frame: Frame, incoming: Incoming, via: Option<i64>, now: Instant) {
         self.noise = 0;
         match incoming {
             Incoming::Result { id, at } => match self.answered(id) {
@@ -355,7 +373,9 @@ impl<K: Clone> Core<K> {
                 }
                 None => self.ignored += 1,
             },
-            Incoming::Request { id, method, params } => self.asked(&frame, id, &method, params, via),
+            Incoming::Request { id, method, params } => {
+                self.asked(&frame, id, &method, params, via, now);
+            }
             Incoming::Notification { method, params } => self.told(&frame, &method, params),
             // Batches do not nest.
             Incoming::Batch(_) => self.ignored += 1,
@@ -420,6 +440,9 @@ impl<K: Clone> Core<K> {
 
     /// Takes a request out of those in flight that the server answers: one that it was sent.
     fn answered(&mut self, id: Option<i64>) -> Option<Pending<K>> {
+        if !self.left.is_empty() {
+            self.left.retain(|left| id != Some(left.id));
+        }
         let id = id.filter(|id| self.pending.get(id).is_some_and(|pending| pending.sent))?;
         self.remove(id)
     }
@@ -437,14 +460,6 @@ impl<K: Clone> Core<K> {
             }
         }
         Some(pending)
-    }
-
-    /// The one request of the host that is in flight, if there is one and no more.
-    fn only_call(&self) -> Option<i64> {
-        if self.calls != 1 {
-            return None;
-        }
-        self.pending.iter().find(|(_, pending)| pending.kind == Kind::Call).map(|(id, _)| *id)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytestring::ByteString;
 use toolpost_protocol::Version;
 use toolpost_protocol::model::{ClientCapabilities, Implementation, LoggingLevel, Object, RawJson};
 
@@ -200,6 +201,7 @@ pub struct RequestOptions {
     pub(crate) progress: Option<Arc<OnProgress>>,
     pub(crate) respond: Option<Arc<dyn Respond>>,
     pub(crate) by_hand: bool,
+    pub(crate) whom: Option<ByteString>,
 }
 
 impl RequestOptions {
@@ -239,8 +241,16 @@ impl RequestOptions {
         self
     }
 
-    /// Hands out a result that asks something (`resultType` is `input_required`) or is a task (`task`) as it is, in
-    /// place of answering and waiting: the host goes on by a request of its own.
+    /// Says on whose behalf the request is made, by any name that tells users of one client apart: what a request that was
+    /// cancelled still asks is then put to no other user than its own. Servers do not hear it.
+    #[must_use]
+    pub fn on_behalf_of(mut self, whom: impl Into<ByteString>) -> Self {
+        self.whom = Some(whom.into());
+        self
+    }
+
+    /// Hands out a result that asks something (`resultType` is `input_required`) as it is, in place of answering: the host
+    /// goes on by a request of its own. A call that becomes a task is waited for all the same.
     #[must_use]
     pub const fn by_hand(mut self) -> Self {
         self.by_hand = true;

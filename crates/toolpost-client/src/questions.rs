@@ -17,7 +17,7 @@ use crate::respond::{Question, Respond, may_be_asked, unanswered};
 use crate::shared::Shared;
 
 /// How long an answer may take.
-const LONGEST: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(600);
 
 /// A question that is open.
 pub(crate) struct Ask {

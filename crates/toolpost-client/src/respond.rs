@@ -56,8 +56,9 @@ impl fmt::Debug for Question {
 /// ([`RequestOptions::respond`](crate::RequestOptions::respond)).
 ///
 /// A question goes to the request that it belongs to. Servers of 2026-07-28 say which that is; of the older revisions those
-/// over HTTP do. One over stdio that asks while exactly one request is in flight is taken to ask for that; any other
-/// question goes to the client's own.
+/// over HTTP do. One over stdio that asks while exactly one request is in flight is taken to ask for that, unless a request on
+/// [behalf of somebody else](crate::RequestOptions::on_behalf_of) was cancelled in the ten minutes before and not answered;
+/// any other question goes to the client's own.
 ///
 /// ```
 /// use std::pin::Pin;

@@ -60,15 +60,17 @@ async fn rounds(
             round: &round,
             respond: options.respond.as_ref(),
             progress: options.progress.as_ref(),
+            whom: options.whom.as_ref(),
             ..Wire::default()
         };
         let result = shared.send(params, &wire)?.await?;
-        if !is_modern || options.by_hand {
+        if !is_modern {
             return Ok(result);
         }
         match result_type(result.node()).as_deref() {
             None | Some("complete") => return Ok(result),
             Some("task") if method == "tools/call" => return task(shared, result, options).await,
+            Some("input_required") if options.by_hand => return Ok(result),
             Some("input_required") => round = answers(shared, result.node(), options, asked).await?,
             Some(other) => {
                 return Err(ClientError::malformed(format!(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use futures_util::future::AbortHandle;
 use futures_util::task::AtomicWaker;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -20,7 +21,7 @@ use crate::options::OnProgress;
 use crate::params::{Params, fixed_meta};
 use crate::questions::Ask;
 use crate::respond::Respond;
-use crate::{ClientError, ClientEvent, ClientOptions, RawResult, ServerProfile};
+use crate::{ClientError, ClientEvent, ClientOptions, RawResult, ServerProfile, clock};
 
 /// The most questions that wait to be taken up; the core lets no more be open.
 const ASKS: usize = 256;
@@ -86,6 +87,7 @@ pub(crate) struct Wire<'a> {
     pub(crate) fixed: Option<&'a str>,
     pub(crate) respond: Option<&'a Arc<dyn Respond>>,
     pub(crate) progress: Option<&'a Arc<OnProgress>>,
+    pub(crate) whom: Option<&'a ByteString>,
 }
 
 impl Shared {
@@ -159,7 +161,8 @@ impl Shared {
         let key = Key { mailbox: Arc::clone(&mailbox), respond: wire.respond.cloned() };
         let reports = wire.progress.is_some();
         let kind = wire.kind.unwrap_or(Kind::Call);
-        let request = NewRequest { kind, method: wire.method, name: params.name.as_ref(), reports };
+        let name = params.name.as_ref();
+        let request = NewRequest { kind, method: wire.method, name, reports, whom: wire.whom };
         // What a request's own answers offer is said in its own `_meta`.
         let own = match (wire.respond, self.agreed.get()) {
             (Some(respond), Some(agreed)) if agreed.profile.version.is_modern() => {
@@ -268,7 +271,7 @@ impl Shared {
     /// Takes a message of the server, which came on the stream of the request `via` where requests have streams.
     pub(crate) fn receive(&self, message: &Bytes, via: Option<i64>) {
         match receive(message, &self.limits) {
-            Ok(frame) => self.with(|core| core.receive(frame, via)),
+            Ok(frame) => self.with(|core| core.receive(frame, via, clock::now())),
             Err(malformed) => self.with(|core| core.unreadable(&malformed)),
         }
     }
@@ -429,7 +432,7 @@ impl Future for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.over {
-            self.shared.with(|core| core.cancel(self.id));
+            self.shared.with(|core| core.cancel(self.id, clock::now()));
         }
     }
 }

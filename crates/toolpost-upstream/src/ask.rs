@@ -175,6 +175,9 @@ fn options(call: &Call) -> RequestOptions {
     let mut options = RequestOptions::new();
     // The runtime limits a call in time, by dropping it; this one is further away than any of those.
     options = options.time_limit(Duration::from_secs(24 * 60 * 60));
+    if !call.principal().is_anonymous() {
+        options = options.on_behalf_of(call.principal().as_str());
+    }
     let trace = call.trace();
     let traced = [
         (meta::TRACEPARENT, &trace.parent),

@@ -284,7 +284,6 @@ impl Shared {
             .in_flight(options.in_flight)
             .list_bounds(2_048, 32 << 20)
             .log_level(LoggingLevel::Info)
-            .tasks(false)
     }
 
     pub(crate) fn lists(&self) -> Arc<Lists> {

@@ -1,17 +1,23 @@
 //! What a server says that answers nothing: what it asks, and what it tells.
 
+use std::time::{Duration, Instant};
+
 use bytestring::ByteString;
 use toolpost_json::{Frame, Node, NodeId};
 use toolpost_protocol::model::RawJson;
 use toolpost_protocol::{Code, Error as RpcError, Id, meta};
 
-use super::{Core, Effect, Kind, Progress, incoming};
+use super::{Core, Effect, Kind, Left, Progress, incoming};
 use crate::events::LARGEST;
 use crate::respond::unanswered;
 use crate::{ClientError, ClientEvent, Question};
 
 /// The most questions of a server that are open.
 pub(super) const QUESTIONS: usize = 64;
+/// For how long a request that was left may ask something: as long as an answer may take.
+const HAUNTS: Duration = crate::questions::LONGEST;
+/// How many of those are remembered.
+const LEFT: usize = 256;
 /// The longest message of a progress notification, in bytes; longer ones are cut.
 pub(super) const PROGRESS_TEXT: usize = 1 << 10;
 
@@ -23,6 +29,7 @@ impl<K: Clone> Core<K> {
         method: &str,
         params: Option<NodeId>,
         via: Option<i64>,
+        now: Instant,
     ) {
         if self.stateless || self.questions.contains_key(&id) {
             self.ignored += 1;
@@ -35,7 +42,7 @@ impl<K: Clone> Core<K> {
                     let error = RpcError::new(Code::INTERNAL_ERROR, "too many questions are open");
                     return self.reply(&id, &Err(error), via);
                 }
-                let about = via.filter(|via| self.pending.contains_key(via)).or_else(|| self.only_call());
+                let about = via.filter(|via| self.pending.contains_key(via)).or_else(|| self.only_call(now));
                 let key = about.and_then(|about| self.pending.get(&about)).map(|pending| pending.key.clone());
                 let params = params.map_or("{}", |params| frame.node(params).raw());
                 let question = Question::new(ByteString::from(method), ByteString::from(params));
@@ -112,6 +119,27 @@ impl<K: Clone> Core<K> {
 
     fn event(&mut self, event: ClientEvent) {
         self.effects.push(Effect::Event(event));
+    }
+
+    /// Remembers a request that was left, so that what it still asks is put to nobody else.
+    pub(super) fn leave_behind(&mut self, left: Left) {
+        if self.left.len() == LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back(left);
+    }
+
+    /// The one request of the host that is in flight, if there is one and no more, and none that was left may ask on
+    /// somebody else's behalf.
+    fn only_call(&mut self, now: Instant) -> Option<i64> {
+        if self.calls != 1 {
+            return None;
+        }
+        while self.left.front().is_some_and(|left| HAUNTS <= now.saturating_duration_since(left.since)) {
+            self.left.pop_front();
+        }
+        let (id, pending) = self.pending.iter().find(|(_, pending)| pending.kind == Kind::Call)?;
+        self.left.iter().all(|left| left.whom == pending.whom).then_some(*id)
     }
 }
 

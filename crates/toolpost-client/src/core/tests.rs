@@ -78,6 +78,10 @@ impl Model {
     }
 }
 
+fn now() -> Instant {
+    crate::clock::now()
+}
+
 const BOUNDS: Bounds = Bounds { in_flight: 5, noise: 3 };
 
 fn frame(text: &str) -> Frame {
@@ -109,7 +113,7 @@ proptest! {
                 Op::Request => {
                     heard = false;
                     let key = model.requests.len();
-                    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: key % 2 == 0 };
+                    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: key % 2 == 0, whom: None };
                     let made = core.request(key, &request, |out, _| out.extend_from_slice(b"{}"));
                     let may = !model.closed && before.len() < BOUNDS.in_flight;
                     prop_assert_eq!(made.is_ok(), may);
@@ -133,10 +137,10 @@ proptest! {
                     let id = at.map_or(999, id);
                     let is_spoilt = matches!(op, Op::Spoilt(_));
                     match op {
-                        Op::Answer(_, true) => core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)), None),
-                        Op::Quoted(_) => core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{}}}}"#)), None),
+                        Op::Answer(_, true) => core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)), None, now()),
+                        Op::Quoted(_) => core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{}}}}"#)), None, now()),
                         Op::Answer(..) => core.receive(
-                            frame(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-1}}}}"#)), None),
+                            frame(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-1}}}}"#)), None, now()),
                         _ => core.too_large(&Meant::Response(Id::from(id)), 7),
                     }
                     let answered = at.filter(|at| !model.closed && model.requests[*at] == Stand::Sent);
@@ -157,12 +161,12 @@ proptest! {
                     let id = model.place(near).map_or(999, id);
                     core.receive(frame(&format!(
                         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":1}}}}"#
-                    )), None);
+                    )), None, now());
                 }
                 Op::Cancel(near) => {
                     heard = false;
                     if let Some(at) = model.place(near) {
-                        core.cancel(id(at));
+                        core.cancel(id(at), now());
                         model.end(at);
                     }
                 }
@@ -179,7 +183,7 @@ proptest! {
                 Op::Ask(number) => {
                     core.receive(frame(&format!(
                         r#"{{"jsonrpc":"2.0","id":"q{number}","method":"elicitation/create","params":{{}}}}"#
-                    )), None);
+                    )), None, now());
                     if heard && !model.questions.iter().any(|(open, _)| *open == number) {
                         let about = (before.len() == 1).then(|| before[0]);
                         model.questions.push((number, about));
@@ -193,10 +197,10 @@ proptest! {
                 Op::TakeBack(number) => {
                     core.receive(frame(&format!(
                         r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":"q{number}"}}}}"#
-                    )), None);
+                    )), None, now());
                     model.questions.retain(|(open, _)| *open != number);
                 }
-                Op::Tell => core.receive(frame(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#), None),
+                Op::Tell => core.receive(frame(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#), None, now()),
                 Op::Noise => {
                     heard = false;
                     core.unreadable(&toolpost_protocol::receive(&"no".into(), &Limits::new()).unwrap_err());
@@ -242,7 +246,7 @@ proptest! {
 #[test]
 fn a_request_that_was_not_sent_is_not_connected_and_one_that_was_is_lost() {
     let mut core = Core::<u8>::new(BOUNDS);
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     for key in 0..2 {
         core.request(key, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
     }
@@ -258,13 +262,13 @@ fn a_request_that_was_not_sent_is_not_connected_and_one_that_was_is_lost() {
 #[test]
 fn a_request_that_is_cancelled_before_it_is_sent_costs_no_message() {
     let mut core = Core::<u8>::new(BOUNDS);
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     let queued = core.request(0, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
-    core.cancel(queued);
+    core.cancel(queued, now());
     assert!(core.pop().is_none());
     let sent = core.request(1, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
     core.pop().unwrap();
-    core.cancel(sent);
+    core.cancel(sent, now());
     let cancel = core.pop().unwrap();
     assert!(matches!(cancel.what, What::Cancel { id } if id == sent));
     assert_eq!(
@@ -277,7 +281,7 @@ fn a_request_that_is_cancelled_before_it_is_sent_costs_no_message() {
 fn answers_to_a_server_that_does_not_read_are_bounded() {
     let mut core = Core::<u8>::new(BOUNDS);
     for ping in 0..10_000 {
-        core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{ping},"method":"ping"}}"#)), None);
+        core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{ping},"method":"ping"}}"#)), None, now());
     }
     assert_eq!(core.out.len(), REPLIES);
     assert_eq!(core.ignored(), 10_000 - REPLIES as u64);
@@ -287,7 +291,11 @@ fn answers_to_a_server_that_does_not_read_are_bounded() {
 fn open_questions_are_bounded() {
     let mut core = Core::<u8>::new(BOUNDS);
     for question in 0..1_000 {
-        core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{question},"method":"roots/list"}}"#)), None);
+        core.receive(
+            frame(&format!(r#"{{"jsonrpc":"2.0","id":{question},"method":"roots/list"}}"#)),
+            None,
+            now(),
+        );
         while core.pop().is_some() {}
     }
     assert_eq!(core.questions.len(), QUESTIONS);
@@ -301,10 +309,10 @@ fn what_a_server_tells_has_a_longest_length() {
     for (bytes, events) in [(10, 1), (LARGEST, 0)] {
         let data = "x".repeat(bytes);
         let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"#;
-        core.receive(frame(&format!("{log}\"{data}\"}}}}")), None);
+        core.receive(frame(&format!("{log}\"{data}\"}}}}")), None, now());
         assert_eq!(core.take_effects().len(), events, "{bytes}");
     }
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: true };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: true, whom: None };
     core.request(0, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
     let long = "é".repeat(LARGEST);
     core.receive(
@@ -312,6 +320,7 @@ fn what_a_server_tells_has_a_longest_length() {
             r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":1,"progress":1,"message":"{long}"}}}}"#
         )),
         None,
+        now(),
     );
     let effects = core.take_effects();
     let [Effect::Progress(0, Progress { message: Some(message), .. })] = &*effects else {
@@ -323,7 +332,7 @@ fn what_a_server_tells_has_a_longest_length() {
 #[test]
 fn what_is_not_sent_has_a_bound_in_bytes() {
     let mut core = Core::<u8>::new(Bounds { in_flight: 1_000, ..BOUNDS });
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     let long = vec![b' '; 1 << 20];
     let made = (0..40).map(|_| core.request(0, &request, |out, _| out.extend_from_slice(&long)));
     assert_eq!(made.filter(Result::is_ok).count(), 32);
@@ -332,13 +341,13 @@ fn what_is_not_sent_has_a_bound_in_bytes() {
 #[test]
 fn a_question_of_a_request_that_has_ended_is_withdrawn_and_answered() {
     let mut core = Core::<u8>::new(BOUNDS);
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     let id = core.request(7, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
     core.pop().unwrap();
-    core.receive(frame(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#), None);
+    core.receive(frame(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#), None, now());
     let effects = core.take_effects();
     assert!(matches!(&*effects, [Effect::Ask { about: Some(7), .. }]), "{effects:?}");
-    core.cancel(id);
+    core.cancel(id, now());
     let effects = core.take_effects();
     assert!(matches!(&*effects, [Effect::Withdraw(_)]), "{effects:?}");
     assert!(matches!(core.pop().unwrap().what, What::Answer { about: Some(1) }));
@@ -347,12 +356,12 @@ fn a_question_of_a_request_that_has_ended_is_withdrawn_and_answered() {
 #[test]
 fn a_question_among_several_requests_belongs_to_none_of_them() {
     let mut core = Core::<u8>::new(BOUNDS);
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     for key in 0..2 {
         core.request(key, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
     }
-    core.receive(frame(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#), None);
-    core.receive(frame(r#"{"jsonrpc":"2.0","id":2,"method":"roots/list"}"#), Some(2));
+    core.receive(frame(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#), None, now());
+    core.receive(frame(r#"{"jsonrpc":"2.0","id":2,"method":"roots/list"}"#), Some(2), now());
     let effects = core.take_effects();
     assert!(
         matches!(&*effects, [Effect::Ask { about: None, .. }, Effect::Ask { about: Some(1), .. }]),
@@ -363,7 +372,7 @@ fn a_question_among_several_requests_belongs_to_none_of_them() {
 #[test]
 fn a_batch_is_its_messages() {
     let mut core = Core::<u8>::new(BOUNDS);
-    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false };
+    let request = NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: None };
     for key in 0..2 {
         core.request(key, &request, |out, _| out.extend_from_slice(b"{}")).unwrap();
         core.pop().unwrap();
@@ -371,6 +380,7 @@ fn a_batch_is_its_messages() {
     core.receive(
         frame(r#"[{"jsonrpc":"2.0","id":2,"result":{"a":2}},{"jsonrpc":"2.0","id":1,"result":{"a":1}},3]"#),
         None,
+        now(),
     );
     let effects = core.take_effects();
     assert_eq!(effects.len(), 2);
@@ -379,4 +389,43 @@ fn a_batch_is_its_messages() {
         assert_eq!(result.text(), format!(r#"{{"a":{}}}"#, key + 1));
     }
     assert_eq!(core.ignored(), 1);
+}
+
+#[test]
+fn what_a_cancelled_request_still_asks_is_put_to_no_other_user() {
+    let mut core = Core::<u8>::new(BOUNDS);
+    let (ada, joe) = (ByteString::from("ada"), ByteString::from("joe"));
+    let of =
+        |whom| NewRequest { kind: Kind::Call, method: "m", name: None, reports: false, whom: Some(whom) };
+    let began = now();
+    let later = |seconds| began + std::time::Duration::from_secs(seconds);
+    let mut asked = 0;
+    let mut asks = |core: &mut Core<u8>, seconds| {
+        asked += 1;
+        let question = format!(r#"{{"jsonrpc":"2.0","id":{asked},"method":"roots/list"}}"#);
+        core.receive(frame(&question), None, later(seconds));
+        let effects = core.take_effects();
+        let Some(Effect::Ask { about, .. }) = effects.last() else { panic!("{effects:?}") };
+        *about
+    };
+    let make = |core: &mut Core<u8>, key, whom| {
+        let id = core.request(key, &of(whom), |out, _| out.extend_from_slice(b"{}")).unwrap();
+        while core.pop().is_some() {}
+        id
+    };
+    let left = make(&mut core, 1, &ada);
+    core.cancel(left, began);
+    let own = make(&mut core, 2, &ada);
+    assert_eq!(asks(&mut core, 1), Some(2), "ada's own");
+    core.cancel(own, began);
+    let other = make(&mut core, 3, &joe);
+    assert_eq!(asks(&mut core, 1), None, "whose it is cannot be told");
+    // An answer, late as it is, ends what was left; and so does time.
+    core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{left},"result":{{}}}}"#)), None, later(2));
+    assert_eq!(asks(&mut core, 2), None);
+    core.receive(frame(&format!(r#"{{"jsonrpc":"2.0","id":{own},"result":{{}}}}"#)), None, later(3));
+    assert_eq!(asks(&mut core, 3), Some(3));
+    core.cancel(other, later(4));
+    make(&mut core, 4, &ada);
+    assert_eq!((asks(&mut core, 5), asks(&mut core, 603), asks(&mut core, 604)), (None, None, Some(4)));
 }

@@ -163,3 +163,15 @@ async fn rounds_of_a_task_are_bounded() {
     let (result, ()) = join!(call(&client), script);
     assert!(matches!(result.unwrap_err(), ClientError::TooMany { limit: 3, .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn by_hand_a_task_is_awaited_all_the_same() {
+    let (mut server, client) = Scripted::new(options());
+    let script = async {
+        create(&mut server).await;
+        looked_at(&mut server, "completed", json!({ "result": { "n": 1 } })).await;
+    };
+    let by_hand = RequestOptions::new().by_hand();
+    let (result, ()) = join!(client.call_tool("t", Frame::empty().root(), by_hand), script);
+    assert_eq!(value(&result.unwrap())["n"], 1);
+}
