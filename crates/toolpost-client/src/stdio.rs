@@ -28,6 +28,8 @@ const BATCH: usize = 64 << 10;
 const TURN: usize = 128;
 /// How long a server that no longer reads may still answer, and one that is left may take to end its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How much it may write until then.
+const FAREWELL: u64 = 64 << 10;
 
 /// Starts the task that moves the messages of a connection, for as long as it is open.
 pub(crate) fn spawn<R, W>(shared: &Arc<Shared>, asks: mpsc::Receiver<Ask>, reader: R, writer: W)
@@ -97,7 +99,8 @@ where
     async fn leave(mut self) {
         let _ended = self.writer.shutdown().await;
         drop(self.writer);
-        while !self.ended && self.reader.read_buf(self.lines.room()).await.is_ok_and(|read| read != 0) {
+        let mut said = (&mut self.reader).take(if self.ended { 0 } else { FAREWELL });
+        while said.read_buf(self.lines.room()).await.is_ok_and(|read| read != 0) {
             while self.lines.next().is_some() {}
         }
     }

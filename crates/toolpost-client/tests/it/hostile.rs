@@ -244,3 +244,13 @@ async fn a_server_that_stays_when_it_is_left_is_waited_for_a_second() {
     assert_eq!(began.elapsed(), Duration::from_secs(1));
     assert!(server.hear().await.is_none(), "its input has ended");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_prints_without_end_is_left_all_the_same() {
+    let (mut server, client) = Scripted::new(options());
+    let printing = tokio::spawn(async move { while server.write(b"Segmentation fault\n").await.is_ok() {} });
+    let error = client.ready().await.unwrap_err();
+    assert!(error.to_string().contains("1001 lines in a row"), "{error}");
+    client.closed().await;
+    printing.await.unwrap();
+}
