@@ -124,7 +124,7 @@ impl Call {
     /// Of kind [`InvalidArguments`](crate::ErrorKind::InvalidArguments), naming the argument, what
     /// was expected and what came.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        self.arguments().decode().map_err(undecoded)
+        self.arguments().decode().map_err(|error| undecoded(&error))
     }
 
     /// The arguments, to be looked at in place; an empty object if the caller sent none.
@@ -445,7 +445,7 @@ impl Call {
 /// Apart, to be there once and not for each tool.
 #[cold]
 #[inline(never)]
-fn undecoded(error: DecodeError) -> ToolError {
+fn undecoded(error: &DecodeError) -> ToolError {
     ToolError::invalid_arguments(error.to_string())
 }
 
