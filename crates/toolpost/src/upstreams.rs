@@ -78,6 +78,36 @@ impl Upstreams {
         Ok(())
     }
 
+    /// Puts an upstream in the place of the one of its name, which is returned and goes on: its tools answer until the new one
+    /// has told its own. Whoever replaces it [stops](Upstream::stop) it when nothing is
+    /// [in flight](Upstream::in_flight) there any more. Without one of its name, it is added.
+    #[must_use = "the former upstream goes on until it is stopped"]
+    pub fn replace(&self, upstream: Upstream) -> Option<Upstream> {
+        let added = upstream.clone();
+        let former = self.all().insert(upstream.name().to_owned(), upstream);
+        if let Some(former) = &former {
+            // What it has to say from now on is nobody's matter.
+            former.publish(|_| Box::pin(std::future::ready(Ok(()))));
+        }
+        added.signal(&self.0.changes);
+        if let Some(behind) = self.0.behind.get() {
+            attach(&added, behind.clone());
+        }
+        former
+    }
+
+    /// Takes an upstream and its tools away, and returns it: it goes on until it is stopped, so that calls in flight end.
+    ///
+    /// # Cancel safety
+    ///
+    /// At its first poll it is taken out of this set; its tools may stay if the future is dropped then.
+    pub async fn take(&self, name: &str) -> Option<Upstream> {
+        let upstream = self.all().remove(name)?;
+        upstream.publish(|_| Box::pin(std::future::ready(Ok(()))));
+        self.forget(name).await;
+        Some(upstream)
+    }
+
     /// Takes an upstream away: its tools go, and it is stopped. Whether there was one of that name.
     ///
     /// # Cancel safety
@@ -86,12 +116,7 @@ impl Upstreams {
     pub async fn remove(&self, name: &str) -> bool {
         let Some(upstream) = self.all().remove(name) else { return false };
         upstream.stop().await;
-        if let Some(behind) = self.0.behind.get().and_then(WeakBehind::upgrade) {
-            // What takes tools away has no fault of its own.
-            drop(behind.give(Origin::Source(name.to_owned()), Given::default()).await);
-        }
-        self.0.changes.resources_changed();
-        self.0.changes.prompts_changed();
+        self.forget(name).await;
         true
     }
 
@@ -111,6 +136,16 @@ impl Upstreams {
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.0.changes
+    }
+
+    /// Takes away what an upstream offered that is no more.
+    async fn forget(&self, name: &str) {
+        if let Some(behind) = self.0.behind.get().and_then(WeakBehind::upgrade) {
+            // What takes tools away has no fault of its own.
+            drop(behind.give(Origin::Source(name.to_owned()), Given::default()).await);
+        }
+        self.0.changes.resources_changed();
+        self.0.changes.prompts_changed();
     }
 
     /// From here on what upstreams offer goes to this runtime.

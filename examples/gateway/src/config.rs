@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toolpost::Settings;
-use toolpost_upstream::Pins;
+use toolpost::upstream::Pins;
 
 pub(crate) use schema::schema;
 pub(crate) use tables::{JwtTable, Limits, Scopes, Serve, WhenDown};

@@ -7,18 +7,17 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use toolpost::dispatch::Changes;
 use toolpost::process::{Programs, Supervisor, Workers};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{AnyTool, Tool as _};
-use toolpost::{Runtime, Settings};
-use toolpost_upstream::{PinChange, Pins};
+use toolpost::upstream::{PinChange, Pins};
+use toolpost::{Runtime, Settings, Upstreams};
 
 use crate::access::{self, Door};
 use crate::config::{Config, Hidden, Limits, Serve};
 use crate::say::say;
-use crate::upstreams::{Home, Offers, Upstreams};
+use crate::upstreams::{Home, Servers};
 
 /// How long workers that cannot be kept running are left alone, at least.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -76,7 +75,7 @@ struct Applied {
     programs: String,
     commands: Vec<AnyTool>,
     workers: BTreeMap<String, Running>,
-    upstreams: Upstreams,
+    servers: Servers,
     pins: Option<Pins>,
 }
 
@@ -120,10 +119,9 @@ impl Gateway {
         if let Some(limit) = limits.time_limit_ms {
             builder = builder.time_limit(Duration::from_millis(limit));
         }
-        let (offers, signals) = (Offers::default(), Changes::new());
-        builder = builder.resources(offers.clone()).prompts(offers.clone()).completions(offers.clone());
+        let upstreams = Upstreams::new();
         let runtime = builder
-            .changes(signals.clone())
+            .upstreams(&upstreams)
             .build()
             .map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
         let applied = Applied {
@@ -134,7 +132,7 @@ impl Gateway {
             programs: String::new(),
             commands: Vec::new(),
             workers: BTreeMap::new(),
-            upstreams: Upstreams::new(offers, signals),
+            servers: Servers::new(&upstreams),
             pins: config.pins.as_ref().map(|pins| pins.pins.clone()),
         };
         let gateway = Self {
@@ -159,7 +157,7 @@ impl Gateway {
     /// How what upstreams list differs from what is pinned.
     pub(crate) async fn pin_changes(&self) -> Vec<PinChange> {
         let applied = self.applied.lock().await;
-        applied.upstreams.all().flat_map(|upstream| upstream.status().pin_changes).collect()
+        applied.servers.all().iter().flat_map(|upstream| upstream.status().pin_changes).collect()
     }
 
     pub(crate) fn states(&self) -> States {
@@ -177,7 +175,7 @@ impl Gateway {
     pub(crate) async fn stop(&self) {
         let mut applied = self.applied.lock().await;
         applied.workers.clear();
-        applied.upstreams.stop().await;
+        applied.servers.stop().await;
         self.supervisor.stop().await;
     }
 
@@ -196,7 +194,7 @@ impl Gateway {
         let mut changes = Vec::new();
         // Before the settings: they may name tools of sources that are not there yet.
         let workers = config.workers.keys().map(|name| format!("workers.{name}"));
-        for origin in workers.chain(config.upstreams.keys().map(|name| format!("upstreams.{name}"))) {
+        for origin in workers.chain(config.upstreams.keys().cloned()) {
             let _declared = self.runtime.source(origin);
         }
         let commands = match config.programs == applied.programs {
@@ -233,7 +231,7 @@ impl Gateway {
             supervisor: self.supervisor.clone(),
             states: self.states.clone(),
         };
-        let Applied { upstreams, pins, .. } = &mut *applied;
+        let Applied { servers, pins, .. } = &mut *applied;
         let file = config.pins.map(|file| file.pins);
         let are_same = match (&*pins, &file) {
             (Some(pins), Some(file)) => {
@@ -249,7 +247,7 @@ impl Gateway {
             *pins = file;
             changes.push("pins".to_owned());
         }
-        upstreams.change(config.upstreams, pins.as_ref(), are_same, &home, &mut changes).await;
+        servers.change(config.upstreams, pins.as_ref(), are_same, &home, &mut changes).await;
         Ok(changes)
     }
 

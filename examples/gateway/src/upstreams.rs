@@ -1,38 +1,32 @@
 //! Other servers, whose tools are served here.
 
-mod offers;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use toolpost::Runtime;
-use toolpost::dispatch::Changes;
 use toolpost::process::{Program, Supervisor};
 use toolpost::tool::BoxFuture;
-use toolpost_upstream::{Endpoint, Pins, Upstream, UpstreamOptions, UpstreamState, UpstreamStatus};
+use toolpost::upstream::{Endpoint, Pins, Upstream, UpstreamOptions, UpstreamState, UpstreamStatus};
+use toolpost::{Runtime, Upstreams};
 
 use crate::config::{self, Reached, WhenDown};
 use crate::gateway::{Condition, State, States};
 use crate::say::say;
-pub(crate) use offers::Offers;
 
 /// How often a server that is replaced is looked at, whether it still has calls.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The servers that run now.
-pub(crate) struct Upstreams {
+pub(crate) struct Servers {
+    upstreams: Upstreams,
     running: BTreeMap<String, Running>,
-    offers: Offers,
-    changes: Changes,
     /// Servers that are replaced or gone, as long as they have calls.
     retiring: JoinSet<()>,
 }
 
 struct Running {
     wanted: config::Upstream,
-    upstream: Upstream,
     _watching: Watching,
 }
 
@@ -53,9 +47,9 @@ pub(crate) struct Home {
     pub(crate) states: watch::Sender<States>,
 }
 
-impl Upstreams {
-    pub(crate) fn new(offers: Offers, changes: Changes) -> Self {
-        Self { running: BTreeMap::new(), offers, changes, retiring: JoinSet::new() }
+impl Servers {
+    pub(crate) fn new(upstreams: &Upstreams) -> Self {
+        Self { upstreams: upstreams.clone(), running: BTreeMap::new(), retiring: JoinSet::new() }
     }
 
     /// Has these servers run, and no others. One whose table is as it was goes on; one that is replaced answers until its
@@ -73,26 +67,19 @@ impl Upstreams {
             self.running.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
         for name in gone {
             let origin = format!("upstreams.{name}");
-            if let Some(former) = self.running.remove(&name) {
-                silence(&former.upstream);
-                if let Err(error) = home.runtime.source(&*origin).clear().await {
-                    say(format!("{origin}: {error}"));
-                }
-                self.retiring.spawn(retire(former.upstream));
+            drop(self.running.remove(&name));
+            if let Some(former) = self.upstreams.take(&name).await {
+                self.retiring.spawn(retire(former));
             }
             home.states.send_modify(|states| drop(states.remove(&origin)));
             changes.push(format!("{origin} is gone"));
         }
         for (name, wanted) in wanted {
-            let former = match self.running.remove(&name) {
-                Some(running) if may_stay && running.wanted == wanted => {
-                    self.running.insert(name, running);
-                    continue;
-                }
-                former => former,
-            };
+            if may_stay && self.running.get(&name).is_some_and(|running| running.wanted == wanted) {
+                continue;
+            }
             let origin = format!("upstreams.{name}");
-            match self.start(&name, &origin, &wanted, former, pins, home) {
+            match self.start(&name, &origin, &wanted, pins, home) {
                 Ok(running) => drop(self.running.insert(name, running)),
                 Err(reason) => {
                     say(format!("{origin}: {reason}"));
@@ -102,21 +89,18 @@ impl Upstreams {
             }
             changes.push(origin);
         }
-        self.offers.set(self.running.values().map(|running| running.upstream.clone()));
-        self.changes.resources_changed();
-        self.changes.prompts_changed();
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Upstream> {
-        self.running.values().map(|running| &running.upstream)
+    pub(crate) fn all(&self) -> Vec<Upstream> {
+        self.upstreams.list()
     }
 
     /// Ends them all.
     pub(crate) async fn stop(&mut self) {
-        self.offers.set([]);
+        self.running.clear();
         let mut stopping = JoinSet::new();
-        for running in std::mem::take(&mut self.running).into_values() {
-            stopping.spawn(async move { running.upstream.stop().await });
+        for upstream in self.upstreams.list() {
+            stopping.spawn(async move { upstream.stop().await });
         }
         while stopping.join_next().await.is_some() {}
         self.retiring.shutdown().await;
@@ -127,7 +111,6 @@ impl Upstreams {
         name: &str,
         origin: &str,
         wanted: &config::Upstream,
-        former: Option<Running>,
         pins: Option<&Pins>,
         home: &Home,
     ) -> Result<Running, String> {
@@ -145,24 +128,23 @@ impl Upstreams {
         if let Some(most) = wanted.at_once {
             options = options.in_flight(most as usize);
         }
-        // The former server answers until this one has told its tools.
-        let told = watch::Sender::new(false);
-        let follows = former.is_some();
-        if let Some(former) = former {
-            silence(&former.upstream);
-            let mut succeeded = told.subscribe();
-            self.retiring.spawn(async move {
-                // An error is that this successor was replaced itself.
-                drop(succeeded.wait_for(|succeeded| *succeeded).await);
-                retire(former.upstream).await;
-            });
-        }
         home.states.send_modify(|states| {
             states.entry(origin.to_owned()).or_insert_with(State::starting).condition = Condition::Starting;
         });
         let upstream = Upstream::start(name, endpoint, options);
-        upstream.signal(&self.changes);
-        let source = home.runtime.source(origin).prefixed(&*wanted.prefix);
+        // The former server answers until this one has told its tools.
+        let told = watch::Sender::new(false);
+        let former = self.upstreams.replace(upstream.clone());
+        let follows = former.is_some();
+        if let Some(former) = former {
+            let mut succeeded = told.subscribe();
+            self.retiring.spawn(async move {
+                // An error is that this successor was replaced itself.
+                drop(succeeded.wait_for(|succeeded| *succeeded).await);
+                retire(former).await;
+            });
+        }
+        let source = home.runtime.source(name).prefixed(&*wanted.prefix);
         let (publishing, publisher) = (told.clone(), upstream.clone());
         upstream.publish(move |tools| -> BoxFuture<'static, Result<(), String>> {
             let (source, told) = (source.clone(), publishing.clone());
@@ -180,7 +162,7 @@ impl Upstreams {
             watched(upstream.clone(), origin.to_owned(), wanted.prefix.clone(), told, home.states.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with its owner")]
         let watching = Watching(tokio::spawn(watching));
-        Ok(Running { wanted: wanted.clone(), upstream, _watching: watching })
+        Ok(Running { wanted: wanted.clone(), _watching: watching })
     }
 }
 
@@ -257,11 +239,6 @@ fn refused(status: &UpstreamStatus, prefix: &str) -> Vec<(String, String)> {
     let changed =
         status.pin_changes.iter().map(|change| (format!("{prefix}{}", change.tool()), change.to_string()));
     faulty.chain(changed).collect()
-}
-
-/// Has a server hand its tools to nobody: another one has its place.
-fn silence(upstream: &Upstream) {
-    upstream.publish(|_| Box::pin(std::future::ready(Ok(()))));
 }
 
 /// Ends a server when it has no calls any more.

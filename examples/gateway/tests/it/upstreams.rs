@@ -79,7 +79,7 @@ fn two_servers_with_one_name_are_both_named() {
     place.write("other.toml", &inner("two"));
     let ended = place.ended(&["list"]);
     assert_eq!(ended.code, Some(1));
-    let fault = "the name `x_hold` is claimed by source `upstreams.inner` and by source `upstreams.other`";
+    let fault = "the name `x_hold` is claimed by source `inner` and by source `other`";
     assert!(ended.stdout.contains(fault), "{ended:?}");
 }
 
