@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("toolpost-json", &[]),
     ("toolpost-protocol", &["toolpost-json"]),
     ("toolpost-tool", &["toolpost-json", "toolpost-protocol"]),
-    ("toolpost-plan", &["toolpost-json", "toolpost-tool", "toolpost-workflow"]),
+    ("toolpost-plan", &["toolpost-json", "toolpost-runs", "toolpost-tool", "toolpost-workflow"]),
     ("toolpost-client", &["toolpost-json", "toolpost-protocol"]),
     // The dispatcher for its near names alone.
     (

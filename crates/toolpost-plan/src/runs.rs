@@ -9,8 +9,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use toolpost_json::{Frame, Limits};
+use toolpost_runs::journal::LogError;
+use toolpost_runs::{FileJournal, JournalView};
 use toolpost_tool::{Call, ErrorKind, Principal, ToolError};
-use toolpost_workflow::rt::{Control, FileJournal, JournalError, JournalView, Start};
+use toolpost_workflow::rt::{Control, Start};
 use toolpost_workflow::{Journal, JournalEntry, RunOutcome};
 
 use crate::document::PlanDocument;
@@ -23,7 +25,7 @@ use record::{Kept, key_of};
 
 pub use record::{PlanRun, PlanRunState};
 
-/// Keeps runs of plans in a journal's file: each has a name, and goes on after a crash where it stopped.
+/// Keeps runs of plans in a journal on disk: each has a name, and goes on after a crash where it stopped.
 ///
 /// A step whose end is recorded does not run again. One that was under way and is safe to repeat does; one that is not is
 /// asked about ([`Start::decide_unknown`]), and left as it is until somebody answers: the run ends, and says that the
@@ -83,7 +85,7 @@ impl PlanRuns {
     /// # Errors
     ///
     /// As [`FileJournal::open`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LogError> {
         FileJournal::open(path).map(Self::of)
     }
 
@@ -212,7 +214,7 @@ impl PlanRuns {
     /// Reads alone.
     pub async fn list(&self) -> io::Result<Vec<PlanRun>> {
         let mut runs = Vec::new();
-        for name in names(self.journal.list().iter().map(|run| run.name())) {
+        for name in names(self.journal.list()?.iter().map(|run| run.name())) {
             runs.extend(self.show(&name).await?);
         }
         Ok(runs)
@@ -233,14 +235,14 @@ impl PlanRuns {
         Ok(PlanRun::read(name, &kept, &steps, self.is_running(name)))
     }
 
-    /// All runs of a journal's file, by name, without opening it: while another process has it. What runs there is shown as
+    /// All runs of the journal at this path, by name, without opening it: while another process has it. What runs there is shown as
     /// unfinished.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or is no journal.
     pub fn look(path: impl AsRef<Path>) -> io::Result<Vec<PlanRun>> {
-        let view = JournalView::read(path)?;
+        let mut view = JournalView::read(path)?;
         let mut runs = Vec::new();
         for name in names(view.list().iter().map(|run| run.name())) {
             let (kept, steps) = (view.load(&key_of(&name))?, view.load(&name)?);

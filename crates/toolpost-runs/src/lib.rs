@@ -9,6 +9,8 @@ mod view;
 
 pub use file::FileJournal;
 pub use index::RecordedRun;
+/// The log that a journal is: its options and errors, and readers of its records.
+pub use toolpost_journal as journal;
 pub use view::JournalView;
 
 /// The examples of the crate's README compile and run.
