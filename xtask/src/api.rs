@@ -73,7 +73,7 @@ const TYPES_OF: &[(&str, usize)] = &[
     ("toolpost-protocol", 80),
     ("toolpost-retry", 4),
     ("toolpost-scheduler", 23),
-    ("toolpost-upstream", 10),
+    ("toolpost-upstream", 11),
     ("toolpost-runs", 3),
     ("toolpost-workflow", 33),
 ];

@@ -13,6 +13,7 @@ use toolpost_tool::{Call, ErrorKind, InputCapabilities, InputRequest, InputRequi
 use crate::asker::{Asked, Asker, Next, Open, Running, declined, saying};
 use crate::clean::{clean, line};
 use crate::clock;
+use crate::connection::Lease;
 use crate::upstream::Shared;
 
 /// The longest text of an error that is handed on, in bytes.
@@ -53,6 +54,9 @@ struct Carried {
 }
 
 /// Asks on behalf of `call`; the result, and of which revision it is.
+///
+/// What one of several endpoints did not get, or lost, and may be repeated, goes to another: once, so that no request wanders
+/// through all of them.
 pub(crate) async fn ask(
     shared: &Arc<Shared>,
     request: &Request,
@@ -60,22 +64,67 @@ pub(crate) async fn ask(
     call: &Call,
 ) -> Result<(RawResult, Version), ToolError> {
     let carried: Option<Carried> = call.state()?;
-    let failed = |error| tool_error(&shared.name, error, is_repeatable);
     if let Some((start, id)) = carried.as_ref().and_then(|carried| carried.parked) {
         let running = (start == shared.start).then(|| shared.parking.take(id, call.principal())).flatten();
         let mut running = running.ok_or_else(|| gone(&shared.name))?;
         if let Some(again) = answer(&mut running, call) {
             return Err(park(shared, running, again, call));
         }
-        return led(shared, running, is_repeatable, call).await;
+        let led = led(shared, running, is_repeatable, call).await;
+        return led.map_err(|unanswered| unanswered.error);
     }
-    let lease = shared.lease(call)?;
+    let lease = shared.lease(call, is_repeatable, &[]).await?;
+    let first = lease.endpoint();
+    match ask_over(shared, lease, request, is_repeatable, call, carried.as_ref()).await {
+        Err(Unanswered { error, may_go_elsewhere: true }) if first.is_some() => {
+            let Ok(lease) = shared.lease(call, is_repeatable, first.as_slice()).await else {
+                return Err(error);
+            };
+            let again = ask_over(shared, lease, request, is_repeatable, call, carried.as_ref()).await;
+            again.map_err(|unanswered| unanswered.error)
+        }
+        ended => ended.map_err(|unanswered| unanswered.error),
+    }
+}
+
+/// Why a request had no result.
+struct Unanswered {
+    error: ToolError,
+    /// Whether it did not reach its server, or may be repeated.
+    may_go_elsewhere: bool,
+}
+
+impl From<ToolError> for Unanswered {
+    fn from(error: ToolError) -> Self {
+        Self { error, may_go_elsewhere: false }
+    }
+}
+
+fn failed(name: &str, lease: &Lease, error: ClientError, is_repeatable: bool) -> Unanswered {
+    lease.failed(&error);
+    let may_go_elsewhere = match error {
+        ClientError::NotConnected(_) => true,
+        ClientError::ConnectionLost(_) => is_repeatable,
+        _ => false,
+    };
+    Unanswered { error: tool_error(name, error, is_repeatable), may_go_elsewhere }
+}
+
+async fn ask_over(
+    shared: &Arc<Shared>,
+    lease: Lease,
+    request: &Request,
+    is_repeatable: bool,
+    call: &Call,
+    carried: Option<&Carried>,
+) -> Result<(RawResult, Version), Unanswered> {
     let version = lease.connection.version;
     let client = lease.connection.client.clone();
     if !version.is_modern() {
         let offers = common(call.client(), &shared.options.offers);
         if offers == InputCapabilities::default() {
-            let result = request.send(&client, call, None, options(call)).await.map_err(failed)?;
+            let result = request.send(&client, call, None, options(call)).await;
+            let result = result.map_err(|error| failed(&shared.name, &lease, error, is_repeatable))?;
             lease.answered();
             return Ok((result, version));
         }
@@ -87,10 +136,11 @@ pub(crate) async fn ask(
         return led(shared, running, is_repeatable, call).await;
     }
     let mut again = 0;
-    let mut round = carried.map(|carried| round(&carried, call));
+    let mut round = carried.map(|carried| round(carried, call));
     loop {
         let options = options(call).respond(saying(call.client())).by_hand();
-        let result = request.send(&client, call, round.as_deref(), options).await.map_err(failed)?;
+        let result = request.send(&client, call, round.as_deref(), options).await;
+        let result = result.map_err(|error| failed(&shared.name, &lease, error, is_repeatable))?;
         lease.answered();
         let kind = result.node().member("resultType").and_then(Node::as_str);
         match kind.as_deref() {
@@ -98,24 +148,20 @@ pub(crate) async fn ask(
             Some("input_required") => {}
             Some(other) => {
                 let other = line(other, 80);
-                return Err(ToolError::new(format!(
-                    "`{}` answered by a result of the unknown type `{other}`",
-                    shared.name
-                )));
+                let message = format!("`{}` answered by a result of the unknown type `{other}`", shared.name);
+                return Err(ToolError::new(message).into());
             }
         }
         match suspended(&shared.name, result.node())? {
-            Suspended::Asks(required) => return Err(ToolError::input_required(required)),
+            Suspended::Asks(required) => return Err(ToolError::input_required(required).into()),
             Suspended::ComesAgain(state) if again < AGAIN_MAX => {
                 clock::until(Some(clock::now() + AGAIN * 2_u32.pow(again))).await;
                 again += 1;
                 round = Some(members(None, Some(&state)));
             }
             Suspended::ComesAgain(_) => {
-                return Err(ToolError::unavailable(format!(
-                    "`{}` put the request off {AGAIN_MAX} times",
-                    shared.name
-                )));
+                let message = format!("`{}` put the request off {AGAIN_MAX} times", shared.name);
+                return Err(ToolError::unavailable(message).into());
             }
         }
     }
@@ -225,19 +271,24 @@ async fn led(
     mut running: Running,
     is_repeatable: bool,
     call: &Call,
-) -> Result<(RawResult, Version), ToolError> {
+) -> Result<(RawResult, Version), Unanswered> {
     loop {
         match running.next().await {
             Next::Ended(ended) => {
                 let version = running.lease.connection.version;
-                let result = ended.map_err(|error| tool_error(&shared.name, error, is_repeatable))?;
+                let result = ended.map_err(|error| {
+                    let unanswered = failed(&shared.name, &running.lease, error, is_repeatable);
+                    // What was asked of a user is not asked again.
+                    let may_go_elsewhere = unanswered.may_go_elsewhere && running.asked == 0;
+                    Unanswered { may_go_elsewhere, ..unanswered }
+                })?;
                 running.lease.answered();
                 return Ok((result, version));
             }
             Next::Asked(asked) => {
                 running.lease.answered();
                 if let Some(open) = opened(&mut running, asked, call) {
-                    return Err(park(shared, running, open, call));
+                    return Err(park(shared, running, open, call).into());
                 }
             }
         }

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
-use toolpost_client::McpClient;
+use toolpost_client::{ClientError, McpClient};
 use toolpost_json::{Frame, Limits, Node};
 use toolpost_protocol::Version;
 use toolpost_tool::{Call, LogLevel};
+
+use crate::balance::{Pick, PickEnd};
+use crate::clock;
+use crate::per_caller::OfCaller;
 
 /// A server that is connected.
 #[derive(Debug)]
@@ -66,17 +70,44 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) connection: Arc<Connection>,
+    held: Held,
     heard: Option<u64>,
 }
 
+/// How a connection is held.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// The one that all use.
+    Shared,
+    /// That of one of several endpoints, until it has answered.
+    Balanced { endpoint: usize, pick: Mutex<Option<Pick>> },
+    /// One of its caller's own.
+    #[expect(dead_code, reason = "it goes back to its pool when it is dropped")]
+    OfCaller(OfCaller),
+}
+
+impl Held {
+    pub(crate) const fn balanced(pick: Pick) -> Self {
+        Self::Balanced { endpoint: pick.endpoint(), pick: Mutex::new(Some(pick)) }
+    }
+
+    fn end(&self, how: PickEnd) {
+        let Self::Balanced { pick, .. } = self else { return };
+        let ended = pick.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pick) = ended {
+            pick.end(how, clock::now());
+        }
+    }
+}
+
 impl Lease {
-    pub(crate) fn new(connection: Arc<Connection>, call: &Call) -> Self {
+    pub(crate) fn new(connection: Arc<Connection>, held: Held, call: &Call) -> Self {
         let heard = call.log_level().is_some().then(|| {
             let id = connection.next.fetch_add(1, Ordering::Relaxed);
             connection.heard().push((id, call.clone()));
             id
         });
-        Self { connection, heard }
+        Self { connection, held, heard }
     }
 
     /// The server has answered.
@@ -84,11 +115,31 @@ impl Lease {
         if !self.connection.has_served() {
             self.connection.served.store(true, Ordering::Relaxed);
         }
+        self.held.end(PickEnd::Answered);
+    }
+
+    /// The request had no result.
+    pub(crate) fn failed(&self, error: &ClientError) {
+        match error {
+            ClientError::Refused(_) => self.held.end(PickEnd::Answered),
+            // Those of this side.
+            ClientError::TooMany { .. } | ClientError::TimedOut { .. } => self.held.end(PickEnd::GivenUp),
+            _ => self.held.end(PickEnd::Failed),
+        }
+    }
+
+    /// The endpoint, of several.
+    pub(crate) const fn endpoint(&self) -> Option<usize> {
+        match &self.held {
+            Held::Balanced { endpoint, .. } => Some(*endpoint),
+            Held::Shared | Held::OfCaller(_) => None,
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.held.end(PickEnd::GivenUp);
         if let Some(id) = self.heard {
             self.connection.heard().retain(|(other, _)| *other != id);
         }

@@ -29,6 +29,7 @@ enum Kind {
         redactor: Redactor,
     },
     Streams(Arc<Connect>),
+    Several(Arc<[Endpoint]>),
 }
 
 type Streams = (Pin<Box<dyn AsyncRead + Send>>, Pin<Box<dyn AsyncWrite + Send>>);
@@ -71,6 +72,39 @@ impl Endpoint {
         Self(Kind::Streams(Arc::new(connect)))
     }
 
+    /// Several endpoints of one server that are alike. Each is kept connected; a call goes to the one that is expected to answer
+    /// soonest, by the latencies of its recent answers and the calls that it has (peak EWMA; of many, the better of two drawn). One that
+    /// keeps failing is left alone for a while and probed again, but never more than half of those that are connected. Where a
+    /// call was not sent, or is of a tool that may be run twice, and its connection ends, it goes to another, once.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    ///
+    /// ```
+    /// use tokio::net::TcpStream;
+    /// use toolpost_upstream::Endpoint;
+    ///
+    /// let at = |port: u16| Endpoint::streams(move || async move {
+    ///     Ok(TcpStream::connect(("::1", port)).await?.into_split())
+    /// });
+    /// let endpoint = Endpoint::several([at(7000), at(7001), at(7002)]);
+    /// ```
+    #[must_use]
+    pub fn several(endpoints: impl IntoIterator<Item = Self>) -> Self {
+        let endpoints: Arc<[Self]> = endpoints.into_iter().flat_map(Self::each).collect();
+        assert!(!endpoints.is_empty(), "at least one endpoint of a server");
+        Self(Kind::Several(endpoints))
+    }
+
+    /// Each of those that it is.
+    pub(crate) fn each(self) -> Vec<Self> {
+        match self.0 {
+            Kind::Several(endpoints) => endpoints.to_vec(),
+            kind => vec![Self(kind)],
+        }
+    }
+
     /// Opens a connection; what the server is comes later. An error is why there is none.
     pub(crate) async fn open(&self, options: ClientOptions) -> Result<Opened, String> {
         match &self.0 {
@@ -87,6 +121,8 @@ impl Endpoint {
                 let (reader, writer) = connect().await.map_err(|error| error.to_string())?;
                 Ok(Opened::of(McpClient::over_stdio(reader, writer, options)))
             }
+            // Of a caller's own: balanced are those that are kept connected.
+            Kind::Several(endpoints) => Box::pin(endpoints[0].open(options)).await,
         }
     }
 }
@@ -97,6 +133,7 @@ impl fmt::Debug for Endpoint {
             #[cfg(unix)]
             Kind::Program { program, .. } => f.debug_tuple("Endpoint").field(program).finish(),
             Kind::Streams(_) => f.write_str("Endpoint(streams)"),
+            Kind::Several(endpoints) => f.debug_tuple("Endpoint").field(endpoints).finish(),
         }
     }
 }

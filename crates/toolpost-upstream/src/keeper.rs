@@ -4,10 +4,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use toolpost_client::{ClientError, ClientEvent, ClientOptions, Events, McpClient};
-use toolpost_protocol::{Era, Version};
+use toolpost_client::{ClientError, ClientEvent, Events, McpClient};
+use toolpost_protocol::Era;
 use toolpost_tool::BoxFuture;
 
 use crate::UpstreamState;
@@ -37,18 +38,21 @@ const REASON_MAX: usize = 1_000;
 pub(crate) async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     // Whatever ends the task, it is known to have ended.
     let guard = EndGuard(Arc::clone(&shared));
-    let mut keeper = Keeper::new(&shared);
+    let mut keepers: Vec<Keeper> = (0..shared.replicas.len()).map(|at| Keeper::new(&shared, at)).collect();
     let mut offering = Offering::new(&shared);
     tokio::select! {
         biased;
         // An error is that nobody can stop it any more.
         _ = stopped.wait_for(|stopped| *stopped) => {}
-        () = keeper.keep() => {}
+        _ = join_all(keepers.iter_mut().map(Keeper::keep)) => {}
         () = offering.keep() => {}
+        () = shared.maintain() => {}
     }
-    shared.connected(None);
-    if let Some(opened) = keeper.opened.take() {
-        opened.end(String::new()).await;
+    shared.disconnect();
+    let ending = keepers.iter_mut().filter_map(|keeper| keeper.opened.take());
+    join_all(ending.map(|opened| opened.end(String::new()))).await;
+    if let Some(callers) = &shared.callers {
+        callers.end().await;
     }
     drop(guard);
 }
@@ -63,6 +67,8 @@ impl Drop for EndGuard {
 
 struct Keeper {
     shared: Arc<Shared>,
+    /// Which of the endpoints it keeps connected.
+    at: usize,
     attempts: Attempts,
     /// What is open now.
     opened: Option<Opened>,
@@ -78,9 +84,9 @@ struct Ready {
 }
 
 impl Keeper {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<Shared>, at: usize) -> Self {
         let attempts = Attempts::new(RandomState::new().hash_one(0_u8), now());
-        Self { shared: Arc::clone(shared), attempts, opened: None, only_legacy: false }
+        Self { shared: Arc::clone(shared), at, attempts, opened: None, only_legacy: false }
     }
 
     async fn keep(&mut self) {
@@ -114,17 +120,17 @@ impl Keeper {
         loop {
             let due = self.attempts.due();
             shared.update(|known| {
-                let since = match known.status.state {
+                let since = match known.states[self.at] {
                     UpstreamState::Down { since, .. } => since,
                     _ => now(),
                 };
-                known.status.state = UpstreamState::Down { reason: Arc::clone(&reason), since, next: due };
+                known.stands(self.at, UpstreamState::Down { reason: Arc::clone(&reason), since, next: due });
             });
             shared.look.notify_one();
             tokio::select! {
                 biased;
                 () = until(Some(due)) => return,
-                () = shared.wanted.notified() => self.attempts.hurry(now()),
+                () = shared.replicas[self.at].wanted.notified() => self.attempts.hurry(now()),
             }
         }
     }
@@ -132,7 +138,7 @@ impl Keeper {
     /// Opens a connection, and reads what the server is and has.
     async fn connect(&mut self) -> Result<Ready, String> {
         let shared = Arc::clone(&self.shared);
-        let opened = shared.endpoint.open(self.options()).await?;
+        let opened = shared.replicas[self.at].endpoint.open(shared.options.client(self.only_legacy)).await?;
         let client = opened.client.clone();
         self.opened = Some(opened);
         // From here on no change of a list is missed.
@@ -150,20 +156,13 @@ impl Keeper {
         Ok(Ready { connection: Arc::new(Connection::new(client, profile.version)), events, lists })
     }
 
-    fn options(&self) -> ClientOptions {
-        let versions = &self.shared.options.versions;
-        let legacy: Vec<Version> = versions.iter().copied().filter(|version| !version.is_modern()).collect();
-        let begin_legacy = self.only_legacy && !legacy.is_empty();
-        self.shared.client_options().versions(if begin_legacy { legacy } else { versions.clone() })
-    }
-
     /// Serves until the connection is over; why.
     async fn serve(&mut self, ready: Ready) -> (Arc<Connection>, String) {
         let Ready { connection, mut events, lists } = ready;
         let (shared, client) = (Arc::clone(&self.shared), connection.client.clone());
-        shared.connected(Some(Arc::clone(&connection)));
+        shared.replicas[self.at].connected(Some(Arc::clone(&connection)));
         shared.update(|known| {
-            known.status.state = UpstreamState::Ready;
+            known.stands(self.at, UpstreamState::Ready);
             known.status.version = Some(connection.version);
             known.status.handshakes += 1;
             known.lists = Arc::new(lists);
@@ -213,7 +212,7 @@ impl Keeper {
                 }
             }
         };
-        shared.connected(None);
+        shared.replicas[self.at].connected(None);
         // What the server had said before it ended is an answer.
         let _over = timeout(REST, client.closed()).await;
         client.close().await;

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use toolpost_client::{ClientOptions, LoggingLevel};
 use toolpost_protocol::Version;
 use toolpost_tool::InputCapabilities;
 
-use crate::Pins;
+use crate::asker::Offers;
+use crate::{PerCaller, Pins};
 
 /// Says how an upstream's tools are named and shown, and what it may cost.
 ///
@@ -27,6 +29,7 @@ pub struct UpstreamOptions {
     pub(crate) message_limit: usize,
     pub(crate) in_flight: usize,
     pub(crate) offers: InputCapabilities,
+    pub(crate) per_caller: Option<PerCaller>,
     pub(crate) versions: Vec<Version>,
 }
 
@@ -46,6 +49,7 @@ impl UpstreamOptions {
             message_limit: 4 << 20,
             in_flight: 1_024,
             offers,
+            per_caller: None,
             versions: Version::ALL.to_vec(),
         }
     }
@@ -130,6 +134,27 @@ impl UpstreamOptions {
         self.offers = offers;
         self
     }
+
+    /// Gives each caller connections of its own: its calls go over them, and nobody else's.
+    #[must_use]
+    pub fn per_caller(mut self, per_caller: PerCaller) -> Self {
+        self.per_caller = Some(per_caller);
+        self
+    }
+
+    /// What each connection is told; it begins in the older era if its server ends when it is asked in the other.
+    pub(crate) fn client(&self, begin_legacy: bool) -> ClientOptions {
+        let legacy: Vec<Version> =
+            self.versions.iter().copied().filter(|version| !version.is_modern()).collect();
+        ClientOptions::new("toolpost", env!("CARGO_PKG_VERSION"))
+            .respond(Offers(self.offers))
+            .handshake_time(self.start_limit)
+            .message_limit(self.message_limit)
+            .in_flight(self.in_flight)
+            .list_bounds(2_048, 32 << 20)
+            .log_level(LoggingLevel::Info)
+            .versions(if begin_legacy && !legacy.is_empty() { legacy } else { self.versions.clone() })
+    }
 }
 
 impl Default for UpstreamOptions {
@@ -145,6 +170,7 @@ impl fmt::Debug for UpstreamOptions {
             .field("pins", &self.pins)
             .field("expected", &self.expected)
             .field("hidden", &self.hidden)
+            .field("per_caller", &self.per_caller)
             .finish_non_exhaustive()
     }
 }

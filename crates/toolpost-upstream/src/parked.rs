@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::asker::Asker;
     use crate::clock::now;
-    use crate::connection::{Connection, Lease};
+    use crate::connection::{Connection, Held, Lease};
 
     #[tokio::test(start_paused = true)]
     async fn as_many_are_kept_as_may_for_as_long_as_they_may() {
@@ -105,7 +105,7 @@ mod tests {
         let client = McpClient::over_stdio(reader, writer, ClientOptions::new("test", "1"));
         let connection = Arc::new(Connection::new(client, Version::V2025_11_25));
         let running = || Running {
-            lease: Lease::new(Arc::clone(&connection), &Call::new(&NoArgs {}).unwrap()),
+            lease: Lease::new(Arc::clone(&connection), Held::Shared, &Call::new(&NoArgs {}).unwrap()),
             request: Box::pin(std::future::pending()),
             asker: Asker::new(InputCapabilities::default()),
             open: None,

@@ -144,9 +144,12 @@ impl Completions for Upstream {
         let params = Frame::from_serialize(&params)?;
         let mut parts = CallParts::default();
         parts.principal = completing.principal;
-        let lease = self.shared.lease(&Call::from_parts(parts))?;
+        let lease = self.shared.lease(&Call::from_parts(parts), true, &[]).await?;
         let completed = lease.connection.client.complete(params.root(), RequestOptions::new()).await;
-        let result = completed.map_err(|error| tool_error(&self.shared.name, error, true))?;
+        let result = completed.map_err(|error| {
+            lease.failed(&error);
+            tool_error(&self.shared.name, error, true)
+        })?;
         lease.answered();
         let completed: CompleteResult = result.decode().map_err(|error| self.malformed(error))?;
         Ok(completed.completion.values)

@@ -4,18 +4,18 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
-use toolpost_client::{ClientOptions, LoggingLevel};
 use toolpost_dispatch::Changes;
 use toolpost_tool::{AnyTool, BoxFuture, Call, ToolError};
 
-use crate::asker::Offers;
+use crate::balance::Balancer;
 use crate::clock;
-use crate::connection::{Connection, Lease};
+use crate::connection::{Held, Lease};
 use crate::keeper;
 use crate::lists::Lists;
 use crate::parked::Parking;
+use crate::per_caller::Callers;
+use crate::replica::{Replica, SOON, state_of};
 use crate::{Endpoint, UpstreamOptions, UpstreamState, UpstreamStatus};
 
 /// A server whose tools are offered here, kept connected by a task of its own.
@@ -61,13 +61,15 @@ pub(crate) type Publish = dyn Fn(Vec<AnyTool>) -> BoxFuture<'static, Result<(), 
 
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,
-    pub(crate) endpoint: Endpoint,
+    /// At least one.
+    pub(crate) replicas: Box<[Replica]>,
+    /// Where there are several.
+    balancer: Option<Arc<Balancer>>,
+    /// Where each caller has connections of its own.
+    pub(crate) callers: Option<Callers>,
     pub(crate) options: UpstreamOptions,
     /// Tells this start from others, which keep other calls.
     pub(crate) start: u64,
-    current: ArcSwapOption<Connection>,
-    /// Somebody called while there was no connection.
-    pub(crate) wanted: Notify,
     /// Something has changed that may change what is offered, or when to look.
     pub(crate) look: Notify,
     pub(crate) parking: Parking,
@@ -84,6 +86,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) status: UpstreamStatus,
+    /// Of each endpoint.
+    pub(crate) states: Vec<UpstreamState>,
     pub(crate) lists: Arc<Lists>,
     /// Why the host could not take the tools over.
     pub(crate) refused: Option<String>,
@@ -110,14 +114,20 @@ impl Upstream {
             faults: Vec::new(),
             suspended: 0,
         };
-        let known = Known { status, lists: Arc::default(), refused: None, offered: Vec::new() };
+        let replicas: Box<[Replica]> = endpoint.each().into_iter().map(Replica::new).collect();
+        let seed = RandomState::new().hash_one(0_u8);
+        let balancer = (1 < replicas.len()).then(|| Balancer::new(replicas.len(), seed, clock::now()));
+        let connects = |per_caller| Callers::new(per_caller, options.clone());
+        let callers = options.per_caller.as_ref().map(connects);
+        let states = vec![UpstreamState::Connecting; replicas.len()];
+        let known = Known { status, states, lists: Arc::default(), refused: None, offered: Vec::new() };
         let shared = Arc::new(Shared {
             name: name.into(),
-            endpoint,
+            replicas,
+            balancer,
+            callers,
             options,
             start: RandomState::new().hash_one(0_u8),
-            current: ArcSwapOption::empty(),
-            wanted: Notify::new(),
             look: Notify::new(),
             parking: Parking::default(),
             known: Mutex::new(known),
@@ -220,7 +230,8 @@ impl Upstream {
     /// How many requests its server is working on now. Whoever replaces an upstream stops it once there are none.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.shared.current.load().as_ref().map_or(0, |connection| connection.client.in_flight())
+        let of_callers = self.shared.callers.as_ref().map_or(0, Callers::in_flight);
+        of_callers + self.shared.replicas.iter().map(Replica::in_flight).sum::<usize>()
     }
 
     /// Ends the connection, and what is at its other end, for good; calls in flight end with it.
@@ -236,6 +247,14 @@ impl Upstream {
     }
 }
 
+impl Known {
+    /// One of the endpoints is so now.
+    pub(crate) fn stands(&mut self, at: usize, state: UpstreamState) {
+        self.states[at] = state;
+        self.status.state = state_of(&self.states);
+    }
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.send_replace(true);
@@ -243,23 +262,39 @@ impl Drop for Owner {
 }
 
 impl Shared {
-    /// The connection that a call uses. Every call comes by here, and by nowhere else.
-    pub(crate) fn lease(&self, call: &Call) -> Result<Lease, ToolError> {
-        match self.current.load_full() {
-            Some(connection) => Ok(Lease::new(connection, call)),
-            None => Err(self.absent()),
+    /// The connection that a call uses: of those of its caller, or of the endpoints but those `tried` already. Every call comes
+    /// by here, and by nowhere else.
+    pub(crate) async fn lease(
+        &self,
+        call: &Call,
+        is_repeatable: bool,
+        tried: &[usize],
+    ) -> Result<Lease, ToolError> {
+        if let Some(callers) = &self.callers {
+            let connected = callers.of(&self.name, call).await?;
+            return Ok(Lease::new(Arc::clone(&connected.connection), Held::OfCaller(connected), call));
         }
+        let leased = match &self.balancer {
+            None => self.replicas[0].current().map(|connection| (connection, Held::Shared)),
+            Some(balancer) => {
+                let is_ready = |at: usize| self.replicas[at].is_connected();
+                let pick = balancer.pick(is_ready, tried, is_repeatable, clock::now());
+                // One that has just been lost is not there.
+                pick.and_then(|pick| Some((self.replicas[pick.endpoint()].current()?, Held::balanced(pick))))
+            }
+        };
+        leased.map(|(connection, held)| Lease::new(connection, held, call)).ok_or_else(|| self.absent())
     }
 
     /// There is no connection: somebody waits for one.
     #[cold]
     fn absent(&self) -> ToolError {
-        self.wanted.notify_one();
+        self.replicas.iter().for_each(|replica| replica.wanted.notify_one());
         let state = self.known().status.state.clone();
         match state {
             UpstreamState::Down { reason, next, .. } => {
                 let wait = next.saturating_duration_since(clock::now());
-                self.unavailable(&reason).with_retry_after(wait.max(std::time::Duration::from_millis(100)))
+                self.unavailable(&reason).with_retry_after(wait.max(SOON))
             }
             UpstreamState::Stopped => self.unavailable("it was stopped"),
             _ => self.unavailable("it is being connected"),
@@ -270,20 +305,17 @@ impl Shared {
         ToolError::unavailable(format!("`{}` cannot be reached: {reason}", self.name))
     }
 
-    /// From now on calls use this connection, or none.
-    pub(crate) fn connected(&self, connection: Option<Arc<Connection>>) {
-        self.current.store(connection);
+    /// From now on no call has a connection.
+    pub(crate) fn disconnect(&self) {
+        self.replicas.iter().for_each(|replica| replica.connected(None));
     }
 
-    pub(crate) fn client_options(&self) -> ClientOptions {
-        let Self { options, .. } = self;
-        ClientOptions::new("toolpost", env!("CARGO_PKG_VERSION"))
-            .respond(Offers(options.offers))
-            .handshake_time(options.start_limit)
-            .message_limit(options.message_limit)
-            .in_flight(options.in_flight)
-            .list_bounds(2_048, 32 << 20)
-            .log_level(LoggingLevel::Info)
+    /// Closes what callers do not use, while it is polled.
+    pub(crate) async fn maintain(&self) {
+        match &self.callers {
+            Some(callers) => callers.maintain().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(crate) fn lists(&self) -> Arc<Lists> {
@@ -321,7 +353,7 @@ impl Shared {
 
     /// The task has ended. What is offered knows this, which knows what is offered: that ends too.
     pub(crate) fn ended(&self) {
-        self.connected(None);
+        self.disconnect();
         self.parking.clear();
         let offered = self.update(|known| {
             known.status.state = UpstreamState::Stopped;

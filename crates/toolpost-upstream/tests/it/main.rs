@@ -5,9 +5,11 @@
     reason = "a paused clock is moved by waiting; servers in memory are tasks; children run in the time of the machine"
 )]
 
+mod balanced;
 #[cfg(target_os = "linux")]
 mod children;
 mod common;
 mod lost;
+mod per_caller;
 mod questions;
 mod served;
