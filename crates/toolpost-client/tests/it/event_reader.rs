@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
+use crate::replay;
+
 #[path = "../../../../fuzz/targets/events.rs"]
 mod events;
-#[path = "../../../../fuzz/replay.rs"]
-mod replay;
 
 #[test]
 fn events_corpus() {

@@ -1,10 +1,10 @@
 //! The fuzz target of this crate over its committed corpus, with every prefix and some damage: what runs everywhere, without
 //! a fuzzer.
 
+use crate::replay;
+
 #[path = "../../../../fuzz/targets/client.rs"]
 mod client;
-#[path = "../../../../fuzz/replay.rs"]
-mod replay;
 
 #[test]
 fn client_corpus() {

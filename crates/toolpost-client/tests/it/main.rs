@@ -12,4 +12,6 @@ mod http;
 mod in_memory;
 mod lists;
 mod questions;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 mod tasks;
