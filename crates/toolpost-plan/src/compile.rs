@@ -87,8 +87,6 @@ struct Unit {
 /// A step before it is assembled.
 struct Draft {
     name: String,
-    /// Where it stands in the document.
-    path: String,
     dependencies: Dependencies,
     policy: StepPolicy,
     when: Option<Program>,
@@ -123,11 +121,11 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles steps that run in one go: those of the document, or of a plan that runs for each item of a list.
-    fn unit(&mut self, node: Node<'_>, path: &Path<'_>, name: &str, nesting: usize) -> Option<Arc<Steps>> {
+    fn unit(&mut self, node: Node<'a>, path: &Path<'_>, name: &str, nesting: usize) -> Option<Arc<Steps>> {
         let mut unit = Unit::default();
-        let output = unit.add("(output)".to_owned(), path.member("output").to_string());
+        let output = unit.add("(output)".to_owned());
         self.plan(&mut unit, node, path, &scope::Place::of_unit(output, nesting));
-        assemble::assemble(unit, name, node, &self.room(), &mut self.faults)
+        assemble::assemble(unit, name, (node, path), &self.room(), &mut self.faults)
     }
 
     fn room(&self) -> Room {
@@ -188,10 +186,9 @@ impl<'a> Compiler<'a> {
 
 impl Unit {
     /// Adds a step of which only the name is known.
-    fn add(&mut self, name: String, path: String) -> usize {
+    fn add(&mut self, name: String) -> usize {
         self.drafts.push(Draft {
             name,
-            path,
             dependencies: Dependencies::default(),
             policy: StepPolicy::new(),
             when: None,

@@ -4,7 +4,7 @@ mod read;
 mod render;
 
 use bytestring::ByteString;
-use toolpost_json::{Kind, Node};
+use toolpost_json::Node;
 
 use crate::cel::Program;
 use crate::value::PlanValue;
@@ -39,12 +39,12 @@ pub(crate) enum Found<'a> {
 #[derive(Debug)]
 pub(crate) struct Reference {
     pub(crate) source: Source,
-    /// What follows it, unescaped.
-    pub(crate) tokens: Box<[Box<str>]>,
+    /// The pointer as it was written.
+    pub(crate) pointer: Box<str>,
+    /// Where in it what follows the source begins.
+    pub(crate) rest: usize,
     /// What stands in where there is nothing, as JSON.
     pub(crate) default: Option<ByteString>,
-    /// The pointer as it was written, for errors.
-    pub(crate) pointer: Box<str>,
 }
 
 /// A value that is put together when a step begins.
@@ -55,8 +55,10 @@ pub(crate) struct Expression {
 
 #[derive(Debug)]
 enum Piece {
-    /// JSON that stays as it was written.
+    /// JSON that stays as it was written: all of it, or the first of several pieces.
     Text(ByteString),
+    /// JSON that stays as it was written, behind another piece.
+    Between(Box<str>),
     Reference(Reference),
     Computed(Program),
 }
@@ -69,15 +71,6 @@ impl Expression {
             _ => None,
         }
     }
-}
-
-/// The part of a value that tokens of a pointer lead to.
-pub(crate) fn part<'a>(node: Node<'a>, tokens: &[Box<str>]) -> Option<Node<'a>> {
-    tokens.iter().try_fold(node, |node, token| match node.kind() {
-        Kind::Object => node.member(token),
-        Kind::Array => place(token).and_then(|place| node.item(place)),
-        _ => None,
-    })
 }
 
 /// The place that a token of a pointer names in an array.

@@ -20,11 +20,29 @@ pub(crate) enum Shape<'a> {
     /// Nothing.
     Any,
     /// It is of one of these schemas.
-    Of(Vec<Schema<'a>>),
+    Of(Schemas<'a>),
     /// It is a list of such values.
     List(Box<Self>),
     /// A whole number: the place of an item.
     Index,
+}
+
+/// Schemas of which a value is one: nearly always there is one, which needs no list.
+#[derive(Clone, Debug)]
+pub(crate) enum Schemas<'a> {
+    One([Schema<'a>; 1]),
+    Several(Vec<Schema<'a>>),
+}
+
+impl<'a> std::ops::Deref for Schemas<'a> {
+    type Target = [Schema<'a>];
+
+    fn deref(&self) -> &[Schema<'a>] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(several) => several,
+        }
+    }
 }
 
 /// A schema within a document of schemas.
@@ -128,7 +146,12 @@ pub(crate) struct Absent {
 impl<'a> Shape<'a> {
     /// What a tool's schema says.
     pub(crate) fn of(schema: Option<&'a Value>) -> Self {
-        schema.map_or(Self::Any, |root| Self::Of(vec![Schema { root, at: root }]))
+        schema.map_or(Self::Any, |root| Self::one(Schema { root, at: root }))
+    }
+
+    /// What one schema says.
+    pub(crate) const fn one(schema: Schema<'a>) -> Self {
+        Self::Of(Schemas::One([schema]))
     }
 
     /// The part that tokens of a pointer lead to.
@@ -146,15 +169,15 @@ impl<'a> Shape<'a> {
             Self::List(of) => (**of).clone(),
             Self::Of(schemas) => {
                 let mut found = Vec::new();
-                for schema in schemas {
-                    for option in schema.options() {
+                for schema in schemas.iter() {
+                    for &option in &*schema.options() {
                         match option.keyword("items") {
                             Some(at) if at.is_object() => found.push(Schema { at, ..option }),
                             _ => return Self::Any,
                         }
                     }
                 }
-                if found.is_empty() { Self::Any } else { Self::Of(found) }
+                if found.is_empty() { Self::Any } else { Self::Of(Schemas::Several(found)) }
             }
             Self::Any | Self::Index => Self::Any,
         }
@@ -179,17 +202,24 @@ impl<'a> Shape<'a> {
                 None => Err(Vec::new()),
             },
             Self::Of(schemas) => {
-                let (mut found, mut known) = (Vec::new(), Vec::new());
-                for option in schemas.iter().flat_map(|schema| schema.options()) {
-                    match option.step(token) {
-                        Step::Any => return Ok(Self::Any),
-                        Step::Found(schema) => found.push(schema),
-                        Step::Absent => known.extend(option.names()),
+                let (mut first, mut found, mut known) = (None, Vec::new(), Vec::new());
+                for schema in schemas.iter() {
+                    for option in &*schema.options() {
+                        match (option.step(token), first) {
+                            (Step::Any, _) => return Ok(Self::Any),
+                            (Step::Found(schema), None) => first = Some(schema),
+                            (Step::Found(schema), Some(_)) => found.push(schema),
+                            (Step::Absent, _) => known.extend(option.names()),
+                        }
                     }
                 }
-                match found.len() {
-                    0 => Err(known),
-                    1..=WIDTH => Ok(Self::Of(found)),
+                match (first, found.len()) {
+                    (None, _) => Err(known),
+                    (Some(one), 0) => Ok(Self::one(one)),
+                    (Some(one), 1..WIDTH) => {
+                        found.push(one);
+                        Ok(Self::Of(Schemas::Several(found)))
+                    }
                     _ => Ok(Self::Any),
                 }
             }
@@ -205,10 +235,16 @@ enum Step<'a> {
 
 impl<'a> Schema<'a> {
     /// The schema itself, its `$ref`s followed; one for each of its alternatives. Empty if nothing fits it.
-    pub(crate) fn options(self) -> Vec<Self> {
+    pub(crate) fn options(self) -> Schemas<'a> {
+        // One walk over the few keywords there are: this is asked often.
+        let members = self.at.as_object();
+        let forms = |name: &String| matches!(name.as_str(), "$ref" | "anyOf" | "oneOf");
+        if members.is_some_and(|members| !members.keys().any(forms)) {
+            return Schemas::One([self]);
+        }
         let mut found = Vec::new();
         self.collect(DEPTH, &mut found);
-        found
+        Schemas::Several(found)
     }
 
     fn collect(self, depth: usize, found: &mut Vec<Self>) {
@@ -252,29 +288,35 @@ impl<'a> Schema<'a> {
 
     /// Of one alternative.
     fn own_types(self) -> u8 {
-        if let Some(constant) = self.keyword("const") {
-            return types::of(constant);
-        }
-        if let Some(values) = self.keyword("enum").and_then(Value::as_array) {
-            return values.iter().fold(0, |all, value| all | types::of(value));
-        }
-        match self.keyword("type") {
-            Some(Value::String(name)) => types::named(name),
-            Some(Value::Array(names)) => {
-                names.iter().filter_map(Value::as_str).fold(0, |all, name| all | types::named(name))
+        let mut types = types::ALL;
+        for (name, value) in self.at.as_object().into_iter().flatten() {
+            match (name.as_str(), value) {
+                ("const", constant) => return types::of(constant),
+                ("enum", Value::Array(values)) => {
+                    return values.iter().fold(0, |all, value| all | types::of(value));
+                }
+                ("type", Value::String(name)) => types = types::named(name),
+                ("type", Value::Array(names)) => {
+                    let names = names.iter().filter_map(Value::as_str);
+                    types = names.fold(0, |all, name| all | types::named(name));
+                }
+                _ => {}
             }
-            _ => types::ALL,
         }
+        types
     }
 
     /// The values that a value of it must be one of.
     pub(crate) fn values(self) -> Option<Vec<&'a Value>> {
         let mut all = Vec::new();
-        for option in self.options() {
-            match (option.keyword("const"), option.keyword("enum").and_then(Value::as_array)) {
-                (Some(constant), _) => all.push(constant),
-                (None, Some(values)) => all.extend(values),
-                (None, None) => return None,
+        for option in &*self.options() {
+            let keywords = option.at.as_object()?;
+            let (name, values) =
+                keywords.iter().find(|(name, _)| matches!(name.as_str(), "const" | "enum"))?;
+            match (name.as_str(), values) {
+                ("enum", Value::Array(values)) => all.extend(values),
+                ("enum", _) => return None,
+                (_, constant) => all.push(constant),
             }
         }
         Some(all)

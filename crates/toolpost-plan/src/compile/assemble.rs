@@ -10,6 +10,7 @@ use super::{Draft, Unit, Work};
 use crate::cel::Program;
 use crate::expression::Room;
 use crate::fault::{Faults, PlanFaultKind};
+use crate::path::Path;
 use crate::run::{At, PlanInput, holds, map_step, put_together, tool_step};
 use crate::value::PlanValue;
 
@@ -23,37 +24,36 @@ pub(crate) struct Steps {
 pub(super) fn assemble(
     unit: Unit,
     name: &str,
-    document: Node<'_>,
+    (document, path): (Node<'_>, &Path<'_>),
     room: &Room,
     faults: &mut Faults,
 ) -> Option<Arc<Steps>> {
     let Unit { drafts } = unit;
     let output = drafts.first()?.name.clone();
-    let places: Vec<(String, String)> =
-        drafts.iter().map(|draft| (draft.name.clone(), draft.path.clone())).collect();
+    let names: Vec<String> = drafts.iter().map(|draft| draft.name.clone()).collect();
     let mut graph = Graph::<PlanInput, PlanValue>::new(name);
     graph.revision(&revision(document));
     graph.record_with(PlanValue::encode, PlanValue::decode);
     for draft in drafts {
-        declare(&mut graph, draft, &places, *room);
+        declare(&mut graph, draft, &names, *room);
     }
     match graph.build(&output) {
         Ok(plan) => Some(Arc::new(Steps { plan })),
         Err(invalid) => {
             for fault in invalid.faults() {
-                tell(fault, &places, faults);
+                tell(fault, path, faults);
             }
             None
         }
     }
 }
 
-fn declare(graph: &mut Graph<PlanInput, PlanValue>, draft: Draft, places: &[(String, String)], room: Room) {
+fn declare(graph: &mut Graph<PlanInput, PlanValue>, draft: Draft, names: &[String], room: Room) {
     let Draft { name, dependencies, policy, when, work, .. } = draft;
     let mut step = graph.step(&name).policy(policy);
     // In this order a reference finds its value.
     for (on, required) in dependencies.0 {
-        let on = [places[on].0.as_str()];
+        let on = [names[on].as_str()];
         step = if required { step.needs(on) } else { step.after(on) };
     }
     let when = when.map(Arc::new);
@@ -94,11 +94,11 @@ fn is_met(
     holds(when, &At::step(inputs), room)
 }
 
-fn tell(fault: &Fault, places: &[(String, String)], faults: &mut Faults) {
+fn tell(fault: &Fault, unit: &Path<'_>, faults: &mut Faults) {
     match fault {
         Fault::Cycle { path } => {
             let first = path.first().map_or("", String::as_str);
-            let place = places.iter().find(|(name, _)| name == first).map_or("", |(_, place)| place);
+            let place = format!("{unit}/steps/{}", first.replace('/', "/plan/steps/"));
             let mut around = path.iter().take(12).cloned().collect::<Vec<_>>().join(" -> ");
             if 12 < path.len() {
                 around.push_str(" -> …");
@@ -110,13 +110,15 @@ fn tell(fault: &Fault, places: &[(String, String)], faults: &mut Faults) {
     }
 }
 
-/// A digest of the document, by which records of runs are told apart; it does not resist forgery.
+/// A digest of the document's text, by which records of runs are told apart; it does not resist forgery.
 fn revision(document: Node<'_>) -> String {
-    let mut canonical = Vec::new();
-    document.write_canonical(&mut canonical);
-    // FNV-1a.
-    let digest = canonical.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    // FNV-1a, by words.
+    let (words, rest) = document.raw().as_bytes().as_chunks::<8>();
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+        mixed ^ mixed >> 32
+    };
+    let digest = words.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let digest = rest.iter().fold(digest, |hash, byte| mix(hash, u64::from(*byte)));
     format!("{digest:016x}")
 }

@@ -1,5 +1,6 @@
 //! What references and names in expressions stand for, seen from one step.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use toolpost_json::Node;
@@ -15,7 +16,7 @@ use crate::shape::{Absent, Shape};
 
 /// What the steps of one plan see.
 pub(super) struct Scope<'a> {
-    pub(super) steps: HashMap<String, Step<'a>>,
+    pub(super) steps: HashMap<Cow<'a, str>, Step<'a>>,
     /// The step that holds the plan's input; none if the run does.
     pub(super) input: Option<usize>,
     /// Names of the steps of plans around this one.
@@ -89,14 +90,20 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn resolve(&self, tokens: &[String], own: usize, item: Option<&Shape<'a>>) -> Result<Resolved<'a>, Why> {
+    fn resolve(
+        &self,
+        tokens: &[Cow<'_, str>],
+        own: usize,
+        item: Option<&Shape<'a>>,
+    ) -> Result<Resolved<'a>, Why> {
         let within = |origin, shape: &Shape<'a>, rest: usize| {
             let part = shape.part(tokens.get(rest..).unwrap_or_default());
             let shape =
                 part.map_err(|absent| Why::Absent(Absent { after: absent.after + rest, ..absent }))?;
             Ok(Resolved { origin, shape, rest })
         };
-        match (tokens.first().map(String::as_str), tokens.get(1), tokens.get(2).map(String::as_str)) {
+        let token = |n: usize| tokens.get(n).map(|token| &**token);
+        match (token(0), token(1), token(2)) {
             (Some("steps"), Some(name), Some("output")) => {
                 let step = self.step(name, own)?;
                 within(Origin::Step(step.draft), &step.shape, 3)
@@ -139,7 +146,7 @@ impl<'a> Scope<'a> {
                 Some("hand its output over by `input`, and refer to `/input`".to_owned()),
             ),
             Why::Unknown => {
-                let mut known: Vec<&str> = self.steps.keys().map(String::as_str).collect();
+                let mut known: Vec<&str> = self.steps.keys().map(|name| &**name).collect();
                 known.sort_unstable();
                 (MissingStep, format!("there is no step `{name}`"), listed("there are", &known))
             }
@@ -210,18 +217,18 @@ impl Resolve for Resolver<'_, '_> {
         }
         let resolved =
             tokens(pointer).and_then(|tokens| match self.scope.resolve(&tokens, self.own, self.item) {
-                Ok(resolved) => Ok((tokens, resolved)),
+                Ok(resolved) => Ok(resolved),
                 Err(why) => {
                     let at = if let Why::Absent(absent) = &why { absent.after } else { 1 };
-                    Err(self.scope.told(why, tokens.get(at).map_or("", String::as_str)))
+                    Err(self.scope.told(why, tokens.get(at).map_or("", |token| &**token)))
                 }
             });
         match resolved {
-            Ok((tokens, resolved)) => Some(Reference {
+            Ok(resolved) => Some(Reference {
                 source: self.source(&resolved.origin, default.is_none()),
-                tokens: tokens[resolved.rest..].iter().map(|token| token.as_str().into()).collect(),
                 default: default.map(|default| default.frame().text().slice_ref(default.raw())),
                 pointer: pointer.into(),
+                rest: tail(pointer, resolved.rest),
             }),
             Err(unresolved) => {
                 self.refuse(path, unresolved);
@@ -289,18 +296,29 @@ impl Names for Resolver<'_, '_> {
     }
 }
 
+/// Where in a pointer what follows its first tokens begins.
+fn tail(pointer: &str, tokens: usize) -> usize {
+    pointer.match_indices('/').nth(tokens).map_or(pointer.len(), |(at, _)| at)
+}
+
 /// The tokens of a pointer.
-fn tokens(pointer: &str) -> Result<Vec<String>, Unresolved> {
+fn tokens(pointer: &str) -> Result<Vec<Cow<'_, str>>, Unresolved> {
     let wrong = |kind, message: String| Unresolved { kind, message, hint: None };
     let Some(rest) = pointer.strip_prefix('/') else {
         let message = "a reference is a JSON Pointer, which begins with `/`".to_owned();
         return Err(wrong(PlanFaultKind::Reference, message));
     };
-    if POINTER_TOKENS < rest.split('/').count() {
+    let unescaped = |token: &str| token.replace("~1", "/").replace("~0", "~");
+    let mut tokens: Vec<Cow<'_, str>> = Vec::with_capacity(8);
+    tokens.extend(rest.split('/').take(POINTER_TOKENS + 1).map(|token| match token.contains('~') {
+        true => Cow::Owned(unescaped(token)),
+        false => Cow::Borrowed(token),
+    }));
+    if POINTER_TOKENS < tokens.len() {
         let message = format!("the pointer is too deep; the limit `pointer tokens` is {POINTER_TOKENS}");
         return Err(wrong(PlanFaultKind::Limit, message));
     }
-    Ok(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+    Ok(tokens)
 }
 
 fn told(unresolved: Unresolved) -> String {

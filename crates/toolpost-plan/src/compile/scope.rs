@@ -53,7 +53,7 @@ const MAP: [&str; 4] = ["over", "concurrency", "tolerate", "atMost"];
 
 impl<'a> Compiler<'a> {
     /// Compiles the steps and the output of one plan.
-    pub(super) fn plan(&mut self, unit: &mut Unit, node: Node<'_>, path: &Path<'_>, place: &Place) {
+    pub(super) fn plan(&mut self, unit: &mut Unit, node: Node<'a>, path: &Path<'_>, place: &Place) {
         if !self.is_object(node, path) {
             return;
         }
@@ -73,11 +73,11 @@ impl<'a> Compiler<'a> {
         let mut scope = Scope { steps: HashMap::new(), input: place.input, outer: place.outer.clone() };
         let mut found = Vec::with_capacity(steps.len());
         for (key, step) in steps.members() {
-            let name = key.name().into_owned();
+            let name = key.name();
             let step_path = steps_path.member(&name);
             self.name(&name, &step_path);
             let tool = self.tool(step, &step_path);
-            let draft = unit.add(format!("{}{name}", place.prefix), step_path.to_string());
+            let draft = unit.add(format!("{}{name}", place.prefix));
             let shape = Shape::of(tool.and_then(ToolSpec::output_schema));
             let shape = match step.member("map") {
                 Some(_) => Shape::List(Box::new(shape)),
@@ -224,7 +224,7 @@ impl<'a> Compiler<'a> {
         unit: &mut Unit,
         scope: &Scope<'a>,
         place: &Place,
-        (name, step, plan, draft): (&str, Node<'_>, Node<'_>, usize),
+        (name, step, plan, draft): (&str, Node<'a>, Node<'a>, usize),
         path: &Path<'_>,
     ) {
         self.only(step, &PLAN_STEP, path);
@@ -234,10 +234,11 @@ impl<'a> Compiler<'a> {
         let input = step.member("input").unwrap_or(null);
         if step.member("map").is_none() {
             let prefix = format!("{}{name}/", place.prefix);
-            let holds = unit.add(format!("{prefix}(input)"), input_path.to_string());
+            let holds = unit.add(format!("{prefix}(input)"));
             self.waits(unit, scope, step, holds, path);
             let expression = self.value(unit, scope, input, holds, None, &input_path);
-            let outer = place.outer.iter().chain(scope.steps.keys()).cloned().collect();
+            let outer =
+                place.outer.iter().cloned().chain(scope.steps.keys().map(|name| name.to_string())).collect();
             let held = &mut unit.drafts[holds];
             if let Some(input) = place.input {
                 held.dependencies.on(input, true);

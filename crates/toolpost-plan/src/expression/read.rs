@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytestring::ByteString;
 use toolpost_json::{Kind, Node};
 
 use super::{Expression, Piece, Reference};
@@ -39,7 +38,7 @@ pub(crate) fn read(node: Node<'_>, path: &Path<'_>, resolve: &mut dyn Resolve) -
         expression.pieces.push(Piece::Text(node.frame().text().slice_ref(node.raw())));
         return expression;
     }
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(64);
     piece(node, path, resolve, &mut expression, &mut text);
     expression.text(&mut text);
     expression
@@ -74,10 +73,9 @@ pub(crate) fn special(node: Node<'_>) -> Special<'_> {
     }
 }
 
-/// Whether nothing in it can be special: no name has a `$`, escaped or not.
+/// Whether nothing in it can be special: nothing has a `$`, nor an escape that may be one.
 fn is_plain(node: Node<'_>) -> bool {
-    let raw = node.raw();
-    !raw.contains('$') && !raw.contains("\\u")
+    !node.raw().bytes().any(|byte| byte == b'$' || byte == b'\\')
 }
 
 fn piece(
@@ -138,8 +136,11 @@ impl Expression {
     fn text(&mut self, text: &mut Vec<u8>) {
         if !text.is_empty() {
             // Of pieces of text, joined by ASCII.
-            let joined = String::from_utf8_lossy(text).into_owned();
-            self.pieces.push(Piece::Text(ByteString::from(joined)));
+            let joined = std::str::from_utf8(text).unwrap_or_default();
+            match self.pieces.is_empty() {
+                true => self.pieces.push(Piece::Text(joined.into())),
+                false => self.pieces.push(Piece::Between(joined.into())),
+            }
             text.clear();
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytestring::ByteString;
 use toolpost_json::Node;
 
-use super::{Expression, Found, Lookup, Piece, Reference, part};
+use super::{Expression, Found, Lookup, Piece, Reference};
 use crate::cel::Budget;
 use crate::path::shown;
 use crate::value::PlanValue;
@@ -54,6 +54,7 @@ impl Expression {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Between(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Reference(reference) => reference.write(lookup, room, &mut out)?,
                 Piece::Computed(program) => {
                     let budget = Budget { steps: room.cel_steps, bytes: room.bytes };
@@ -80,10 +81,11 @@ enum Part<'a> {
 
 impl Reference {
     fn find<'a>(&'a self, lookup: &'a dyn Lookup<'a>) -> Result<Part<'a>, Unrendered> {
+        let rest = &self.pointer[self.rest..];
         let found = match lookup.find(self.source) {
-            Found::Value(value) if self.tokens.is_empty() => Some(Part::Whole(value)),
-            Found::Value(value) => value.node().and_then(|node| part(node, &self.tokens)).map(Part::Node),
-            Found::Node(node) => part(node, &self.tokens).map(Part::Node),
+            Found::Value(value) if rest.is_empty() => Some(Part::Whole(value)),
+            Found::Value(value) => value.node().and_then(|node| node.pointer(rest)).map(Part::Node),
+            Found::Node(node) => node.pointer(rest).map(Part::Node),
             Found::Index(index) => Some(Part::Index(index)),
             Found::Nothing => None,
         };

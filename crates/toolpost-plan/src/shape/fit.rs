@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{DEPTH, Effort, Schema, Shape, types};
+use super::{DEPTH, Effort, Schema, Schemas, Shape, types};
 
 /// Whether a value of a shape can satisfy a schema.
 ///
@@ -24,8 +24,13 @@ fn fits(shape: &Shape<'_>, taken: Schema<'_>, depth: usize, effort: &Effort) -> 
     match shape {
         Shape::Any | Shape::Index => Ok(()),
         Shape::List(of) => items(of, *taken, depth, effort),
+        // What is asked most: one form beside one.
+        Shape::Of(Schemas::One([given])) if matches!(given.options(), Schemas::One(_)) => {
+            alike(*given, *taken, has & wants, depth, effort)
+        }
         Shape::Of(schemas) => {
-            let options: Vec<Schema<'_>> = schemas.iter().flat_map(|schema| schema.options()).collect();
+            let options: Vec<Schema<'_>> =
+                schemas.iter().flat_map(|schema| schema.options().to_vec()).collect();
             if !effort.spend(options.len()) {
                 return Ok(());
             }
@@ -52,18 +57,29 @@ fn one(given: Schema<'_>, taken: Schema<'_>, depth: usize, effort: &Effort) -> R
             types::told(taken.types())
         ));
     }
+    alike(given, taken, both, depth, effort)
+}
+
+/// Of one form each, which have types in common.
+fn alike(
+    given: Schema<'_>,
+    taken: Schema<'_>,
+    both: u8,
+    depth: usize,
+    effort: &Effort,
+) -> Result<(), String> {
     if let (Some(values), Some(wanted)) = (given.values(), taken.values())
         && !values.iter().any(|value| wanted.contains(value))
     {
         return Err(format!("is one of {}, and one of {} is expected", list(&values), list(&wanted)));
     }
     if both == types::ARRAY {
-        return items(&Shape::Of(vec![given]).items(), taken, depth, effort);
+        return items(&Shape::one(given).items(), taken, depth, effort);
     }
     if both != types::OBJECT {
         return Ok(());
     }
-    let shape = Shape::Of(vec![given]);
+    let shape = Shape::one(given);
     for name in taken.required() {
         if shape.part(&[name]).is_err() {
             return Err(format!("has no `{name}`, which is required"));

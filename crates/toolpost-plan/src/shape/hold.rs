@@ -67,6 +67,11 @@ impl Holding<'_, '_> {
         if !self.effort.spend(options.len()) {
             return;
         }
+        if let [one] = &*options
+            && one.own_types() & of(node) != 0
+        {
+            return self.one(node, *one, path, depth, held);
+        }
         let alike: Vec<Schema<'_>> =
             options.iter().copied().filter(|option| option.own_types() & of(node) != 0).collect();
         match &*alike {
@@ -143,8 +148,17 @@ impl Holding<'_, '_> {
     }
 }
 
-/// A keyword, whether a number keeps to it, and how it is told.
+/// A keyword, whether a number or a length keeps to it, and how it is told.
 type Bound = (&'static str, fn(f64, f64) -> bool, &'static str);
+
+const BOUNDS: [Bound; 6] = [
+    ("minimum", |n, b| b <= n, "at least"),
+    ("maximum", |n, b| n <= b, "at most"),
+    ("exclusiveMinimum", |n, b| b < n, "more than"),
+    ("exclusiveMaximum", |n, b| n < b, "less than"),
+    ("minLength", |n, b| b <= n, "at least"),
+    ("maxLength", |n, b| n <= b, "at most"),
+];
 
 fn scalar(node: Node<'_>, schema: Schema<'_>, path: &Path<'_>, held: &mut Vec<Held>) {
     let mut wrong = |message: String| held.push(Held { path: path.to_string(), message, hint: None });
@@ -154,27 +168,18 @@ fn scalar(node: Node<'_>, schema: Schema<'_>, path: &Path<'_>, held: &mut Vec<He
         let values: Vec<String> = values.iter().take(8).map(|value| shown(&value.to_string())).collect();
         return wrong(format!("is {}, and one of {} is expected", shown(node.raw()), values.join(", ")));
     }
-    if let Some(number) = node.as_number().map(toolpost_json::Number::as_f64) {
-        let bound = |name: &str| schema.keyword(name).and_then(Value::as_f64);
-        let checks: [Bound; 4] = [
-            ("minimum", |n, b| b <= n, "at least"),
-            ("maximum", |n, b| n <= b, "at most"),
-            ("exclusiveMinimum", |n, b| b < n, "more than"),
-            ("exclusiveMaximum", |n, b| n < b, "less than"),
-        ];
-        for (name, holds, told) in checks {
-            if let Some(bound) = bound(name).filter(|bound| !holds(number, *bound)) {
-                return wrong(format!("is {}, and {told} {bound} is expected", node.raw()));
-            }
-        }
-    }
-    if let Some(text) = node.as_str() {
-        let length = text.chars().count() as u64;
-        let bound = |name: &str| schema.keyword(name).and_then(Value::as_u64);
-        if bound("minLength").is_some_and(|least| length < least) {
-            wrong("is a string that is too short".to_owned());
-        } else if bound("maxLength").is_some_and(|most| most < length) {
-            wrong("is a string that is too long".to_owned());
+    let number = node.as_number().map(toolpost_json::Number::as_f64);
+    let text = node.as_str();
+    let length = || text.as_ref().map(|text| text.chars().count() as f64);
+    for (keyword, bound) in schema.at.as_object().into_iter().flatten() {
+        let Some((_, holds, told)) = BOUNDS.iter().find(|(name, ..)| name == keyword) else { continue };
+        let (Some(bound), is_length) = (bound.as_f64(), keyword.ends_with("Length")) else { continue };
+        let measured = if is_length { length() } else { number };
+        if measured.is_some_and(|measured| !holds(measured, bound)) {
+            return wrong(match is_length {
+                true => format!("is a string of another length: {told} {bound} characters are expected"),
+                false => format!("is {}, and {told} {bound} is expected", node.raw()),
+            });
         }
     }
 }
