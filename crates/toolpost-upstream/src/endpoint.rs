@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "http")]
+use toolpost_client::HttpTarget;
 use toolpost_client::{ClientOptions, McpClient};
 #[cfg(unix)]
 use toolpost_process::{Process, Program, Redactor, Supervisor};
@@ -28,6 +30,8 @@ enum Kind {
         program: Box<Program>,
         redactor: Redactor,
     },
+    #[cfg(feature = "http")]
+    Http(Box<HttpTarget>),
     Streams(Arc<Connect>),
     Several(Arc<[Endpoint]>),
 }
@@ -43,6 +47,14 @@ impl Endpoint {
     pub fn program(supervisor: &Supervisor, program: Program) -> Self {
         let redactor = Redactor::new();
         Self(Kind::Program { supervisor: supervisor.clone(), program: Box::new(program), redactor })
+    }
+
+    /// A server that is reached over Streamable HTTP. Its credentials are the target's own, whoever calls.
+    #[cfg(feature = "http")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    #[must_use]
+    pub fn http(target: HttpTarget) -> Self {
+        Self(Kind::Http(Box::new(target)))
     }
 
     /// A server that speaks MCP in lines over streams that `connect` opens anew for each connection: of a socket, say.
@@ -117,6 +129,11 @@ impl Endpoint {
                 let client = McpClient::over_stdio(stdout, stdin, options);
                 Ok(Opened { client, process: Some(process), redactor: redactor.clone() })
             }
+            #[cfg(feature = "http")]
+            Kind::Http(target) => {
+                let client = McpClient::over_http((**target).clone(), options);
+                client.map(Opened::of).map_err(|error| error.to_string())
+            }
             Kind::Streams(connect) => {
                 let (reader, writer) = connect().await.map_err(|error| error.to_string())?;
                 Ok(Opened::of(McpClient::over_stdio(reader, writer, options)))
@@ -132,6 +149,8 @@ impl fmt::Debug for Endpoint {
         match &self.0 {
             #[cfg(unix)]
             Kind::Program { program, .. } => f.debug_tuple("Endpoint").field(program).finish(),
+            #[cfg(feature = "http")]
+            Kind::Http(target) => f.debug_tuple("Endpoint").field(target).finish(),
             Kind::Streams(_) => f.write_str("Endpoint(streams)"),
             Kind::Several(endpoints) => f.debug_tuple("Endpoint").field(endpoints).finish(),
         }

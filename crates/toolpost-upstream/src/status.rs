@@ -11,7 +11,7 @@ use crate::{PinChange, RefusedTool};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UpstreamState {
-    /// For the first time, or again: its program starts, or says what it is and has.
+    /// For the first time: its program starts, or says what it is and has.
     Connecting,
     /// It is connected, and its lists are read.
     Ready,

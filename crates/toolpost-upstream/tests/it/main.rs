@@ -10,6 +10,8 @@ mod balanced;
 mod children;
 mod common;
 mod lost;
+#[cfg(feature = "http")]
+mod over_http;
 mod per_caller;
 mod questions;
 mod served;
