@@ -223,8 +223,7 @@ impl Approvals {
     /// The first time that a call comes.
     async fn begin(&self, request: &ApprovalRequest, call: &Call) -> Result<(), ToolError> {
         let page = self.page.as_ref().filter(|_| call.client().elicitation_url);
-        let may_wait = page.is_some() || self.out_of_band.is_some() || self.page.is_some();
-        if may_wait {
+        if self.page.is_some() || self.out_of_band.is_some() {
             match self.store.take(&request.id, clock::unix()).await? {
                 ApprovalState::Approved => return Ok(()),
                 ApprovalState::Declined => return Err(declined(request)),
@@ -233,12 +232,7 @@ impl Approvals {
         }
         if let Some(page) = page {
             self.store.ask(request).await?;
-            let url = page(request);
-            let round = Round::asked(request);
-            let visit = InputRequest::visit(&question(request), &url);
-            return Err(ToolError::input_required(
-                InputRequired::new().asking(QUESTION, visit).with_state(&round)?,
-            ));
+            return Err(visit(request, page, &Round::sent(request))?);
         }
         if self.forms && call.client().elicitation {
             return Err(form(request, &Round::asked(request))?);
@@ -278,12 +272,11 @@ impl Approvals {
         let action = call.answer(QUESTION).and_then(|answer| answer.member("action")).and_then(Node::as_str);
         let Some(action) = action else {
             // An answer that is missing is asked for again.
-            return self.ask_again(request, round, call);
+            return self.ask_again(request, round);
         };
         match &*action {
-            "accept" if self.page.is_some() && call.client().elicitation_url => {
-                self.decided(request, call, PATIENCE).await
-            }
+            "accept" if round.by_page => self.decided(request, call, PATIENCE).await,
+            "accept" if !self.forms => Err(pending(request)),
             "accept" => {
                 let answer =
                     call.answer(QUESTION).and_then(|answer| answer.member("content")?.member("approve"));
@@ -301,14 +294,11 @@ impl Approvals {
         }
     }
 
-    fn ask_again(&self, request: &ApprovalRequest, round: &Round, call: &Call) -> Result<(), ToolError> {
-        match self.page.as_ref().filter(|_| call.client().elicitation_url) {
-            Some(page) => {
-                let visit = InputRequest::visit(&question(request), &page(request));
-                let asked = InputRequired::new().asking(QUESTION, visit).with_state(round)?;
-                Err(ToolError::input_required(asked))
-            }
-            None => Err(form(request, round)?),
+    fn ask_again(&self, request: &ApprovalRequest, round: &Round) -> Result<(), ToolError> {
+        match (&self.page, round.by_page) {
+            (Some(page), true) => Err(visit(request, page, round)?),
+            (None, true) => Err(pending(request)),
+            (_, false) => Err(form(request, round)?),
         }
     }
 
@@ -351,6 +341,12 @@ impl fmt::Debug for Approvals {
             .field("out_of_band", &self.out_of_band)
             .finish_non_exhaustive()
     }
+}
+
+/// The error that sends the user to a page.
+fn visit(request: &ApprovalRequest, page: &Page, round: &Round) -> Result<ToolError, ToolError> {
+    let visit = InputRequest::visit(&question(request), &page(request));
+    Ok(ToolError::input_required(InputRequired::new().asking(QUESTION, visit).with_state(round)?))
 }
 
 /// The error that asks by a form.

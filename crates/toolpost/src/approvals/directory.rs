@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use tokio::task::spawn_blocking;
@@ -56,7 +57,9 @@ impl ApprovalDirectory {
         }
         let file = self.file(&request.id, "waiting")?;
         // Read whole or not at all: written beside it first.
-        let written = self.path.join(format!("{}.{}.tmp", request.id, std::process::id()));
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let n = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let written = self.path.join(format!("{}.{}.{n}.tmp", request.id, std::process::id()));
         let mut new = created(&written, true)?;
         new.write_all(&serde_json::to_vec(request)?)?;
         new.sync_all()?;

@@ -19,6 +19,8 @@ pub(super) struct Round {
     pub(super) expires: u64,
     /// Whether a person has said yes, and the tool asks something of its own.
     pub(super) is_granted: bool,
+    /// Whether the user was sent to a page: then what the client says of it is no answer.
+    pub(super) by_page: bool,
     pub(super) state: Option<Box<RawValue>>,
 }
 
@@ -30,8 +32,14 @@ impl Round {
             once: drawn(),
             expires: request.expires,
             is_granted: false,
+            by_page: false,
             state: None,
         }
+    }
+
+    /// The user was sent to a page.
+    pub(super) fn sent(request: &ApprovalRequest) -> Self {
+        Self { by_page: true, ..Self::asked(request) }
     }
 
     /// The tool was let run, and wants to go on with `state`.

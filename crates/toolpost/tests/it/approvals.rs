@@ -237,6 +237,23 @@ fn a_page_is_where_the_user_decides() {
 }
 
 #[test]
+fn a_client_whose_user_was_sent_to_a_page_cannot_answer_in_its_place() {
+    run(async {
+        let page = |request: &ApprovalRequest| format!("https://example.org/approve/{}", request.id);
+        let world = World::new(Approvals::new().without_forms().by_page(page));
+        let state = world.asked(a()).await;
+        assert_kind(&world.call(yes(a()).resuming(state.clone())).await, PENDING);
+        // Nor by saying that it can do less than it said.
+        assert_kind(&world.call(yes(a()).incapable().resuming(state)).await, PENDING);
+        // One that shows forms is not believed where forms are not.
+        let forms = World::new(Approvals::new());
+        let state = forms.asked(a()).await;
+        assert_kind(&world.call(yes(a()).resuming(state)).await, PENDING);
+        assert_eq!(world.ran(), 0);
+    });
+}
+
+#[test]
 fn out_of_band_a_call_waits_a_little_and_comes_again() {
     run(async {
         let world = World::new(Approvals::new().without_forms().out_of_band(Duration::from_secs(5)));
@@ -353,6 +370,9 @@ fn processes_that_share_a_directory_decide_for_each_other() {
         let calls = (0..8).map(|n| if n % 2 == 0 { &one } else { &other });
         let ends = futures_util::future::join_all(calls.map(|world| world.call(a().incapable()))).await;
         assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 1);
+        for end in ends.iter().filter(|end| end.is_err()) {
+            assert_kind(end, PENDING);
+        }
         assert_eq!(one.ran() + other.ran(), 1);
 
         // What a form approved is used up everywhere.
