@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
+use tokio::sync::Notify;
 use toolpost_client::{ClientError, McpClient};
 use toolpost_json::{Frame, Limits, Node};
 use toolpost_protocol::Version;
@@ -21,6 +22,8 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     /// Whether anybody had an answer over it.
     served: AtomicBool,
+    /// A request did not reach the server, though nothing says that the connection is over: over HTTP nothing does.
+    pub(crate) doubted: Notify,
     next: AtomicU64,
     /// The calls in flight whose clients want log lines.
     heard: Mutex<Vec<(u64, Call)>>,
@@ -32,6 +35,7 @@ impl Connection {
             client,
             version,
             served: AtomicBool::new(false),
+            doubted: Notify::const_new(),
             next: AtomicU64::new(0),
             heard: Mutex::new(Vec::new()),
         }
@@ -125,6 +129,9 @@ impl Lease {
             // Those of this side.
             ClientError::TooMany { .. } | ClientError::TimedOut { .. } => self.held.end(PickEnd::GivenUp),
             _ => self.held.end(PickEnd::Failed),
+        }
+        if matches!(error, ClientError::NotConnected(_) | ClientError::ConnectionLost(_)) {
+            self.connection.doubted.notify_one();
         }
     }
 

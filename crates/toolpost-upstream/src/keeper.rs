@@ -197,10 +197,18 @@ impl Keeper {
                             shared.update(|known| known.lists = Arc::new(lists));
                             shared.lists_changed();
                         }
+                        Err(ClientError::NotConnected(why) | ClientError::ConnectionLost(why)) => {
+                            break why.to_string();
+                        }
                         // What was listed before stays, and is asked for again.
                         Err(_) => drop(relist_at.get_or_insert_with(|| now() + RELIST_AGAIN)),
                     }
                     shared.look.notify_one();
+                }
+                // What is gone is told by asking it: by its lists, which may be others when it is there again.
+                () = connection.doubted.notified(), if relisting.is_none() => {
+                    let soon = now().max(listed_at + RELIST);
+                    relist_at = Some(relist_at.map_or(soon, |at| at.min(soon)));
                 }
                 () = until(due) => {
                     relist_at = None;

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use toolpost_tool::{AnyTool, Tool as _, ToolSpec};
 
 use crate::UpstreamState;
@@ -18,6 +19,8 @@ use crate::pins::PinChange;
 use crate::tool::UpstreamTool;
 use crate::upstream::Shared;
 
+/// How long whoever takes the tools over may take.
+const PUBLISH: Duration = Duration::from_secs(60);
 /// How much of a reason a description shows, in bytes.
 const REASON_MAX: usize = 200;
 
@@ -121,7 +124,12 @@ impl Offering {
         }
         // The host's: it may panic.
         let taken = match catch_unwind(AssertUnwindSafe(|| publish(tools.clone()))) {
-            Ok(taking) => AssertUnwindSafe(taking).catch_unwind().await,
+            Ok(taking) => {
+                let taking = timeout(PUBLISH, AssertUnwindSafe(taking).catch_unwind());
+                taking
+                    .await
+                    .unwrap_or_else(|_| Ok(Err(format!("its tools were not taken over within {PUBLISH:?}"))))
+            }
             Err(panic) => Err(panic),
         };
         let refused = match taken {

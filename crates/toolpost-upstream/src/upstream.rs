@@ -207,7 +207,7 @@ impl Upstream {
     ///
     /// # Cancel safety
     ///
-    /// The future that `publish` gives is dropped when the upstream is stopped.
+    /// The future that `publish` gives is dropped when the upstream is stopped, and after a minute.
     pub fn publish(
         &self,
         publish: impl Fn(Vec<AnyTool>) -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,

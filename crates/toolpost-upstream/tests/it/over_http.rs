@@ -9,7 +9,7 @@ use toolpost_test::{Recording, client};
 use toolpost_tool::{AnyTool, Call, LogLevel, NoArgs, tool_fn};
 use toolpost_upstream::{Endpoint, Upstream, UpstreamOptions};
 
-use crate::common::{dispatcher, start, tool};
+use crate::common::{dispatcher, is_down, start, tool, until};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Size {
@@ -73,4 +73,31 @@ async fn progress_and_log_lines_come_over_http() {
         let done: Vec<f64> = recording.progress().iter().map(|progress| progress.done).collect();
         assert_eq!(done, [1.0], "{version}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_down_as_soon_as_somebody_calls_and_there_again_when_it_is() {
+    let dispatcher = dispatcher(tools());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder(dispatcher.clone()).build();
+    let stops = server.clone();
+    let served = tokio::spawn(async move { drop(server.serve(listener).await) });
+    let endpoint = Endpoint::http(HttpTarget::new(&format!("http://{address}/mcp")).unwrap());
+    let upstream = start("saw", endpoint, UpstreamOptions::new().versions([Version::LATEST])).await;
+    let tells = tool(&upstream, "tells");
+    let call = || tells.call_boxed(Call::new(&NoArgs {}).unwrap());
+    call().await.unwrap();
+    assert!(upstream.status().is_healthy());
+    stops.stop();
+    served.await.unwrap();
+    call().await.unwrap_err();
+    until(&upstream, is_down).await;
+
+    let server = Server::builder(dispatcher).build();
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move { drop(server.serve(listener).await) });
+    drop(call().await);
+    until(&upstream, |status| status.is_healthy()).await;
+    call().await.unwrap();
 }
