@@ -59,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-breaker",
             "toolpost-cache",
             "toolpost-dispatch",
+            "toolpost-journal",
             "toolpost-json",
             "toolpost-plan",
             "toolpost-process",

@@ -60,6 +60,9 @@ pub use toolpost_auth as auth;
 pub use toolpost_breaker as breaker;
 pub use toolpost_cache as cache;
 pub use toolpost_dispatch as dispatch;
+#[cfg(feature = "audit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "audit")))]
+pub use toolpost_journal as journal;
 pub use toolpost_json as json;
 #[cfg(feature = "plan")]
 #[cfg_attr(docsrs, doc(cfg(feature = "plan")))]

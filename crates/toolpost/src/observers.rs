@@ -2,12 +2,16 @@
 //! [`RuntimeBuilder::observe`](crate::RuntimeBuilder::observe).
 
 mod all;
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
 mod tracing;
 
 pub(crate) use self::all::Observers;
+#[cfg(feature = "audit")]
+pub use self::audit::Audit;
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
 #[cfg(feature = "tracing")]

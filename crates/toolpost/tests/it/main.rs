@@ -1,6 +1,7 @@
 //! What toolpost promises, seen from outside of it.
 
 mod approvals;
+mod audit;
 mod cached;
 mod categories;
 mod declared;
