@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use toolpost::dispatch::{CallRequest, nearest};
-use toolpost::tool::{ErrorKind, Output, ToolError};
+use toolpost::tool::{ErrorKind, Output, Principal, ToolError};
 
 use crate::config::Config;
 use crate::gateway::{Condition, Gateway};
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Prints the whole result as one JSON object, rather than its text.
     #[arg(long)]
     json: bool,
+    /// Whom the call is made for; nobody, unless told otherwise.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// How long servers and workers may take to say which tools they have.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
@@ -45,7 +48,10 @@ pub(crate) async fn call(config: Config, options: Options) -> Result<u8, Failure
     if !found(&gateway, &options.name, Duration::from_secs(options.wait)).await {
         return Ok(wrong(absent(&gateway, &options.name)));
     }
-    let request = CallRequest::new(&*options.name).with_arguments(&arguments)?;
+    let mut request = CallRequest::new(&*options.name).with_arguments(&arguments)?;
+    if let Some(name) = options.by {
+        request = request.by(Principal::new(name));
+    }
     let code = match gateway.runtime().dispatcher().call(request).await {
         Ok(output) => {
             println!("{}", shown(&output, options.json));

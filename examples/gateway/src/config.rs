@@ -52,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) workers: BTreeMap<String, String>,
     pub(crate) upstreams: BTreeMap<String, Upstream>,
     pub(crate) pins: Option<PinsFile>,
+    pub(crate) plans: Plans,
     /// Where the file says that the lock file is.
     pins_path: Option<PathBuf>,
     /// The directory that relative paths of programs and workers start at.
@@ -60,6 +61,15 @@ pub(crate) struct Config {
     pub(crate) watched: Vec<PathBuf>,
     /// What was passed over, and is no fault.
     pub(crate) notes: Vec<String>,
+}
+
+/// Workflows as tools.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Plans {
+    pub(crate) run_workflow: bool,
+    pub(crate) read_only: bool,
+    /// The text of a file of templates.
+    pub(crate) templates: Option<String>,
 }
 
 /// The lock file of tools.
@@ -76,6 +86,7 @@ pub(crate) struct Upstream {
     /// Stands before the name of each tool.
     pub(crate) prefix: String,
     pub(crate) when_down: WhenDown,
+    pub(crate) per_user: bool,
     pub(crate) at_once: Option<u32>,
     pub(crate) connect_limit_ms: Option<u64>,
 }

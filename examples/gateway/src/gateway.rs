@@ -1,21 +1,22 @@
 //! What the configuration describes, running; and its change into what another configuration describes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use toolpost::plan::TemplateRegistry;
 use toolpost::process::{Programs, Supervisor, Workers};
 use toolpost::scheduler::rt::Gate;
 use toolpost::scheduler::{Fair, Limit, QueueLimits};
 use toolpost::tool::{AnyTool, Tool as _};
 use toolpost::upstream::{PinChange, Pins};
-use toolpost::{Runtime, Settings, Upstreams};
+use toolpost::{Peers, PlanRunner, Runtime, Settings, Upstreams};
 
 use crate::access::{self, Door};
-use crate::config::{Config, Hidden, Limits, Serve};
+use crate::config::{Config, Hidden, Limits, Plans, Serve};
 use crate::say::say;
 use crate::upstreams::{Home, Servers};
 
@@ -32,6 +33,8 @@ pub(crate) struct Gateway {
     runtime: Runtime,
     supervisor: Supervisor,
     door: Door,
+    /// The tools that plans use.
+    peers: Peers,
     applied: Arc<Mutex<Applied>>,
     states: watch::Sender<States>,
 }
@@ -74,6 +77,8 @@ struct Applied {
     settings: Settings,
     programs: String,
     commands: Vec<AnyTool>,
+    plans: Plans,
+    planned: Vec<AnyTool>,
     workers: BTreeMap<String, Running>,
     servers: Servers,
     pins: Option<Pins>,
@@ -124,6 +129,8 @@ impl Gateway {
             .upstreams(&upstreams)
             .build()
             .map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
+        let peers = Peers::new();
+        let _first = peers.bind(&runtime);
         let applied = Applied {
             serve: config.serve.clone(),
             limits,
@@ -131,6 +138,8 @@ impl Gateway {
             settings: Settings::default(),
             programs: String::new(),
             commands: Vec::new(),
+            plans: Plans::default(),
+            planned: Vec::new(),
             workers: BTreeMap::new(),
             servers: Servers::new(&upstreams),
             pins: config.pins.as_ref().map(|pins| pins.pins.clone()),
@@ -139,6 +148,7 @@ impl Gateway {
             runtime,
             supervisor,
             door: Door::default(),
+            peers,
             applied: Arc::new(Mutex::new(applied)),
             states: watch::Sender::default(),
         };
@@ -205,13 +215,21 @@ impl Gateway {
                 programs.map_err(|error| error.faults().to_vec())?.take_commands(&self.supervisor)
             }
         };
+        let planned = match config.plans == applied.plans {
+            true => applied.planned.clone(),
+            false => {
+                changes.push("plans".to_owned());
+                planned(&config.plans, &self.peers)
+            }
+        };
         if config.settings != applied.settings {
             changes.push("policies".to_owned());
         }
         self.runtime
-            .reload(&config.settings, commands.iter().cloned())
+            .reload(&config.settings, commands.iter().chain(&planned).cloned())
             .map_err(|error| error.faults().map(ToOwned::to_owned).collect::<Vec<_>>())?;
         (applied.programs, applied.commands, applied.settings) = (config.programs, commands, config.settings);
+        (applied.plans, applied.planned) = (config.plans, planned);
         if config.limits.permits != applied.limits.permits {
             changes.push("permits".to_owned());
             self.runtime.gate().set_limit(permits(config.limits));
@@ -328,6 +346,25 @@ impl Gateway {
             say(format!("{origin}: {reason}"));
         }
     }
+}
+
+/// The tools that run plans.
+fn planned(plans: &Plans, peers: &Peers) -> Vec<AnyTool> {
+    let runner = match plans.read_only {
+        true => PlanRunner::new(peers).read_only(),
+        false => PlanRunner::new(peers),
+    };
+    let mut tools = Vec::new();
+    if plans.run_workflow {
+        tools.push(runner.tool());
+    }
+    // Its faults were found when the file was read.
+    if let Some(Ok(templates)) = plans.templates.as_ref().map(TemplateRegistry::from_json) {
+        let names: BTreeSet<String> = templates.list().map(|template| template.name().to_owned()).collect();
+        let templates = Arc::new(templates);
+        tools.extend(names.iter().filter_map(|name| runner.template(&templates, name, None)));
+    }
+    tools
 }
 
 fn permits(limits: Limits) -> Limit {

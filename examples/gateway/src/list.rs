@@ -54,6 +54,7 @@ fn rows(gateway: &Gateway) -> Vec<Row> {
                 (origin.clone(), format!("down: {reason}"))
             }
             Some((origin, _)) => (origin.clone(), "ready".to_owned()),
+            None if spec.policy().composite => ("plans".to_owned(), "ready".to_owned()),
             None => (format!("programs.{name}"), "ready".to_owned()),
         };
         let state = match gateway.runtime().breaker(&name) {

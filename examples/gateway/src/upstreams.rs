@@ -7,10 +7,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use toolpost::process::{Program, Supervisor};
 use toolpost::tool::BoxFuture;
-use toolpost::upstream::{Endpoint, Pins, Upstream, UpstreamOptions, UpstreamState, UpstreamStatus};
+use toolpost::upstream::{
+    Endpoint, PerCaller, Pins, Upstream, UpstreamOptions, UpstreamState, UpstreamStatus,
+};
 use toolpost::{Runtime, Upstreams};
+use toolpost_client::HttpTarget;
 
-use crate::config::{self, Reached, WhenDown};
+use crate::config::{self, Hidden, Reached, WhenDown};
 use crate::gateway::{Condition, State, States};
 use crate::say::say;
 
@@ -125,6 +128,10 @@ impl Servers {
         if let Some(limit) = wanted.connect_limit_ms {
             options = options.start_limit(Duration::from_millis(limit));
         }
+        if wanted.per_user {
+            let of_user = endpoint.clone();
+            options = options.per_caller(PerCaller::new(move |_| of_user.clone()));
+        }
         if let Some(most) = wanted.at_once {
             options = options.in_flight(most as usize);
         }
@@ -158,8 +165,7 @@ impl Servers {
                 Ok(())
             })
         });
-        let watching =
-            watched(upstream.clone(), origin.to_owned(), wanted.prefix.clone(), told, home.states.clone());
+        let watching = watched(upstream, origin.to_owned(), wanted.prefix.clone(), told, home.states.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with its owner")]
         let watching = Watching(tokio::spawn(watching));
         Ok(Running { wanted: wanted.clone(), _watching: watching })
@@ -181,8 +187,34 @@ fn endpoint(wanted: &config::Upstream, supervisor: &Supervisor) -> Result<Endpoi
             }
             Ok(Endpoint::program(supervisor, program))
         }
-        Reached::Http { .. } => Err("is not served yet".into()),
+        Reached::Http { urls, headers, token } => {
+            let targets = targets(urls, headers, token.as_ref())?.into_iter().map(Endpoint::http);
+            Ok(Endpoint::several(targets))
+        }
     }
+}
+
+/// The addresses of a server, with the credentials that are its own.
+///
+/// # Errors
+///
+/// Why one of them can be none.
+pub(crate) fn targets(
+    urls: &[String],
+    headers: &BTreeMap<String, Hidden>,
+    token: Option<&Hidden>,
+) -> Result<Vec<HttpTarget>, String> {
+    let target = |url: &String| {
+        let mut target = HttpTarget::new(url)?.environment_proxies();
+        for (name, value) in headers {
+            target = target.header(name, &value.0)?;
+        }
+        match token {
+            Some(token) => target.bearer(&token.0),
+            None => Ok(target),
+        }
+    };
+    urls.iter().map(|url| target(url).map_err(|error| error.to_string())).collect()
 }
 
 /// Tells how a server does, whenever that changes.

@@ -76,6 +76,7 @@ pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut 
                 reached,
                 prefix: format!("{name}_"),
                 when_down: WhenDown::default(),
+                per_user: false,
                 at_once: None,
                 connect_limit_ms: None,
             };

@@ -17,8 +17,23 @@ pub(super) struct Tables {
     /// The lock file of `gateway pin`, relative to this file: tools that are not as it says are refused. Without it,
     /// tools are taken as they come.
     pub(super) pins: Option<PathBuf>,
+    /// Workflows of the tools that are served here, as tools.
+    pub(super) plans: PlansTable,
     /// Other MCP servers, whose tools are served here, by a name of your own.
     pub(super) upstreams: BTreeMap<String, UpstreamTable>,
+}
+
+/// Workflows of the tools that are served here, as tools.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct PlansTable {
+    /// Whether there is a tool `run_workflow`, whose argument is a plan: a workflow of tools as a JSON document. False, unless
+    /// told otherwise.
+    pub(super) run_workflow: bool,
+    /// Whether plans may use tools alone that only read; false, unless told otherwise.
+    pub(super) read_only: bool,
+    /// A file with templates of plans, relative to this file: each is a tool of its name.
+    pub(super) templates: Option<PathBuf>,
 }
 
 /// How clients reach the gateway.
@@ -143,6 +158,9 @@ pub(super) struct UpstreamTable {
     pub(super) prefix: Option<String>,
     /// What becomes of the tools while the server cannot be reached; `show`, unless told otherwise.
     pub(super) when_down: WhenDown,
+    /// Whether each user has a connection, or a process, of their own: for a server that keeps something for its user. Who calls
+    /// without a token is refused then. False, unless told otherwise.
+    pub(super) per_user: bool,
     /// Calls that this server has at once; more are refused. 1024, unless told otherwise. (`concurrency` of a tool has calls
     /// wait.)
     #[schemars(range(min = 1, max = 100_000))]

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use toml::Table;
 use toolpost::Settings;
+use toolpost::plan::TemplateRegistry;
 use toolpost::process::Programs;
 
-use super::tables::{Tables, UpstreamTable};
-use super::{Config, Hidden, Reached, Upstream, unreadable};
+use super::tables::{PlansTable, Tables, UpstreamTable};
+use super::{Config, Hidden, Plans, Reached, Upstream, unreadable};
 use crate::access;
 use crate::expand::{Env, expand};
 use crate::faults::Faults;
 use crate::lenient;
+use crate::upstreams::targets;
 
 /// The tables that others read.
 const OF_SETTINGS: [&str; 2] = ["defaults", "tools"];
 const OF_PROGRAMS: [&str; 2] = ["programs", "workers"];
-const OWN: [&str; 4] = ["serve", "limits", "pins", "upstreams"];
+const OWN: [&str; 5] = ["serve", "limits", "pins", "plans", "upstreams"];
 
 /// Reads `file` into `config`, with the variables of `env`.
 pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut Faults) {
@@ -53,6 +55,7 @@ pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut 
     let upstreams = own.upstreams.into_iter().filter(|(_, table)| !table.disabled);
     config.upstreams =
         upstreams.filter_map(|(name, table)| reader.upstream(&name, table).map(|one| (name, one))).collect();
+    config.plans = reader.plans(&own.plans);
     config.pins_path = own.pins.map(|pins| base.join(pins));
     config.serve = own.serve;
     config.limits = own.limits;
@@ -141,6 +144,17 @@ impl Reader<'_> {
         Some(text)
     }
 
+    fn plans(&mut self, table: &PlansTable) -> Plans {
+        const AT: &str = "plans.templates";
+        let templates = table.templates.as_deref().and_then(|file| self.text(AT, file));
+        // Told apart by what becomes of it.
+        let _text = templates.as_ref().and_then(|_| self.texts.pop());
+        if let Some(Err(refused)) = templates.as_ref().map(TemplateRegistry::from_json) {
+            refused.faults().iter().for_each(|fault| self.fault(AT, fault));
+        }
+        Plans { run_workflow: table.run_workflow, read_only: table.read_only, templates }
+    }
+
     fn limits(&mut self, tables: &Tables) {
         let limits = tables.limits;
         let mut least = |key: &str, value: Option<u64>, least: u64, most: u64| {
@@ -220,6 +234,11 @@ impl Reader<'_> {
                     }
                 }
                 let token = self.token(&at, table.bearer_token_env, table.bearer_token_file.as_deref());
+                if let Err(fault) = targets(&urls, &headers, token.as_ref())
+                    && self.faults.is_empty()
+                {
+                    self.fault(&at, fault);
+                }
                 Reached::Http { urls, headers, token }
             }
         };
@@ -227,6 +246,7 @@ impl Reader<'_> {
             reached,
             prefix: table.prefix.unwrap_or_else(|| format!("{name}_")),
             when_down: table.when_down,
+            per_user: table.per_user,
             at_once: table.at_once,
             connect_limit_ms: table.connect_limit_ms,
         })

@@ -104,3 +104,38 @@ fn programs_and_workers_are_served_on_stdio() {
     assert_eq!(client.call("warm", &json!({})), first, "one process answers both");
     client.close();
 }
+
+#[test]
+fn plans_run_over_the_tools_that_are_served() {
+    let place = place();
+    let whole = std::fs::read_to_string(place.path("gateway.toml")).unwrap();
+    place
+        .write("gateway.toml", &format!("{whole}\n[plans]\nrun-workflow = true\ntemplates = 'plans.json'\n"));
+    let template = json!({
+        "name": "greet", "version": "1.0.0", "description": "Greets.",
+        "parameters": { "who": { "type": "string" } },
+        "steps": { "say": { "tool": "echo", "arguments": { "text": "hello ${who}" } } },
+        "output": { "$ref": "/steps/say/output" },
+    });
+    place.write("plans.json", &json!({ "templates": [template] }).to_string());
+    let ended = place.ended(&["call", "greet", r#"{"who": "Ada"}"#]);
+    assert!(ended.code == Some(0) && ended.stdout.contains("hello Ada"), "{ended:?}");
+    let workflow = json!({ "workflow": {
+        "steps": { "who": { "tool": "warm" } }, "output": { "$ref": "/steps/who/output/pid" },
+    } });
+    // A plan is held against the tools that there are: the worker has to have told its own.
+    let mut client = place.served();
+    client.wait_for("warm");
+    assert!(client.call("run_workflow", &workflow).parse::<u32>().is_ok());
+    assert!(client.call("greet", &json!({})).contains("who"));
+    client.close();
+    let ended = place.ended(&["list"]);
+    assert!(
+        ended.stdout.lines().any(|line| line.starts_with("greet") && line.contains("plans")),
+        "{ended:?}"
+    );
+
+    place.write("plans.json", r#"{ "templates": [{ "name": "greet", "version": "one" }] }"#);
+    let ended = place.ended(&["check"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("gateway.toml: plans.templates: "), "{ended:?}");
+}

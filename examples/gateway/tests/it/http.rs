@@ -16,14 +16,14 @@ const FILE: &str = r#"
 "#;
 
 /// A gateway over HTTP, which ends with this value.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Served {
-    fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &Place) -> Self {
         let mut command = place.command(&["serve", "--config", "gateway.toml"]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -36,7 +36,7 @@ impl Served {
     }
 
     /// What a call of `echo` with this token is answered.
-    fn call(&self, token: &str) -> String {
+    pub(crate) fn call(&self, token: &str) -> String {
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hi"},
             "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -58,7 +58,7 @@ impl Served {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    fn hear(&mut self, part: &str) {
+    pub(crate) fn hear(&mut self, part: &str) {
         let mut said = String::new();
         while !said.contains(part) {
             assert_ne!(self.stderr.read_line(&mut said).unwrap(), 0, "no `{part}` in {said}");

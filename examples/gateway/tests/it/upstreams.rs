@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::fixture::{GATEWAY, Place, text};
+use crate::http::Served;
 
 /// A server with a program `hold`, which reads a file that somebody else writes, and one that says `saying`.
 fn inner(saying: &str) -> String {
@@ -145,4 +146,67 @@ fn a_tool_that_is_not_as_it_is_pinned_is_refused_until_it_is_accepted() {
     assert_eq!(place.ended(&["pin", "inner"]).code, Some(0));
     let ended = place.ended(&["call", "inner_say"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(0), "another thing\n\n"), "{ended:?}");
+}
+
+/// Two addresses of one server, by a credential of the gateway's own: nobody's token is passed on.
+#[test]
+fn a_server_with_urls_is_reached_with_the_credentials_of_its_table() {
+    const TOKEN: &str = "0123456789abcdef0123";
+    let far = Place::with(
+        "[serve]\nhttp = '127.0.0.1:0'\npath = '/tools'\ntoken-file = 'tokens'\n[programs.say]\nargv = ['echo', 'far']\n",
+    );
+    far.write("tokens", &format!("gateway {TOKEN}\n"));
+    let (one, other) = (Served::start(&far), Served::start(&far));
+    let place = Place::with(&format!(
+        "[upstreams.far]\nurls = ['http://{}/tools', 'http://{}/tools']\nbearer-token-file = 'token'\n",
+        one.address, other.address
+    ));
+    place.write("token", TOKEN);
+    let mut client = place.served();
+    client.wait_for("far_say");
+    assert_eq!(client.call("far_say", &json!({})), "far\n");
+    drop(one);
+    // What was sent to the one that is gone may be lost; what comes after is not.
+    while client.call("far_say", &json!({})) != "far\n" {}
+    client.close();
+
+    place.write("token", "another token of nobody");
+    let ended = place.ended(&["list", "--wait", "30"]);
+    assert!(ended.code == Some(1) && ended.stdout.contains("upstreams.far: "), "{ended:?}");
+    assert!(!ended.stderr.contains("another token"), "{ended:?}");
+}
+
+#[test]
+fn each_user_of_a_server_that_keeps_something_has_their_own() {
+    const ADA: &str = "0123456789abcdef0123";
+    const BOB: &str = "fedcba98765432100123";
+    let place = Place::with(&format!(
+        r#"
+        [serve]
+        http = "127.0.0.1:0"
+        path = "/tools"
+        token-file = "tokens"
+        [upstreams.inner]
+        argv = ["{GATEWAY}", "serve", "--config", "inner.toml"]
+        cwd = "."
+        prefix = ""
+        per-user = true
+        "#
+    ));
+    place.write("tokens", &format!("ada {ADA}\nbob {BOB}\n"));
+    place.write("inner.toml", "[programs.echo]\nargv = ['sh', '-c', 'echo of process $PPID', '{text}']\n");
+    let mut served = Served::start(&place);
+    served.hear("upstreams.inner: ready");
+    let process = |token: &str| {
+        let answer = served.call(token);
+        let of = answer.split("of process ").nth(1).unwrap_or_else(|| panic!("{answer}"));
+        of.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    let (ada, bob) = (process(ADA), process(BOB));
+    assert_ne!(ada, bob);
+    assert_eq!((process(ADA), process(BOB)), (ada, bob));
+    let ended = place.ended(&["call", "echo", r#"{"text": "x"}"#]);
+    assert!(ended.code == Some(3) && ended.stderr.contains("nobody says who calls"), "{ended:?}");
+    let ended = place.ended(&["call", "echo", r#"{"text": "x"}"#, "--by", "ada"]);
+    assert!(ended.code == Some(0) && ended.stdout.contains("of process "), "{ended:?}");
 }
