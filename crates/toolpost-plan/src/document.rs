@@ -55,6 +55,14 @@ use crate::limits::PlanLimits;
 /// skipped, `allow`: so too, and the run succeeds all the same, `failFast`: the run ends); `map` (`over`, `concurrency`,
 /// `tolerate`, `atMost`), which runs it for every item of a list and has the list of outputs, with `null` for tolerated
 /// failures, for its output; `needsApproval`. [`schema`](Self::schema) is the whole form.
+///
+/// # Expressions
+///
+/// `when` and `$cel` take a subset of CEL, the Common Expression Language: literals, lists and maps; `steps.NAME.output`
+/// (`steps["NAME"].output` where the name has a `-`), `input`, and within a `map` `item` and `index`, with members and
+/// items of them; `! - * / % + == != < <= > >= in && || ?:`; `has`, `size`, `contains`, `startsWith`, `endsWith`, `string`,
+/// `int`, `double`; `all`, `exists`, `exists_one`, `filter` and `map`. A whole number of JSON is an `int` and any other a
+/// `double`; one beside the other counts as a `double`. There are no unsigned numbers, bytes, times and regular expressions.
 #[derive(Clone)]
 pub struct PlanDocument {
     frame: Frame,
