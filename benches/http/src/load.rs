@@ -8,8 +8,11 @@ use harness::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::requests::{Ask, Era, INITIALIZE, INITIALIZED, Random, Request, post};
+use crate::requests::{Ask, Era, INITIALIZE, INITIALIZED, Random, Request, Route};
 use crate::servers::Peer;
+
+/// What has a server run on whichever core the system likes.
+pub const FREE: &str = "TOOLPOST_BENCH_FREE";
 
 /// A process that serves, killed when dropped.
 pub struct Served {
@@ -24,17 +27,49 @@ impl Served {
     ///
     /// If it cannot be started, or says no port.
     pub fn start(peer: Peer, arguments: &[&str]) -> io::Result<Self> {
-        let child = Command::new(peer.binary()?)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        Self::spawn(Command::new(peer.binary()?).args(arguments))
+    }
+
+    /// As [`start`](Self::start), on whichever core the system likes.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_free(peer: Peer, arguments: &[&str]) -> io::Result<Self> {
+        Self::spawn(Command::new(peer.binary()?).args(arguments).env(FREE, ""))
+    }
+
+    /// Starts a program whose first line is its port.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or says no port.
+    pub fn spawn(program: &mut Command) -> io::Result<Self> {
+        let child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut served = Self { child, port: 0 };
         let mut line = String::new();
         if let Some(stdout) = served.child.stdout.take() {
             io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut line)?;
         }
         served.port = line.trim().parse().map_err(io::Error::other)?;
+        Ok(served)
+    }
+
+    /// Starts a program that says nothing, and waits until somebody listens on `port`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or nobody listens within half a minute.
+    pub fn listening(program: &mut Command, port: u16) -> io::Result<Self> {
+        let child = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let served = Self { child, port };
+        let end = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if end < Instant::now() {
+                return Err(io::Error::other(format!("nobody listens on {port}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Ok(served)
     }
 
@@ -100,21 +135,36 @@ impl Load {
     ///
     /// If nobody answers, or no session is opened.
     pub async fn connect(served: &Served, era: Era, ask: Ask, connections: usize) -> io::Result<Self> {
+        Self::connect_by(Route::DIRECT, served, era, ask, connections).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, to a server whose tools are elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers, or no session is opened.
+    pub async fn connect_by(
+        route: Route,
+        served: &Served,
+        era: Era,
+        ask: Ask,
+        connections: usize,
+    ) -> io::Result<Self> {
         let mut all = Vec::with_capacity(connections);
         for id in 1..=connections {
             let stream = TcpStream::connect(("127.0.0.1", served.port)).await?;
             stream.set_nodelay(true)?;
             let mut connection = Connection {
                 stream,
-                request: Request::new(ask, id, None),
+                request: Request::by(route, ask, id, None),
                 random: Random(id as u64),
                 answer: vec![0; 64 << 10],
                 checked: false,
                 nanoseconds: Vec::new(),
             };
             if era == Era::Sessions {
-                let session = connection.open().await?;
-                connection.request = Request::new(ask, id, Some(&session));
+                let session = connection.open(route).await?;
+                connection.request = Request::by(route, ask, id, Some(&session));
             }
             all.push(connection);
         }
@@ -182,13 +232,13 @@ impl Connection {
     }
 
     /// Opens a session; gives back its id.
-    async fn open(&mut self) -> io::Result<String> {
-        self.stream.write_all(&post(INITIALIZE.as_bytes(), None)).await?;
+    async fn open(&mut self, route: Route) -> io::Result<String> {
+        self.stream.write_all(&route.post(INITIALIZE.as_bytes(), None)).await?;
         let (body, _) = self.answer().await?;
         let head = String::from_utf8_lossy(&self.answer[..body]).into_owned();
         let session = field(&head, "mcp-session-id");
         let session = session.ok_or_else(|| io::Error::other(format!("no session: {head}")))?.to_owned();
-        self.stream.write_all(&post(INITIALIZED.as_bytes(), Some(&session))).await?;
+        self.stream.write_all(&route.post(INITIALIZED.as_bytes(), Some(&session))).await?;
         self.answer().await?;
         Ok(session)
     }
@@ -245,17 +295,26 @@ impl Connection {
     }
 }
 
+/// Sends one request, the bytes of an HTTP message, over a connection of its own; the body of the answer.
+///
+/// # Errors
+///
+/// If there is none.
+pub async fn once(served: &Served, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut load = Load::connect(served, Era::Modern, Ask::List, 1).await?;
+    let mut connection = load.connections.pop().ok_or_else(|| io::Error::other("no connection"))?;
+    connection.stream.write_all(request).await?;
+    let (body, end) = connection.answer().await?;
+    Ok(connection.answer[body..end].to_vec())
+}
+
 /// The body of the answer to one `tools/list`.
 ///
 /// # Errors
 ///
 /// If there is none.
 pub async fn list(served: &Served) -> io::Result<Vec<u8>> {
-    let mut load = Load::connect(served, Era::Modern, Ask::List, 1).await?;
-    let mut connection = load.connections.pop().ok_or_else(|| io::Error::other("no connection"))?;
-    connection.stream.write_all(&connection.request.bytes).await?;
-    let (body, end) = connection.answer().await?;
-    Ok(connection.answer[body..end].to_vec())
+    once(served, &Request::new(Ask::List, 1, None).bytes).await
 }
 
 struct Head {

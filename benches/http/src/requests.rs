@@ -66,14 +66,38 @@ pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initia
 
 /// A POST of `body` in a session, or of what opens one.
 pub fn post(body: &[u8], session: Option<&str>) -> Vec<u8> {
-    let session = session.map(|id| format!("MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {id}\r\n"));
-    head(&session.unwrap_or_default(), body)
+    Route::DIRECT.post(body, session)
 }
 
-fn head(fields: &str, body: &[u8]) -> Vec<u8> {
+/// Where the tools are: the path of the server, and what comes before their names.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    pub path: &'static str,
+    pub prefix: &'static str,
+}
+
+impl Route {
+    /// Of a server's own.
+    pub const DIRECT: Self = Self { path: "/mcp", prefix: "" };
+
+    /// A POST of `body`, whose method names nothing, in 2026-07-28.
+    pub fn modern(self, method: &str, body: &str) -> Vec<u8> {
+        let fields = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n");
+        head(self.path, &fields, body.as_bytes())
+    }
+
+    /// A POST of `body` in a session, or of what opens one.
+    pub fn post(self, body: &[u8], session: Option<&str>) -> Vec<u8> {
+        let session =
+            session.map(|id| format!("MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {id}\r\n"));
+        head(self.path, &session.unwrap_or_default(), body)
+    }
+}
+
+fn head(path: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let mut bytes = format!(
-        "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{fields}Content-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{fields}Content-Length: {length}\r\n\r\n"
     )
     .into_bytes();
     bytes.extend(body);
@@ -83,6 +107,12 @@ fn head(fields: &str, body: &[u8]) -> Vec<u8> {
 impl Request {
     /// What connection number `id` sends, in a session or without one.
     pub fn new(ask: Ask, id: usize, session: Option<&str>) -> Self {
+        Self::by(Route::DIRECT, ask, id, session)
+    }
+
+    /// What connection number `id` sends to a server whose tools are elsewhere.
+    pub fn by(route: Route, ask: Ask, id: usize, session: Option<&str>) -> Self {
+        let Route { path, prefix } = route;
         let echoed = "a".repeat(100);
         let (method, name, body, mut expect) = match ask {
             Ask::Small => ("tools/call", Some("echo".to_owned()), call(messages::small(), id), vec![echoed]),
@@ -101,12 +131,24 @@ impl Request {
                 ("tools/call", Some(name_of(0)), body.into_bytes(), vec![echoed])
             }
         };
+        let named = |name: &str| format!(r#""name":"{name}""#);
+        let body = match &name {
+            Some(name) if !prefix.is_empty() => {
+                let body = String::from_utf8(body).expect("JSON");
+                body.replacen(&named(name), &named(&format!("{prefix}{name}")), 1).into_bytes()
+            }
+            _ => body,
+        };
         expect.push(format!(r#""id":{}"#, if ask == Ask::List { 1 } else { id }));
         let bytes = match session {
-            Some(session) => post(&within_session(&body), Some(session)),
+            Some(session) => route.post(&within_session(&body), Some(session)),
             None => {
-                let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
-                head(&format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"), &body)
+                let name = name.map(|name| format!("Mcp-Name: {prefix}{name}\r\n")).unwrap_or_default();
+                head(
+                    path,
+                    &format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"),
+                    &body,
+                )
             }
         };
         let zero = name_of(0);

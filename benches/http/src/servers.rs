@@ -54,25 +54,35 @@ impl Peer {
 ///
 /// If toolpost does not compile.
 pub fn build(peers: &[Peer]) -> io::Result<Vec<Peer>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).ok_or_else(|| io::Error::other("no folder of builds"))?;
     let mut built = Vec::new();
     for peer in peers {
-        let compiled = Command::new(&cargo)
-            .args(["build", "--quiet", "--manifest-path"])
-            .arg(&manifest)
-            .arg("--target-dir")
-            .arg(target)
-            .args(["--package", &format!("serve-{}", peer.name())])
-            .args((!cfg!(debug_assertions)).then_some("--release"))
-            .status()?;
-        match (compiled.success(), peer) {
+        let compiled = cargo_build(&format!("serve-{}", peer.name()))?;
+        match (compiled, peer) {
             (true, _) => built.push(*peer),
             (false, Peer::Toolpost) => return Err(io::Error::other("toolpost does not compile")),
             (false, _) => println!("skipped: {} does not compile here", peer.name()),
         }
     }
     Ok(built)
+}
+
+/// Builds one package of this workspace, alone; says whether it compiles.
+///
+/// # Errors
+///
+/// If cargo cannot be started.
+pub fn cargo_build(package: &str) -> io::Result<bool> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).ok_or_else(|| io::Error::other("no folder of builds"))?;
+    let compiled = Command::new(&cargo)
+        .args(["build", "--quiet", "--manifest-path"])
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--package", package])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .status()?;
+    Ok(compiled.success())
 }
