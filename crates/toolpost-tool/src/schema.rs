@@ -14,6 +14,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::lint::mend_arguments;
@@ -25,11 +26,13 @@ pub(crate) struct Declared {
     pub(crate) is_derived: bool,
     /// The names of properties in the order in which they are listed.
     pub(crate) order: &'static [&'static str],
+    /// As it was written, if it is listed so.
+    pub(crate) text: Option<Arc<RawValue>>,
 }
 
 impl Declared {
     pub(crate) fn derived(schema: Value) -> Self {
-        Self { schema: Arc::new(schema), is_derived: true, order: &[] }
+        Self { schema: Arc::new(schema), is_derived: true, order: &[], text: None }
     }
 }
 
@@ -386,10 +389,15 @@ impl<'de> Deserializer<'de> for Fields<'_> {
 pub(crate) struct Ordered<'a> {
     pub(crate) schema: &'a Value,
     pub(crate) order: &'a [&'a str],
+    /// The whole as it was written, in place of both.
+    pub(crate) text: Option<&'a RawValue>,
 }
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(text) = self.text {
+            return text.serialize(serializer);
+        }
         let Value::Object(members) = self.schema else { return self.schema.serialize(serializer) };
         let mut map = serializer.serialize_map(Some(members.len()))?;
         for (keyword, value) in members {
@@ -539,7 +547,8 @@ mod tests {
     fn properties_are_listed_in_the_order_of_the_struct() {
         let (schema, _) = of_arguments::<Outer>();
         let text =
-            serde_json::to_string(&Ordered { schema: &schema, order: order_of::<Outer>() }).expect("encodes");
+            serde_json::to_string(&Ordered { schema: &schema, order: order_of::<Outer>(), text: None })
+                .expect("encodes");
         let places: Vec<_> = ["\"zeal\":", "\"inner\":", "\"all\":", "\"any\":", "\"alpha\":"]
             .iter()
             .map(|name| text.rfind(name).expect("listed"))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::schema::{Declared, Ordered};
 use crate::tool_name::valid;
@@ -147,7 +148,8 @@ impl ToolSpec {
     /// arguments declares them, whatever order the JSON library keeps.
     #[must_use]
     pub fn listed_input_schema(&self) -> impl Serialize + fmt::Debug {
-        Ordered { schema: &self.input_schema.schema, order: self.input_schema.order }
+        let Declared { schema, order, text, .. } = &self.input_schema;
+        Ordered { schema, order, text: text.as_deref() }
     }
 
     /// [`input_schema`](Self::input_schema), for whoever holds it on without a copy.
@@ -365,8 +367,33 @@ impl ToolSpec {
     pub fn with_input_schema(mut self, schema: impl Into<Value>) -> Self {
         let mut schema = schema.into();
         crate::lint::mend_arguments(&mut schema);
-        self.input_schema = Declared { schema: Arc::new(schema), is_derived: false, order: &[] };
+        self.input_schema = Declared { schema: Arc::new(schema), is_derived: false, order: &[], text: None };
         self
+    }
+
+    /// Sets the JSON Schema of the arguments, as [`with_input_schema`](Self::with_input_schema) does, and lists it as it is written
+    /// here, its properties in their order, unless something had to be rewritten: for what another server wrote.
+    ///
+    /// ```
+    /// use toolpost_tool::ToolSpec;
+    ///
+    /// let schema = r#"{"type":"object","properties":{"to":{"type":"string"},"from":{"type":"string"}}}"#;
+    /// let spec = ToolSpec::new("copy").unwrap().with_input_schema_text(schema)?;
+    /// assert_eq!(serde_json::to_string(&spec.listed_input_schema())?, schema);
+    /// assert_eq!(spec.input_schema()["properties"]["to"]["type"], "string");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON.
+    pub fn with_input_schema_text(self, text: &str) -> Result<Self, serde_json::Error> {
+        let written: Value = serde_json::from_str(text)?;
+        let mut spec = self.with_input_schema(written.clone());
+        if *spec.input_schema() == written {
+            spec.input_schema.text = Some(Arc::from(RawValue::from_string(text.to_owned())?));
+        }
+        Ok(spec)
     }
 
     /// Sets the JSON Schema of the structured result, without formats that say nothing (`uint32`).
@@ -374,7 +401,8 @@ impl ToolSpec {
     pub fn with_output_schema(mut self, schema: impl Into<Value>) -> Self {
         let mut schema = schema.into();
         crate::lint::mend_result(&mut schema);
-        self.output_schema = Some(Declared { schema: Arc::new(schema), is_derived: false, order: &[] });
+        self.output_schema =
+            Some(Declared { schema: Arc::new(schema), is_derived: false, order: &[], text: None });
         self
     }
 

@@ -80,7 +80,13 @@ impl Declared {
         let record =
             Record::of(title.as_deref(), &description, hints.as_deref(), &input.to_string(), told.as_deref());
         let record = Arc::new(record.map_err(refused)?);
-        let mut spec = spec.with_description(description).with_input_schema(input);
+        // As it was written, if nothing of it had to be cleaned: a model reads the properties in their order.
+        let written = tool
+            .member("inputSchema")
+            .filter(|written| written.decode::<Value>().is_ok_and(|written| written == input));
+        let spec = spec.with_description(description);
+        let as_written = written.and_then(|written| spec.clone().with_input_schema_text(written.raw()).ok());
+        let mut spec = as_written.unwrap_or_else(|| spec.with_input_schema(input));
         if let Some(title) = title {
             spec = spec.with_title(title);
         }
@@ -218,6 +224,17 @@ mod tests {
             })
         );
         assert!(declared.spec.policy().repeatable, "it says that it only reads");
+    }
+
+    #[test]
+    fn properties_are_listed_in_the_order_in_which_they_are_written() {
+        let tool = r#"{"name":"copy","inputSchema":{"type":"object","properties":{"to":{"type":"string"},"from":{"type":"string"}}}}"#;
+        let declared = Declared::read(Frame::from_text(tool, &Limits::new()).unwrap().root()).unwrap();
+        let listed = serde_json::to_string(&declared.spec.listed(toolpost_protocol::Era::Modern)).unwrap();
+        assert!(
+            listed.contains(r#""properties":{"to":{"type":"string"},"from":{"type":"string"}}"#),
+            "{listed}"
+        );
     }
 
     #[test]
