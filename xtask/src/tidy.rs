@@ -62,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "toolpost-journal",
             "toolpost-json",
             "toolpost-plan",
+            "toolpost-pool",
             "toolpost-process",
             "toolpost-protocol",
             "toolpost-retry",

@@ -67,6 +67,9 @@ pub use toolpost_json as json;
 #[cfg(feature = "plan")]
 #[cfg_attr(docsrs, doc(cfg(feature = "plan")))]
 pub use toolpost_plan as plan;
+#[cfg(feature = "upstream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "upstream")))]
+pub use toolpost_pool as pool;
 #[cfg(all(unix, feature = "process"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use toolpost_process as process;

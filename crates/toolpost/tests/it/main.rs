@@ -14,6 +14,8 @@ mod guarded;
 mod hedged;
 mod host_panics;
 mod idempotency;
+#[cfg(feature = "upstream")]
+mod isolation;
 mod joins;
 mod layer;
 mod limited;
