@@ -180,10 +180,18 @@ fn instructions(case: &str, ns: f64, alone: bool) -> Option<f64> {
     Some(slope as f64 / (many - few) as f64)
 }
 
+/// Valgrind's counter of instructions, whose profile nobody reads. It goes to a file of the bench's own: what stands at the name is
+/// removed and made anew, which of `/dev/null` would leave a plain file, if the bench runs as root.
+pub fn callgrind() -> Command {
+    let profile = std::env::temp_dir().join(format!("toolpost-callgrind-{}", std::process::id()));
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display()));
+    valgrind
+}
+
 fn count(case: &str, n: u64, alone: bool) -> Option<u64> {
     let me = std::env::current_exe().ok()?;
-    let out = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+    let out = callgrind()
         .args(alone.then_some("--toggle-collect=*harness*cases*counted*"))
         .arg(me)
         .env(CASE, case)

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Goals, Process, machine, median, record};
+use harness::{callgrind, Goals, Process, machine, median, record};
 
 const PEERS: [&str; 3] = ["toolpost", "validate", "rmcp"];
 const TOOLS: [usize; 3] = [1, 20, 100];
@@ -186,8 +186,8 @@ fn start(binary: &Path, tools: usize) -> io::Result<Start> {
 
 /// The instructions of a start, the question and the end; `None` without valgrind.
 fn count(binary: &Path, tools: usize) -> Option<f64> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(binary).arg(tools.to_string());
+    let mut valgrind = callgrind();
+    valgrind.arg(binary).arg(tools.to_string());
     let mut server = Running::spawn(valgrind.stderr(Stdio::piped())).ok()?;
     server.ask(tools).ok()?;
     drop(server.0.stdin.take());
