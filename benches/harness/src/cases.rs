@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -183,10 +184,20 @@ fn instructions(case: &str, ns: f64, alone: bool) -> Option<f64> {
 /// Valgrind's counter of instructions, whose profile nobody reads. It goes to a file of the bench's own: what stands at the name is
 /// removed and made anew, which of `/dev/null` would leave a plain file, if the bench runs as root.
 pub fn callgrind() -> Command {
-    let profile = std::env::temp_dir().join(format!("toolpost-callgrind-{}", std::process::id()));
     let mut valgrind = Command::new("valgrind");
-    valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display()));
+    valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile().display()));
     valgrind
+}
+
+/// The instructions that [`callgrind`] says it has counted, in what it wrote to stderr. Removes the profile.
+pub fn counted_in(stderr: &str) -> Option<u64> {
+    let _none = std::fs::remove_file(profile());
+    let line = stderr.lines().find(|line| line.contains("Collected :"))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+fn profile() -> PathBuf {
+    std::env::temp_dir().join(format!("toolpost-callgrind-{}", std::process::id()))
 }
 
 fn count(case: &str, n: u64, alone: bool) -> Option<u64> {
@@ -198,7 +209,5 @@ fn count(case: &str, n: u64, alone: bool) -> Option<u64> {
         .env(COUNT, n.to_string())
         .output()
         .ok()?;
-    let text = String::from_utf8_lossy(&out.stderr).into_owned();
-    let line = text.lines().find(|l| l.contains("Collected :"))?;
-    line.split_whitespace().last()?.parse().ok()
+    counted_in(&String::from_utf8_lossy(&out.stderr))
 }

@@ -13,7 +13,7 @@ mod process;
 mod results;
 
 pub use alloc::{Counting, allocations};
-pub use cases::{Cases, Figures};
+pub use cases::{Cases, Figures, callgrind, counted_in};
 pub use goals::Goals;
 pub use process::{Process, median};
 pub use results::{machine, record};

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{callgrind, Goals, Process, machine, median, record};
+use harness::{Goals, Process, callgrind, counted_in, machine, median, record};
 
 const PEERS: [&str; 3] = ["toolpost", "validate", "rmcp"];
 const TOOLS: [usize; 3] = [1, 20, 100];
@@ -193,8 +193,7 @@ fn count(binary: &Path, tools: usize) -> Option<f64> {
     drop(server.0.stdin.take());
     let mut text = String::new();
     server.0.stderr.take()?.read_to_string(&mut text).ok()?;
-    let line = text.lines().find(|line| line.contains("Collected :"))?;
-    line.split_whitespace().last()?.parse().ok()
+    counted_in(&text).map(|counted| counted as f64)
 }
 
 /// A server, killed when this is dropped.
