@@ -146,7 +146,18 @@ async fn task(
     let ended = looked_at(shared, &params, &created, options).await;
     // Whatever is the matter with the connection, the task's end is known only in these cases.
     running.over = matches!(ended, Ok(_) | Err(ClientError::Refused(_) | ClientError::TaskCancelled));
-    ended
+    ended.map_err(begun)
+}
+
+/// Why the end of a task is not known: that a look at it did not reach the server says nothing of the task, which has begun.
+fn begun(error: ClientError) -> ClientError {
+    match error {
+        ClientError::NotConnected(_)
+        | ClientError::Unavailable { .. }
+        | ClientError::Unauthorized { .. }
+        | ClientError::BadStatus { .. } => error.sent(),
+        other => other,
+    }
 }
 
 async fn looked_at(

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use toolpost_protocol::Code;
@@ -24,6 +25,8 @@ const OVERLAP: Duration = Duration::from_secs(5);
 /// The first wait before a stream of changes that ended is opened again, and the longest.
 const AGAIN: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
+/// A stream that was open for so long was of use, however it ended.
+const LASTED: Duration = Duration::from_secs(10);
 
 /// Does all of it for as long as it is polled.
 pub(crate) async fn run(shared: Arc<Shared>, asks: mpsc::Receiver<Ask>) {
@@ -56,6 +59,8 @@ async fn live(shared: &Arc<Shared>) {
 async fn follow_changes(shared: &Arc<Shared>, lists: &SubscriptionFilter) {
     let mut watched = shared.watched.subscribe();
     let (mut current, mut wait) = (None::<Pin<Box<Ticket>>>, AGAIN);
+    // Whether there was no stream for a while, so that something may have changed unheard.
+    let mut missed = false;
     loop {
         let filter = with_resources(lists, &watched.borrow_and_update());
         if filter == SubscriptionFilter::default() {
@@ -69,28 +74,40 @@ async fn follow_changes(shared: &Arc<Shared>, lists: &SubscriptionFilter) {
         let wire = Wire { method: "subscriptions/listen", kind: Some(Kind::Own), ..Wire::default() };
         let Ok(ticket) = shared.send(&params, &wire) else { return };
         let mut ticket = Box::pin(ticket);
+        let opened = clock::now();
         let begun = timeout(OVERLAP, poll_fn(|cx| ticket.poll_acknowledged(cx))).await;
         drop(current.take());
-        let outcome = tokio::select! {
-            outcome = &mut ticket => outcome,
-            _ = watched.changed() => {
-                (current, wait) = (Some(ticket), AGAIN);
-                continue;
-            }
+        let over = (&mut ticket).now_or_never();
+        // Told once the new stream is there: what changed before would be missed by whoever looks sooner.
+        if over.is_none() && std::mem::take(&mut missed) {
+            tell_all(shared, lists, &watched.borrow());
+        }
+        let outcome = match over {
+            Some(outcome) => outcome,
+            None => tokio::select! {
+                outcome = &mut ticket => outcome,
+                _ = watched.changed() => {
+                    (current, wait) = (Some(ticket), AGAIN);
+                    continue;
+                }
+            },
         };
         if let Err(ClientError::Refused(error)) = &outcome
             && [Code::METHOD_NOT_FOUND, Code::INVALID_PARAMS].contains(&error.code())
         {
+            if missed {
+                tell_all(shared, lists, &watched.borrow());
+            }
             return;
         }
-        // It was open for a while, or was not at all.
-        wait = if begun.is_ok() && outcome.is_ok() { AGAIN } else { (wait * 2).min(LONGEST) };
+        // It was open for a while, or was not at all. (Proxies cut off what is open for long.)
+        let lasted = outcome.is_ok() || LASTED <= clock::now().saturating_duration_since(opened);
+        wait = if begun.is_ok() && lasted { AGAIN } else { (wait * 2).min(LONGEST) };
         clock::sleep(wait).await;
         if shared.closed().is_some() {
             return;
         }
-        // What happened in between is not known.
-        tell_all(shared, lists, &watched.borrow());
+        missed = true;
     }
 }
 

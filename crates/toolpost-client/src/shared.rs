@@ -294,7 +294,14 @@ impl Shared {
         drop(core);
         effects.into_iter().for_each(|effect| self.effect(effect));
         if let Some(why) = why {
-            self.state.send_replace(State::Closing(why));
+            self.state.send_if_modified(|state| {
+                // Its task may have ended since, without anybody's lock.
+                let is_over = matches!(state, State::Closed(_));
+                if !is_over {
+                    *state = State::Closing(why);
+                }
+                !is_over
+            });
             lock(&self.events).take();
         }
         if wake {
@@ -340,6 +347,14 @@ impl Shared {
             // Nobody listens, maybe.
             let _ = events.send(event);
         }
+    }
+
+    /// Tells that every list may have changed.
+    #[cfg(feature = "http")]
+    pub(crate) fn tell_lists_changed(&self) {
+        self.tell(ClientEvent::ToolsChanged);
+        self.tell(ClientEvent::PromptsChanged);
+        self.tell(ClientEvent::ResourcesChanged);
     }
 
     pub(crate) fn asking(&self) -> MutexGuard<'_, HashMap<Id, AbortHandle>> {

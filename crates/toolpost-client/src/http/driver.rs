@@ -17,7 +17,7 @@ use super::carrier::{Carrier, Unanswered};
 use super::wire::{ASIDE, Ask, Head};
 use crate::core::{Outgoing, What};
 use crate::shared::Shared;
-use crate::{ClientError, ClientEvent, ClientOptions, clock, session};
+use crate::{ClientError, ClientOptions, clock, session};
 
 /// So many messages that nobody waits for are under way at once.
 const UNDER_WAY: usize = 16;
@@ -110,7 +110,11 @@ async fn end_session(carrier: &Carrier, shared: &Shared) {
 async fn aside(carrier: &Arc<Carrier>, shared: &Arc<Shared>, message: Outgoing) {
     let modern = shared.version().is_some_and(Version::is_modern);
     match message.what {
-        What::Request { .. } => Arc::clone(carrier).carry(Arc::clone(shared), message).await,
+        What::Request { .. } => {
+            // Nobody waits for it who would limit that.
+            let carrying = Arc::clone(carrier).carry(Arc::clone(shared), message);
+            let _late = tokio::time::timeout(ASIDE, carrying).await;
+        }
         // Its stream is closed.
         What::Cancel { .. } if modern => {}
         What::Cancel { .. } | What::Answer { .. } | What::Notification => {
@@ -138,14 +142,23 @@ async fn listen(carrier: &Arc<Carrier>, shared: &Arc<Shared>) {
     }
     let mut last: Option<Bytes> = None;
     let mut wait = FIRST;
+    // Whether a stream has ended, since when something may have changed unheard.
+    let mut has_gap = false;
     loop {
         let session = carrier.sessions.ready().await;
         let head = Head { version: Some(version), session: session.id.as_ref(), ..Head::default() };
         match carrier.wire.send(Ask::Get(last.as_ref()), head).await {
             Ok((Answer::Messages(mut messages), _)) if messages.stream().is_some() => {
+                if std::mem::replace(&mut has_gap, true) && last.is_none() {
+                    shared.tell_lists_changed();
+                }
+                let opened = clock::now();
                 while let Ok(Ok(Some(message))) = tokio::time::timeout(SILENCE, messages.next()).await {
                     wait = FIRST;
                     shared.receive(&message, None);
+                }
+                if LAST <= clock::now().saturating_duration_since(opened) {
+                    wait = FIRST;
                 }
                 if let Some(stream) = messages.stream() {
                     last = stream.last_id().cloned().or(last);
@@ -156,9 +169,8 @@ async fn listen(carrier: &Arc<Carrier>, shared: &Arc<Shared>) {
                 Unanswered::SessionGone => {
                     last = None;
                     if matches!(carrier.remake(session.number, version).await, Ok(true)) {
-                        shared.tell(ClientEvent::ToolsChanged);
-                        shared.tell(ClientEvent::PromptsChanged);
-                        shared.tell(ClientEvent::ResourcesChanged);
+                        shared.tell_lists_changed();
+                        has_gap = false;
                         continue;
                     }
                 }

@@ -14,7 +14,7 @@ use super::sessions::Session;
 use super::wire::{Ask, Head};
 use crate::core::{Outgoing, What};
 use crate::shared::Shared;
-use crate::{ClientError, ClientEvent, clock};
+use crate::{ClientError, clock};
 
 /// A stream is resumed so many times in a row without anything new.
 const RESUMED: u32 = 5;
@@ -65,9 +65,7 @@ impl Carrier {
                     remade += 1;
                     if self.remake(session.number, version).await? {
                         // Whatever was there may be so no more.
-                        shared.tell(ClientEvent::ToolsChanged);
-                        shared.tell(ClientEvent::PromptsChanged);
-                        shared.tell(ClientEvent::ResourcesChanged);
+                        shared.tell_lists_changed();
                     }
                 }
                 (Unanswered::SessionGone, ..) => {

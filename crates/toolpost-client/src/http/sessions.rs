@@ -155,9 +155,9 @@ impl Carrier {
         }
         // Read to its end, the connection is kept.
         let _rest = messages.next().await;
+        self.post(INITIALIZED, Some(version), headers.get(SESSION), REMAKING).await?;
+        // At once, and last: whoever is dropped before leaves the session that is gone, which the next one makes again.
         self.sessions.opened(opening, &headers);
-        let session = self.sessions.session();
-        self.post(INITIALIZED, Some(version), session.id.as_ref(), REMAKING).await?;
         self.sessions.confirmed();
         Ok(())
     }

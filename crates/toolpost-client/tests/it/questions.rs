@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::join;
 use toolpost_client::{
@@ -281,11 +282,23 @@ async fn changes_are_told_in_both_eras() {
     assert_eq!(server.expect("notifications/cancelled").await["params"]["requestId"], listen["id"]);
     server.say(tagged(&second, "notifications/resources/updated", json!({ "uri": "file:///a" }))).await;
     assert_eq!(events.next().await, Some(ClientEvent::ResourceUpdated { uri: "file:///a".into() }));
-    // A stream that ends is opened again, and what may have been missed is told.
-    server.answer(&second, json!({ "resultType": "complete" })).await;
-    assert_eq!(events.next().await, Some(ClientEvent::ToolsChanged));
-    assert_eq!(events.next().await, Some(ClientEvent::ResourceUpdated { uri: "file:///a".into() }));
-    server.expect("subscriptions/listen").await;
+    // A stream that ends is opened again, and what may have been missed is told: not before the new one has begun, or a change
+    // between the two would be told by neither.
+    let mut open = second;
+    for cut in 0..8 {
+        match cut {
+            0 => server.answer(&open, json!({ "resultType": "complete" })).await,
+            _ => server.refuse(&open, -32000, json!({})).await,
+        }
+        let ended = tokio::time::Instant::now();
+        open = server.expect("subscriptions/listen").await;
+        assert!(ended.elapsed() <= Duration::from_secs(1), "however often one that lasted was cut off");
+        assert!(events.next().now_or_never().is_none());
+        server.say(tagged(&open, "notifications/subscriptions/acknowledged", json!({}))).await;
+        assert_eq!(events.next().await, Some(ClientEvent::ToolsChanged));
+        assert_eq!(events.next().await, Some(ClientEvent::ResourceUpdated { uri: "file:///a".into() }));
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
 
     let (mut server, client) = Scripted::new(options());
     let mut events = client.events();

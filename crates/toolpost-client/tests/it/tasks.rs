@@ -175,3 +175,15 @@ async fn by_hand_a_task_is_awaited_all_the_same() {
     let (result, ()) = join!(client.call_tool("t", Frame::empty().root(), by_hand), script);
     assert_eq!(value(&result.unwrap())["n"], 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_has_begun_may_have_run_though_its_server_is_not_there_to_be_asked() {
+    let (mut server, client) = Scripted::new(options());
+    let script = async move {
+        create(&mut server).await;
+        drop(server);
+    };
+    let (result, ()) = join!(call(&client), script);
+    let error = result.unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error}");
+}

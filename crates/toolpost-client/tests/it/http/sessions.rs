@@ -71,6 +71,62 @@ async fn a_server_that_forgets_every_session_is_given_up_on() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_not_made_again_is_made_by_the_next_request() {
+    let mut web = Web::new().await;
+    let client = web.client(OLD, options()).await;
+    let opening = |request: &super::web::Request, session: &str| {
+        let result = json!({ "protocolVersion": OLD.as_str(), "capabilities": {} });
+        let body = json!({ "jsonrpc": "2.0", "id": request.body["id"], "result": result }).to_string();
+        (format!("Content-Type: application/json\r\nMcp-Session-Id: {session}\r\n"), body)
+    };
+    // It is opened, and then the server does not answer that the client is ready: it is gone again, say.
+    let call = spawn_call(&client);
+    web.expect("tools/call").await.status(404, "").await;
+    let request = web.expect("initialize").await;
+    let (headers, body) = opening(&request, "s-2");
+    request.whole(200, &headers, &body).await;
+    drop(web.expect("notifications/initialized").await);
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(&error, ClientError::NotConnected(_)), "{error}");
+    // Or whoever had it made waits no more.
+    let call = spawn_call(&client);
+    web.expect("tools/call").await.status(404, "").await;
+    let request = web.expect("initialize").await;
+    let (headers, body) = opening(&request, "s-3");
+    request.whole(200, &headers, &body).await;
+    let told = web.expect("notifications/initialized").await;
+    call.abort();
+    web.expect("notifications/cancelled").await.status(202, "").await;
+    drop(told);
+
+    let call = spawn_call(&client);
+    let request = web.expect("tools/call").await;
+    assert_eq!(request.header("mcp-session-id"), Some("s-1"));
+    request.status(404, "").await;
+    web.initialize(OLD, "s-4").await;
+    web.expect("tools/call").await.result(text("made")).await;
+    assert_eq!(call.await.unwrap().unwrap(), "made");
+}
+
+#[tokio::test]
+async fn what_changed_while_there_was_no_stream_is_told() {
+    let mut web = Web::new().await;
+    let target = toolpost_client::HttpTarget::new(&web.origin).unwrap();
+    let client = McpClient::over_http(target, options().versions([OLD])).unwrap();
+    let mut events = client.events();
+    web.initialize(OLD, "s-1").await;
+    let mut stream = web.stream().await.events().await;
+    stream.say("retry: 1\ndata:\n\n").await;
+    drop(stream);
+    let again = web.stream().await;
+    assert_eq!(again.header("last-event-id"), None, "it cannot be resumed");
+    let _again = again.events().await;
+    for event in [ClientEvent::ToolsChanged, ClientEvent::PromptsChanged, ClientEvent::ResourcesChanged] {
+        assert_eq!(events.next().await, Some(event));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_came_back_with_another_revision_is_told_apart() {
     let mut web = Web::new().await;
     let client = web.client(OLD, options()).await;
