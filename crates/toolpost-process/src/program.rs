@@ -134,6 +134,28 @@ impl Program {
     }
 
     /// The secrets that are text and long enough to be found in other text, and what a fault calls each.
+    /// A redactor that knows its [secrets](Self::secret), the values of the variables that are [set](Self::env) for it, and of those
+    /// that are [passed on](Self::pass_env) the ones whose names say that they are secrets: what is text of
+    /// [6 bytes](Redactor::SHORTEST) at least. Where these are more than a redactor takes, the secrets alone.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        let value = |(name, value): &(OsString, Option<OsString>)| {
+            let name = name.to_str()?;
+            let value = match value {
+                Some(set) => set.clone(),
+                None => std::env::var_os(name).filter(|_| Redactor::is_secret(name))?,
+            };
+            let value = value.into_string().ok().filter(|value| Redactor::SHORTEST <= value.len())?;
+            Some((name.to_owned(), value))
+        };
+        let secrets = self.secret_texts();
+        let owned = secrets.iter().map(|(name, value)| (name.clone(), (*value).to_owned()));
+        let known: Vec<(String, String)> = owned.chain(self.env.iter().filter_map(value)).collect();
+        let mut faults = Vec::new();
+        let redactor = Redactor::named(&known, &mut faults);
+        if faults.is_empty() { redactor } else { Redactor::named(&secrets, &mut faults) }
+    }
+
     pub(crate) fn secret_texts(&self) -> Vec<(String, &str)> {
         let texts =
             self.secrets.iter().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));

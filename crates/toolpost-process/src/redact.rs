@@ -123,6 +123,11 @@ impl Redactor {
 }
 
 impl Redactor {
+    /// Whether the name says that its value is a secret.
+    pub(crate) fn is_secret(name: &str) -> bool {
+        names::is_secret(name)
+    }
+
     /// As [`redact_values`](Self::redact_values), of a text whose beginning was cut off: the end of a value at its
     /// beginning, of 4 bytes or more, is taken for the value.
     pub(crate) fn redact_values_cut_before<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(feature = "http")]
 use toolpost_client::HttpTarget;
@@ -41,11 +43,12 @@ type Connect = dyn Fn() -> BoxFuture<'static, io::Result<Streams>> + Send + Sync
 
 impl Endpoint {
     /// A program that speaks MCP on its stdin and stdout. The supervisor owns its process, which ends with the connection; what it
-    /// says on stderr is told where it is down.
+    /// says on stderr is told where it is down, without its [secrets](Program::secret), and without the values of the
+    /// variables that are [set](Program::env) for it.
     #[cfg(unix)]
     #[must_use]
     pub fn program(supervisor: &Supervisor, program: Program) -> Self {
-        let redactor = Redactor::new();
+        let redactor = program.redactor();
         Self(Kind::Program { supervisor: supervisor.clone(), program: Box::new(program), redactor })
     }
 
@@ -135,7 +138,10 @@ impl Endpoint {
                 client.map(Opened::of).map_err(|error| error.to_string())
             }
             Kind::Streams(connect) => {
-                let (reader, writer) = connect().await.map_err(|error| error.to_string())?;
+                // The host's: it may panic.
+                let opening = AssertUnwindSafe(async { connect().await }).catch_unwind().await;
+                let opening = opening.map_err(|_panic| "whoever opens its streams panicked".to_owned())?;
+                let (reader, writer) = opening.map_err(|error| error.to_string())?;
                 Ok(Opened::of(McpClient::over_stdio(reader, writer, options)))
             }
             // Of a caller's own: balanced are those that are kept connected.

@@ -171,7 +171,8 @@ fn is_reference(value: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(is_name))
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a value of this name is a secret, as far as the name says.
+pub(in crate::redact) fn is_secret(name: &str) -> bool {
     let words = words(name);
     let Some(last) = words.last() else { return false };
     if ABOUT.contains(&&**last) {

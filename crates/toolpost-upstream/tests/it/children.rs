@@ -99,13 +99,14 @@ fn descriptors() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_ends_at_once_says_why_and_is_started_ever_more_slowly() {
     let supervisor = Supervisor::new();
-    let script = "echo 'no license: token=abcdefgh12345678' >&2; exit 3";
+    let script = "echo \"no license: token=abcdefgh12345678 nor $LICENSE\" >&2; exit 3";
     let program = Program::new("/bin/sh").args(["-c", script]).env("PATH", "/usr/bin:/bin");
+    let program = program.env("LICENSE", "open sesame");
     let upstream = Upstream::start("broken", Endpoint::program(&supervisor, program), UpstreamOptions::new());
     until(&upstream, is_down).await;
     let UpstreamState::Down { reason, .. } = upstream.status().state else { panic!("it is not down") };
     assert!(reason.contains("its stderr ends in: no license"), "{reason}");
-    assert!(!reason.contains("abcdefgh12345678"), "{reason}");
+    assert!(!reason.contains("abcdefgh12345678") && !reason.contains("sesame"), "{reason}");
     upstream.stop().await;
     supervisor.idle().await;
 
