@@ -103,8 +103,8 @@ impl From<ToolError> for Unanswered {
 fn failed(name: &str, lease: &Lease, error: ClientError, is_repeatable: bool) -> Unanswered {
     lease.failed(&error);
     let may_go_elsewhere = match error {
-        ClientError::NotConnected(_) => true,
-        ClientError::ConnectionLost(_) => is_repeatable,
+        ClientError::NotConnected(_) | ClientError::Unavailable { .. } => true,
+        ClientError::ConnectionLost(_) | ClientError::BadStatus { status: 500.. } => is_repeatable,
         _ => false,
     };
     Unanswered { error: tool_error(name, error, is_repeatable), may_go_elsewhere }
@@ -453,6 +453,49 @@ pub(crate) fn tool_error(name: &str, error: ClientError, is_repeatable: bool) ->
             format!("`{name}` has more than {limit} {what}"),
             Some(Duration::from_millis(100)),
         ),
-        other => ToolError::new(format!("`{name}`: {}", line(&other.to_string(), ERROR_MAX))),
+        ClientError::Unavailable { retry_after, .. } => {
+            let unavailable = ToolError::unavailable(format!("`{name}`: {error}"));
+            match retry_after {
+                Some(time) => unavailable.with_retry_after(time),
+                None => unavailable,
+            }
+        }
+        other => {
+            let message = format!("`{name}`: {}", line(&other.to_string(), ERROR_MAX));
+            match (other.is_outcome_unknown(), is_repeatable) {
+                (true, false) => ToolError::with_kind(ErrorKind::OutcomeUnknown, message),
+                (true, true) if matches!(other, ClientError::BadStatus { .. }) => {
+                    ToolError::unavailable(message)
+                }
+                _ => ToolError::new(message),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_run_is_unknown_and_what_was_not_taken_says_when_to_come_back() {
+        let bad = ClientError::BadStatus { status: 502 };
+        let large = ClientError::TooLarge { limit: 1 };
+        let wait = Some(Duration::from_secs(7));
+        let busy = ClientError::Unavailable { status: 503, retry_after: wait };
+        for (error, is_repeatable, kind, retry_after) in [
+            (&bad, false, ErrorKind::OutcomeUnknown, None),
+            (&bad, true, ErrorKind::Unavailable, None),
+            (&large, false, ErrorKind::OutcomeUnknown, None),
+            (&large, true, ErrorKind::Failed, None),
+            (&ClientError::TaskCancelled, false, ErrorKind::OutcomeUnknown, None),
+            (&ClientError::BadStatus { status: 418 }, false, ErrorKind::Failed, None),
+            (&busy, false, ErrorKind::Unavailable, wait),
+            (&busy, true, ErrorKind::Unavailable, wait),
+        ] {
+            let told = tool_error("shop", error.clone(), is_repeatable);
+            assert_eq!((told.kind(), told.retry_after()), (kind, retry_after), "{told}");
+            assert!(told.to_string().starts_with("`shop`"), "{told}");
+        }
     }
 }
