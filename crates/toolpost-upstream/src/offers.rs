@@ -17,7 +17,7 @@ use crate::declared::Declared;
 use crate::lists::Lists;
 use crate::pins::PinChange;
 use crate::tool::UpstreamTool;
-use crate::upstream::Shared;
+use crate::upstream::{Publish, Shared};
 
 /// How long whoever takes the tools over may take.
 const PUBLISH: Duration = Duration::from_secs(60);
@@ -30,8 +30,8 @@ pub(crate) struct Offering {
     /// Grows when something is pinned.
     pins: Option<watch::Receiver<u64>>,
     made: BTreeMap<String, Made>,
-    /// What whoever takes the tools over has by now; nothing if that is nobody yet.
-    published: Option<Vec<AnyTool>>,
+    /// Who takes the tools over, and what they have by now; nothing if that is nobody yet.
+    published: Option<(Arc<Publish>, Vec<AnyTool>)>,
 }
 
 struct Made {
@@ -118,8 +118,13 @@ impl Offering {
     async fn publish(&mut self, tools: Vec<AnyTool>) {
         let Some(publish) = self.shared.publisher() else { return };
         let same = |(one, other): (&AnyTool, &AnyTool)| one.ptr_eq(other);
-        let before = self.published.as_ref();
-        if before.is_some_and(|before| before.len() == tools.len() && before.iter().zip(&tools).all(same)) {
+        let before = self.published.as_ref().filter(|(taker, _)| Arc::ptr_eq(taker, &publish));
+        let is_told = match before {
+            Some((_, before)) => before.len() == tools.len() && before.iter().zip(&tools).all(same),
+            // Nothing is known yet of a server that was never there; where it takes the place of another, that one's tools stay.
+            None => tools.is_empty() && self.shared.known().status.handshakes == 0,
+        };
+        if is_told {
             return;
         }
         // The host's: it may panic.
@@ -137,7 +142,7 @@ impl Offering {
             Ok(Err(why)) => Some(why),
             Err(_panic) => Some("whoever takes its tools over panicked".to_owned()),
         };
-        self.published = refused.is_none().then_some(tools);
+        self.published = refused.is_none().then_some((publish, tools));
         self.shared.update(|known| known.refused = refused);
     }
 

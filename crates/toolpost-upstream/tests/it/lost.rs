@@ -138,6 +138,36 @@ async fn tools_are_handed_to_whoever_takes_them_over_and_a_refusal_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_was_never_there_takes_no_tools_away_and_who_comes_later_is_told_all() {
+    let wire = Wire::default();
+    wire.set_down(true);
+    let upstream = Upstream::start(
+        "shop",
+        serving(&wire, &dispatcher(hanging())),
+        UpstreamOptions::new().hidden_when_down(),
+    );
+    let taken = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
+    let take = |taken: &Arc<Mutex<Vec<usize>>>| {
+        let taken = Arc::clone(taken);
+        upstream.publish(move |tools| {
+            taken.lock().unwrap().push(tools.len());
+            Box::pin(std::future::ready(Ok(())))
+        });
+    };
+    take(&taken[0]);
+    sleep(Duration::from_secs(60)).await;
+    assert!(is_down(&upstream.status()));
+    assert!(taken[0].lock().unwrap().is_empty(), "those of a server whose place it takes stay");
+    wire.set_down(false);
+    until(&upstream, |status| status.tools.len() == 3).await;
+    sleep(Duration::from_millis(1)).await;
+    take(&taken[1]);
+    sleep(Duration::from_secs(1)).await;
+    let taken = taken.map(|taken| taken.lock().unwrap().clone());
+    assert_eq!(taken, [vec![3], vec![3]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn garbage_silence_and_endless_lists_are_down_and_nothing_worse() {
     let silent = Wire::default();
     let silent = silent.endpoint(|stream| async move {
