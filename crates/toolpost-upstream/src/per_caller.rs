@@ -6,15 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use toolpost_client::{ClientError, McpClient};
 use toolpost_pool::rt::{Connect, ConnectionPool, PooledConnection};
 use toolpost_pool::{PoolError, PoolOptions};
 use toolpost_tool::{Call, Principal, Refusal, ToolError};
 
+use crate::clean::line;
 use crate::connection::Connection;
 use crate::endpoint::Opened;
 use crate::replica::SOON;
 use crate::{Endpoint, UpstreamOptions};
+
+/// The longest reason, in bytes.
+const REASON_MAX: usize = 1_000;
 
 /// Gives each caller connections of its own to a server that serves one user at a time, or keeps something for its user: an
 /// endpoint for each key, and the key of a caller.
@@ -24,7 +29,8 @@ use crate::{Endpoint, UpstreamOptions};
 /// a key is refused.
 ///
 /// Unless told otherwise the key is the principal's name, and a key has one connection, which carries all that it does at once;
-/// there are at most 100, of which the one idle for longest gives way. Log lines of these connections go nowhere.
+/// there are at most 100, of which the one idle for longest gives way; each may take as long to be made as the upstream's
+/// [start](crate::UpstreamOptions::start_limit). Log lines of these connections go nowhere.
 ///
 /// ```
 /// use tokio::net::TcpStream;
@@ -43,7 +49,8 @@ use crate::{Endpoint, UpstreamOptions};
 pub struct PerCaller {
     endpoint: Arc<EndpointOf>,
     key: Arc<KeyOf>,
-    pool: PoolOptions,
+    /// As the upstream says that it may take, unless told.
+    pool: Option<PoolOptions>,
 }
 
 type EndpointOf = dyn Fn(&str) -> Endpoint + Send + Sync;
@@ -54,8 +61,7 @@ impl PerCaller {
     #[must_use]
     pub fn new(endpoint: impl Fn(&str) -> Endpoint + Send + Sync + 'static) -> Self {
         let key = |principal: &Principal| (!principal.is_anonymous()).then(|| principal.as_str().to_owned());
-        let pool = PoolOptions::new().per_key(1).shared_by(1_024);
-        Self { endpoint: Arc::new(endpoint), key: Arc::new(key), pool }
+        Self { endpoint: Arc::new(endpoint), key: Arc::new(key), pool: None }
     }
 
     /// Sets the key of a principal: whoever has the same shares connections, and what the server keeps for them. Without one
@@ -69,7 +75,7 @@ impl PerCaller {
     /// Sets how many connections there are, and how long they are kept.
     #[must_use]
     pub fn pool(mut self, options: PoolOptions) -> Self {
-        self.pool = options;
+        self.pool = Some(options);
         self
     }
 }
@@ -93,6 +99,10 @@ pub(crate) type OfCaller = PooledConnection<String, Connects>;
 impl Callers {
     pub(crate) fn new(per_caller: &PerCaller, options: UpstreamOptions) -> Self {
         let PerCaller { endpoint, key, pool } = per_caller.clone();
+        let limit = options.start_limit;
+        let pool = pool.unwrap_or_else(|| {
+            PoolOptions::new().per_key(1).shared_by(1_024).connect_timeout(limit).get_timeout(limit)
+        });
         let clients = Arc::<Clients>::default();
         let only_legacy = AtomicBool::new(false);
         let connects = Connects { endpoint, options, only_legacy, clients: Arc::clone(&clients) };
@@ -114,7 +124,10 @@ impl Callers {
                 let message = format!("`{name}` has no connection free: {error}");
                 ToolError::refused(Refusal::QueueFull, message, Some(SOON))
             }
-            PoolError::Connect(why) => ToolError::unavailable(format!("`{name}` cannot be reached: {why}")),
+            PoolError::Connect(why) => {
+                let why = line(&why, REASON_MAX);
+                ToolError::unavailable(format!("`{name}` cannot be reached: {why}"))
+            }
             PoolError::Closed => {
                 ToolError::unavailable(format!("`{name}` cannot be reached: it was stopped"))
             }
@@ -122,9 +135,11 @@ impl Callers {
         })
     }
 
-    /// How many requests are in flight.
+    /// How many requests are in flight, or will be as soon as there is a connection for them.
     pub(crate) fn in_flight(&self) -> usize {
-        self.clients.all().values().map(McpClient::in_flight).sum()
+        let requests: usize = self.clients.all().values().map(McpClient::in_flight).sum();
+        let stats = self.pool.stats();
+        requests.max(stats.in_use) + stats.waiting
     }
 
     /// Closes what is idle for too long, while it is polled.
@@ -136,9 +151,8 @@ impl Callers {
     pub(crate) async fn end(&self) {
         self.pool.close();
         let clients: Vec<McpClient> = self.clients.all().values().cloned().collect();
-        for client in clients {
-            client.close().await;
-        }
+        // At once: each may take a second.
+        join_all(clients.iter().map(McpClient::close)).await;
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{Endpoint, UpstreamOptions, UpstreamState, UpstreamStatus};
 /// * What the server asks of a user (forms, links, samples) suspends the call as if the tool had asked. Who called, and
 ///   by what token, is never passed on.
 ///
-/// A clone is the same upstream. Its connection ends when the last clone and the last of its tools are dropped, or when it is
+/// A clone is the same upstream. Its connection ends when the last clone is dropped, whoever still has tools of it, or when it is
 /// [stopped](Self::stop).
 ///
 /// ```
