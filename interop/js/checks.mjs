@@ -240,6 +240,13 @@ export async function run(connect) {
     must(before === after, after);
     must((await bench.tools()).items.length > 5, "tools");
   });
+  if (config.resume && bench) await check("resumed run", async () => {
+    // The server that asks is killed before it is answered: another one, which never saw the run, goes on with it.
+    let asked = 0;
+    const pause = async () => { asked++; await ask("restart"); };
+    const done = await bench.whileAsked(pause, () => bench.call("run_workflow", { workflow: tools.suspended }));
+    must(asked === 1 && done.structuredContent?.text.includes("snow"), [asked, done]);
+  });
   await check("close workbench", () => bench.close());
   process.exit(0);
 }

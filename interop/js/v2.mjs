@@ -10,11 +10,13 @@ run(async (server, { mute }) => {
   const capabilities = mute ? {} : { elicitation: { form: {} }, sampling: {}, roots: modern ? {} : { listChanged: true } };
   const versionNegotiation = { mode: modern ? "auto" : "legacy" };
   const client = new Client({ name: "interop-ts-v2", version: "1.0.0" }, { capabilities, versionNegotiation });
-  let declines = false, level;
+  let declines = false, level, pause;
   const logs = [], updated = new Set(), changed = new Set();
   if (!mute) {
-    client.setRequestHandler("elicitation/create", ({ params }) =>
-      declines ? { action: "decline" } : { action: "accept", content: fill(params.requestedSchema) });
+    client.setRequestHandler("elicitation/create", async ({ params }) => {
+      await pause?.();
+      return declines ? { action: "decline" } : { action: "accept", content: fill(params.requestedSchema) };
+    });
     client.setRequestHandler("sampling/createMessage", () => SAMPLED);
     client.setRequestHandler("roots/list", () => ({ roots: ROOTS }));
   }
@@ -97,6 +99,7 @@ run(async (server, { mute }) => {
       return { states: [...states, outcome.status], result: outcome.result, error: outcome.error };
     },
     async declining(call) { declines = true; try { return await call(); } finally { declines = false; } },
+    async whileAsked(then, call) { pause = then; try { return await call(); } finally { pause = undefined; } },
     async at(wanted, call) {
       if (!modern) { await client.setLoggingLevel(wanted); return call(); }
       level = wanted;

@@ -317,12 +317,25 @@ async def run(connect, lacks=()):
         must(before == after, after)
         must(len((await bench.tools())[0]) > 5, "tools")
 
+    async def resumed_run():
+        # The server that asks is killed before it is answered: another one, which never saw the run, goes on with it.
+        asked = []
+
+        async def pause():
+            asked.append(await ask("restart"))
+
+        bench = held["bench"]
+        done = await bench.while_asked(pause, lambda: bench.call("run_workflow", {"workflow": TOOLS["suspended"]}))
+        must(len(asked) == 1 and "snow" in done["structuredContent"]["text"], (asked, done))
+
     async def closing():
         await held["bench"].close()
 
     await tried("workbench", working)
     if CONFIG.get("restart"):
         await tried("restart", restart)
+    if CONFIG.get("resume"):
+        await tried("resumed run", resumed_run)
     await tried("close workbench", closing)
     sys.stdout.flush()
     os._exit(0)

@@ -14,7 +14,7 @@ LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 class Adapter:
     def __init__(self):
         self.logs, self.updated, self.changed = [], set(), set()
-        self.declines, self.level = False, None
+        self.declines, self.level, self.pause = False, None, None
         self.ping = None if MODERN else lambda: self.client.send_ping()
 
     async def connect(self, server, mute):
@@ -35,6 +35,8 @@ class Adapter:
         return self
 
     async def elicited(self, _, params):
+        if self.pause:
+            await self.pause()
         if self.declines:
             return types.ElicitResult(action="decline")
         return types.ElicitResult(action="accept", content=fill(params.requested_schema))
@@ -76,6 +78,13 @@ class Adapter:
 
     async def cancel(self, call):
         call.cancel()
+
+    async def while_asked(self, then, call):
+        self.pause = then
+        try:
+            return await call()
+        finally:
+            self.pause = None
 
     async def declining(self, call):
         self.declines = True

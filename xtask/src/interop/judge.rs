@@ -47,12 +47,18 @@ const CHECKS: &[Check] = &[
     ("close", |_| true),
     ("workbench", |_| true),
     ("restart", is_restarted),
+    ("resumed run", is_resumed),
     ("close workbench", |_| true),
 ];
 
 /// A pipe ends with its process; behind a proxy this would show the same again.
 fn is_restarted(run: &Run) -> bool {
     run.transport == Transport::Http
+}
+
+/// A session ends with the process that asks on its stream. The SDKs of two languages do it; others would show the same again.
+fn is_resumed(run: &Run) -> bool {
+    is_restarted(run) && run.era == Era::Modern && ["v2.mjs", "v2.py"].contains(&run.client.script)
 }
 
 /// 2026-07-28 has no streams that resume.
@@ -151,6 +157,7 @@ fn made(lab: &Lab, run: &Run) -> Lines {
                         "fixture": { "url": format!("http://{}/mcp", cutter.address()) },
                         "workbench": { "url": workbench.served.url },
                         "restart": is_restarted(run),
+                        "resume": is_resumed(run),
                         "cut": is_cut(run),
                     });
                     played(lab, run, &config, |what| match what {
