@@ -11,10 +11,10 @@ use toolpost_pool::{Checkout, KeyedPool, Lease, PoolError, PoolOptions, WaitId};
 const TOTAL: usize = 4;
 const PER_KEY: usize = 2;
 const WAITING: usize = 5;
-/// Seconds. A life is up to a tenth shorter, so that of whole seconds it ends at 20 or, if 18 are past, never before.
-const LIFE: u64 = 20;
-const IDLE: u64 = 9;
-const CHECK: u64 = 4;
+/// Seconds. A life is shorter by less than a tenth of it, which is no whole second: of whole seconds it ends at the ninth.
+const LIFE: u64 = 9;
+const IDLE: u64 = 6;
+const CHECK: u64 = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
