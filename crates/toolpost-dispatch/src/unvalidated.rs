@@ -82,7 +82,7 @@ fn unknown(key: Key<'_>, known: &Map<String, Value>, name: &str) -> String {
 }
 
 /// Keywords that no type stands for.
-const BOUNDS: [&str; 13] = [
+const BOUNDS: [&str; 14] = [
     "pattern",
     "minLength",
     "maxLength",
@@ -92,6 +92,7 @@ const BOUNDS: [&str; 13] = [
     "exclusiveMaximum",
     "multipleOf",
     "maxItems",
+    "minItems",
     "uniqueItems",
     "contains",
     "minProperties",
@@ -105,10 +106,22 @@ fn bound(schema: &Value, depth: usize) -> Option<&'static str> {
         Value::Object(members) if depth < DEEPEST => {
             let here = |word: &&&str| members.contains_key(**word) && !is_of_type(word, members);
             let here = BOUNDS.iter().find(here).copied();
-            here.or_else(|| members.values().find_map(|value| bound(value, depth + 1)))
+            here.or_else(|| members.iter().find_map(|(word, value)| below(word, value, depth + 1)))
         }
         Value::Array(items) if depth < DEEPEST => items.iter().find_map(|value| bound(value, depth + 1)),
         _ => None,
+    }
+}
+
+/// The same in what stands under a keyword: names of arguments are no keywords, and values no schemas.
+fn below(word: &str, value: &Value, depth: usize) -> Option<&'static str> {
+    match (word, value) {
+        ("default" | "examples" | "enum" | "const", _) => None,
+        (
+            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+            Value::Object(named),
+        ) => named.values().find_map(|schema| bound(schema, depth)),
+        _ => bound(value, depth),
     }
 }
 
@@ -123,7 +136,7 @@ fn is_of_type(word: &str, schema: &Map<String, Value>) -> bool {
             range == (Some(0), None)
                 || ranges.iter().any(|(least, most)| range == (Some(*least), Some(*most)))
         }
-        "maxItems" => bound("minItems") == bound("maxItems"),
+        "minItems" | "maxItems" => bound("minItems") == bound("maxItems"),
         "minLength" | "maxLength" => bound("minLength") == Some(1) && bound("maxLength") == Some(1),
         "uniqueItems" => true,
         _ => false,

@@ -63,6 +63,16 @@ struct Typed {
     names: Vec<String>,
     #[serde(default)]
     real: f64,
+    // Names that keywords have as well.
+    pattern: String,
+    maximum: Option<u32>,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "its schema is looked at")]
+struct NotEmpty {
+    #[schemars(length(min = 1))]
+    names: Vec<String>,
 }
 
 #[test]
@@ -72,6 +82,13 @@ fn a_bound_that_no_type_enforces_is_named() {
     let warnings = registry.catalog().warnings();
     let expected = "the input schema of tool `find` has bounds (`maximum`) that are not enforced: the feature `validate` is off";
     assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn a_list_that_must_not_be_empty_is_named() {
+    let registry = Registry::builder().tool(tool_fn("names", |_: NotEmpty, _| async { Ok("") }));
+    let expected = "the input schema of tool `names` has bounds (`minItems`) that are not enforced: the feature `validate` is off";
+    assert_eq!(registry.build().unwrap().catalog().warnings(), [expected]);
 }
 
 #[test]
