@@ -133,7 +133,6 @@ impl Program {
         &self.executable
     }
 
-    /// The secrets that are text and long enough to be found in other text, and what a fault calls each.
     /// A redactor that knows its [secrets](Self::secret), the values of the variables that are [set](Self::env) for it, and of those
     /// that are [passed on](Self::pass_env) the ones whose names say that they are secrets: what is text of
     /// [6 bytes](Redactor::SHORTEST) at least. Where these are more than a redactor takes, the secrets alone.
@@ -156,6 +155,7 @@ impl Program {
         if faults.is_empty() { redactor } else { Redactor::named(&secrets, &mut faults) }
     }
 
+    /// The secrets that are text and long enough to be found in other text, and what a fault calls each.
     pub(crate) fn secret_texts(&self) -> Vec<(String, &str)> {
         let texts =
             self.secrets.iter().filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));

@@ -53,6 +53,9 @@ struct Load {
     outstanding: u32,
     /// In seconds, as it was at a time; none before the first answer.
     latency: Option<(f64, Instant)>,
+    /// Since when it has had calls, and answered none of them. What it was known to take fades no more until it answers: one
+    /// that hangs would look ever faster.
+    busy: Instant,
 }
 
 /// A call at an endpoint, until it ends. Dropped, it has ended without saying anything of the endpoint.
@@ -78,7 +81,7 @@ pub(crate) enum PickEnd {
 
 impl Balancer {
     pub(crate) fn new(endpoints: usize, seed: u64, now: Instant) -> Arc<Self> {
-        let loads = vec![Load { outstanding: 0, latency: None }; endpoints].into_boxed_slice();
+        let loads = vec![Load { outstanding: 0, latency: None, busy: now }; endpoints].into_boxed_slice();
         let state = State { loads, refusing: Vec::new(), random: seed };
         Arc::new(Self { breakers: breakers(endpoints, seed, now), state: Mutex::new(state) })
     }
@@ -109,7 +112,11 @@ impl Balancer {
             open.retain(|at| !is_probe(at));
         }
         let endpoint = state.choose(&open, now)?;
-        state.loads[endpoint].outstanding += 1;
+        let load = &mut state.loads[endpoint];
+        if load.outstanding == 0 {
+            load.busy = now;
+        }
+        load.outstanding += 1;
         // Under the lock, so that of several calls that see a probe due one makes it.
         let permit = self.breakers[endpoint].admit_owned(now).ok();
         Some(Pick { balancer: Arc::clone(self), endpoint, began: now, permit })
@@ -173,7 +180,10 @@ impl State {
 impl Load {
     fn cost(&self, now: Instant) -> f64 {
         match self.latency {
-            Some((latency, at)) => latency * weight(at, now) * f64::from(self.outstanding + 1),
+            Some((latency, at)) => {
+                let until = if self.outstanding == 0 { now } else { self.busy };
+                latency * weight(at, until) * f64::from(self.outstanding + 1)
+            }
             // Tried at once, by one call: until that is answered it is as bad as can be.
             None if self.outstanding == 0 => 0.0,
             None => 1e100 * f64::from(self.outstanding),
@@ -210,15 +220,20 @@ impl Pick {
         let mut state = self.balancer.state();
         let load = &mut state.loads[self.endpoint];
         match how {
-            PickEnd::Answered => load.observe(took, now),
+            PickEnd::Answered => {
+                load.observe(took, now);
+                load.busy = now;
+            }
             // It would have taken at least so long.
             PickEnd::GivenUp
                 if load.latency.is_some_and(|(known, at)| known * weight(at, now) < took.as_secs_f64()) =>
             {
                 load.observe(took, now);
             }
-            // Who fails fast is not fast; nor is it to be tried first for not having answered yet.
-            PickEnd::Failed if load.latency.is_none() => load.observe(took.max(UNANSWERED), now),
+            // Who fails fast is not fast; nor is it to be tried first, by call after call, for never having answered.
+            PickEnd::Failed | PickEnd::GivenUp if load.latency.is_none() => {
+                load.observe(took.max(UNANSWERED), now)
+            }
             PickEnd::Failed | PickEnd::GivenUp => {}
         }
         drop(state);

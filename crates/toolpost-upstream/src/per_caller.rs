@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +31,8 @@ const REASON_MAX: usize = 1_000;
 ///
 /// Unless told otherwise the key is the principal's name, and a key has one connection, which carries all that it does at once;
 /// there are at most 100, of which the one idle for longest gives way; each may take as long to be made as the upstream's
-/// [start](crate::UpstreamOptions::start_limit). Log lines of these connections go nowhere.
+/// [start](crate::UpstreamOptions::start_limit). Of [several endpoints](Endpoint::several) each key has its own, and another where
+/// that cannot be reached. Log lines of these connections go nowhere.
 ///
 /// ```
 /// use tokio::net::TcpStream;
@@ -191,8 +193,29 @@ impl Connect<String> for Connects {
     type Connection = Connected;
     type Error = String;
 
+    /// Of several endpoints each key has its own, and the next ones where that cannot be reached.
     async fn connect(&self, key: &String) -> Result<Connected, String> {
-        let endpoint = (self.endpoint)(key);
+        let endpoints = (self.endpoint)(key).each();
+        let mut hash = DefaultHasher::new();
+        key.hash(&mut hash);
+        let first = (hash.finish() % endpoints.len() as u64) as usize;
+        let mut why = String::new();
+        for endpoint in endpoints.iter().cycle().skip(first).take(endpoints.len()) {
+            match self.over(endpoint).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    fn is_open(&self, connected: &Connected) -> bool {
+        connected.connection.client.closed().now_or_never().is_none()
+    }
+}
+
+impl Connects {
+    async fn over(&self, endpoint: &Endpoint) -> Result<Connected, String> {
         let mut is_again = false;
         let (opened, client, profile) = loop {
             let begin_legacy = self.only_legacy.load(Ordering::Relaxed);
@@ -212,10 +235,6 @@ impl Connect<String> for Connects {
         self.clients.all().insert(number, client.clone());
         let connection = Arc::new(Connection::new(client, profile.version));
         Ok(Connected { connection, _opened: opened, number, clients: Arc::clone(&self.clients) })
-    }
-
-    fn is_open(&self, connected: &Connected) -> bool {
-        connected.connection.client.closed().now_or_never().is_none()
     }
 }
 

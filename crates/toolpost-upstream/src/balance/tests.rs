@@ -23,6 +23,8 @@ struct Known {
     out: usize,
     /// When it was seen to take how long.
     seen: Vec<(Duration, Instant)>,
+    /// When it had its first call after none, or answered.
+    busy: Option<Instant>,
 }
 
 impl Known {
@@ -44,8 +46,13 @@ impl Known {
         known.map(|(latency, at)| latency * fading(at, now))
     }
 
+    /// Its latency as it is reckoned with: it does not fade while nothing is answered.
+    fn reckoned(&self, now: Instant) -> Option<f64> {
+        self.latency(self.busy.filter(|_| 0 < self.out).unwrap_or(now))
+    }
+
     fn is_better(&self, other: &Self, now: Instant) -> bool {
-        match (self.latency(now), other.latency(now)) {
+        match (self.reckoned(now), other.reckoned(now)) {
             (Some(one), Some(two)) => one * (self.out + 1) as f64 + 1e-12 < two * (other.out + 1) as f64,
             (None, None) => self.out < other.out,
             (None, Some(two)) => self.out == 0 && 1e-12 < two,
@@ -128,6 +135,9 @@ proptest! {
                     // Of two that were drawn it is the better; of few it is the best.
                     let worst = if among.len() <= FEW { 0 } else { among.len() - 2 };
                     prop_assert!(better <= worst, "{better} of {} are better", among.len());
+                    if known[chosen].out == 0 {
+                        known[chosen].busy = Some(now);
+                    }
                     known[chosen].out += 1;
                     let permit = twins[chosen].admit_owned(now).ok();
                     prop_assert_eq!(permit.is_some(), pick.permit.is_some());
@@ -139,8 +149,11 @@ proptest! {
                     it.out -= 1;
                     let took = now - began;
                     match (how, it.latency(now)) {
-                        (PickEnd::Answered, _) => it.seen.push((took, now)),
-                        (PickEnd::Failed, None) => it.seen.push((took.max(UNANSWERED), now)),
+                        (PickEnd::Answered, _) => {
+                            it.seen.push((took, now));
+                            it.busy = Some(now);
+                        }
+                        (PickEnd::Failed | PickEnd::GivenUp, None) => it.seen.push((took.max(UNANSWERED), now)),
                         (PickEnd::GivenUp, Some(latency)) if latency < took.as_secs_f64() => {
                             it.seen.push((took, now));
                         }
@@ -209,6 +222,29 @@ fn one_that_hangs_gets_few_calls() {
     traffic(&balancer, &[Some(10), Some(10)], now, 1_000);
     let counts = traffic(&balancer, &[Some(10), Some(1_000_000)], now + MILLI * 1_000, 10_000);
     assert!(counts[1] < 200, "{counts:?}");
+    // Nor does it look faster the longer it hangs.
+    let balancer = Balancer::new(2, 1, now);
+    traffic(&balancer, &[Some(10), Some(10)], now, 1_000);
+    let counts = traffic(&balancer, &[Some(10), Some(1_000_000)], now + MILLI * 1_000, 60_000);
+    assert!(counts[1] < 100, "{counts:?}");
+}
+
+#[test]
+fn one_that_hangs_from_its_first_call_is_not_tried_first_again() {
+    let now = start();
+    let balancer = Balancer::new(2, 1, now);
+    let hung = balancer.pick(always, &[], true, now).expect("it is ready");
+    let other = balancer.pick(always, &[], true, now).expect("it is ready");
+    let (hanging, answering) = (hung.endpoint(), other.endpoint());
+    assert_ne!(hanging, answering);
+    other.end(PickEnd::Answered, now + MILLI * 10);
+    let later = now + Duration::from_secs(30);
+    hung.end(PickEnd::GivenUp, later);
+    for tick in 0..100 {
+        let pick = balancer.pick(always, &[], true, later + MILLI * tick).expect("it is ready");
+        assert_eq!(pick.endpoint(), answering);
+        pick.end(PickEnd::Answered, later + MILLI * (tick + 1));
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use toolpost_dispatch::Prompts as _;
 use toolpost_pool::PoolOptions;
+use toolpost_server::Server;
 use toolpost_tool::{AnyTool, Call, CallParts, ErrorKind, Output, Principal, Refusal, ToolError, tool_fn};
 use toolpost_upstream::{Endpoint, PerCaller, Upstream, UpstreamOptions};
 
@@ -202,4 +203,44 @@ async fn an_endpoint_that_panics_costs_one_call_and_no_slot() {
     // A runtime catches it around the tool.
     assert!(panics.await.is_err_and(|error| error.is_panic()));
     assert_eq!(said(called_by(&whoami, Principal::new("bob"), 0).await), "bob");
+}
+
+/// What a server may take for its start, it may take for each caller.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_starts_slowly_starts_for_its_callers_too() {
+    let per_caller = PerCaller::new(|_| {
+        let whoami = tool_fn("whoami", |_: Asked, _| async { Ok("slow") });
+        let server = Server::builder(dispatcher([AnyTool::new(whoami)])).build();
+        Wire::default().endpoint(move |stream| {
+            let server = server.clone();
+            async move {
+                sleep(Duration::from_secs(20)).await;
+                let (reader, writer) = tokio::io::split(stream);
+                drop(server.serve_io(reader, writer).await);
+            }
+        })
+    });
+    let upstream = upstream(per_caller).await;
+    assert_eq!(said(called_by(&tool(&upstream, "whoami"), Principal::new("ada"), 0).await), "slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_endpoints_callers_use_each_and_another_where_theirs_is_down() {
+    let wires = [Wire::default(), Wire::default()];
+    let of_callers = wires.clone();
+    let per_caller = PerCaller::new(move |_| {
+        Endpoint::several(["one", "other"].into_iter().zip(&of_callers).map(|(name, wire)| whose(wire, name)))
+    });
+    let upstream = upstream(per_caller).await;
+    let whoami = tool(&upstream, "whoami");
+    for n in 0..20 {
+        said(called_by(&whoami, Principal::new(format!("user {n}")), 0).await);
+    }
+    let opened = wires.each_ref().map(Wire::opened);
+    assert!(opened.iter().all(|opened| 4 < *opened) && opened[0] + opened[1] == 20, "{opened:?}");
+    wires[0].set_down(true);
+    for n in 20..40 {
+        let user = Principal::new(format!("user {n}"));
+        assert_eq!(said(called_by(&whoami, user, 0).await), "other");
+    }
 }
