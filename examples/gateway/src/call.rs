@@ -46,7 +46,9 @@ pub(crate) async fn call(config: Config, options: Options) -> Result<u8, Failure
     };
     let gateway = Gateway::start(config).await.map_err(|faults| faults.join("\n"))?;
     if !found(&gateway, &options.name, Duration::from_secs(options.wait)).await {
-        return Ok(wrong(absent(&gateway, &options.name)));
+        let code = wrong(absent(&gateway, &options.name));
+        gateway.stop().await;
+        return Ok(code);
     }
     let mut request = CallRequest::new(&*options.name).with_arguments(&arguments)?;
     if let Some(name) = options.by {

@@ -4,6 +4,7 @@ mod mcp_json;
 mod schema;
 mod tables;
 mod toml_file;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use toolpost::upstream::Pins;
 pub(crate) use schema::schema;
 pub(crate) use tables::{JwtTable, Limits, Scopes, Serve, WhenDown};
 pub(crate) use toml_file::Reader;
+pub(crate) use watched::Watched;
 
 use crate::access::Tokens;
 use crate::expand;
@@ -58,7 +60,7 @@ pub(crate) struct Config {
     /// The directory that relative paths of programs and workers start at.
     pub(crate) base: PathBuf,
     /// Files whose change may change the configuration.
-    pub(crate) watched: Vec<PathBuf>,
+    pub(crate) watched: Watched,
     /// What was passed over, and is no fault.
     pub(crate) notes: Vec<String>,
 }
@@ -121,13 +123,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
-    pub(crate) fn load(files: &Files) -> Result<Self, Faults> {
+    /// Everything that is wrong with them, and the files whose change may mend it.
+    pub(crate) fn load(files: &Files) -> Result<Self, (Faults, Watched)> {
         let mut faults = Faults::default();
         let mut config = Self::default();
         let here = Path::new("gateway");
         if files.config.is_none() && files.mcp_config.is_none() {
-            return Err(Faults::one(here, "give --config FILE, --mcp-config FILE, or both"));
+            let faults = Faults::one(here, "give --config FILE, --mcp-config FILE, or both");
+            return Err((faults, Watched::default()));
         }
         if let Some(file) = &files.config {
             toml_file::read(file, &mut config, &expand::own, &mut faults);
@@ -145,7 +148,7 @@ impl Config {
                 "there is nothing to serve; give [upstreams.NAME], [programs.NAME] or [workers.NAME]",
             );
         }
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        if faults.is_empty() { Ok(config) } else { Err((faults, config.watched)) }
     }
 
     fn is_empty(&self) -> bool {
@@ -178,7 +181,7 @@ impl Config {
 
 /// Reads the lock file of tools. One that is not there is empty: `gateway pin` writes it.
 fn pins(path: PathBuf, config: &mut Config, faults: &mut Faults) -> Option<PinsFile> {
-    config.watched.push(path.clone());
+    config.watched.add(&path);
     let pins = match std::fs::read_to_string(&path) {
         Ok(text) => Pins::read(&text).map_err(|error| error.to_string()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,6 +1,7 @@
 //! What the configuration describes, running; and its change into what another configuration describes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use toolpost::upstream::{PinChange, Pins};
 use toolpost::{Peers, PlanRunner, Runtime, Settings, Upstreams};
 
 use crate::access::{self, Door};
-use crate::config::{Config, Hidden, Limits, Plans, Serve};
+use crate::config::{Config, Hidden, JwtTable, Limits, Plans, Serve};
 use crate::say::say;
 use crate::upstreams::{Home, Servers};
 
@@ -74,6 +75,9 @@ struct Applied {
     serve: Serve,
     limits: Limits,
     texts: Vec<Hidden>,
+    /// Whose tokens let in, and whether clients are asked for one at all.
+    asked: (Option<PathBuf>, Option<JwtTable>),
+    asks: bool,
     settings: Settings,
     programs: String,
     commands: Vec<AnyTool>,
@@ -106,7 +110,7 @@ impl Gateway {
     /// # Errors
     ///
     /// Everything that makes no sense together.
-    pub(crate) async fn start(config: Config) -> Result<Self, Vec<String>> {
+    pub(crate) async fn start(mut config: Config) -> Result<Self, Vec<String>> {
         let limits = config.limits;
         let gate = Gate::with_discipline(
             permits(limits),
@@ -135,6 +139,8 @@ impl Gateway {
             serve: config.serve.clone(),
             limits,
             texts: config.texts.clone(),
+            asked: asked(&config.serve),
+            asks: config.tokens.is_some(),
             settings: Settings::default(),
             programs: String::new(),
             commands: Vec::new(),
@@ -144,10 +150,12 @@ impl Gateway {
             servers: Servers::new(&upstreams),
             pins: config.pins.as_ref().map(|pins| pins.pins.clone()),
         };
+        let door = Door::default();
+        door.change(config.tokens.take().unwrap_or_default());
         let gateway = Self {
             runtime,
             supervisor,
-            door: Door::default(),
+            door,
             peers,
             applied: Arc::new(Mutex::new(applied)),
             states: watch::Sender::default(),
@@ -235,11 +243,17 @@ impl Gateway {
             self.runtime.gate().set_limit(permits(config.limits));
             applied.limits.permits = config.limits.permits;
         }
-        if config.texts != applied.texts {
-            changes.push("tokens".to_owned());
-            applied.texts = config.texts;
+        let asked = asked(&config.serve);
+        // As they are they stay: keys of an issuer that were fetched are known on.
+        if config.texts != applied.texts || asked != applied.asked {
+            let change = match !applied.asks && config.tokens.is_some() {
+                true => "tokens, for which nobody is asked before the next start",
+                false => "tokens",
+            };
+            changes.push(change.to_owned());
+            self.door.change(config.tokens.unwrap_or_default());
+            (applied.texts, applied.asked) = (config.texts, asked);
         }
-        self.door.change(config.tokens.unwrap_or_default());
         if config.limits != applied.limits || config.serve != applied.serve {
             changes.push("[serve] or [limits], from the next start on".to_owned());
         }
@@ -365,6 +379,11 @@ fn planned(plans: &Plans, peers: &Peers) -> Vec<AnyTool> {
         tools.extend(names.iter().filter_map(|name| runner.template(&templates, name, None)));
     }
     tools
+}
+
+/// What says whose tokens let in.
+fn asked(serve: &Serve) -> (Option<PathBuf>, Option<JwtTable>) {
+    (serve.token_file.clone(), serve.jwt.clone())
 }
 
 fn permits(limits: Limits) -> Limit {

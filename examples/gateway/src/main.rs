@@ -83,7 +83,7 @@ fn run(command: Command, files: Files) -> ExitCode {
     }
     let config = match Config::load(&files) {
         Ok(config) => config,
-        Err(faults) => {
+        Err((faults, _)) => {
             faults.iter().for_each(say);
             return ExitCode::from(WRONG);
         }

@@ -34,7 +34,7 @@ struct Server {
 
 /// Reads `file` into `config`, with the variables of `env`.
 pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut Faults) {
-    config.watched.push(file.to_owned());
+    config.watched.add(file);
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => return faults.add(file, "", unreadable(&error)),

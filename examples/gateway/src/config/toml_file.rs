@@ -1,7 +1,7 @@
 //! Reads `gateway.toml`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use toml::Table;
@@ -10,7 +10,7 @@ use toolpost::plan::TemplateRegistry;
 use toolpost::process::Programs;
 
 use super::tables::{PlansTable, Tables, UpstreamTable};
-use super::{Config, Hidden, Plans, Reached, Upstream, unreadable};
+use super::{Config, Hidden, Plans, Reached, Upstream, Watched, unreadable};
 use crate::access;
 use crate::expand::{Env, expand};
 use crate::faults::Faults;
@@ -24,7 +24,7 @@ const OWN: [&str; 5] = ["serve", "limits", "pins", "plans", "upstreams"];
 
 /// Reads `file` into `config`, with the variables of `env`.
 pub(super) fn read(file: &Path, config: &mut Config, env: Env<'_>, faults: &mut Faults) {
-    config.watched.push(file.to_owned());
+    config.watched.add(file);
     config.base = file.parent().unwrap_or(Path::new("")).to_owned();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -121,7 +121,7 @@ pub(crate) struct Reader<'a> {
     base: &'a Path,
     env: Env<'a>,
     faults: &'a mut Faults,
-    watched: &'a mut Vec<PathBuf>,
+    watched: &'a mut Watched,
     texts: &'a mut Vec<Hidden>,
 }
 
@@ -133,12 +133,12 @@ impl Reader<'_> {
     /// The text of another file, which is named at `at`; a change of it is a change of the configuration.
     pub(crate) fn text(&mut self, at: &str, path: &Path) -> Option<String> {
         let path = self.base.join(path);
+        self.watched.add(&path);
         let text = std::fs::read_to_string(&path);
         if let Err(error) = &text {
             let fault = format!("{}: {}", path.display(), unreadable(error));
             self.fault(at, fault);
         }
-        self.watched.push(path);
         let text = text.ok()?;
         self.texts.push(Hidden(text.clone()));
         Some(text)

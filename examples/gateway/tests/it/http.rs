@@ -99,6 +99,32 @@ fn whoever_has_a_token_is_let_in_and_a_reload_takes_tokens_back() {
 }
 
 #[test]
+fn a_file_that_is_named_before_it_is_there_is_read_when_it_comes() {
+    const ADA: &str = "0123456789abcdef0123";
+    const BOB: &str = "fedcba98765432100123";
+    let place = Place::with(FILE);
+    place.write("tokens", &format!("ada {ADA}\n"));
+    let mut served = Served::start(&place);
+    place.write("gateway.toml", &FILE.replace("\"tokens\"", "\"others\""));
+    served.hear("others: there is no such file");
+    assert!(served.call(ADA).starts_with("HTTP/1.1 200"), "nothing is changed");
+    place.write("others", &format!("bob {BOB}\n"));
+    served.hear("the configuration is changed: tokens");
+    assert!(served.call(ADA).starts_with("HTTP/1.1 401"));
+    assert!(served.call(BOB).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn tokens_that_come_while_nobody_is_asked_for_one_are_no_news_that_misleads() {
+    let place = Place::with(&FILE.replace("token-file", "# token-file"));
+    let mut served = Served::start(&place);
+    place.write("tokens", "ada 0123456789abcdef0123\n");
+    place.write("gateway.toml", FILE);
+    served.hear("tokens, for which nobody is asked before the next start");
+    assert!(served.call("none at all").starts_with("HTTP/1.1 200"), "so it said");
+}
+
+#[test]
 fn strangers_are_let_in_only_where_the_file_says_so() {
     let place = Place::with("[serve]\nhttp = '0.0.0.0:0'\n[programs.echo]\nargv = ['echo', 'x']\n");
     let ended = place.ended(&["serve"]);
