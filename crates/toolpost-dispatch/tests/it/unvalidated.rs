@@ -16,7 +16,7 @@ async fn find(query: Query, _call: Call) -> Result<Json<u32>, ToolError> {
     Ok(Json(query.limit))
 }
 
-fn request(arguments: &serde_json::Value) -> CallRequest {
+fn request(arguments: &Value) -> CallRequest {
     CallRequest::new("find").with_arguments(arguments).unwrap()
 }
 
