@@ -72,7 +72,15 @@ async fn follow_changes(shared: &Arc<Shared>, lists: &SubscriptionFilter) {
         let params = json(&filter).unwrap_or_default();
         let params = Params::default().with("notifications", &String::from_utf8_lossy(&params));
         let wire = Wire { method: "subscriptions/listen", kind: Some(Kind::Own), ..Wire::default() };
-        let Ok(ticket) = shared.send(&params, &wire) else { return };
+        let Ok(ticket) = shared.send(&params, &wire) else {
+            if shared.closed().is_some() {
+                return;
+            }
+            // The server takes nothing now.
+            clock::sleep(LONGEST).await;
+            missed = true;
+            continue;
+        };
         let mut ticket = Box::pin(ticket);
         let opened = clock::now();
         let begun = timeout(OVERLAP, poll_fn(|cx| ticket.poll_acknowledged(cx))).await;

@@ -58,7 +58,7 @@ impl Carrier {
         session: Option<&HeaderValue>,
         time: Duration,
     ) -> Result<(), Unanswered> {
-        let head = Head { version, session, ..Head::default() };
+        let head = Head { version, session, is_aside: true, ..Head::default() };
         match tokio::time::timeout(time, self.wire.send(Ask::Post(body), head)).await {
             Ok(Ok((Answer::Refused(refused), _))) => Err(self.refused(&refused, session.is_some())),
             // Whatever else it says.

@@ -67,8 +67,8 @@ impl Connections {
         self.idle().clear();
     }
 
-    /// Sends `request` over a connection that is kept, or a new one, and receives the head of the answer. A `stream`, which is
-    /// there as long as its client, does not count among the connections.
+    /// Sends `request` over a connection that is kept, or a new one, and receives the head of the answer. What is `aside` (a
+    /// stream that is there as long as its client, an answer that a request waits for) does not count among the connections.
     ///
     /// # Errors
     ///
@@ -80,9 +80,9 @@ impl Connections {
     pub(super) async fn send(
         self: &Arc<Self>,
         request: Request<Bytes>,
-        stream: bool,
+        aside: bool,
     ) -> Result<Response<Body>, Broken> {
-        let place = match stream {
+        let place = match aside {
             true => None,
             false => {
                 let place = Arc::clone(&self.places).acquire_owned().await;

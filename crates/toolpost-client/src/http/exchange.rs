@@ -96,6 +96,7 @@ impl Carrier {
             method: modern.then_some(request.method),
             name: request.name.filter(|_| modern),
             params: &params,
+            is_aside: false,
         };
         let sent = self.wire.send(Ask::Post(request.body.clone()), head).await;
         let (answer, headers) = sent.map_err(|failed| self.failed(failed))?;

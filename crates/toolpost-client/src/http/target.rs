@@ -140,7 +140,7 @@ impl HttpTarget {
     }
 
     /// How many connections there are at most: 256 by default. Each carries one request, or one stream, at a time; further
-    /// requests wait, first come first served.
+    /// requests wait, first come first served. What requests may wait for (answers to questions, sixteen at a time) is not counted.
     ///
     /// # Panics
     ///

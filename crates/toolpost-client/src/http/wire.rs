@@ -63,6 +63,8 @@ pub(super) struct Head<'a> {
     pub(super) method: Option<&'a str>,
     pub(super) name: Option<&'a str>,
     pub(super) params: &'a [(HeaderName, HeaderValue)],
+    /// Whether it does not count among the requests: these may wait for it, as for the answer to a question.
+    pub(super) is_aside: bool,
 }
 
 /// Why there is no answer that can be read.
@@ -122,7 +124,8 @@ impl Wire {
                     value.map_err(|_| Failed::Before("the credentials cannot stand in a header".into()))?;
                 request.headers_mut().insert(AUTHORIZATION, value);
             }
-            let response = self.connections.send(request, matches!(ask, Ask::Get(_))).await?;
+            let response =
+                self.connections.send(request, head.is_aside || matches!(ask, Ask::Get(_))).await?;
             let status = response.status();
             if status.is_redirection()
                 && let Some(location) = response.headers().get(LOCATION)

@@ -109,6 +109,22 @@ async fn a_session_that_was_not_made_again_is_made_by_the_next_request() {
 }
 
 #[tokio::test]
+async fn what_a_request_is_asked_is_answered_though_requests_have_all_connections() {
+    let mut web = Web::new().await;
+    let target = toolpost_client::HttpTarget::new(&web.origin).unwrap().max_connections(1);
+    let client = web.client_of(target, OLD, options()).await;
+    let call = spawn_call(&client);
+    let mut stream = web.expect("tools/call").await.events().await;
+    let answer = stream.answer(text("answered"));
+    stream.message(&json!({ "jsonrpc": "2.0", "id": "q", "method": "ping" })).await;
+    let answered = web.next().await;
+    assert_eq!(answered.body["id"], "q");
+    answered.status(202, "").await;
+    stream.message(&answer).await;
+    assert_eq!(call.await.unwrap().unwrap(), "answered");
+}
+
+#[tokio::test]
 async fn what_changed_while_there_was_no_stream_is_told() {
     let mut web = Web::new().await;
     let target = toolpost_client::HttpTarget::new(&web.origin).unwrap();
