@@ -44,6 +44,8 @@ pub struct Upstreams(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     all: Mutex<BTreeMap<String, Upstream>>,
+    /// Those in whose places others are that were not connected yet.
+    former: Mutex<BTreeMap<String, Upstream>>,
     /// The runtime that they are of, once it is built.
     behind: OnceLock<WeakBehind>,
     changes: Changes,
@@ -79,7 +81,7 @@ impl Upstreams {
     }
 
     /// Puts an upstream in the place of the one of its name, which is returned and goes on: its tools answer until the new one
-    /// has told its own. Whoever replaces it [stops](Upstream::stop) it when nothing is
+    /// has told its own, and so do its resources, prompts and completions until that is connected. Whoever replaces it [stops](Upstream::stop) it when nothing is
     /// [in flight](Upstream::in_flight) there any more. Without one of its name, it is added.
     #[must_use = "the former upstream goes on until it is stopped"]
     pub fn replace(&self, upstream: Upstream) -> Option<Upstream> {
@@ -88,6 +90,9 @@ impl Upstreams {
         if let Some(former) = &former {
             // What it has to say from now on is nobody's matter.
             former.publish(|_| Box::pin(std::future::ready(Ok(()))));
+            if was_connected(former) {
+                self.former().insert(former.name().to_owned(), former.clone());
+            }
         }
         added.signal(&self.0.changes);
         if let Some(behind) = self.0.behind.get() {
@@ -103,6 +108,7 @@ impl Upstreams {
     /// At its first poll it is taken out of this set; its tools may stay if the future is dropped then.
     pub async fn take(&self, name: &str) -> Option<Upstream> {
         let upstream = self.all().remove(name)?;
+        drop(self.former().remove(name));
         upstream.publish(|_| Box::pin(std::future::ready(Ok(()))));
         self.forget(name).await;
         Some(upstream)
@@ -115,6 +121,7 @@ impl Upstreams {
     /// At its first poll it is taken out of this set, and stopped; its tools may stay, without a server, if the future is dropped then.
     pub async fn remove(&self, name: &str) -> bool {
         let Some(upstream) = self.all().remove(name) else { return false };
+        drop(self.former().remove(name));
         upstream.stop().await;
         self.forget(name).await;
         true
@@ -130,6 +137,22 @@ impl Upstreams {
     #[must_use]
     pub fn list(&self) -> Vec<Upstream> {
         self.all().values().cloned().collect()
+    }
+
+    /// All upstreams as they answer now: where one was not connected yet, the one in whose place it is.
+    fn answering(&self) -> Vec<Upstream> {
+        let mut all = self.list();
+        let mut former = self.former();
+        if !former.is_empty() {
+            let waits = |name: &str| all.iter().any(|new| new.name() == name && !was_connected(new));
+            former.retain(|name, former| former.is_running() && waits(name));
+            for upstream in &mut all {
+                if let Some(former) = former.get(upstream.name()) {
+                    *upstream = former.clone();
+                }
+            }
+        }
+        all
     }
 
     /// Where changes of their resources and prompts are signaled.
@@ -159,6 +182,14 @@ impl Upstreams {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Upstream>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn former(&self) -> MutexGuard<'_, BTreeMap<String, Upstream>> {
+        self.0.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn was_connected(upstream: &Upstream) -> bool {
+    0 < upstream.status().handshakes
 }
 
 impl RuntimeBuilder {
@@ -216,6 +247,7 @@ impl Background for Upstreams {
             if let Some(behind) = self.0.behind.get().and_then(WeakBehind::upgrade) {
                 behind.dispatcher().drain(clock::after(LONG)).await;
             }
+            self.former().clear();
             join_all(self.list().iter().map(Upstream::stop)).await;
         })
     }
@@ -224,14 +256,14 @@ impl Background for Upstreams {
 impl Resources for Upstreams {
     fn list(&self, principal: &Principal) -> Vec<Resource> {
         let mut seen = BTreeSet::new();
-        let all = Self::list(self);
+        let all = self.answering();
         let listed = all.iter().flat_map(|upstream| Resources::list(upstream, principal));
         listed.filter(|resource| seen.insert(resource.uri.clone())).collect()
     }
 
     fn templates(&self, principal: &Principal) -> Vec<ResourceTemplate> {
         let mut seen = BTreeSet::new();
-        let all = Self::list(self);
+        let all = self.answering();
         let listed = all.iter().flat_map(|upstream| upstream.templates(principal));
         listed.filter(|template| seen.insert(template.uri_template.clone())).collect()
     }
@@ -241,7 +273,7 @@ impl Resources for Upstreams {
     }
 
     async fn read(&self, uri: &str, call: Call) -> Result<Option<Vec<ResourceContents>>, ToolError> {
-        let all = Self::list(self);
+        let all = self.answering();
         let lists = |upstream: &&Upstream| upstream.has_resource(uri);
         // A URI that nobody lists is told to nobody who could not have meant it: to the only one that has resources.
         let mut having = all.iter().filter(|upstream| upstream.has_resources());
@@ -256,7 +288,7 @@ impl Resources for Upstreams {
 impl Prompts for Upstreams {
     fn list(&self, principal: &Principal) -> Vec<Prompt> {
         let mut seen = BTreeSet::new();
-        let all = Self::list(self);
+        let all = self.answering();
         let listed = all.iter().flat_map(|upstream| Prompts::list(upstream, principal));
         listed.filter(|prompt| seen.insert(prompt.name.clone())).collect()
     }
@@ -271,7 +303,7 @@ impl Prompts for Upstreams {
         arguments: BTreeMap<String, String>,
         call: Call,
     ) -> Result<Option<GetPromptResult>, ToolError> {
-        let upstream = Self::list(self).into_iter().find(|upstream| upstream.has_prompt(name));
+        let upstream = self.answering().into_iter().find(|upstream| upstream.has_prompt(name));
         match upstream {
             Some(upstream) => Prompts::get(&upstream, name, arguments, call).await,
             None => Ok(None),
@@ -281,7 +313,7 @@ impl Prompts for Upstreams {
 
 impl Completions for Upstreams {
     async fn complete(&self, completing: Completing) -> Result<Vec<String>, ToolError> {
-        let all = Self::list(self);
+        let all = self.answering();
         match all.iter().find(|upstream| upstream.completes(&completing)) {
             Some(upstream) => upstream.complete(completing).await,
             None => Ok(Vec::new()),

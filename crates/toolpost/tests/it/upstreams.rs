@@ -1,12 +1,13 @@
 //! Other servers in front of a runtime's clients.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{duplex, split};
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use toolpost::dispatch::{Completing, Dispatcher, PromptSet, Registry, ResourceSet};
 use toolpost::protocol::model::{
     GetPromptResult, Prompt, PromptArgument, PromptMessage, Resource, ResourceContents, ResourceTemplate,
@@ -19,8 +20,16 @@ use toolpost_server::Server;
 use toolpost_test::client;
 
 fn endpoint(dispatcher: &Dispatcher) -> Endpoint {
-    let server = Server::builder(dispatcher.clone()).build();
-    Endpoint::streams(move || {
+    let open = endpoint_streams(dispatcher.clone());
+    Endpoint::streams(move || std::future::ready(Ok(open())))
+}
+
+/// Opens a connection to a server in memory.
+fn endpoint_streams(
+    dispatcher: Dispatcher,
+) -> impl Fn() -> (ReadHalf<DuplexStream>, WriteHalf<DuplexStream>) + Send + Sync + 'static {
+    let server = Server::builder(dispatcher).build();
+    move || {
         let (ours, theirs) = duplex(1 << 16);
         let server = server.clone();
         #[expect(clippy::disallowed_methods, reason = "a server in memory is a task")]
@@ -28,8 +37,8 @@ fn endpoint(dispatcher: &Dispatcher) -> Endpoint {
             let (reader, writer) = split(theirs);
             drop(server.serve_io(reader, writer).await);
         }));
-        std::future::ready(Ok(split(ours)))
-    })
+        split(ours)
+    }
 }
 
 fn of(tools: impl IntoIterator<Item = AnyTool>) -> Dispatcher {
@@ -171,6 +180,49 @@ async fn resources_prompts_and_completions_go_through() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "on a paused clock")]
+async fn what_is_replaced_answers_until_its_successor_is_there() {
+    let prompts = |name: &'static str| {
+        let prompts =
+            PromptSet::new().prompt(Prompt::new(name), |_, _| async { Ok(GetPromptResult::new(Vec::new())) });
+        let registry = Registry::builder().any(counting(name).0).build().unwrap();
+        Dispatcher::builder(registry).prompts(prompts).build()
+    };
+    let upstreams = Upstreams::new();
+    let runtime = Runtime::builder().upstreams(&upstreams).build().unwrap();
+    let before = Upstream::start("shop", endpoint(&prompts("before")), UpstreamOptions::new());
+    upstreams.add(before.clone()).unwrap();
+    until(&before, |status| !status.tools.is_empty()).await;
+    let offered = async || {
+        let mut client = client(runtime.dispatcher()).connect().await;
+        let names = |listed: Vec<serde_json::Value>| {
+            listed.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        (names(client.list_tools().await), names(client.list("prompts/list", "prompts").await))
+    };
+    let named = |name: &str| (vec![name.to_owned()], vec![name.to_owned()]);
+    assert_eq!(offered().await, named("before"));
+
+    let is_there = Arc::new(AtomicBool::new(false));
+    let (waits, after) = (Arc::clone(&is_there), endpoint_streams(prompts("after")));
+    let late = Endpoint::streams(move || {
+        let is_there = waits.load(Ordering::Relaxed);
+        let opened = is_there.then(&after).ok_or_else(|| io::ErrorKind::ConnectionRefused.into());
+        std::future::ready(opened)
+    });
+    let after = Upstream::start("shop", late, UpstreamOptions::new());
+    let former = upstreams.replace(after.clone()).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(offered().await, named("before"), "its successor is down, and was never there");
+    is_there.store(true, Ordering::Relaxed);
+    until(&after, |status| !status.tools.is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(offered().await, named("after"));
+    former.stop().await;
+    assert_eq!(offered().await, named("after"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_lets_calls_end_before_their_servers() {
     let slow = tool_fn("slow", |_: NoArgs, _| async {
         tokio::time::timeout(Duration::from_secs(3), std::future::pending::<()>()).await.unwrap_err();
@@ -203,7 +255,7 @@ async fn a_server_that_hangs_or_is_gone_costs_nobody_else_anything() {
     });
     let gone = Endpoint::streams(|| {
         std::future::ready(Err::<(tokio::io::Empty, tokio::io::Sink), _>(
-            std::io::ErrorKind::ConnectionRefused.into(),
+            io::ErrorKind::ConnectionRefused.into(),
         ))
     });
     upstreams.add(Upstream::start("hangs", hangs, UpstreamOptions::new())).unwrap();
