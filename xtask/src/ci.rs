@@ -86,12 +86,17 @@ const STEPS: &[Step] = &[
     ("fuzz", |_| fuzz::run(5)),
 ];
 
-/// Runs every step; the first that fails ends it.
+/// Runs every step, or those from the one called `from` on; the first that fails ends it.
 #[expect(clippy::disallowed_methods, reason = "prints how long each step took")]
-pub(crate) fn run() -> Done {
+pub(crate) fn run(from: Option<&str>) -> Done {
     let root = root();
     let begin = Instant::now();
-    for (name, step) in STEPS {
+    let first = from.map_or(Some(0), |from| STEPS.iter().position(|(name, _)| *name == from));
+    let first = first.ok_or_else(|| {
+        let names: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+        format!("there is no such step; there are: {}", names.join(", "))
+    })?;
+    for (name, step) in &STEPS[first..] {
         let start = Instant::now();
         println!("== {name}");
         step(&root).map_err(|error| format!("{name}: {error}"))?;

@@ -26,7 +26,7 @@ const HELP: &str = "\
 cargo xtask <routine>
 
   tidy                     what rustc cannot check: layering, file sizes, docs, versions in one place
-  ci                       everything .ci/run runs, in its order
+  ci [--from STEP]         everything .ci/run runs, in its order; all of it, or what comes from a step on
   bench <name>             one bench beside its peers; each goal printed as met or not met
   clients-lint             what clients refuse or misread in the tools of the examples, a line for each tool and client
   conformance              the official suite against examples/conformance, one line per set
@@ -66,7 +66,8 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
         ["tidy"] => tidy::run(),
-        ["ci"] => ci::run(),
+        ["ci"] => ci::run(None),
+        ["ci", "--from", step] => ci::run(Some(step)),
         ["clients-lint"] => clients_lint::run(),
         ["conformance"] => conformance::run(),
         ["interop"] => interop::run(false),
