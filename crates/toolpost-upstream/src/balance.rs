@@ -27,6 +27,10 @@ const FAILURES: u32 = 50;
 const OUT_FIRST: Duration = Duration::from_secs(3);
 const OUT_LONGEST: Duration = Duration::from_secs(60);
 
+/// For how long a probe is left to calls that may be repeated; then any call makes it, or where none may be repeated an endpoint
+/// that works again would never be used again.
+const UNPROBED: Duration = Duration::from_secs(10);
+
 /// The latency of an endpoint that has failed before it ever answered, at least.
 const UNANSWERED: Duration = Duration::from_secs(1);
 
@@ -44,6 +48,8 @@ struct State {
     loads: Box<[Load]>,
     /// Those whose breakers refuse calls, in the order in which that was seen.
     refusing: Vec<usize>,
+    /// Since when each was seen to be due for a probe.
+    due: Box<[Option<Instant>]>,
     random: u64,
 }
 
@@ -82,12 +88,13 @@ pub(crate) enum PickEnd {
 impl Balancer {
     pub(crate) fn new(endpoints: usize, seed: u64, now: Instant) -> Arc<Self> {
         let loads = vec![Load { outstanding: 0, latency: None, busy: now }; endpoints].into_boxed_slice();
-        let state = State { loads, refusing: Vec::new(), random: seed };
+        let due = vec![None; endpoints].into_boxed_slice();
+        let state = State { loads, refusing: Vec::new(), due, random: seed };
         Arc::new(Self { breakers: breakers(endpoints, seed, now), state: Mutex::new(state) })
     }
 
     /// Chooses an endpoint that is ready and not among those `tried`; none if there is none. What may be probed is, by calls
-    /// that may be repeated if it fails.
+    /// that may be repeated if it fails; by any call if none of those comes.
     pub(crate) fn pick(
         self: &Arc<Self>,
         is_ready: impl Fn(usize) -> bool,
@@ -106,11 +113,24 @@ impl Balancer {
         }
         let is_probe =
             |at: &usize| !state.refusing.contains(at) && self.breakers[*at].state() != BreakerState::Closed;
-        if is_repeatable && let Some(probe) = open.iter().copied().find(is_probe) {
+        let is_due = |at: usize| match self.breakers[at].state() {
+            BreakerState::Closed => false,
+            BreakerState::Open => !state.refusing.contains(&at),
+            _ => true,
+        };
+        let due = (0..self.breakers.len()).map(|at| is_due(at).then(|| state.due[at].unwrap_or(now)));
+        let due: Box<[Option<Instant>]> = due.collect();
+        let may_probe = |at: &usize| {
+            is_probe(at)
+                && (is_repeatable
+                    || due[*at].is_some_and(|since| UNPROBED <= now.saturating_duration_since(since)))
+        };
+        if let Some(probe) = open.iter().copied().find(may_probe) {
             open = vec![probe];
         } else if !open.iter().all(is_probe) {
             open.retain(|at| !is_probe(at));
         }
+        state.due = due;
         let endpoint = state.choose(&open, now)?;
         let load = &mut state.loads[endpoint];
         if load.outstanding == 0 {

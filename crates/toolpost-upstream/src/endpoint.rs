@@ -89,7 +89,8 @@ impl Endpoint {
 
     /// Several endpoints of one server that are alike. Each is kept connected; a call goes to the one that is expected to answer
     /// soonest, by the latencies of its recent answers and the calls that it has (peak EWMA; of many, the better of two drawn). One that
-    /// keeps failing is left alone for a while and probed again, but never more than half of those that are connected. Where a
+    /// keeps failing is left alone for a while, but never more than half of those that are connected, and probed again: by a call that
+    /// may be repeated, or after ten seconds without one by any. Where a
     /// call was not sent, or is of a tool that may be run twice, and its connection ends, it goes to another, once.
     ///
     /// # Panics

@@ -98,6 +98,7 @@ proptest! {
         let twins = breakers(endpoints, seed, now);
         let mut known: Vec<Known> = (0..endpoints).map(|_| Known::default()).collect();
         let mut refusing: Vec<usize> = Vec::new();
+        let mut due: Vec<Option<Instant>> = vec![None; endpoints];
         let mut out: Vec<(Pick, Instant, Option<OwnedPermit<Policy>>)> = Vec::new();
         for op in ops {
             match op {
@@ -117,10 +118,15 @@ proptest! {
                     let is_closed = |at: &usize| twins[*at].state() == BreakerState::Closed;
                     let sound: Vec<usize> = open().filter(is_closed).collect();
                     let probes: Vec<usize> = open().filter(|at| admits(at) && !is_closed(at)).collect();
-                    let among = match (probes.first(), sound.is_empty()) {
-                        (Some(first), _) if repeatable => vec![*first],
+                    for at in 0..endpoints {
+                        let is_out = twins[at].state() == BreakerState::Open && !admits(&at);
+                        due[at] = (!is_out && !is_closed(&at)).then(|| due[at].unwrap_or(now));
+                    }
+                    let is_long_due = |at: &&usize| due[**at].is_some_and(|since| UNPROBED <= now - since);
+                    let among = match (probes.iter().find(|at| repeatable || is_long_due(at)), sound.is_empty()) {
+                        (Some(first), _) => vec![*first],
                         (_, false) => sound,
-                        (Some(_), true) => probes,
+                        (None, true) if !probes.is_empty() => probes,
                         (None, true) => open().collect(),
                     };
                     let tried: Vec<usize> = tried.into_iter().collect();
@@ -279,7 +285,7 @@ fn no_more_than_half_are_ejected_and_a_lone_one_never() {
 }
 
 #[test]
-fn what_may_not_be_repeated_probes_nothing_while_another_works() {
+fn what_may_not_be_repeated_probes_nothing_at_first_while_another_works() {
     let now = start();
     let balancer = Balancer::new(2, 1, now);
     while balancer.breakers[1].state() == BreakerState::Closed {
@@ -299,6 +305,25 @@ fn what_may_not_be_repeated_probes_nothing_while_another_works() {
     // Tried there in vain, it goes elsewhere.
     assert_eq!(balancer.pick(always, &[1], true, later).map(|pick| pick.endpoint()), Some(0));
     assert!(balancer.pick(always, &[0, 1], true, later).is_none());
+}
+
+/// As when a server is started again: what was in flight there has failed, all at once.
+#[test]
+fn where_nothing_may_be_repeated_an_endpoint_that_works_again_is_used_again() {
+    let mut now = start();
+    let balancer = Balancer::new(2, 1, now);
+    while balancer.breakers[1].state() == BreakerState::Closed {
+        balancer.pick(|at| at == 1, &[], false, now).expect("it is ready").end(PickEnd::Failed, now);
+    }
+    let mut counts = [0; 2];
+    // Its failures make it look slow for a minute or so.
+    for _ in 0..2_000 {
+        now += Duration::from_millis(100);
+        let pick = balancer.pick(always, &[], false, now).expect("one works");
+        counts[pick.endpoint()] += 1;
+        pick.end(PickEnd::Answered, now + MILLI);
+    }
+    assert!(500 < counts[1], "{counts:?}");
 }
 
 #[test]

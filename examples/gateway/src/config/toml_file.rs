@@ -172,6 +172,9 @@ impl Reader<'_> {
             least(&at("at-once"), table.at_once.map(u64::from), 1, 100_000);
             least(&at("connect-limit-ms"), table.connect_limit_ms, 1, u64::MAX);
         }
+        if let Some(path) = tables.serve.path.as_ref().filter(|path| !path.starts_with('/')) {
+            self.fault("serve.path", format!("is `{path}`, and must begin with `/`"));
+        }
     }
 
     fn upstream(&mut self, name: &str, table: UpstreamTable) -> Option<Upstream> {

@@ -76,6 +76,12 @@ fn every_fault_is_told_at_once_with_its_file_and_path() {
 }
 
 #[test]
+fn a_path_that_no_request_has_is_a_fault() {
+    let place = Place::with("[serve]\npath = 'mcp'\n[programs.x]\nargv = ['x']\n");
+    place.ended(&["check"]).said(&["gateway.toml: serve.path: is `mcp`, and must begin with `/`"]);
+}
+
+#[test]
 fn what_is_not_to_be_read_is_said() {
     let place = Place::with("[programs.x]\nargv = [");
     let ended = place.ended(&["check"]);
