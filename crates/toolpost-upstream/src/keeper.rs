@@ -161,14 +161,12 @@ impl Keeper {
         let Ready { connection, mut events, lists } = ready;
         let (shared, client) = (Arc::clone(&self.shared), connection.client.clone());
         shared.replicas[self.at].connected(Some(Arc::clone(&connection)));
-        shared.update(|known| {
+        shared.listed(lists, |known| {
             known.stands(self.at, UpstreamState::Ready);
             known.status.version = Some(connection.version);
             known.status.handshakes += 1;
-            known.lists = Arc::new(lists);
         });
         shared.look.notify_one();
-        shared.lists_changed();
         let (mut listed_at, mut relist_at) = (now(), None);
         let mut relisting: Option<BoxFuture<'static, Result<Lists, ClientError>>> = None;
         let why = loop {
@@ -194,8 +192,7 @@ impl Keeper {
                     (relisting, listed_at) = (None, now());
                     match listed {
                         Ok(lists) => {
-                            shared.update(|known| known.lists = Arc::new(lists));
-                            shared.lists_changed();
+                            shared.listed(lists, |_| {});
                         }
                         Err(ClientError::NotConnected(why) | ClientError::ConnectionLost(why)) => {
                             break why.to_string();

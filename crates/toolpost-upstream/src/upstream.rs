@@ -329,9 +329,22 @@ impl Shared {
         }
     }
 
-    pub(crate) fn lists_changed(&self) {
-        if let Some(signals) = &*self.signals.lock().unwrap_or_else(PoisonError::into_inner) {
+    /// Takes over what the server lists, with what else `change` knows of it, and signals what is other than before. The first
+    /// lists may take the place of another server's.
+    pub(crate) fn listed(&self, lists: Lists, change: impl FnOnce(&mut Known)) {
+        let lists = Arc::new(lists);
+        let (before, is_first) = self.update(|known| {
+            let is_first = known.status.handshakes == 0;
+            change(known);
+            (std::mem::replace(&mut known.lists, Arc::clone(&lists)), is_first)
+        });
+        let Some(signals) = self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return;
+        };
+        if is_first || before.prompts != lists.prompts {
             signals.prompts_changed();
+        }
+        if is_first || before.resources != lists.resources || before.templates != lists.templates {
             signals.resources_changed();
         }
     }

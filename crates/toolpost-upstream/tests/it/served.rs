@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolpost_dispatch::Registry;
+use toolpost_dispatch::{Change, Changes, Registry};
 use toolpost_protocol::Version;
 use toolpost_test::Recording;
 use toolpost_tool::{
     AnyTool, Call, ErrorKind, Json, LogLevel, NoArgs, Output, Tool as _, ToolError, tool_fn,
 };
-use toolpost_upstream::{Pins, UpstreamOptions, UpstreamState};
+use toolpost_upstream::{Pins, Upstream, UpstreamOptions, UpstreamState};
 
 use crate::common::{Wire, called, dispatcher, scripted, serving, start, tool, until};
 
@@ -116,6 +116,40 @@ async fn a_list_that_changes_is_read_again_and_what_stays_is_the_same_tool() {
         assert!(called(&upstream, "other", json!({})).await.unwrap().encode().contains("other"));
         assert_eq!(upstream.status().handshakes, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_lists_that_have_changed_are_signaled() {
+    let (wire, name) = (Wire::default(), Arc::new(Mutex::new("one")));
+    let said = Arc::clone(&name);
+    let endpoint = scripted(&wire, move |method, _| match method {
+        "initialize" => {
+            Some(json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "prompts": {} },
+            "serverInfo": { "name": "scripted", "version": "1" } }))
+        }
+        "tools/list" => Some(json!({ "tools": [{ "name": "t", "inputSchema": { "type": "object" } }] })),
+        "prompts/list" => Some(json!({ "prompts": [{ "name": *said.lock().unwrap() }] })),
+        _ => None,
+    });
+    let upstream = Upstream::start("words", endpoint, UpstreamOptions::new());
+    let changes = Changes::new();
+    upstream.signal(&changes);
+    let mut heard = changes.subscribe();
+    let mut signaled = || std::iter::from_fn(|| heard.try_recv().ok()).collect::<Vec<_>>();
+    let connected = async |times| {
+        until(&upstream, |status| status.handshakes == times).await;
+        // What is signaled is, in another step of the same task.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    connected(1).await;
+    assert_eq!(signaled(), [Change::Prompts, Change::Resources], "it may be in the place of another");
+    wire.cut();
+    connected(2).await;
+    assert_eq!(signaled(), []);
+    *name.lock().unwrap() = "two";
+    wire.cut();
+    connected(3).await;
+    assert_eq!(signaled(), [Change::Prompts]);
 }
 
 #[tokio::test(start_paused = true)]
