@@ -279,7 +279,9 @@ impl<'a> Evaluation<'a> {
                     {
                         (Some(a), Some(b)) => {
                             self.spend(left.len().unwrap_or(0) + right.len().unwrap_or(0))?;
-                            Ok(Val::List(a.chain(b).collect()))
+                            Ok(Val::List(
+                                a.chain(b).map(|item| self.taken(item)).collect::<Result<Rc<_>, _>>()?,
+                            ))
                         }
                         _ => numbers(left, right, i64::checked_add, |a, b| a + b)
                             .ok_or_else(|| unfit("`+`"))?,
@@ -313,6 +315,7 @@ impl<'a> Evaluation<'a> {
         }
         let Some(items) = of.items() else { return Err(Failure::new(format!("`in` of {}", of.kind()))) };
         for other in items {
+            let other = self.taken(other)?;
             if self.equal(item, &other)? {
                 return Ok(Val::Bool(true));
             }
@@ -335,6 +338,7 @@ impl<'a> Evaluation<'a> {
         let (Some(mine), Some(theirs)) = (left.items(), right.items()) else { return Ok(false) };
         if !left.is_map() {
             for (a, b) in mine.zip(theirs) {
+                let (a, b) = (self.taken(a)?, self.taken(b)?);
                 if !self.equal(&a, &b)? {
                     return Ok(false);
                 }
