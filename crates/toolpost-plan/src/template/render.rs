@@ -65,9 +65,14 @@ impl Renderer<'_> {
             }
             Tree::Members(members) => {
                 let mut object = Map::new();
-                for (name, value) in members {
-                    let name = self.text(name, path)?;
+                for (text, value) in members {
+                    let name = self.text(text, path)?;
                     let path = child(path, &name);
+                    if self.is_plan && text.plain().is_none() && is_directive(&name) {
+                        let hint = "a value is data, and no part of the plan";
+                        self.problems.add(&path, format!("a value makes the member `{name}`"), hint);
+                        continue;
+                    }
                     let Some(value) = self.value(value, &path) else { continue };
                     if object.insert(name.clone(), value).is_some() {
                         self.problems.add(&path, format!("there are two members `{name}`"), "");
@@ -114,6 +119,11 @@ fn shown(value: &Value, within: Within) -> String {
         Within::Expression => value.to_string(),
         Within::Pointer => text().replace('~', "~0").replace('/', "~1"),
     }
+}
+
+/// Whether a plan takes an object with this member for something else than data.
+fn is_directive(name: &str) -> bool {
+    ["$ref", "$cel", "$literal"].contains(&name)
 }
 
 /// Whether a plan would take a part of the value for something else than data.

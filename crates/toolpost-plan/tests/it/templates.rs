@@ -291,6 +291,20 @@ fn a_value_that_says_it_is_a_reference_is_data() {
 }
 
 #[test]
+fn a_value_in_the_name_of_a_member_makes_no_reference() {
+    let parameters = json!({ "key": { "type": "string" }, "value": { "type": "string" } });
+    let made = |key: &str| {
+        let arguments = json!({ "headers": { "${key}": "${value}" } });
+        instantiated(parameters.clone(), arguments, json!({ "key": key, "value": "/steps/secret/output" }))
+    };
+    for key in ["$ref", "$cel", "$literal"] {
+        let refused = made(key).unwrap_err();
+        assert!(refused.to_string().contains("a value makes the member"), "{refused}");
+    }
+    assert_eq!(made("x").unwrap()["headers"]["x"], "/steps/secret/output");
+}
+
+#[test]
 fn a_value_in_an_expression_is_a_literal() {
     let steps = json!({ "s": {
         "tool": "t",
