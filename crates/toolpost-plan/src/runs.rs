@@ -2,7 +2,7 @@
 
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::plan::CompiledPlan;
 use crate::run::{PlanInput, StepCaller};
 use crate::tools::PlanTools;
 use crate::value::PlanValue;
-use record::{Kept, key_of};
+use record::{Kept, key_of, owner_of};
 
 pub use record::{PlanRun, PlanRunState};
 
@@ -76,8 +76,13 @@ pub struct PlanRuns {
     running: Mutex<Running>,
 }
 
-/// By name: how a run is cancelled, and whether it is still there.
-type Running = HashMap<Arc<str>, (Control, Weak<()>)>;
+#[derive(Default)]
+struct Running {
+    /// By name: how what was prepared is cancelled, and whether it is still there. Of several one runs, and all are cancelled.
+    runs: HashMap<Arc<str>, Vec<(Control, Weak<()>)>>,
+    /// What was cancelled here, until it is removed: nothing of it is prepared any more, however far that was.
+    cancelled: HashSet<String>,
+}
 
 impl PlanRuns {
     /// Opens the journal at this path, or creates it.
@@ -126,7 +131,7 @@ impl PlanRuns {
             Some(theirs) if theirs.cancelled => Err(cancelled(name)),
             Some(theirs) if theirs.document != mine.document => Err(differs(name, "document")),
             Some(theirs) if theirs.input != mine.input => Err(differs(name, "input")),
-            _ => Ok(self.start(name, plan, input)),
+            _ => self.start(name, plan, input),
         }
     }
 
@@ -158,7 +163,7 @@ impl PlanRuns {
         let document = PlanDocument::parse(kept.document, limits).map_err(refused)?;
         let plan = document.compile(tools, limits).map_err(refused)?;
         let input = Frame::from_text(kept.input, &Limits::new()).map_err(ToolError::from)?;
-        let start = self.start(name, &plan, PlanInput::new(call, caller).with_input(input));
+        let start = self.start(name, &plan, PlanInput::new(call, caller).with_input(input))?;
         Ok((plan, start))
     }
 
@@ -173,8 +178,12 @@ impl PlanRuns {
     /// Dropped, what runs is dropped, and the run may be cancelled or not.
     pub async fn cancel(&self, name: &str, by: &Principal) -> Result<(), ToolError> {
         let kept = self.kept_by(name, by).await?;
-        let running = self.running().remove(name);
-        if let Some((control, _)) = running {
+        let prepared = {
+            let mut running = self.running();
+            running.cancelled.insert(name.to_owned());
+            running.runs.remove(name)
+        };
+        for (control, _) in prepared.into_iter().flatten() {
             control.cancel();
         }
         if !kept.cancelled {
@@ -198,8 +207,9 @@ impl PlanRuns {
         if self.is_running(name) {
             return Err(ToolError::new(format!("run `{name}` is under way: cancel it first")));
         }
-        self.journal.remove(name).await.map_err(broken)?;
-        self.journal.remove(&key_of(name)).await.map_err(broken)?;
+        // Together: a document without its steps would be run from the start.
+        self.journal.remove_all(&[name, &key_of(name)]).await.map_err(broken)?;
+        self.running().cancelled.remove(name);
         Ok(())
     }
 
@@ -251,22 +261,34 @@ impl PlanRuns {
         Ok(runs)
     }
 
-    fn start(&self, name: &str, plan: &CompiledPlan, input: PlanInput) -> Start<PlanInput, PlanValue> {
+    fn start(
+        &self,
+        name: &str,
+        plan: &CompiledPlan,
+        input: PlanInput,
+    ) -> Result<Start<PlanInput, PlanValue>, ToolError> {
         let alive = Arc::new(());
         let weak = Arc::downgrade(&alive);
         let (start, control) = plan.start(input).journal(self.journal.clone(), name).control();
         let mut running = self.running();
-        running.retain(|_, (_, alive)| alive.strong_count() != 0);
-        running.insert(name.into(), (control, weak));
+        if running.cancelled.contains(name) {
+            return Err(cancelled(name));
+        }
+        running.runs.retain(|_, prepared| {
+            prepared.retain(|(_, alive)| alive.strong_count() != 0);
+            !prepared.is_empty()
+        });
+        running.runs.entry(name.into()).or_default().push((control, weak));
         drop(running);
         // It lives as long as the run does.
-        start.listen(move |_| {
+        Ok(start.listen(move |_| {
             let _ = &alive;
-        })
+        }))
     }
 
     fn is_running(&self, name: &str) -> bool {
-        self.running().get(name).is_some_and(|(_, alive)| alive.strong_count() != 0)
+        let running = self.running();
+        running.runs.get(name).is_some_and(|of| of.iter().any(|(_, alive)| alive.strong_count() != 0))
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -284,7 +306,7 @@ impl PlanRuns {
 
     async fn kept_by(&self, name: &str, by: &Principal) -> Result<Kept, ToolError> {
         match self.kept(name).await? {
-            Some(kept) if kept.owner == by.as_str() => Ok(kept),
+            Some(kept) if kept.owner == owner_of(by) => Ok(kept),
             _ => Err(ToolError::invalid_arguments(format!("you have no run `{name}`"))),
         }
     }

@@ -158,17 +158,41 @@ impl FileJournal {
     ///
     /// Dropped, the run may be removed or not.
     pub async fn remove(&self, run: &str) -> io::Result<bool> {
-        let Some(_claim) = RunClaim::take(self, run) else {
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("run `{run}` is under way")));
+        Ok(self.remove_all(&[run]).await? != 0)
+    }
+
+    /// Forgets runs that belong together; how many of them the journal knew. A crash leaves all of them or none. Otherwise as
+    /// [`remove`](Self::remove).
+    ///
+    /// # Errors
+    ///
+    /// When one of the runs is under way in this process, or named twice, or the log cannot be read or written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the runs may be removed or not.
+    pub async fn remove_all(&self, runs: &[&str]) -> io::Result<usize> {
+        let claim = |run: &&str| {
+            let busy = || io::Error::new(io::ErrorKind::ResourceBusy, format!("run `{run}` is under way"));
+            RunClaim::take(self, run).ok_or_else(busy)
         };
+        let _claims = runs.iter().map(claim).collect::<io::Result<Vec<_>>>()?;
         let _open = self.opened.gate.read().await;
         self.opened.log.flush().await?;
-        let own = run.to_owned();
-        if !self.blocking(move |opened| Ok(opened.known()?.index.knows(&own))).await? {
-            return Ok(false);
+        let mut own: Vec<String> = runs.iter().map(|run| (*run).to_owned()).collect();
+        let own = self
+            .blocking(move |opened| {
+                let known = opened.known()?;
+                own.retain(|run| known.index.knows(run));
+                Ok(own)
+            })
+            .await?;
+        let records: Vec<NewRecord<'_>> =
+            own.iter().map(|run| NewRecord::new(REMOVED, b"").correlation(run)).collect();
+        if !records.is_empty() {
+            self.opened.log.append_all(&records).await?;
         }
-        self.opened.log.append(NewRecord::new(REMOVED, b"").correlation(run)).await?;
-        Ok(true)
+        Ok(own.len())
     }
 
     /// Gives back the bytes of what was removed; how many those were. Appends wait meanwhile.
@@ -207,6 +231,8 @@ impl Journal for FileJournal {
 
     /// What was appended before, by whomever, is there: it waits for the write that is under way.
     async fn load(&self, run: &str) -> io::Result<Vec<JournalEntry>> {
+        // A compaction removes what it has written anew, where this may be reading.
+        let _open = self.opened.gate.read().await;
         self.opened.log.flush().await?;
         let run = run.to_owned();
         self.blocking(move |opened| {
@@ -237,8 +263,10 @@ impl Known {
             if self.reader.position() != self.next {
                 self.reader.seek(self.next)?;
             }
-            self.index.read(&mut self.reader, end)?;
-            self.next = end;
+            let read = self.index.read(&mut self.reader, end);
+            // What was read is known, also where the next record could not be: it is not to be there twice.
+            self.next = self.reader.position();
+            read?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use toolpost_json::Node;
-use toolpost_tool::{ToolError, ToolSpec};
+use toolpost_tool::{Principal, ToolError, ToolSpec};
 use toolpost_workflow::{JournalEntry, RunOutcome, StepId};
 
 use crate::document::PlanDocument;
@@ -25,10 +25,16 @@ pub(super) fn run_of(record: &str) -> Option<&str> {
     record.strip_suffix(DOCUMENT)
 }
 
+/// Whose a run of this principal is.
+pub(super) fn owner_of(principal: &Principal) -> Option<String> {
+    (!principal.is_anonymous()).then(|| principal.as_str().to_owned())
+}
+
 /// What it takes to go on with a run.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Kept {
-    pub(super) owner: String,
+    /// The principal's name; none of an anonymous one, which is not the one whose name is empty.
+    pub(super) owner: Option<String>,
     pub(super) document: String,
     pub(super) input: String,
     #[serde(skip)]
@@ -38,7 +44,7 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn of(document: &PlanDocument, input: &PlanInput) -> Self {
         Self {
-            owner: input.call().principal().as_str().to_owned(),
+            owner: owner_of(input.call().principal()),
             document: document.text().to_string(),
             input: input.value().text().to_string(),
             cancelled: false,
@@ -153,7 +159,7 @@ impl PlanRun {
         });
         Some(Self {
             name: name.to_owned(),
-            owner: kept.owner,
+            owner: kept.owner.unwrap_or_default(),
             state,
             outcome,
             steps,

@@ -135,6 +135,57 @@ async fn a_run_that_was_dropped_goes_on_and_one_that_was_cancelled_does_not() {
     runs.cancel("two", &Principal::new("ada")).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_cancel_reaches_a_run_also_where_a_second_one_was_prepared_in_vain() {
+    let (_directory, path) = place();
+    let made = Made::default();
+    let (plan, answering) = (plan(), caller(&made));
+    let runs = PlanRuns::open(&path).unwrap();
+    let silent: Arc<dyn StepCaller> =
+        Arc::new(|_: StepCall| -> BoxFuture<'static, Result<Output, ToolError>> {
+            Box::pin(std::future::pending())
+        });
+    let start = runs.begin("one", &plan, input("ada", &silent, 1)).await.unwrap();
+    let mut run = start.run();
+    assert!(tokio::time::timeout(std::time::Duration::ZERO, &mut run).await.is_err());
+    // It is under way, which the second one is told.
+    assert!(resumed(&runs, "one", &answering).await.is_err());
+    assert_eq!(runs.show("one").await.unwrap().unwrap().state(), PlanRunState::Running);
+    let prepared = runs.begin("one", &plan, input("ada", &answering, 1)).await.unwrap();
+    runs.cancel("one", &Principal::new("ada")).await.unwrap();
+    assert_eq!(run.await.outcome(), RunOutcome::Cancelled);
+    assert_eq!(prepared.run().await.outcome(), RunOutcome::Cancelled);
+    assert_eq!(made.count(), 0);
+}
+
+#[tokio::test]
+async fn a_run_is_removed_with_its_document_at_once() {
+    let (_directory, path) = place();
+    let made = Made::default();
+    let (plan, caller) = (plan(), caller(&made));
+    let journal = toolpost_runs::FileJournal::open(&path).unwrap();
+    let runs = PlanRuns::of(journal.clone());
+    let start = runs.begin("one", &plan, input("ada", &caller, 1)).await.unwrap();
+    plan.finish(start.run().await).unwrap();
+    let (records, groups) = journal.writes();
+    runs.remove("one", &Principal::new("ada")).await.unwrap();
+    // A crash between the two would leave a document whose steps run again.
+    assert_eq!(journal.writes(), (records + 2, groups + 1));
+    assert!(journal.list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_not_the_one_without_a_name() {
+    let (_directory, path) = place();
+    let made = Made::default();
+    let (plan, caller) = (plan(), caller(&made));
+    let runs = PlanRuns::open(&path).unwrap();
+    let nobody = PlanInput::new(Call::from_parts(CallParts::default()), Arc::clone(&caller));
+    drop(runs.begin("one", &plan, nobody).await.unwrap());
+    assert!(runs.cancel("one", &Principal::new("")).await.is_err());
+    runs.cancel("one", &Principal::anonymous()).await.unwrap();
+}
+
 /// Fails until it is told not to.
 struct Flaky(AtomicBool, Made);
 
