@@ -1,6 +1,7 @@
 //! The front for many writers: their records share groups, and the groups their syncs.
 
 mod ack;
+mod clock;
 mod log;
 mod subscription;
 

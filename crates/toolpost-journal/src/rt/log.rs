@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::ack::Ack;
+use super::clock::{now, wall_clock};
 use super::subscription::LogSubscription;
 use crate::chain::LogHead;
 use crate::error::LogError;
@@ -211,11 +212,21 @@ impl Log {
     ///
     /// Dropping it stops the waiting alone.
     pub async fn flush(&self) -> Result<(), LogError> {
-        let ack = {
-            let state = self.opened.shared.lock();
-            let ack = if state.group.is_empty() { &state.under_way } else { &state.ack };
-            state.failed.clone().map_or(Ok(Arc::clone(ack)), Err)?
+        let shared = &self.opened.shared;
+        let (ack, leads) = {
+            let mut state = shared.lock();
+            if let Some(failed) = &state.failed {
+                return Err(failed.clone());
+            }
+            match state.group.is_empty() {
+                true => (Arc::clone(&state.under_way), false),
+                // Who was to write it may have ended with its runtime.
+                false => (Arc::clone(&state.ack), !std::mem::replace(&mut state.is_writing, true)),
+            }
         };
+        if leads {
+            shared.lead();
+        }
         ack.wait().await
     }
 
@@ -325,8 +336,8 @@ impl Turn {
     }
 }
 
-/// A runtime that is shutting down drops what it has not begun: then the next append hands it to another thread, or the end of
-/// the log writes.
+/// A runtime that is shutting down drops what it has not begun: then the next append or flush hands it to another thread, or
+/// the end of the log writes.
 impl Drop for Turn {
     fn drop(&mut self) {
         if !self.is_taken {
@@ -373,15 +384,20 @@ impl Shared {
             self.work.notify_one();
         }
         if leads {
-            let turn = Turn { shared: Arc::clone(self), is_taken: false };
-            match Handle::try_current() {
-                // Detached: whoever waits may leave, the records are written all the same. It ends with none left, and the
-                // log's end does not need it.
-                Ok(runtime) => drop(runtime.spawn_blocking(move || turn.take())),
-                Err(_) => turn.take(),
-            }
+            self.lead();
         }
         Ok(queued)
+    }
+
+    /// Begins to write. To be called by who has set `is_writing`.
+    fn lead(self: &Arc<Self>) {
+        let turn = Turn { shared: Arc::clone(self), is_taken: false };
+        match Handle::try_current() {
+            // Detached: whoever waits may leave, the records are written all the same. It ends with none left, and the
+            // log's end does not need it.
+            Ok(runtime) => drop(runtime.spawn_blocking(move || turn.take())),
+            Err(_) => turn.take(),
+        }
     }
 
     /// Writes until nobody has anything more to write, and nothing is to be synced.
@@ -481,16 +497,4 @@ impl Shared {
     fn writing(&self) -> MutexGuard<'_, Writing> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The time of a record.
-#[expect(clippy::disallowed_methods, reason = "the front's one reading of the wall clock")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
-}
-
-/// For how long a write took, and when a sync is due: of a thread that blocks, for which tokio's clock is none.
-#[expect(clippy::disallowed_methods, reason = "the front's one reading of the monotonic clock")]
-fn now() -> Instant {
-    Instant::now()
 }

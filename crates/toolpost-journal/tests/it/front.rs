@@ -342,6 +342,27 @@ fn a_runtime_that_ends_takes_nothing_with_it() {
     assert_eq!(numbers(&mut LogReader::open(&path).unwrap()), (0..20).collect::<Vec<_>>());
 }
 
+/// A run's start in another runtime asks for what was appended before it.
+#[test]
+fn a_flush_writes_what_a_runtime_that_ended_has_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Log::open(directory.path().join("log"), fast()).unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    drop(ended);
+    // As of a task that is dropped with its runtime.
+    {
+        let _within = handle.enter();
+        log.offer(NewRecord::new("k", b"")).unwrap();
+    }
+    assert_eq!(log.head().seq(), 0, "nothing is written");
+    runtime().block_on(async {
+        tokio::time::timeout(Duration::from_secs(10), log.flush()).await.expect("it waits for ever").unwrap();
+    });
+    assert_eq!(log.head().seq(), 1);
+}
+
 #[tokio::test]
 async fn what_is_synced_by_the_interval_is_done_once_it_is_written() {
     let directory = tempfile::tempdir().unwrap();
