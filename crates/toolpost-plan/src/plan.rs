@@ -124,7 +124,7 @@ impl CompiledPlan {
                 state: run.state(step).as_str(),
                 attempts: run.attempts(step),
                 cached: report.value_of::<PlanValue>(name).is_some_and(|value| value.is_cached()),
-                error: run.cause(step).map(ToString::to_string),
+                error: run.cause(step).map(why),
             }
         });
         StepEnds(steps.collect())
@@ -203,18 +203,22 @@ fn tool_error(error: &StepError) -> Option<&ToolError> {
     }
 }
 
+/// A cause, written for whoever runs the plan.
+fn why(cause: &Cause) -> String {
+    match cause {
+        // What a panic said is for the operator.
+        Cause::Panicked(_) => "panicked".to_owned(),
+        cause => cause.to_string(),
+    }
+}
+
 /// The tool error of a failed run, written for whoever has to act on it.
 fn explained(error: &RunError, tally: &str) -> ToolError {
     let failed = match error.cause() {
         Some(Cause::Error(cause)) => tool_error(cause),
         _ => None,
     };
-    let why = match error.cause() {
-        // What a panic said is for the operator.
-        Some(Cause::Panicked(_)) => "panicked".to_owned(),
-        Some(cause) => cause.to_string(),
-        None => "it was skipped".to_owned(),
-    };
+    let why = error.cause().map_or_else(|| "it was skipped".to_owned(), why);
     let kind = match (failed.map(ToolError::kind), error.cause()) {
         (
             Some(

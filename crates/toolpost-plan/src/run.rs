@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use toolpost_json::{Frame, Kind, Node, NodeId};
-use toolpost_tool::{BoxFuture, Call, ErrorKind, Output, Priority, ToolError};
+use toolpost_tool::{BoxFuture, Call, ErrorKind, Output, Priority, Refusal, ToolError};
 use toolpost_workflow::{MapOptions, StepError, StepInputs};
 
 use crate::cel::{Budget, Program};
@@ -317,6 +317,8 @@ fn failed(error: ToolError) -> StepError {
             | ErrorKind::InputRequired
             | ErrorKind::OutcomeUnknown
             | ErrorKind::Cancelled
+            // A person who has said no is not asked again.
+            | ErrorKind::Refused(Refusal::ApprovalDeclined | Refusal::ApprovalUnavailable)
     );
     let wait = error.retry_after();
     let error = wait.into_iter().fold(StepError::from(Failed(error)), StepError::with_retry_after);

@@ -51,8 +51,19 @@ impl Peers {
     /// Whether the tool called `name` needs the approval of a person by what it declares itself.
     #[cfg(feature = "plan")]
     pub(crate) fn asks(&self, name: &str) -> bool {
+        self.declares(name, |policy| policy.needs_approval)
+    }
+
+    /// Whether the tool called `name` says that a second run of it does no harm.
+    #[cfg(feature = "plan")]
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        self.declares(name, |policy| policy.repeatable)
+    }
+
+    #[cfg(feature = "plan")]
+    fn declares(&self, name: &str, what: fn(&toolpost_tool::Policy) -> bool) -> bool {
         let catalog = self.dispatcher().map(|dispatcher| dispatcher.catalog());
-        catalog.and_then(|catalog| Some(catalog.find(name)?.spec().policy().needs_approval)).unwrap_or(false)
+        catalog.and_then(|catalog| Some(what(catalog.find(name)?.spec().policy()))).unwrap_or(false)
     }
 
     /// The tool called `name`, which need not exist before it is called. Its spec is no more than the name, and its calls

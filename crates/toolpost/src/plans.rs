@@ -196,6 +196,11 @@ impl PlanRunner {
 
     /// Runs a plan, from where an earlier round of the call left off.
     async fn run(&self, plan: CompiledPlan, call: Call, wants_report: bool) -> Result<Output, ToolError> {
+        if plan.durable().is_some() {
+            return Err(ToolError::invalid_arguments(
+                "/durable: runs that have names are not kept here (leave `durable` out)",
+            ));
+        }
         let earlier = match call.state::<Carried>()? {
             None => cursor::Cursor::default(),
             Some(Carried::Here(cursor)) => cursor,
@@ -242,7 +247,7 @@ impl PlanRunner {
 
     /// The error that asks what the steps ask, with what was done until now.
     async fn suspended(&self, steps: &Steps) -> Result<ToolError, ToolError> {
-        let (required, cursor) = steps.suspended();
+        let (required, cursor) = steps.suspended()?;
         let text = serde_json::to_string(&cursor)?;
         let carried = match text.len() {
             ..=cursor::TRAVELS => Carried::Here(cursor),

@@ -63,6 +63,11 @@ pub fn run(root: &Path, command: &Command, form: Form) -> Result<bool, Failure> 
         }
     };
     match command {
+        Command::Run { .. } if plan.durable().is_some() => Err(format!(
+            "{}: /durable: the workbench keeps no runs that have names (leave `durable` out)",
+            file.display()
+        )
+        .into()),
         Command::Check { .. } => {
             let (steps, calls) =
                 (plan.graph().steps().filter(|step| !is_ours(plan.graph().step_name(*step))), plan.calls());

@@ -80,9 +80,8 @@ impl KeptRuns {
                 runs.get(name).filter(|(expires, _)| now < *expires).map(|(_, text)| text.clone())
             }
             Self::Directory(path) => {
-                let is_plain = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
                 let file = path.join(format!("{name}.run"));
-                match is_plain {
+                match is_name(name) {
                     true => blocking(move || Ok(fs::read_to_string(file).ok())).await?,
                     false => None,
                 }
@@ -98,6 +97,10 @@ fn write(path: &Path, name: &str, now: u64, text: &str) -> Result<(), ToolError>
     let mut runs = 0;
     for entry in fs::read_dir(path)? {
         let entry = entry?;
+        // Whatever else is in the directory is somebody's.
+        if !entry.file_name().to_str().and_then(|file| file.strip_suffix(".run")).is_some_and(is_name) {
+            continue;
+        }
         let modified = entry.metadata().and_then(|data| data.modified());
         let age = modified.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         if age.is_some_and(|at| at.as_secs() + LIFETIME < now) {
@@ -117,6 +120,11 @@ fn write(path: &Path, name: &str, now: u64, text: &str) -> Result<(), ToolError>
     let mut file = options.open(path.join(format!("{name}.run")))?;
     file.write_all(text.as_bytes())?;
     Ok(file.sync_all()?)
+}
+
+/// Whether it is one of those that are drawn.
+fn is_name(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -160,6 +168,20 @@ mod tests {
         }
         assert!(kept.keep("{}".to_owned()).await.is_err());
         assert!(kept.keep(long + "x").await.unwrap_err().to_string().contains("longer than"));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_is_removed_and_what_is_not_a_run_stays() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let kept = KeptRuns::in_directory(dir.path()).unwrap();
+        let old = format!("{:032x}.run", 7);
+        for name in [&*old, "data.db", "backup.run"] {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+        kept.keep("{}".to_owned()).await.unwrap();
+        let is_there = |name: &str| dir.path().join(name).exists();
+        assert!(!is_there(&old) && is_there("data.db") && is_there("backup.run"));
     }
 
     #[tokio::test]

@@ -50,7 +50,8 @@ pub(super) struct Steps {
 /// What this round has done.
 #[derive(Default)]
 struct Now {
-    ended: BTreeMap<String, Result<Output, ToolError>>,
+    /// And whether the call may be made again.
+    ended: BTreeMap<String, (Result<Output, ToolError>, bool)>,
     /// By step and item.
     waiting: BTreeMap<String, InputRequired>,
 }
@@ -104,11 +105,21 @@ impl Steps {
     }
 
     /// What the steps ask, and how far the run is.
-    pub(super) fn suspended(&self) -> (InputRequired, Cursor) {
+    ///
+    /// # Errors
+    ///
+    /// If a call that must not be made again has ended in what cannot be kept until then.
+    pub(super) fn suspended(&self) -> Result<(InputRequired, Cursor), ToolError> {
         let now = self.now();
         let (mut required, mut cursor) = (InputRequired::new(), Cursor::default());
-        for (call, end) in &now.ended {
-            cursor.add(call, end);
+        for (call, (end, is_repeatable)) in &now.ended {
+            // What is safe to repeat and is not kept is made again.
+            if !cursor.add(call, end) && !is_repeatable {
+                return Err(ToolError::new(format!(
+                    "a step needs input, and what `{call}` came to is too long to be kept until it has come; it was done, and is \
+                     not done again"
+                )));
+            }
         }
         for (place, waits) in &now.waiting {
             // What is not asked now begins anew in the next round.
@@ -122,7 +133,7 @@ impl Steps {
                 required = required.asking(format!("{place}:{key}"), request.clone());
             }
         }
-        (required, cursor.after(&self.earlier))
+        Ok((required, cursor.after(&self.earlier)))
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -159,7 +170,8 @@ impl Steps {
             // Dropped with the run, which ends once nothing else runs.
             return pending().await;
         }
-        self.now().ended.insert(key, result.clone());
+        let is_repeatable = self.peers.repeats(&tool);
+        self.now().ended.insert(key, (result.clone(), is_repeatable));
         result
     }
 

@@ -404,6 +404,60 @@ fn a_step_may_need_an_approval() {
 }
 
 #[test]
+fn who_has_said_no_is_not_asked_again() {
+    run(async {
+        let world = World::new();
+        let workflow = json!({
+            "steps": { "e": { "tool": "echo", "needsApproval": true, "retry": { "attempts": 3 } } },
+            "output": { "$ref": "/steps/e/output" }
+        });
+        let begun = || call(json!({ "workflow": workflow })).by("ada");
+        let error = world.made(begun()).await.unwrap_err();
+        let no = begun().declining("e:dev.toolpost/approval").resuming(state_of(&error));
+        assert_kind(&world.made(no).await, ErrorKind::Refused(Refusal::ApprovalDeclined));
+        assert_eq!(world.ran("echo"), 0);
+    });
+}
+
+#[test]
+fn what_is_too_long_to_be_kept_is_not_done_again() {
+    run(async {
+        let long = |name: &'static str, reads: bool| {
+            let tool = tool_fn(name, |_: Value, _: Call| async { Ok("x".repeat(5 << 20)) });
+            tool.with_spec(move |spec| {
+                let spec = spec.with_input_schema(json!({ "type": "object" }));
+                if reads { spec.read_only() } else { spec }
+            })
+        };
+        let world = World::with(
+            |runner| runner,
+            |builder| builder.tool(long("send", false)).tool(long("look", true)),
+        );
+        let begun = |tool: &str| {
+            call(json!({ "workflow": {
+                "steps": { "long": { "tool": tool }, "asks": { "tool": "ask", "after": ["long"] } },
+                "output": 1
+            } }))
+        };
+        let error = world.made(begun("send")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed);
+        assert!(error.to_string().contains("`long@1`"), "{error}");
+        assert_kind(&world.made(begun("look")).await, ErrorKind::InputRequired);
+    });
+}
+
+#[test]
+fn a_run_that_asks_to_be_kept_where_none_is_kept_is_refused() {
+    run(async {
+        let world = World::new();
+        let workflow = json!({ "steps": { "w": { "tool": "write" } }, "output": 1, "durable": "order-42" });
+        let error = world.run(workflow).await.unwrap_err();
+        assert!(error.to_string().contains("/durable"), "{error}");
+        assert_eq!(world.ran("write"), 0);
+    });
+}
+
+#[test]
 fn an_approval_out_of_band_lets_a_step_of_the_next_call_run() {
     run(async {
         let approvals = Approvals::new().without_forms().out_of_band(Duration::ZERO);
