@@ -4,16 +4,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::task::spawn_blocking;
 use toolpost_tool::{BoxFuture, ToolError};
 
-use super::memory::{fits, full};
+use super::memory::{OWN_MAX, fits, full};
+use crate::clock;
+
 use super::{ApprovalRequest, ApprovalState, ApprovalStore};
 
 /// The most files in the directory.
 const FILES_MAX: usize = 10_000;
+
+/// How old a file is that was never written whole.
+const TORN: Duration = Duration::from_secs(3_600);
 
 /// A file for each request, `ID.waiting`, `ID.approved` or `ID.declined`, and one for each approval that was used,
 /// `NAME.spent`. A decision is a renaming, and to take one is to remove its file: of several, one succeeds.
@@ -45,15 +50,18 @@ impl ApprovalDirectory {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 
-    fn keep(&self, request: &ApprovalRequest) -> Result<(), ToolError> {
+    fn keep(&self, request: &ApprovalRequest, now: u64) -> Result<(), ToolError> {
         fits(request)?;
         for state in ["approved", "declined"] {
             if self.file(&request.id, state)?.exists() {
                 return Ok(());
             }
         }
-        if FILES_MAX <= fs::read_dir(&self.path)?.count() {
-            return Err(full());
+        if !self.has_room(request)? {
+            self.sweep(now)?;
+            if !self.has_room(request)? {
+                return Err(full());
+            }
         }
         let file = self.file(&request.id, "waiting")?;
         // Read whole or not at all: written beside it first.
@@ -66,6 +74,41 @@ impl ApprovalDirectory {
         match file.exists() {
             true => fs::remove_file(&written)?,
             false => fs::rename(&written, &file)?,
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for one more, and for one more of its principal.
+    fn has_room(&self, request: &ApprovalRequest) -> io::Result<bool> {
+        let (mut files, mut own) = (0, 0);
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            files += 1;
+            let id = name.to_str().and_then(|name| name.split('.').next());
+            own += usize::from(id.is_some_and(|id| id.ends_with(request.owner())));
+        }
+        Ok(files < FILES_MAX && own < OWN_MAX)
+    }
+
+    /// Removes what is of no more use, whoever has left it.
+    fn sweep(&self, now: u64) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let until = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("waiting" | "approved" | "declined") => {
+                    Self::read(&path).ok().map(|request| request.expires)
+                }
+                Some("spent") => fs::read_to_string(&path).ok().and_then(|until| until.parse().ok()),
+                Some("tmp") => None,
+                _ => continue,
+            };
+            let torn = || {
+                let written = fs::metadata(&path).and_then(|data| data.modified()).unwrap_or(UNIX_EPOCH);
+                written.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(TORN).as_secs()
+            };
+            if until.unwrap_or_else(torn) <= now {
+                found(fs::remove_file(&path))?;
+            }
         }
         Ok(())
     }
@@ -118,19 +161,12 @@ impl ApprovalDirectory {
     }
 
     fn spent(&self, once: &str, expires: u64, now: u64) -> Result<bool, ToolError> {
-        let mut files = 0;
-        for entry in fs::read_dir(&self.path)? {
-            let path = entry?.path();
-            files += 1;
-            let is_spent = path.extension().is_some_and(|extension| extension == "spent");
-            let until = || fs::read_to_string(&path).ok()?.parse::<u64>().ok();
-            if is_spent && until().is_some_and(|until| until <= now) {
-                found(fs::remove_file(&path))?;
-                files -= 1;
+        let files = || fs::read_dir(&self.path).map(Iterator::count);
+        if FILES_MAX <= files()? {
+            self.sweep(now)?;
+            if FILES_MAX <= files()? {
+                return Err(full());
             }
-        }
-        if FILES_MAX <= files {
-            return Err(full());
         }
         match created(&self.file(once, "spent")?, false) {
             Ok(mut file) => {
@@ -166,8 +202,8 @@ impl ApprovalDirectory {
 
 impl ApprovalStore for ApprovalDirectory {
     fn ask<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Result<(), ToolError>> {
-        let request = request.clone();
-        self.blocking(move |this| this.keep(&request))
+        let (request, now) = (request.clone(), clock::unix());
+        self.blocking(move |this| this.keep(&request, now))
     }
 
     fn take<'a>(&'a self, id: &'a str, now: u64) -> BoxFuture<'a, Result<ApprovalState, ToolError>> {

@@ -10,7 +10,7 @@ use super::{ApprovalRequest, ApprovalState, ApprovalStore};
 
 /// The most requests that wait or are decided, and those of one principal.
 const REQUESTS_MAX: usize = 1_000;
-const OWN_MAX: usize = 100;
+pub(super) const OWN_MAX: usize = 100;
 
 /// The most bytes of arguments of one request.
 const ARGUMENTS_MAX: usize = 64 << 10;

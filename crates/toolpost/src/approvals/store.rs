@@ -3,14 +3,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use toolpost_tool::{BoxFuture, Call, ToolError};
+use toolpost_tool::{BoxFuture, Call, Principal, ToolError};
 
 /// A call that waits for the approval of a person.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ApprovalRequest {
-    /// A digest of principal, tool and canonical arguments, in 32 hexadecimal digits: the same for each time that the call
-    /// comes. It names the request, and proves nothing.
+    /// A digest of principal, tool and canonical arguments, in 40 hexadecimal digits, the last eight of which are those of the
+    /// principal: the same for each time that the call comes. It names the request, and proves nothing.
     pub id: String,
     /// The tool.
     pub tool: String,
@@ -119,7 +119,8 @@ impl ApprovalRequest {
             hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
         }
         let mut id = hasher.finalize().to_hex().to_string();
-        id.truncate(32);
+        id.truncate(ID_LEN);
+        id.push_str(&owner_of(call.principal()));
         Self {
             id,
             tool: tool.to_owned(),
@@ -128,6 +129,23 @@ impl ApprovalRequest {
             expires,
         }
     }
+
+    /// The part of the id that is its principal's.
+    pub(super) fn owner(&self) -> &str {
+        self.id.get(ID_LEN..).unwrap_or_default()
+    }
+}
+
+/// Digits of an id before those of its principal.
+const ID_LEN: usize = 32;
+
+/// What tells the requests of one principal from those of most others.
+fn owner_of(principal: &Principal) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(principal.is_anonymous())]).update(principal.as_str().as_bytes());
+    let mut owner = hasher.finalize().to_hex().to_string();
+    owner.truncate(8);
+    owner
 }
 
 impl fmt::Debug for ApprovalRequest {

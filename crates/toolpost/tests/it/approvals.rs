@@ -403,6 +403,36 @@ fn a_full_memory_refuses_what_comes_next() {
     });
 }
 
+#[test]
+fn a_full_directory_refuses_what_comes_next_and_has_room_once_it_has_expired() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let approvals = Approvals::in_directory(dir.path()).unwrap().without_forms();
+    let world = World::new(approvals.out_of_band(Duration::ZERO));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        std::fs::write(dir.path().join("README"), "not ours").unwrap();
+        let ask = |n: u64, by: &str| world.call(call(json!({ "n": n })).by(by));
+        for n in 0..100 {
+            assert_kind(&ask(n, "ada").await, PENDING);
+        }
+        let full = ErrorKind::Refused(Refusal::TooManyAtOnce);
+        assert_kind(&ask(100, "ada").await, full);
+        assert_kind(&ask(100, "eve").await, PENDING);
+        // They expire, and nobody asks for them again, or looks what waits.
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "waiting") {
+                let mut request: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                request["expires"] = json!(1);
+                std::fs::write(path, request.to_string()).unwrap();
+            }
+        }
+        assert_kind(&ask(100, "ada").await, PENDING);
+        assert_eq!(world.approvals.waiting().await.unwrap().len(), 1);
+        assert!(dir.path().join("README").exists());
+    });
+}
+
 /// A store that is gone.
 struct Gone;
 
