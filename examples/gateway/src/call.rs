@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use toolpost::dispatch::{CallRequest, nearest};
 use toolpost::tool::{ErrorKind, Output, Principal, ToolError};
 
@@ -39,8 +40,9 @@ pub(crate) struct Options {
 
 /// Makes the call and prints what it comes to; returns the exit code.
 pub(crate) async fn call(config: Config, options: Options) -> Result<u8, Failure> {
-    let arguments: Value = match serde_json::from_str(&options.arguments) {
-        Ok(arguments @ Value::Object(_)) => arguments,
+    // As they are written: a number may have more digits than a value of Rust.
+    let arguments: &RawValue = match serde_json::from_str(&options.arguments) {
+        Ok::<&RawValue, _>(arguments) if arguments.get().starts_with('{') => arguments,
         Ok(_) => return Ok(wrong("the arguments are no JSON object; give one such as '{\"path\": \".\"}'")),
         Err(error) => return Ok(wrong(format!("the arguments are no JSON: {error}"))),
     };
@@ -50,7 +52,7 @@ pub(crate) async fn call(config: Config, options: Options) -> Result<u8, Failure
         gateway.stop().await;
         return Ok(code);
     }
-    let mut request = CallRequest::new(&*options.name).with_arguments(&arguments)?;
+    let mut request = CallRequest::new(&*options.name).with_arguments(arguments)?;
     if let Some(name) = options.by {
         request = request.by(Principal::new(name));
     }

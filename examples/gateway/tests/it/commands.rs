@@ -64,6 +64,20 @@ fn list_shows_where_tools_come_from_their_policies_and_how_they_do() {
 }
 
 #[test]
+fn call_hands_on_the_arguments_as_they_are_written() {
+    let place = place();
+    let read = "read -r call; do";
+    let told = WORKER.replace(
+        read,
+        "read -r call; do case $call in *:12345678901234567890123}*) pid=1;; *) pid=0;; esac;",
+    );
+    place.write("worker.sh", &told.replace("$$", "$pid"));
+    let ended = place.ended(&["call", "warm", r#"{"n":12345678901234567890123}"#, "--json"]);
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(result["structuredContent"]["pid"], 1, "{ended:?}");
+}
+
+#[test]
 fn call_goes_through_the_whole_pipeline_and_says_how_it_ended() {
     let place = place();
     let ended = place.ended(&["call", "echo", r#"{"text": "hello"}"#]);
