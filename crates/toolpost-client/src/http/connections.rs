@@ -24,6 +24,9 @@ const HEAD: usize = 64 << 10;
 /// So many connections are kept while nobody uses them.
 const KEPT: usize = 32;
 
+/// How often those are looked for that are kept for too long, at most.
+const SELDOM: Duration = Duration::from_millis(100);
+
 /// Connections to one origin. Each carries one request at a time, and is driven by whoever waits for its answer: nothing is
 /// spawned, and to drop what waits is to close the connection.
 pub(super) struct Connections {
@@ -121,12 +124,30 @@ impl Connections {
     fn kept(&self) -> Option<Connection> {
         let mut idle = self.idle();
         let last = idle.pop()?;
-        if last.used + self.keep <= clock::now() {
+        if self.is_late(&last, clock::now()) {
             // The others are older still.
             idle.clear();
             return None;
         }
         Some(last)
+    }
+
+    /// Closes those that are not used for too long, for as long as it is polled.
+    pub(super) async fn expire(&self) {
+        loop {
+            // Now and then, so that no request has to wake this.
+            clock::sleep(self.keep.max(SELDOM)).await;
+            let late: Vec<Connection> = {
+                let (mut idle, now) = (self.idle(), clock::now());
+                let late = idle.iter().take_while(|connection| self.is_late(connection, now)).count();
+                idle.drain(..late).collect()
+            };
+            drop(late);
+        }
+    }
+
+    fn is_late(&self, connection: &Connection, now: Instant) -> bool {
+        self.keep <= now.saturating_duration_since(connection.used)
     }
 
     fn keep(&self, mut connection: Connection) {

@@ -70,6 +70,7 @@ impl Drop for End {
 async fn drive(carrier: &Arc<Carrier>, shared: &Arc<Shared>) {
     let mut under_way = FuturesUnordered::new();
     let mut stream = pin!(listen(carrier, shared));
+    let mut expiring = pin!(carrier.wire.connections().expire());
     let mut listening = true;
     loop {
         let room = under_way.len() < UNDER_WAY;
@@ -80,6 +81,7 @@ async fn drive(carrier: &Arc<Carrier>, shared: &Arc<Shared>) {
             },
             Some(()) = under_way.next() => {}
             () = &mut stream, if listening => listening = false,
+            () = &mut expiring => {}
         }
     }
 }

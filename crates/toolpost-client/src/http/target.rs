@@ -132,7 +132,7 @@ impl HttpTarget {
         self
     }
 
-    /// How long a connection that nobody uses is used again: 4 seconds by default, for many servers close one after 5, and a
+    /// How long a connection that nobody uses is used again (it is closed within twice that): 4 seconds by default, for many servers close one after 5, and a
     /// request that meets the closing is lost without anybody knowing whether it was made.
     pub const fn keep_connections(mut self, time: Duration) -> Self {
         self.keep = time;

@@ -109,6 +109,23 @@ async fn a_session_that_was_not_made_again_is_made_by_the_next_request() {
 }
 
 #[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed_though_nobody_asks() {
+    let mut web = Web::new().await;
+    let target = toolpost_client::HttpTarget::new(&web.origin).unwrap();
+    let target = target.keep_connections(std::time::Duration::from_millis(1));
+    let client = web.client_of(target, Version::V2026_07_28, options()).await;
+    web.closed().await;
+    assert_eq!(client.in_flight(), 0);
+
+    let target = toolpost_client::HttpTarget::new(&web.origin).unwrap();
+    let target = target.keep_connections(std::time::Duration::MAX);
+    let client = web.client_of(target, Version::V2026_07_28, options()).await;
+    let call = spawn_call(&client);
+    web.expect("tools/call").await.result(text("kept")).await;
+    assert_eq!((call.await.unwrap().unwrap(), web.connections()), (json!("kept"), 2));
+}
+
+#[tokio::test]
 async fn what_a_request_is_asked_is_answered_though_requests_have_all_connections() {
     let mut web = Web::new().await;
     let target = toolpost_client::HttpTarget::new(&web.origin).unwrap().max_connections(1);

@@ -16,6 +16,7 @@ pub(crate) struct Web {
     pub(crate) origin: String,
     requests: mpsc::UnboundedReceiver<Request>,
     connections: Arc<AtomicUsize>,
+    closed: mpsc::UnboundedReceiver<()>,
 }
 
 /// A request, and the connection it came on, which is closed if it is not answered to the end.
@@ -35,14 +36,20 @@ impl Web {
         let (sender, requests) = mpsc::unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
+        let (closing, closed) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(connection(stream, sender.clone()));
+                let (connection, closing) = (connection(stream, sender.clone()), closing.clone());
+                tokio::spawn(async move {
+                    connection.await;
+                    // The test may have ended.
+                    let _ = closing.send(());
+                });
             }
         });
-        Self { origin, requests, connections }
+        Self { origin, requests, connections, closed }
     }
 
     /// A client of it, which is answered as a server of this revision would.
@@ -110,6 +117,11 @@ impl Web {
     /// How many connections were made.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a connection has been closed.
+    pub(crate) async fn closed(&mut self) {
+        self.closed.recv().await.unwrap();
     }
 
     /// Whether nothing was asked that is not taken yet.
