@@ -151,7 +151,7 @@ impl Keeper {
             error.to_string()
         })?;
         self.only_legacy = profile.version.era() == Era::Legacy;
-        let lists = Lists::of(&client, &profile, shared.options.start_limit).await;
+        let lists = Lists::of(&client, &profile, shared.options.start_limit, &shared.lists()).await;
         let lists = lists.map_err(|error| format!("its tools could not be listed: {error}"))?;
         Ok(Ready { connection: Arc::new(Connection::new(client, profile.version)), events, lists })
     }
@@ -210,9 +210,10 @@ impl Keeper {
                 () = until(due) => {
                     relist_at = None;
                     let (client, limit) = (client.clone(), shared.options.start_limit);
+                    let before = shared.lists();
                     relisting = Some(Box::pin(async move {
                         let profile = client.ready().await?;
-                        Lists::of(&client, &profile, limit).await
+                        Lists::of(&client, &profile, limit, &before).await
                     }));
                 }
             }

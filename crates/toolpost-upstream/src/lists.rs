@@ -36,11 +36,12 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// Reads all lists that the server has.
+    /// Reads all lists that the server has. One that cannot be read stays as it was `before`, but for that of the tools.
     pub(crate) async fn of(
         client: &McpClient,
         profile: &ServerProfile,
         limit: Duration,
+        before: &Self,
     ) -> Result<Self, ClientError> {
         let options = || RequestOptions::new().time_limit(limit);
         let has = &profile.capabilities;
@@ -61,32 +62,38 @@ impl Lists {
         }
         if has.prompts.is_some() {
             let prompts = client.list_prompts(options()).await;
-            lists.prompts = lists.items("prompts", prompts, |prompt: &mut Prompt| {
+            lists.prompts = lists.items("prompts", prompts, &before.prompts, |prompt: &mut Prompt| {
                 shorten(&mut prompt.title, &mut prompt.description);
                 is_name(&prompt.name, NAME_MAX)
             });
         }
         if has.resources.is_some() {
             let resources = client.list_resources(options()).await;
-            lists.resources = lists.items("resources", resources, |resource: &mut Resource| {
-                shorten(&mut resource.title, &mut resource.description);
-                is_name(&resource.uri, URI_MAX) && resource.name.len() <= NAME_MAX
-            });
+            lists.resources =
+                lists.items("resources", resources, &before.resources, |resource: &mut Resource| {
+                    shorten(&mut resource.title, &mut resource.description);
+                    is_name(&resource.uri, URI_MAX) && resource.name.len() <= NAME_MAX
+                });
             let templates = client.list_resource_templates(options()).await;
-            lists.templates =
-                lists.items("resource templates", templates, |template: &mut ResourceTemplate| {
+            lists.templates = lists.items(
+                "resource templates",
+                templates,
+                &before.templates,
+                |template: &mut ResourceTemplate| {
                     shorten(&mut template.title, &mut template.description);
                     is_name(&template.uri_template, URI_MAX) && template.name.len() <= NAME_MAX
-                });
+                },
+            );
         }
         Ok(lists)
     }
 
     /// The items of one list that can be offered.
-    fn items<T: DeserializeOwned>(
+    fn items<T: Clone + DeserializeOwned>(
         &mut self,
         what: &str,
         listed: Result<Vec<bytestring::ByteString>, ClientError>,
+        before: &[T],
         keep: impl Fn(&mut T) -> bool,
     ) -> Vec<T> {
         let listed = match listed {
@@ -100,7 +107,7 @@ impl Lists {
                     "the list of {what} could not be read: {}",
                     line(&error.to_string(), REASON_MAX)
                 ));
-                return Vec::new();
+                return before.to_vec();
             }
         };
         let all = listed.len();

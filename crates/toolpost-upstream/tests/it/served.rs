@@ -128,7 +128,10 @@ async fn only_lists_that_have_changed_are_signaled() {
             "serverInfo": { "name": "scripted", "version": "1" } }))
         }
         "tools/list" => Some(json!({ "tools": [{ "name": "t", "inputSchema": { "type": "object" } }] })),
-        "prompts/list" => Some(json!({ "prompts": [{ "name": *said.lock().unwrap() }] })),
+        "prompts/list" => Some(match *said.lock().unwrap() {
+            "" => json!({ "no": "list" }),
+            name => json!({ "prompts": [{ "name": name }] }),
+        }),
         _ => None,
     });
     let upstream = Upstream::start("words", endpoint, UpstreamOptions::new());
@@ -150,6 +153,12 @@ async fn only_lists_that_have_changed_are_signaled() {
     wire.cut();
     connected(3).await;
     assert_eq!(signaled(), [Change::Prompts]);
+    *name.lock().unwrap() = "";
+    wire.cut();
+    connected(4).await;
+    assert_eq!(signaled(), []);
+    assert!(upstream.has_prompt("two"), "what cannot be read is as it was");
+    assert_eq!(upstream.status().faults.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
