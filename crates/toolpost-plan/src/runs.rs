@@ -250,9 +250,13 @@ impl PlanRuns {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is no journal.
+    /// When the journal cannot be read, is none, or is damaged: what is before the damage a
+    /// [`JournalView`](toolpost_runs::JournalView) shows.
     pub fn look(path: impl AsRef<Path>) -> io::Result<Vec<PlanRun>> {
         let mut view = JournalView::read(path)?;
+        if let Some(damage) = view.damage() {
+            return Err(damage.clone().into());
+        }
         let mut runs = Vec::new();
         for name in names(view.list().iter().map(|run| run.name())) {
             let (kept, steps) = (view.load(&key_of(&name))?, view.load(&name)?);

@@ -1,6 +1,7 @@
 //! What a journal keeps of a run of a plan, besides its steps; and how it is shown.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use toolpost_json::Node;
@@ -65,7 +66,7 @@ impl Kept {
 }
 
 /// Shows a run that is kept: whose it is, what it does, and how far each step is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct PlanRun {
     name: String,
     owner: String,
@@ -165,6 +166,17 @@ impl PlanRun {
             steps,
             document: kept.document,
         })
+    }
+}
+
+impl fmt::Debug for PlanRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A document may hold what must not be logged.
+        f.debug_struct("PlanRun")
+            .field("name", &self.name)
+            .field("owner", &self.owner)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

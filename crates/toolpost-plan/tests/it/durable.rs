@@ -175,6 +175,25 @@ async fn a_run_is_removed_with_its_document_at_once() {
 }
 
 #[tokio::test]
+async fn a_damaged_journal_is_not_looked_at_as_if_it_were_whole() {
+    let (_directory, path) = place();
+    let made = Made::default();
+    let (plan, caller) = (plan(), caller(&made));
+    let runs = PlanRuns::open(&path).unwrap();
+    for name in ["one", "two"] {
+        let start = runs.begin(name, &plan, input("ada", &caller, 1)).await.unwrap();
+        plan.finish(start.run().await).unwrap();
+    }
+    drop(runs);
+    let segment = path.join(format!("{:020}.log", 1));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    assert!(PlanRuns::look(&path).is_err());
+}
+
+#[tokio::test]
 async fn nobody_is_not_the_one_without_a_name() {
     let (_directory, path) = place();
     let made = Made::default();
