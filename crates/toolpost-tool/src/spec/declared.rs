@@ -20,7 +20,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares that a call makes results with this tag dead; see [`Policy::invalidates`].
+    /// Declares that a call makes results with this tag dead; see [`Policy::invalidates`](crate::Policy::invalidates).
     #[must_use]
     pub fn invalidating(mut self, tag: impl Into<String>) -> Self {
         self.policy.invalidates.push(tag.into());
@@ -34,7 +34,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares that a call runs only once a person has approved it; see [`Policy::needs_approval`].
+    /// Declares that a call runs only once a person has approved it; see [`Policy::needs_approval`](crate::Policy::needs_approval).
     #[must_use]
     pub fn needs_approval(mut self) -> Self {
         self.policy.needs_approval = true;
@@ -76,7 +76,7 @@ impl ToolSpec {
         self
     }
 
-    /// Declares the cost of one call in ordinary calls; see [`Policy::cost`].
+    /// Declares the cost of one call in ordinary calls; see [`Policy::cost`](crate::Policy::cost).
     #[must_use]
     pub fn with_cost(mut self, cost: u32) -> Self {
         self.policy.cost = Some(cost);
