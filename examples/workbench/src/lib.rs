@@ -29,6 +29,8 @@ pub mod report;
 pub mod root;
 mod rules;
 #[cfg(feature = "commands")]
+pub mod runs;
+#[cfg(feature = "commands")]
 pub mod secrets;
 #[cfg(feature = "commands")]
 pub mod selftest;

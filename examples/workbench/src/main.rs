@@ -10,7 +10,7 @@ use workbench::report::Form;
 use workbench::serve::{Access, Address, Capacity};
 #[cfg(feature = "git")]
 use workbench::tools;
-use workbench::{approve, demo, load, selftest, serve, soak, workflows};
+use workbench::{approve, demo, load, runs, selftest, serve, soak, workflows};
 
 /// Real tools over a real directory, served over MCP by toolpost.
 #[derive(Debug, Parser)]
@@ -83,6 +83,11 @@ enum Command {
         #[command(subcommand)]
         command: workflows::Command,
     },
+    /// Shows the runs of workflows that have names (`workflow run --runs DIR`), and goes on with them.
+    Runs {
+        #[command(subcommand)]
+        command: runs::Command,
+    },
     /// Makes calls for a long time, and fails if memory grows, a call fails, or latencies drift.
     Soak(soak::Options),
 }
@@ -106,6 +111,7 @@ fn main() -> ExitCode {
             approve::run(&approvals, id.as_deref(), !decline, Form::of_stdout(json))
         }
         Command::Workflow { command } => workflows::run(&root, &command, Form::of_stdout(false)),
+        Command::Runs { command } => runs::run(&root, &command),
         Command::Demo { json } => demo::run(&root, Form::of_stdout(json)),
         Command::Selftest { json } => selftest::run(&root, Form::of_stdout(json)),
         Command::Soak(options) => soak::run(&root, &options, Form::of_stdout(options.json)),

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use toolpost::plan::{CompiledPlan, PlanDocument, PlanLimits, RefusedPlan};
+use toolpost::plan::{CompiledPlan, PlanDocument, PlanInput, PlanLimits, PlanValue, RefusedPlan};
+use toolpost::workflow::rt::Start;
 use toolpost::workflow::{EventKind, RunEvent};
 use toolpost::{Peers, PlanRunner, Runtime};
 use toolpost_tool::{Call, NoArgs, Principal};
 
 use crate::clock::now;
+use crate::programs::Declared;
 use crate::report::{Form, shown};
+use crate::runs;
 use crate::serve::{Failure, executor, runtime};
 
 /// The columns of a timeline.
@@ -34,6 +37,16 @@ pub enum Command {
         /// Writes the workflow as it ran on stdout too, as a Mermaid flowchart.
         #[arg(long)]
         mermaid: bool,
+        /// Keeps the run in this directory, under a name: it goes on after a crash (`workbench runs`). Where there is one of that
+        /// name, of the same document, it goes on where it stopped.
+        #[arg(long, value_name = "DIR")]
+        runs: Option<PathBuf>,
+        /// The name of the run; that of the document (`durable`) unless told otherwise.
+        #[arg(long, value_name = "NAME", requires = "runs")]
+        name: Option<String>,
+        /// Programs that steps may call.
+        #[command(flatten)]
+        programs: StepPrograms,
     },
     /// Says everything that is wrong with the workflow of a file, each with its place and how to mend it; ends badly if
     /// anything is. Nothing is run.
@@ -41,7 +54,18 @@ pub enum Command {
         /// The document, as JSON.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Programs that steps may call.
+        #[command(flatten)]
+        programs: StepPrograms,
     },
+}
+
+/// Programs that steps may call.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StepPrograms {
+    /// Lets steps call the programs of this TOML file too (`[programs.NAME]`), of those that say `read-only = true`.
+    #[arg(long, value_name = "FILE")]
+    pub programs: Option<PathBuf>,
 }
 
 /// Does it; says whether all went as it had to.
@@ -50,24 +74,20 @@ pub enum Command {
 ///
 /// If `root` is no readable directory, or a file cannot be read or written.
 pub fn run(root: &Path, command: &Command, form: Form) -> Result<bool, Failure> {
-    let runtime = runtime(root, |builder| builder)?;
-    let runner = runner(&runtime);
-    let file = match command {
-        Command::Run { file, .. } | Command::Check { file } => file,
+    let (file, programs) = match command {
+        Command::Run { file, programs, .. } | Command::Check { file, programs } => (file, programs),
     };
-    let plan = match compiled(&runner, file)? {
+    let (_runtime, runner) = runner(root, programs)?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("cannot read the workflow {}: {error}", file.display()))?;
+    let plan = match compiled(&runner, text) {
         Ok(plan) => plan,
         Err(refused) => {
-            tell(&mut io::stderr().lock(), file, &refused, form)?;
+            tell(&mut io::stderr().lock(), &file.display().to_string(), &refused, form)?;
             return Ok(false);
         }
     };
-    match command {
-        Command::Run { .. } if plan.durable().is_some() => Err(format!(
-            "{}: /durable: the workbench keeps no runs that have names (leave `durable` out)",
-            file.display()
-        )
-        .into()),
+    let (svg, mermaid, runs, name) = match command {
         Command::Check { .. } => {
             let (steps, calls) =
                 (plan.graph().steps().filter(|step| !is_ours(plan.graph().step_name(*step))), plan.calls());
@@ -78,30 +98,64 @@ pub fn run(root: &Path, command: &Command, form: Form) -> Result<bool, Failure> 
                 file.display(),
                 steps.count()
             )?;
-            Ok(true)
+            return Ok(true);
         }
-        Command::Run { svg, mermaid, .. } => {
-            executor()?.block_on(run_plan(&runner, &plan, svg.as_deref(), *mermaid, form))
+        Command::Run { svg, mermaid, runs, name, .. } => (svg, *mermaid, runs, name),
+    };
+    let Some(directory) = runs else {
+        return match plan.durable() {
+            Some(name) => Err(format!(
+                "{}: /durable: the run `{name}` needs a directory that keeps it: give --runs DIR, or leave `durable` out",
+                file.display()
+            )
+            .into()),
+            None => executor()?.block_on(async {
+                let start = plan.start(runner.input(&call()?));
+                run_plan(&plan, start, svg.as_deref(), mermaid, form).await
+            }),
+        };
+    };
+    let Some(name) = name.as_deref().or_else(|| plan.durable()) else {
+        let message = "the run has no name: give --name NAME, or a `durable` in the document";
+        return Err(format!("{}: {message}", file.display()).into());
+    };
+    let kept = runs::open(directory)?;
+    executor()?.block_on(async {
+        let start = kept.begin(name, &plan, runner.input(&call()?)).await?;
+        let is_done = run_plan(&plan, start, svg.as_deref(), mermaid, form).await?;
+        if !is_done {
+            runs::tell_how_to_go_on(&kept, name, directory).await;
         }
-    }
+        Ok(is_done)
+    })
 }
 
-/// What runs workflows over the tools of `runtime`.
-fn runner(runtime: &Runtime) -> PlanRunner {
+/// The call that a run is run for.
+pub(crate) fn call() -> Result<Call, Failure> {
+    Ok(Call::new(&NoArgs {})?)
+}
+
+/// What runs workflows over the tools, as long as the runtime is there.
+pub(crate) fn runner(root: &Path, programs: &StepPrograms) -> Result<(Runtime, PlanRunner), Failure> {
+    let mut declared = Declared::of(programs.programs.as_deref())?;
+    let runtime = runtime(root, |builder| declared.set_up(builder))?;
     let peers = Peers::new();
-    let _first = peers.bind(runtime);
-    PlanRunner::new(&peers).read_only()
+    let _first = peers.bind(&runtime);
+    Ok((runtime, PlanRunner::new(&peers).read_only()))
 }
 
-fn compiled(runner: &PlanRunner, file: &Path) -> Result<Result<CompiledPlan, RefusedPlan>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read the workflow {}: {error}", file.display()))?;
+pub(crate) fn compiled(runner: &PlanRunner, text: String) -> Result<CompiledPlan, RefusedPlan> {
     let document = PlanDocument::parse(text, &PlanLimits::default());
-    Ok(document.and_then(|document| runner.compile(&document, &Principal::anonymous())))
+    document.and_then(|document| runner.compile(&document, &Principal::anonymous()))
 }
 
-/// Says all that is wrong.
-fn tell(out: &mut impl io::Write, file: &Path, refused: &RefusedPlan, form: Form) -> io::Result<()> {
+/// Says all that is wrong with the document of this name.
+pub(crate) fn tell(
+    out: &mut impl io::Write,
+    name: &str,
+    refused: &RefusedPlan,
+    form: Form,
+) -> io::Result<()> {
     for fault in refused.faults() {
         let place = match fault.path() {
             "" => "the document",
@@ -114,19 +168,19 @@ fn tell(out: &mut impl io::Write, file: &Path, refused: &RefusedPlan, form: Form
         }
     }
     let count = refused.faults().len();
-    writeln!(out, "{}: {count} wrong, and nothing was run", file.display())
+    writeln!(out, "{name}: {count} wrong, and nothing was run")
 }
 
-async fn run_plan(
-    runner: &PlanRunner,
+/// Runs what was prepared, shown while it lasts; says whether it succeeded.
+pub(crate) async fn run_plan(
     plan: &CompiledPlan,
+    start: Start<PlanInput, PlanValue>,
     svg: Option<&Path>,
     mermaid: bool,
     form: Form,
 ) -> Result<bool, Failure> {
-    let call = Call::new(&NoArgs {}).map_err(|error| error.to_string())?;
     let mut view = View::new(plan, form);
-    let report = plan.start(runner.input(&call)).timed().listen(move |event| view.show(event)).run().await;
+    let report = start.timed().listen(move |event| view.show(event)).run().await;
     let (run, ended) = (report.run(), now());
     // A timeline that nobody can see is not missed.
     let _ = write!(io::stderr(), "\n{}", run.timeline(ended, WIDTH));

@@ -12,6 +12,10 @@ use crate::document::PlanDocument;
 use crate::limits::PlanLimits;
 use crate::run::PlanInput;
 use crate::tools::{PlanTool, PlanTools};
+use crate::value::PlanValue;
+
+/// The most of a step's output that is shown, in characters.
+const OUTPUT_MAX: usize = 500;
 
 /// What follows a run's name in that of the record of its document: in no name of a run.
 const DOCUMENT: &str = "~plan";
@@ -98,7 +102,19 @@ struct KeptStep {
     step: String,
     state: &'static str,
     attempts: u32,
+    /// How its output begins, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// How far a step is, as its entries say.
+#[derive(Default)]
+struct Progress {
+    state: &'static str,
+    attempts: u32,
+    output: Option<String>,
     error: Option<String>,
 }
 
@@ -181,19 +197,22 @@ impl fmt::Debug for PlanRun {
 }
 
 fn steps(document: &str, entries: &[JournalEntry]) -> Vec<KeptStep> {
-    let mut known: BTreeMap<StepId, (&'static str, u32, Option<String>)> = BTreeMap::new();
+    let mut known: BTreeMap<StepId, Progress> = BTreeMap::new();
     for entry in entries {
-        let (step, state, error) = match entry {
-            JournalEntry::Started { step } => (step, "running", None),
-            JournalEntry::Retrying { step } => (step, "delayed", None),
-            JournalEntry::Succeeded { step, .. } => (step, "succeeded", None),
-            JournalEntry::Failed { step, error } => (step, "failed", Some(error.clone())),
-            JournalEntry::Skipped { step } => (step, "skipped", None),
-            JournalEntry::Cleared { step } => (step, "waiting", None),
+        let (step, state, output, error) = match entry {
+            JournalEntry::Started { step } => (step, "running", None, None),
+            JournalEntry::Retrying { step } => (step, "delayed", None, None),
+            JournalEntry::Succeeded { step, value } => {
+                (step, "succeeded", value.as_deref().and_then(begin), None)
+            }
+            JournalEntry::Failed { step, error } => (step, "failed", None, Some(error.clone())),
+            JournalEntry::Skipped { step } => (step, "skipped", None, None),
+            JournalEntry::Cleared { step } => (step, "waiting", None, None),
             _ => continue,
         };
-        let attempts = known.get(step).map_or(0, |(_, attempts, _)| *attempts);
-        known.insert(*step, (state, attempts + u32::from(state == "running"), error));
+        let attempts = known.get(step).map_or(0, |progress| progress.attempts);
+        let attempts = attempts + u32::from(state == "running");
+        known.insert(*step, Progress { state, attempts, output, error });
     }
     // Names follow from the document alone, whatever tools there are; and it was within its limits once.
     let limits = PlanLimits {
@@ -213,10 +232,21 @@ fn steps(document: &str, entries: &[JournalEntry]) -> Vec<KeptStep> {
     let named = graph.steps().filter(|step| !graph.step_name(*step).contains('('));
     named
         .map(|step| {
-            let (state, attempts, error) = known.remove(&step).unwrap_or(("waiting", 0, None));
-            KeptStep { step: graph.step_name(step).to_owned(), state, attempts, error }
+            let waiting = || Progress { state: "waiting", ..Progress::default() };
+            let Progress { state, attempts, output, error } = known.remove(&step).unwrap_or_else(waiting);
+            KeptStep { step: graph.step_name(step).to_owned(), state, attempts, output, error }
         })
         .collect()
+}
+
+/// How a value begins; none of what is no value of this version.
+fn begin(value: &[u8]) -> Option<String> {
+    let value = PlanValue::decode(value)?;
+    let text = value.text();
+    Some(match text.char_indices().nth(OUTPUT_MAX) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_string(),
+    })
 }
 
 /// Whatever tool is asked for.
@@ -229,5 +259,23 @@ impl PlanTools for Any {
 
     fn check(&self, _: &ToolSpec, _: Node<'_>) -> Result<(), String> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_cut_between_characters() {
+        let shown = |text: String| {
+            let mut bytes = Vec::new();
+            PlanValue::of(text.into()).encode(&mut bytes);
+            begin(&bytes)
+        };
+        let most = "ü".repeat(OUTPUT_MAX);
+        assert_eq!(shown(most.clone()), Some(most.clone()));
+        assert_eq!(shown(format!("{most}ü")), Some(format!("{most}…")));
+        assert_eq!(begin(b"\x07from another version"), None);
     }
 }

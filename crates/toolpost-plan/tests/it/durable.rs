@@ -75,7 +75,11 @@ async fn a_run_that_has_ended_is_answered_from_its_record() {
     assert_eq!(shown.steps().collect::<Vec<_>>(), [("a", "succeeded"), ("b", "succeeded")]);
     let json = serde_json::to_value(shown).unwrap();
     assert_eq!((&json["state"], &json["outcome"]), (&json!("finished"), &json!("succeeded")));
-    assert_eq!(json["steps"][0], json!({ "step": "a", "state": "succeeded", "attempts": 1 }));
+    let output = r#"{"n":7}"#;
+    assert_eq!(
+        json["steps"][0],
+        json!({ "step": "a", "state": "succeeded", "attempts": 1, "output": output })
+    );
     // While it is open here, it is looked at from outside.
     assert_eq!(PlanRuns::look(&path).unwrap()[0].steps().count(), 2);
 }

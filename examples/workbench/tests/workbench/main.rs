@@ -14,6 +14,8 @@ mod load;
 mod programs;
 mod replicas;
 #[cfg(unix)]
+mod runs;
+#[cfg(unix)]
 mod shutdown;
 mod tools;
 mod wire;
